@@ -1,0 +1,119 @@
+/** What the HTTP API stands on. The composition root (daemon/) provides it. */
+import type { ControlApi } from '../manager/control/api.ts';
+import type { StoreView } from '../manager/store/view.ts';
+import type { Service, SwarmSpec, TableName, Tables, Task } from '../types/index.ts';
+import type { Images } from '../worker/image/images.ts';
+import type { LogLine, LogQuery } from '../worker/runtime/runtime.ts';
+
+export interface Backend {
+  readonly system: SystemBackend;
+  readonly swarm: SwarmBackend;
+  readonly images: Images;
+  /** Throws SwarmError `unavailable` with Docker's sentence when this node is not a manager. */
+  manager(): ManagerBackend;
+}
+
+export interface SystemBackend {
+  readonly version: string;
+  readonly dataRoot: string;
+  /** The facts about this host that `docker info` shows. */
+  info(): Promise<HostInfo>;
+  /** Events of local images. Ends when the signal aborts. */
+  imageEvents(options: { signal: AbortSignal }): AsyncIterable<ImageEvent>;
+}
+
+export interface ImageEvent {
+  readonly action: 'pull' | 'import' | 'load' | 'tag' | 'untag' | 'delete';
+  readonly id: string;
+  readonly name: string;
+  readonly timeMs: number;
+}
+
+export interface HostInfo {
+  readonly engineId: string;
+  readonly hostname: string;
+  readonly kernelVersion: string;
+  readonly operatingSystem: string;
+  readonly architecture: string;
+  readonly cpus: number;
+  readonly memoryBytes: number;
+  readonly containers: { readonly running: number; readonly stopped: number };
+  readonly images: number;
+  readonly containerdVersion: string;
+  readonly ociRuntime: string;
+  readonly cgroupVersion: 1 | 2;
+  readonly snapshotter: string;
+  readonly labels: readonly string[];
+  readonly insecureRegistries: readonly string[];
+}
+
+export interface InitOptions {
+  readonly listenAddr: string;
+  readonly advertiseAddr: string;
+  readonly dataPathAddr: string;
+  readonly dataPathPort: number;
+  readonly defaultAddressPools: readonly string[];
+  readonly subnetSize: number;
+  readonly forceNewCluster: boolean;
+  readonly availability: 'active' | 'pause' | 'drain';
+  readonly spec: SwarmSpec;
+}
+
+export interface JoinOptions {
+  readonly listenAddr: string;
+  readonly advertiseAddr: string;
+  readonly dataPathAddr: string;
+  readonly remoteAddrs: readonly string[];
+  readonly joinToken: string;
+  readonly availability: 'active' | 'pause' | 'drain';
+}
+
+/** Whether and how this daemon is in a swarm. */
+export interface SwarmBackend {
+  /** Returns the node's id. */
+  init(options: InitOptions): Promise<string>;
+  join(options: JoinOptions): Promise<void>;
+  leave(options: { force: boolean }): Promise<void>;
+  status(): SwarmStatus;
+}
+
+export interface SwarmStatus {
+  readonly state: 'inactive' | 'pending' | 'active' | 'error' | 'locked';
+  readonly error: string;
+  readonly nodeId: string;
+  readonly nodeAddr: string;
+  readonly isManager: boolean;
+  readonly remoteManagers: readonly { readonly nodeId: string; readonly addr: string }[];
+}
+
+/** What a store event tells: one object that was created, changed or removed. */
+export type ObjectEvent = {
+  readonly [T in TableName]: {
+    readonly table: T;
+    readonly action: 'create' | 'update' | 'remove';
+    readonly object: Tables[T];
+    /** Before the change; absent for `create`. */
+    readonly old?: Tables[T];
+    readonly index: number;
+    readonly atMs: number;
+  };
+}[TableName];
+
+export interface ManagerBackend {
+  readonly control: ControlApi;
+  /** The tables, at least as new as every change acknowledged before the call. */
+  read(): Promise<StoreView>;
+  /**
+   * Every change from now on, in order, without gaps. A reader that falls behind by more than a
+   * bounded number of events gets a SwarmError `resource-exhausted`, and must list again.
+   */
+  watch(options: { signal: AbortSignal }): AsyncIterable<ObjectEvent>;
+  /**
+   * Lines of the tasks from all nodes, merged as they come. A node that is down yields a notice.
+   */
+  logs(
+    target: { service: Service } | { task: Task },
+    query: LogQuery,
+    options: { signal: AbortSignal },
+  ): AsyncIterable<{ readonly task: Task; readonly line: LogLine } | { readonly notice: string }>;
+}

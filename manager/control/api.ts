@@ -1,0 +1,43 @@
+/**
+ * Commands on the cluster: the only way that specs change. Arguments and results are JSON
+ * documents,
+ * so that a follower can forward a call to the leader (proto/control.proto) as it is.
+ */
+import type { NodeSpec, ServiceSpec, SwarmSpec } from '../../types/index.ts';
+
+export interface ControlApi {
+  /**
+   * Throws `already-exists` for a taken name or published port, `invalid-argument` for a bad
+   * spec.
+   */
+  createService(args: {
+    spec: ServiceSpec;
+    /** As in X-Registry-Auth: base64url JSON. */
+    registryAuth?: string;
+  }): Promise<{ id: string; warnings: string[] }>;
+
+  /** Throws `aborted` ("update out of sequence") unless `version` is the service's present one. */
+  updateService(args: {
+    id: string;
+    version: number;
+    spec: ServiceSpec;
+    registryAuth?: string;
+    /** Where registryAuth is absent: keep that of the present spec, or take the previous one's. */
+    registryAuthFrom?: 'spec' | 'previous-spec';
+    /** Ignore `spec` and go back to the previous one. */
+    rollback?: boolean;
+  }): Promise<{ warnings: string[] }>;
+
+  removeService(args: { id: string }): Promise<void>;
+
+  updateNode(args: { id: string; version: number; spec: NodeSpec }): Promise<void>;
+  /** Refused for a node that is not down, unless forced. */
+  removeNode(args: { id: string; force: boolean }): Promise<void>;
+
+  updateCluster(args: {
+    version: number;
+    spec: SwarmSpec;
+    rotateWorkerToken: boolean;
+    rotateManagerToken: boolean;
+  }): Promise<void>;
+}

@@ -1,0 +1,39 @@
+/**
+ * The durable, ordered log that the store stands on. One manager: the write-ahead log on its own
+ * disk. Several: the same log replicated by Raft. The store cannot tell them apart.
+ */
+export interface StoreLog extends AsyncDisposable {
+  /**
+   * Opens the log and replays what it holds into `machine`: a snapshot, if there is one, then every
+   * entry after it. Resolves when all has been applied. Throws SwarmError on a damaged log, naming
+   * the file and the offset.
+   */
+  open(machine: StateMachine): Promise<void>;
+  /**
+   * Appends an entry. Resolves with what `machine.apply` returned, once the entry is durable and
+   * applied; rejects with SwarmError `unavailable` when this manager does not lead or loses its
+   * lead, `resource-exhausted` when too many proposals wait or the disk is full.
+   * Proposals are pipelined: a call never waits for an earlier one's disk or network round trip,
+   * and entries are applied in the order of the calls.
+   */
+  propose(entry: Uint8Array): Promise<ApplyResult>;
+  readonly isLeader: boolean;
+  /** Called now with the present role, and at every change of it. */
+  onLeadership(listener: (leads: boolean) => void): Disposable;
+}
+
+export interface StateMachine {
+  /**
+   * Deterministic. Called once for every entry, in order; never fails on an entry that was
+   * logged.
+   */
+  apply(index: number, entry: Uint8Array): ApplyResult;
+  /** The whole state as of the last applied entry. */
+  snapshot(): Uint8Array;
+  restore(index: number, snapshot: Uint8Array): void;
+}
+
+export type ApplyResult =
+  | { readonly index: number; readonly applied: true }
+  /** Nothing was changed: an object had moved on since the entry was planned. */
+  | { readonly index: number; readonly applied: false; readonly conflict: string };

@@ -1,0 +1,9 @@
+/**
+ * Owns the vocabulary that every part shares: the objects of a swarm, their specs, and how Docker's
+ * JSON is read into them. Imports nothing but itself, and is pure. Read objects.ts first.
+ */
+export * from './codec.ts';
+export * from './objects.ts';
+export * from './specs.ts';
+export * from './states.ts';
+export * from './task-spec.ts';

@@ -1,0 +1,155 @@
+/**
+ * The objects that managers replicate. They are plain immutable documents: a change replaces the
+ * object. Times are milliseconds since the epoch, always passed in by whoever proposes a change.
+ */
+import type { NodeRole, NodeSpec, PortConfig, ServiceSpec, SwarmSpec } from './specs.ts';
+import type { DesiredState, TaskState } from './states.ts';
+import type { GenericResource, Platform, TaskSpec } from './task-spec.ts';
+
+export interface Meta {
+  /** Index of the log entry that last changed the object: Docker's Version.Index. */
+  readonly version: number;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+}
+
+export interface UpdateStatus {
+  readonly state:
+    | 'updating'
+    | 'paused'
+    | 'completed'
+    | 'rollback_started'
+    | 'rollback_paused'
+    | 'rollback_completed';
+  readonly startedAtMs: number;
+  readonly completedAtMs?: number;
+  readonly message: string;
+}
+
+export interface Service {
+  readonly id: string;
+  readonly meta: Meta;
+  readonly spec: ServiceSpec;
+  /** Raised by each change of the spec; a task carries the number it was made from. */
+  readonly specVersion: number;
+  readonly previousSpec?: ServiceSpec;
+  readonly previousSpecVersion?: number;
+  readonly updateStatus?: UpdateStatus;
+  /** Ports as published: what the spec left open is filled in by the allocator. */
+  readonly ports?: readonly PortConfig[];
+  /** As in X-Registry-Auth (base64url JSON); sent to nodes with the service's tasks, never shown. */
+  readonly registryAuth?: string;
+  readonly previousRegistryAuth?: string;
+}
+
+export interface ContainerStatus {
+  readonly containerId: string;
+  readonly pid: number;
+  /** Present once the container has ended. */
+  readonly exitCode?: number;
+}
+
+export interface TaskStatus {
+  readonly state: TaskState;
+  readonly atMs: number;
+  /** What is going on, in a few words. */
+  readonly message: string;
+  /** Why it failed, was rejected, or cannot be placed. */
+  readonly err?: string;
+  readonly container?: ContainerStatus;
+  /** Host-mode ports as bound on the node. */
+  readonly ports?: readonly PortConfig[];
+}
+
+export interface Task {
+  readonly id: string;
+  readonly meta: Meta;
+  readonly serviceId: string;
+  /** From 1 for replicated services, 0 for global ones. */
+  readonly slot: number;
+  /** Empty until assigned. A task never moves to another node. */
+  readonly nodeId: string;
+  /** Shared with all tasks of the same service and spec version: never copied, never changed. */
+  readonly spec: TaskSpec;
+  readonly specVersion: number;
+  /** `web.3.<id>`; the service's name is kept so that it outlives the service. */
+  readonly name: string;
+  readonly serviceName: string;
+  readonly desiredState: DesiredState;
+  readonly status: TaskStatus;
+  /** A replacement held at READY is let run at this time, once its predecessor has stopped. */
+  readonly startAtMs?: number;
+  /** The host-mode and ingress ports that the service's endpoint asks of this task. */
+  readonly ports?: readonly PortConfig[];
+  readonly genericResources?: readonly GenericResource[];
+}
+
+export interface NodeResources {
+  readonly nanoCpus: number;
+  readonly memoryBytes: number;
+  readonly genericResources?: readonly GenericResource[];
+}
+
+/** What a worker says of itself. */
+export interface NodeDescription {
+  readonly hostname: string;
+  readonly platform: Required<Platform>;
+  readonly resources: NodeResources;
+  readonly engine: {
+    readonly version: string;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly plugins: readonly { readonly type: string; readonly name: string }[];
+  };
+}
+
+export interface NodeStatus {
+  /** `unknown`: not heard of since this manager leads; `disconnected`: suspect, within the grace. */
+  readonly state: 'unknown' | 'down' | 'ready' | 'disconnected';
+  readonly message: string;
+  /** The address that managers see the node at. */
+  readonly addr: string;
+  readonly atMs: number;
+}
+
+export interface Node {
+  readonly id: string;
+  readonly meta: Meta;
+  readonly spec: NodeSpec;
+  /** The role its certificate carries; `spec.role` is the one wished for. */
+  readonly role: NodeRole;
+  readonly description?: NodeDescription;
+  readonly status: NodeStatus;
+  /** Only for managers: where their cluster port is. */
+  readonly manager?: { readonly addr: string; readonly leader: boolean };
+}
+
+export interface Cluster {
+  readonly id: string;
+  readonly meta: Meta;
+  readonly spec: SwarmSpec;
+  readonly rootCa: {
+    readonly certPem: string;
+    readonly keyPem: string;
+    readonly joinTokens: { readonly worker: string; readonly manager: string };
+  };
+  readonly dataPathPort: number;
+  readonly defaultAddressPools: readonly string[];
+  readonly subnetSize: number;
+  /** Ids of removed nodes whose certificates have not yet expired: id → expiry. */
+  readonly removedNodes: Readonly<Record<string, number>>;
+}
+
+/** A task as a worker gets it: with what the worker needs of the objects around it. */
+export interface AssignedTask extends Task {
+  readonly serviceLabels: Readonly<Record<string, string>>;
+  readonly registryAuth?: string;
+}
+
+/** Every table of the store and the type of its objects. */
+export interface Tables {
+  readonly cluster: Cluster;
+  readonly node: Node;
+  readonly service: Service;
+  readonly task: Task;
+}
+export type TableName = keyof Tables;

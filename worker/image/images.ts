@@ -1,0 +1,103 @@
+/** Images on this node: the port that the task manager and the API use. */
+import type { Platform } from '../../types/index.ts';
+import type { ImageRootfs } from '../runtime/runtime.ts';
+
+/** The part of an image's configuration that a container inherits (OCI image-spec names). */
+export interface ImageConfig {
+  readonly entrypoint: readonly string[];
+  readonly cmd: readonly string[];
+  readonly env: readonly string[];
+  readonly workingDir: string;
+  readonly user: string;
+  readonly stopSignal?: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Volumes that the image declares. */
+  readonly volumes: readonly string[];
+  readonly exposedPorts: readonly string[];
+  /** As in the image: durations in nanoseconds. */
+  readonly healthcheck?: {
+    readonly Test?: readonly string[];
+    readonly Interval?: number;
+    readonly Timeout?: number;
+    readonly StartPeriod?: number;
+    readonly StartInterval?: number;
+    readonly Retries?: number;
+  };
+}
+
+export interface Image {
+  /** Digest of its configuration: Docker's image id. */
+  readonly id: string;
+  /** "10.99.0.254:5000/web:1", familiar form (no docker.io/library/). */
+  readonly repoTags: readonly string[];
+  /** "10.99.0.254:5000/web@sha256:…". */
+  readonly repoDigests: readonly string[];
+  readonly createdAt: string;
+  /** Unpacked size, bytes. */
+  readonly sizeBytes: number;
+  readonly platform: Required<Platform>;
+  readonly config: ImageConfig;
+  readonly rootfs: ImageRootfs;
+  /** The configuration as stored (Docker's image inspect shows more of it). */
+  readonly rawConfig: Readonly<Record<string, unknown>>;
+}
+
+export interface RegistryAuth {
+  readonly username?: string;
+  readonly password?: string;
+  readonly identityToken?: string;
+  readonly registryToken?: string;
+  readonly serverAddress?: string;
+}
+
+export interface PullProgress {
+  /** Short layer digest, or the tag for messages about the image as a whole. */
+  readonly id?: string;
+  /** Docker's words: "Pulling fs layer", "Downloading", "Extracting", "Pull complete" … */
+  readonly status: string;
+  readonly currentBytes?: number;
+  readonly totalBytes?: number;
+}
+
+export interface Distribution {
+  readonly digest: string;
+  readonly mediaType: string;
+  readonly sizeBytes: number;
+  readonly platforms: readonly Required<Platform>[];
+}
+
+export interface Images {
+  /**
+   * Makes the image present and unpacked. Calls for the same reference share one pull. A reference
+   * with a digest that is present is not asked for again; a tag always is, and when the registry
+   * cannot be reached (but not when it says no), a present image of that name is used.
+   * Throws SwarmError: `not-found`, `unauthenticated`, `permission-denied`, `unavailable`, with the
+   * registry's own words in the message.
+   */
+  pull(
+    reference: string,
+    options?: {
+      auth?: RegistryAuth;
+      onProgress?: (progress: PullProgress) => void;
+      signal?: AbortSignal;
+    },
+  ): Promise<Image>;
+  /** By name, id, or unambiguous start of an id. */
+  get(nameOrId: string): Promise<Image | undefined>;
+  list(): Promise<readonly Image[]>;
+  tag(nameOrId: string, newReference: string): Promise<void>;
+  /** Docker's rules: untags; deletes when the last tag goes. `inUse` names containers that need it. */
+  remove(
+    nameOrId: string,
+    options: { force: boolean; inUse: (imageId: string) => string | undefined },
+  ): Promise<readonly ({ untagged: string } | { deleted: string })[]>;
+  /** A `docker save` or OCI archive (also gzipped). Returns what was loaded. */
+  load(archive: AsyncIterable<Uint8Array>): Promise<readonly string[]>;
+  /** A file-system tarball becomes an image of one layer; `changes` are Dockerfile instructions. */
+  import(
+    tarball: AsyncIterable<Uint8Array>,
+    options: { reference?: string; message?: string; changes: readonly string[] },
+  ): Promise<string>;
+  /** Asks the registry, and pulls nothing. */
+  distribution(reference: string, options?: { auth?: RegistryAuth }): Promise<Distribution>;
+}

@@ -1,0 +1,127 @@
+/** Runs containers: the port that the task manager drives. Adapters: containerd, and a fake. */
+import type { HealthCheck, Mount, Resources } from '../../types/index.ts';
+
+/** Everything that a container needs, resolved: nothing here is looked up again later. */
+export interface ContainerConfig {
+  /** Also the container's id in containerd. For tasks: `<service>.<slot>.<task id>`, cut to 76. */
+  readonly id: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly image: ImageRootfs;
+  /** The process: image defaults and spec merged. Never empty. */
+  readonly argv: readonly string[];
+  readonly env: readonly string[];
+  readonly workdir: string;
+  /** "user", "uid", "user:group" …; resolved against the image's /etc/passwd. */
+  readonly user: string;
+  readonly groups: readonly string[];
+  readonly hostname: string;
+  readonly tty: boolean;
+  readonly openStdin: boolean;
+  readonly readOnlyRootfs: boolean;
+  readonly init: boolean;
+  readonly mounts: readonly Mount[];
+  /** Files made by the worker and bound into the container: /etc/hosts and the like. */
+  readonly files: readonly { readonly target: string; readonly source: string }[];
+  readonly resources: Resources;
+  readonly oomScoreAdj: number;
+  readonly capabilityAdd: readonly string[];
+  readonly capabilityDrop: readonly string[];
+  readonly sysctls: Readonly<Record<string, string>>;
+  readonly ulimits: readonly {
+    readonly name: string;
+    readonly soft: number;
+    readonly hard: number;
+  }[];
+  readonly noNewPrivileges: boolean;
+  readonly seccompUnconfined: boolean;
+  /** A namespace made by the network driver, or the host's. */
+  readonly network: { readonly kind: 'path'; readonly path: string } | { readonly kind: 'host' };
+  readonly stopSignal: string;
+  /** Where its output goes; rotated. */
+  readonly log: LogConfig;
+}
+
+export interface LogConfig {
+  readonly driver: 'json-file' | 'local' | 'none';
+  readonly maxSizeBytes: number;
+  readonly maxFiles: number;
+}
+
+/** An unpacked image, as the snapshotter knows it. */
+export interface ImageRootfs {
+  readonly name: string;
+  /** Chain id of the topmost layer: the parent of the container's writable snapshot. */
+  readonly chainId: string;
+}
+
+export interface ContainerExit {
+  readonly id: string;
+  readonly exitCode: number;
+  readonly oomKilled: boolean;
+  /** Milliseconds since the epoch. */
+  readonly atMs: number;
+}
+
+export interface ContainerInfo {
+  readonly id: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly state: 'created' | 'running' | 'paused' | 'exited';
+  readonly pid: number;
+  readonly exit?: ContainerExit;
+}
+
+export interface LogLine {
+  /** Nanoseconds since the epoch. */
+  readonly timeNs: bigint;
+  readonly stream: 'stdout' | 'stderr';
+  /** With its line end, if it had one. */
+  readonly data: Uint8Array;
+}
+
+export interface LogQuery {
+  readonly follow: boolean;
+  /** Lines from the end; absent: all. */
+  readonly tail?: number;
+  readonly sinceMs?: number;
+  readonly untilMs?: number;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+}
+
+export interface Runtime extends AsyncDisposable {
+  /** Makes the container and its init process, held before exec. Nothing is left when it fails. */
+  create(config: ContainerConfig, options?: { signal?: AbortSignal }): Promise<{ pid: number }>;
+  start(id: string, options?: { signal?: AbortSignal }): Promise<void>;
+  /** Sends a signal to the container's first process; one that has ended is not an error. */
+  kill(id: string, signal: string): Promise<void>;
+  /** Stop signal, grace, SIGKILL; resolves when the process has ended. */
+  stop(id: string, options: { signalName: string; graceMs: number }): Promise<ContainerExit>;
+  /** Removes container, writable layer and logs. One that does not exist is not an error. */
+  remove(id: string): Promise<void>;
+  /** All containers of this daemon, also those that it found running when it started. */
+  list(): Promise<readonly ContainerInfo[]>;
+  inspect(id: string): Promise<ContainerInfo | undefined>;
+  /**
+   * Called for every exit, also for one that happened while the daemon was away (after a
+   * restart).
+   */
+  onExit(listener: (exit: ContainerExit) => void): Disposable;
+  /** Runs a command inside, for health checks; output is cut at 4 KiB. */
+  exec(
+    id: string,
+    command: { argv: readonly string[]; timeoutMs: number },
+  ): Promise<{ exitCode: number; output: string; timedOut: boolean }>;
+  logs(id: string, query: LogQuery, options?: { signal?: AbortSignal }): AsyncIterable<LogLine>;
+  info(): RuntimeInfo;
+}
+
+export interface RuntimeInfo {
+  readonly containerdVersion: string;
+  readonly ociRuntime: 'crun' | 'runc';
+  readonly ociRuntimeVersion: string;
+  readonly cgroupVersion: 1 | 2;
+  readonly snapshotter: string;
+}
+
+/** A health check with the engine's defaults filled in; absent when the container has none. */
+export type ResolvedHealthCheck = Required<HealthCheck>;
