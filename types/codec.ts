@@ -27,8 +27,8 @@ type Flatten<T> = { [K in keyof T]: T[K] };
 
 /** The type that a struct's declaration describes. */
 export type StructOf<F> = Flatten<
-  { readonly [K in keyof F as F[K] extends Field<never, true> ? K : never]: ValueOf<F[K]> } & {
-    readonly [K in keyof F as F[K] extends Field<never, true> ? never : K]?: ValueOf<F[K]>;
+  { readonly [K in keyof F as F[K] extends { readonly required: true } ? K : never]: ValueOf<F[K]> } & {
+    readonly [K in keyof F as F[K] extends { readonly required: true } ? never : K]?: ValueOf<F[K]>;
   }
 >;
 
