@@ -23,12 +23,13 @@ export interface Field<T, Required extends boolean> {
 
 type Fields = Record<string, Field<never, boolean>>;
 type ValueOf<F> = F extends Field<infer T, boolean> ? T : never;
+type Always = { readonly required: true };
 type Flatten<T> = { [K in keyof T]: T[K] };
 
 /** The type that a struct's declaration describes. */
 export type StructOf<F> = Flatten<
-  { readonly [K in keyof F as F[K] extends { readonly required: true } ? K : never]: ValueOf<F[K]> } & {
-    readonly [K in keyof F as F[K] extends { readonly required: true } ? never : K]?: ValueOf<F[K]>;
+  { readonly [K in keyof F as F[K] extends Always ? K : never]: ValueOf<F[K]> } & {
+    readonly [K in keyof F as F[K] extends Always ? never : K]?: ValueOf<F[K]>;
   }
 >;
 

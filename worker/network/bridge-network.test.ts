@@ -1,0 +1,186 @@
+import { strict as assert } from 'node:assert';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs';
+import { get } from 'node:http';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { realClock } from '../../lib/clock.ts';
+import { SwarmError } from '../../lib/errors.ts';
+import { silentLogger } from '../../lib/log.ts';
+import type { PortConfig } from '../../types/index.ts';
+import { BridgeNetwork } from './bridge-network.ts';
+import { Netlink } from './netlink.ts';
+import { setNetworkNamespace, unshareNetwork } from './syscalls.ts';
+
+/** The whole suite runs in a network namespace of its own: the host's links are never touched. */
+describe('bridge network on the real kernel', function () {
+  let home: number;
+  let runRoot: string;
+  let network: BridgeNetwork;
+  const children: ChildProcess[] = [];
+
+  const open = async () => {
+    const opened = new BridgeNetwork({ runRoot }, { log: silentLogger });
+    await opened.start();
+    return opened;
+  };
+  const inside = (path: string, ...command: string[]) =>
+    execFileSync('nsenter', [`--net=${path}`, ...command], { encoding: 'utf8', timeout: 10_000 });
+  const serve = async (path: string, port: number) => {
+    const child = spawn(
+      'nsenter',
+      [`--net=${path}`, 'busybox', 'httpd', '-f', '-p', String(port), '-h', runRoot],
+      { stdio: 'ignore' },
+    );
+    children.push(child);
+    for (let tries = 0; tries < 100; tries++) {
+      const listening = inside(path, 'ss', '-ltnH').includes(`:${port}`);
+      if (listening) return;
+      await realClock.sleep(20);
+    }
+    throw new Error('the server did not start');
+  };
+  const bridge = (containerId: string, ports: readonly PortConfig[] = []) =>
+    network.attach({ containerId, mode: 'bridge', ports });
+
+  before(() => {
+    home = openSync('/proc/thread-self/ns/net', 'r');
+    unshareNetwork();
+    using netlink = new Netlink();
+    netlink.setUp(netlink.link('lo')?.index ?? 0);
+  });
+
+  beforeEach(async () => {
+    runRoot = mkdtempSync(join(tmpdir(), 'ts-swarm-network-'));
+    network = await open();
+  });
+
+  afterEach(async () => {
+    for (const child of children.splice(0)) {
+      child.kill('SIGKILL');
+      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    }
+    await network.clear();
+    await network[Symbol.asyncDispose]();
+    rmSync(runRoot, { recursive: true });
+  });
+
+  after(() => {
+    setNetworkNamespace(home);
+    closeSync(home);
+  });
+
+  it('lets containers reach each other and the gateway', async () => {
+    const a = await bridge('a');
+    const b = await bridge('b');
+    const address = b.addresses[0]?.split('/')[0] ?? '';
+    assert.match(
+      inside(a.netnsPath, 'busybox', 'ping', '-c1', '-W2', address),
+      /1 packets received/,
+    );
+    assert.match(
+      inside(a.netnsPath, 'busybox', 'ping', '-c1', '-W2', a.gateway ?? ''),
+      /1 packets received/,
+    );
+  });
+
+  it('publishes a host-mode port on this host, also on localhost', async () => {
+    const web = await bridge('web', [
+      { protocol: 'tcp', targetPort: 80, publishedPort: 8080, publishMode: 'host' },
+    ]);
+    await serve(web.netnsPath, 80);
+    assert.equal(await statusOf('http://127.0.0.1:8080/none'), 404);
+    assert.equal(await statusOf(`http://${web.gateway}:8080/none`), 404);
+    const other = await bridge('other');
+    const answer = inside(
+      other.netnsPath,
+      'sh',
+      '-c',
+      `busybox wget -q -O- http://${web.gateway}:8080/none 2>&1 || true`,
+    );
+    assert.match(answer, /404/);
+  });
+
+  it('chooses a port where none is asked for', async () => {
+    const { ports } = await bridge('web', [
+      { protocol: 'tcp', targetPort: 80, publishMode: 'host' },
+    ]);
+    assert.equal(ports[0]?.publishedPort, 30_000);
+  });
+
+  it('refuses a port that another container or program has, naming it', async () => {
+    const port: PortConfig = {
+      protocol: 'tcp',
+      targetPort: 80,
+      publishedPort: 8080,
+      publishMode: 'host',
+    };
+    await bridge('first', [port]);
+    await assert.rejects(bridge('second', [port]), (error) => {
+      assert.ok(error instanceof SwarmError);
+      assert.equal(error.code, 'already-exists');
+      assert.match(error.message, /port 8080\/tcp .* published by first/);
+      return true;
+    });
+    const program = createServer().listen(9090, '0.0.0.0');
+    await once(program, 'listening');
+    await assert.rejects(
+      bridge('third', [{ ...port, publishedPort: 9090 }]),
+      /port 9090\/tcp .* in use by another program/,
+    );
+    program.close();
+    await network.detach('first');
+    await bridge('second', [port]);
+  });
+
+  it('gives the same attachment when asked again, also after a restart', async () => {
+    const port: PortConfig = {
+      protocol: 'tcp',
+      targetPort: 80,
+      publishedPort: 8080,
+      publishMode: 'host',
+    };
+    const first = await bridge('web', [port]);
+    assert.deepEqual(await bridge('web', [port]), first);
+    await network[Symbol.asyncDispose]();
+    network = await open();
+    assert.deepEqual(await bridge('web', [port]), first);
+    await serve(first.netnsPath, 80);
+    assert.equal(await statusOf('http://127.0.0.1:8080/none'), 404);
+  });
+
+  it('frees what belongs to nobody', async () => {
+    await bridge('kept');
+    await bridge('gone', [
+      { protocol: 'udp', targetPort: 53, publishedPort: 5353, publishMode: 'host' },
+    ]);
+    await network.retain(new Set(['kept']));
+    assert.deepEqual(readdirSync(join(runRoot, 'netns')), ['kept']);
+    assert.doesNotMatch(execFileSync('nft', ['list', 'ruleset'], { encoding: 'utf8' }), /5353/);
+  });
+
+  it('attaches many at once, each to an address of its own', async () => {
+    const ids = Array.from({ length: 30 }, (_, index) => `c${index}`);
+    const attached = await Promise.all(ids.map((id) => bridge(id)));
+    assert.equal(new Set(attached.flatMap((one) => one.addresses)).size, ids.length);
+    await network.retain(new Set());
+    assert.deepEqual(readdirSync(join(runRoot, 'netns')), []);
+  });
+
+  it('gives a container without network a namespace with loopback only', async () => {
+    const none = await network.attach({ containerId: 'alone', mode: 'none', ports: [] });
+    assert.deepEqual(none.addresses, []);
+    assert.doesNotMatch(inside(none.netnsPath, 'ip', '-br', 'link'), /eth0/);
+  });
+});
+
+function statusOf(url: string): Promise<number | undefined> {
+  const { promise, resolve, reject } = Promise.withResolvers<number | undefined>();
+  get(url, { timeout: 5_000 }, (response) => {
+    response.resume();
+    resolve(response.statusCode);
+  }).on('error', reject);
+  return promise;
+}

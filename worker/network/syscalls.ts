@@ -1,0 +1,98 @@
+/**
+ * The few system calls that Node has no binding for. All are synchronous and run on the calling
+ * thread, which is what network namespaces need: a namespace belongs to a thread.
+ */
+import koffi from 'koffi';
+
+const libc = koffi.load('libc.so.6');
+
+const bindings = {
+  setns: libc.func('int setns(int fd, int nstype)'),
+  unshare: libc.func('int unshare(int flags)'),
+  mount: libc.func(
+    'int mount(const char *source, const char *target, const char *type, unsigned long flags, ' +
+      'const char *data)',
+  ),
+  umount2: libc.func('int umount2(const char *target, int flags)'),
+  socket: libc.func('int socket(int domain, int type, int protocol)'),
+  send: libc.func('intptr_t send(int fd, const uint8_t *buffer, size_t length, int flags)'),
+  recv: libc.func('intptr_t recv(int fd, _Out_ uint8_t *buffer, size_t length, int flags)'),
+  setsockopt: libc.func(
+    'int setsockopt(int fd, int level, int name, const void *value, unsigned int length)',
+  ),
+};
+
+/** A system call that failed, with its errno. */
+export class SyscallError extends Error {
+  override readonly name = 'SyscallError';
+  readonly errno: number;
+
+  constructor(call: string, errno: number) {
+    super(`${call}: ${errnoNames.get(errno) ?? `errno ${errno}`}`);
+    this.errno = errno;
+  }
+}
+
+const codes = koffi.os.errno as Readonly<Record<string, number>>;
+const errnoNames = new Map(Object.entries(codes).map(([name, code]) => [code, name]));
+
+export const errno = {
+  exists: codes['EEXIST'] ?? 17,
+  notFound: codes['ENOENT'] ?? 2,
+  noDevice: codes['ENODEV'] ?? 19,
+  invalid: codes['EINVAL'] ?? 22,
+  addressNotAvailable: codes['EADDRNOTAVAIL'] ?? 99,
+};
+
+function checked(call: string, result: number): number {
+  if (result < 0) throw new SyscallError(call, koffi.errno());
+  return result;
+}
+
+const cloneNewNet = 0x40000000;
+
+export function setNetworkNamespace(fd: number): void {
+  checked('setns', bindings.setns(fd, cloneNewNet) as number);
+}
+
+export function unshareNetwork(): void {
+  checked('unshare', bindings.unshare(cloneNewNet) as number);
+}
+
+export const mountFlags = { bind: 4096, shared: 1 << 20, detach: 2 } as const;
+
+export function mount(source: string, target: string, flags: number): void {
+  checked(`mount ${target}`, bindings.mount(source, target, null, flags, null) as number);
+}
+
+export function unmount(target: string): void {
+  checked(`umount ${target}`, bindings.umount2(target, mountFlags.detach) as number);
+}
+
+export const socketFamilies = { netlink: 16 } as const;
+const socketTypeRaw = 3;
+const socketCloseOnExec = 0o2000000;
+
+export function rawSocket(family: number, protocol: number): number {
+  const type = socketTypeRaw | socketCloseOnExec;
+  return checked('socket', bindings.socket(family, type, protocol) as number);
+}
+
+/** A receive that takes longer fails with EAGAIN. */
+export function setReceiveTimeout(fd: number, seconds: number): void {
+  const socketLevel = 1;
+  const receiveTimeout = 20;
+  const timeval = Buffer.alloc(16);
+  timeval.writeBigInt64LE(BigInt(seconds));
+  const result = bindings.setsockopt(fd, socketLevel, receiveTimeout, timeval, 16) as number;
+  checked('setsockopt', result);
+}
+
+export function send(fd: number, bytes: Uint8Array): void {
+  checked('send', Number(bindings.send(fd, bytes, bytes.length, 0)));
+}
+
+/** Fills the start of `buffer`; returns how many bytes. */
+export function receive(fd: number, buffer: Uint8Array): number {
+  return checked('recv', Number(bindings.recv(fd, buffer, buffer.length, 0)));
+}
