@@ -1,0 +1,35 @@
+import { strict as assert } from 'node:assert';
+import { parseOptions } from './options.ts';
+
+describe('daemon options', () => {
+  it('has defaults for everything', () => {
+    const options = parseOptions([]);
+    assert.deepEqual(options.hosts, ['unix:///run/ts-swarm/docker.sock']);
+    assert.equal(options.dataRoot, '/var/lib/ts-swarm');
+    assert.equal(options.containerd, undefined);
+    assert.equal(options.ociRuntime, 'auto');
+  });
+
+  it('serves the API under the run root that is given', () => {
+    const options = parseOptions(['--run-root', '/run/a', '--label', 'disk=ssd', '--label', 'x']);
+    assert.deepEqual(options.hosts, ['unix:///run/a/docker.sock']);
+    assert.deepEqual(options.labels, { disk: 'ssd', x: '' });
+  });
+
+  const refused: readonly [string, readonly string[], RegExp][] = [
+    ['an unknown flag', ['--bogus'], /--bogus/],
+    ['a relative path', ['--data-root', 'data'], /--data-root "data" is not an absolute path/],
+    ['an unknown level', ['--log-level', 'loud'], /--log-level "loud" is not one of debug/],
+    ['an open API', ['-H', 'tcp://0.0.0.0:2375'], /without TLS .* loopback/],
+    ['another scheme', ['-H', 'ssh://host'], /neither unix/],
+    ['a subnet that is none', ['--bridge-subnet', '172.300.0.0/16'], /--bridge-subnet/],
+    ['an MTU that is none', ['--mtu', '12'], /--mtu "12"/],
+    ['a label without key', ['--label', '=x'], /has no key/],
+    ['an argument', ['start'], /start/],
+  ];
+  for (const [name, argv, message] of refused) {
+    it(`refuses ${name}`, () => {
+      assert.throws(() => parseOptions(argv), { code: 'invalid-argument', message });
+    });
+  }
+});

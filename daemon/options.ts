@@ -1,0 +1,174 @@
+/** The daemon's flags: parsed and validated once, frozen, and passed down. */
+import { hostname } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { messageOf, SwarmError } from '../lib/errors.ts';
+
+const logLevels = ['debug', 'info', 'warn', 'error'] as const;
+const ociRuntimes = ['auto', 'crun', 'runc'] as const;
+
+export interface DaemonOptions {
+  /** Where the API is served: "unix:///run/ts-swarm/docker.sock", "tcp://127.0.0.1:2375". */
+  readonly hosts: readonly string[];
+  readonly dataRoot: string;
+  readonly runRoot: string;
+  /** Address of a containerd that somebody else runs; absent: the daemon runs its own. */
+  readonly containerd?: string;
+  readonly ociRuntime: (typeof ociRuntimes)[number];
+  readonly insecureRegistries: readonly string[];
+  readonly registryMirrors: readonly string[];
+  /** Engine labels, "key=value". */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly hostname: string;
+  readonly bridgeSubnet?: string;
+  readonly mtu?: number;
+  readonly logLevel: (typeof logLevels)[number];
+  /** Absent: standard error. */
+  readonly logFile?: string;
+}
+
+export const defaultDataRoot = '/var/lib/ts-swarm';
+export const defaultRunRoot = '/run/ts-swarm';
+
+export const usage = `Usage: ts-swarm daemon [OPTIONS]
+
+Run the daemon in the foreground
+
+Options:
+      --bridge-subnet CIDR           Subnet of the containers' gateway bridge
+      --containerd ADDRESS           Use the containerd at this socket instead of an own one
+      --data-root PATH               State that outlives a reboot (default ${defaultDataRoot})
+  -H, --host ADDRESS                 Serve the API here: unix://PATH or tcp://127.0.0.1:PORT;
+                                     repeatable (default unix://RUN-ROOT/docker.sock)
+      --hostname NAME                The node's name (default: the host's)
+      --insecure-registry HOST:PORT  Registry that may lack TLS or a known certificate; repeatable
+      --label KEY=VALUE              Engine label; repeatable
+      --log-file PATH                Log here instead of to standard error
+      --log-level LEVEL              ${logLevels.join(', ')} (default info)
+      --mtu BYTES                    MTU of containers' interfaces (default: the uplink's)
+      --oci-runtime NAME             ${ociRuntimes.join(', ')} (default auto)
+      --registry-mirror URL          Mirror of Docker Hub; repeatable
+      --run-root PATH                Sockets and other state of this boot (default ${defaultRunRoot})
+`;
+
+/** Throws SwarmError `invalid-argument` naming the flag. */
+export function parseOptions(argv: readonly string[]): DaemonOptions {
+  const values = parseFlags(argv);
+  const runRoot = absolute('run-root', values['run-root'] ?? defaultRunRoot);
+  const hosts = values.host ?? [`unix://${join(runRoot, 'docker.sock')}`];
+  for (const host of hosts) checkHost(host);
+  return Object.freeze({
+    hosts,
+    dataRoot: absolute('data-root', values['data-root'] ?? defaultDataRoot),
+    runRoot,
+    ociRuntime: oneOf('oci-runtime', ociRuntimes, values['oci-runtime'] ?? 'auto'),
+    insecureRegistries: values['insecure-registry'] ?? [],
+    registryMirrors: (values['registry-mirror'] ?? []).map(checkMirror),
+    labels: parseLabels(values.label ?? []),
+    hostname: values.hostname ?? hostname(),
+    logLevel: oneOf('log-level', logLevels, values['log-level'] ?? 'info'),
+    ...(values.containerd === undefined
+      ? {}
+      : { containerd: absolute('containerd', values.containerd) }),
+    ...(values['bridge-subnet'] === undefined
+      ? {}
+      : { bridgeSubnet: checkSubnet(values['bridge-subnet']) }),
+    ...(values.mtu === undefined ? {} : { mtu: checkMtu(values.mtu) }),
+    ...(values['log-file'] === undefined
+      ? {}
+      : { logFile: absolute('log-file', values['log-file']) }),
+  });
+}
+
+function parseFlags(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      strict: true,
+      allowPositionals: false,
+      options: {
+        'bridge-subnet': { type: 'string' },
+        containerd: { type: 'string' },
+        'data-root': { type: 'string' },
+        host: { type: 'string', short: 'H', multiple: true },
+        hostname: { type: 'string' },
+        'insecure-registry': { type: 'string', multiple: true },
+        label: { type: 'string', multiple: true },
+        'log-file': { type: 'string' },
+        'log-level': { type: 'string' },
+        mtu: { type: 'string' },
+        'oci-runtime': { type: 'string' },
+        'registry-mirror': { type: 'string', multiple: true },
+        'run-root': { type: 'string' },
+      },
+    }).values;
+  } catch (error) {
+    throw invalid(messageOf(error));
+  }
+}
+
+function absolute(flag: string, path: string): string {
+  if (!isAbsolute(path)) throw invalid(`--${flag} "${path}" is not an absolute path`);
+  return path;
+}
+
+function oneOf<const W extends readonly string[]>(
+  flag: string,
+  words: W,
+  value: string,
+): W[number] {
+  const found = words.find((word) => word === value);
+  if (found === undefined) {
+    throw invalid(`--${flag} "${value}" is not one of ${words.join(', ')}`);
+  }
+  return found;
+}
+
+/** An API without TLS on a reachable address would hand root on this host to anybody. */
+function checkHost(host: string): void {
+  if (/^unix:\/\/\/.+/.test(host)) return;
+  if (/^tcp:\/\/(127\.\d+\.\d+\.\d+|localhost|\[::1\]):\d+$/.test(host)) return;
+  if (host.startsWith('tcp://')) {
+    throw invalid(
+      `--host "${host}": without TLS the API is served on loopback addresses only, such as ` +
+        'tcp://127.0.0.1:2375',
+    );
+  }
+  throw invalid(`--host "${host}" is neither unix:///PATH nor tcp://ADDRESS:PORT`);
+}
+
+function checkMirror(url: string): string {
+  if (!URL.canParse(url)) throw invalid(`--registry-mirror "${url}" is not a URL`);
+  return url;
+}
+
+function checkSubnet(cidr: string): string {
+  const match = /^(\d{1,3}(?:\.\d{1,3}){3})\/(\d{1,2})$/.exec(cidr);
+  const fits = match !== null && Number(match[2]) >= 8 && Number(match[2]) <= 30;
+  if (!fits || match[1]?.split('.').some((byte) => Number(byte) > 255)) {
+    throw invalid(`--bridge-subnet "${cidr}" is not a subnet such as 172.20.0.0/16`);
+  }
+  return cidr;
+}
+
+function checkMtu(text: string): number {
+  const mtu = Number(text);
+  if (!Number.isInteger(mtu) || mtu < 576 || mtu > 65_535) {
+    throw invalid(`--mtu "${text}" is not a whole number from 576 to 65535`);
+  }
+  return mtu;
+}
+
+function parseLabels(labels: readonly string[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    labels.map((label) => {
+      const [key = '', ...value] = label.split('=');
+      if (key === '') throw invalid(`--label "${label}" has no key: write KEY=VALUE`);
+      return [key, value.join('=')];
+    }),
+  );
+}
+
+function invalid(message: string): SwarmError {
+  return new SwarmError('invalid-argument', message);
+}

@@ -1,0 +1,48 @@
+/** One daemon for a data root. The file names a process that may be gone, also after kill -9. */
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { errnoOf, SwarmError } from '../lib/errors.ts';
+
+/** Throws SwarmError `failed-precondition` when a living daemon holds the file. */
+export function acquirePidFile(path: string): Disposable {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o711 });
+  const holder = readHolder(path);
+  if (holder !== undefined && startTime(holder.pid) === holder.startTime) {
+    throw new SwarmError(
+      'failed-precondition',
+      `a daemon with process id ${holder.pid} already runs on ${dirname(path)}: stop it, or start ` +
+        'this one with another --data-root and --run-root',
+    );
+  }
+  const own = `${process.pid} ${startTime(process.pid)}\n`;
+  writeFileSync(`${path}.new`, own, { mode: 0o644 });
+  renameSync(`${path}.new`, path);
+  return {
+    [Symbol.dispose]() {
+      if (readFileSync(path, 'utf8') === own) rmSync(path);
+    },
+  };
+}
+
+function readHolder(path: string): { pid: number; startTime: string } | undefined {
+  try {
+    const [pid = '', time = ''] = readFileSync(path, 'utf8').trim().split(' ');
+    return { pid: Number(pid), startTime: time };
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** In clock ticks since boot: tells a process from a later one with the same id. */
+function startTime(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const afterName = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const startTimeField = 19;
+    return afterName[startTimeField];
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
