@@ -1,0 +1,331 @@
+import type { Clock } from '../../lib/clock.ts';
+import { SwarmError } from '../../lib/errors.ts';
+import type { Random } from '../../lib/random.ts';
+import type { Cluster, Node, Service, ServiceSpec } from '../../types/index.ts';
+import type { Change } from '../store/change.ts';
+import type { ApplyResult } from '../store/log.ts';
+import type { StoreView } from '../store/view.ts';
+import type { ControlApi } from './api.ts';
+import { normalizeService } from './normalize.ts';
+import { checkPortConflicts } from './ports.ts';
+import {
+  refuseUnsupportedNode,
+  refuseUnsupportedService,
+  refuseUnsupportedSwarm,
+} from './unsupported.ts';
+import { validateCluster } from './validate-cluster.ts';
+import { validateService } from './validate-service.ts';
+
+/** The store as commands need it. */
+export interface ControlStore extends StoreView {
+  propose(changes: readonly Change[]): Promise<ApplyResult>;
+}
+
+export interface ControlModules {
+  readonly store: ControlStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** A new join token for the root certificate. */
+  readonly makeJoinToken: (rootCertPem: string) => string;
+  /** Parses placement constraints; throws `invalid-argument` for one that is malformed. */
+  readonly parseConstraints: (constraints: readonly string[]) => unknown;
+}
+
+/** Planning again after so many conflicts in a row would only add to the load that causes them. */
+const maxAttempts = 10;
+const defaultNodeCertExpiryMs = 90 * 24 * 3_600_000;
+/** A removed node stays refused for this long after its certificate can no longer be valid. */
+const removedNodeGraceMs = 7 * 24 * 3_600_000;
+
+/** Commands as the leader carries them out. */
+export class Control implements ControlApi {
+  readonly #modules: ControlModules;
+  /** Names and ports of commands under way: what they will take is not in the store yet. */
+  readonly #claims = new Map<string, Promise<unknown>>();
+
+  constructor(modules: ControlModules) {
+    this.#modules = modules;
+  }
+
+  async createService(
+    args: Parameters<ControlApi['createService']>[0],
+  ): ReturnType<ControlApi['createService']> {
+    const { store, clock, random } = this.#modules;
+    const spec = this.#checked(args.spec);
+    const id = random.id();
+    await this.#exclusively(claimsOf(spec), () =>
+      this.#commit(() => {
+        if (store.serviceByName(spec.name) !== undefined) {
+          throw new SwarmError(
+            'already-exists',
+            `name conflicts with an existing object: service ${spec.name} already exists`,
+          );
+        }
+        checkPortConflicts(store, spec);
+        const nowMs = clock.nowMs();
+        const service: Service = {
+          id,
+          meta: { version: 0, createdAtMs: nowMs, updatedAtMs: nowMs },
+          spec,
+          specVersion: 0,
+          ...auth('registryAuth', args.registryAuth),
+        };
+        return [{ op: 'put', table: 'service', object: service, base: 0 }];
+      }),
+    );
+    return { id, warnings: [] };
+  }
+
+  async updateService(
+    args: Parameters<ControlApi['updateService']>[0],
+  ): ReturnType<ControlApi['updateService']> {
+    const { store } = this.#modules;
+    const spec = args.rollback === true ? undefined : this.#checked(args.spec);
+    await this.#exclusively(spec === undefined ? [] : claimsOf(spec), () =>
+      this.#commit(() => {
+        const service = this.#service(args.id);
+        requireVersion(args.version, service);
+        const next =
+          spec === undefined ? this.#rolledBack(service) : this.#updated(service, spec, args);
+        checkPortConflicts(store, next.spec, service.id);
+        return [{ op: 'put', table: 'service', object: next, base: service.meta.version }];
+      }),
+    );
+    return { warnings: [] };
+  }
+
+  async removeService({ id }: { id: string }): Promise<void> {
+    await this.#commit(() => {
+      const service = this.#service(id);
+      return [{ op: 'delete', table: 'service', id, base: service.meta.version }];
+    });
+  }
+
+  async updateNode(args: Parameters<ControlApi['updateNode']>[0]): Promise<void> {
+    await this.#commit(() => {
+      const node = this.#node(args.id);
+      requireVersion(args.version, node);
+      refuseUnsupportedNode(args.spec, node.spec);
+      const object = { ...node, spec: args.spec, meta: this.#touched(node) };
+      return [{ op: 'put', table: 'node', object, base: node.meta.version }];
+    });
+  }
+
+  async removeNode({ id, force }: { id: string; force: boolean }): Promise<void> {
+    await this.#commit(() => {
+      const node = this.#node(id);
+      if (node.spec.role === 'manager' || node.role === 'manager') {
+        throw new SwarmError(
+          'failed-precondition',
+          `node ${id} is a cluster manager and is a member of the raft cluster. ` +
+            'It must be demoted to worker before removal',
+        );
+      }
+      if (!force && node.status.state !== 'down') {
+        throw new SwarmError('failed-precondition', `node ${id} is not down and can't be removed`);
+      }
+      const cluster = this.#cluster();
+      const object = { ...this.#remembering(cluster, id), meta: this.#touched(cluster) };
+      return [
+        { op: 'put', table: 'cluster', object, base: cluster.meta.version },
+        { op: 'delete', table: 'node', id, base: node.meta.version },
+        ...this.#orphaned(id),
+      ];
+    });
+  }
+
+  async updateCluster(args: Parameters<ControlApi['updateCluster']>[0]): Promise<void> {
+    validateCluster(args.spec);
+    refuseUnsupportedSwarm(args.spec);
+    const { makeJoinToken } = this.#modules;
+    await this.#commit(() => {
+      const cluster = this.#cluster();
+      requireVersion(args.version, cluster);
+      const { rootCa } = cluster;
+      const { worker, manager } = rootCa.joinTokens;
+      const joinTokens = {
+        worker: args.rotateWorkerToken ? makeJoinToken(rootCa.certPem) : worker,
+        manager: args.rotateManagerToken ? makeJoinToken(rootCa.certPem) : manager,
+      };
+      const object: Cluster = {
+        ...cluster,
+        spec: { ...args.spec, name: cluster.spec.name },
+        rootCa: { ...rootCa, joinTokens },
+        meta: this.#touched(cluster),
+      };
+      return [{ op: 'put', table: 'cluster', object, base: cluster.meta.version }];
+    });
+  }
+
+  #checked(given: ServiceSpec): ServiceSpec {
+    const spec = normalizeService(given, this.#modules.random);
+    validateService(spec);
+    this.#modules.parseConstraints(spec.task.placement?.constraints ?? []);
+    refuseUnsupportedService(spec);
+    return spec;
+  }
+
+  /** Plans on the present state, and again when the store says that it had moved on. */
+  async #commit(plan: () => readonly Change[]): Promise<void> {
+    for (let attempt = 0; attempt < maxAttempts; attempt++) {
+      const result = await this.#modules.store.propose(plan());
+      if (result.applied) return;
+    }
+    throw new SwarmError(
+      'aborted',
+      'what the command changes was changed by others at the same time, again and again; try again',
+    );
+  }
+
+  /** Runs after every earlier command that claims one of these names or ports has ended. */
+  async #exclusively(claims: readonly string[], run: () => Promise<void>): Promise<void> {
+    for (;;) {
+      const earlier = claims.flatMap((claim) => this.#claims.get(claim) ?? []);
+      if (earlier.length === 0) break;
+      await Promise.allSettled(earlier);
+    }
+    const running = run();
+    for (const claim of claims) this.#claims.set(claim, running);
+    try {
+      await running;
+    } finally {
+      for (const claim of claims) this.#claims.delete(claim);
+    }
+  }
+
+  /** The service with a new spec; what it was stays at hand for a rollback. */
+  #updated(
+    service: Service,
+    spec: ServiceSpec,
+    args: Parameters<ControlApi['updateService']>[0],
+  ): Service {
+    refuseChanges(service.spec, spec);
+    const { previousRegistryAuth, registryAuth, ...rest } = withoutUpdateStatus(service);
+    if (args.registryAuthFrom === 'previous-spec' && service.previousSpec === undefined) {
+      throw new SwarmError('failed-precondition', 'service does not have a previous spec');
+    }
+    const kept = args.registryAuthFrom === 'previous-spec' ? previousRegistryAuth : registryAuth;
+    return {
+      ...rest,
+      meta: this.#touched(service),
+      spec,
+      // The entry that last changed the service: larger than any number used for it before.
+      specVersion: service.meta.version,
+      previousSpec: service.spec,
+      previousSpecVersion: service.specVersion,
+      ...auth('registryAuth', args.registryAuth ?? kept),
+      ...auth('previousRegistryAuth', registryAuth),
+    };
+  }
+
+  #rolledBack(service: Service): Service {
+    const { previousSpec, previousSpecVersion, previousRegistryAuth, registryAuth, ...rest } =
+      service;
+    if (previousSpec === undefined) {
+      throw new SwarmError(
+        'failed-precondition',
+        `service ${service.id} does not have a previous spec`,
+      );
+    }
+    const meta = this.#touched(service);
+    return {
+      ...rest,
+      meta,
+      spec: previousSpec,
+      // The tasks of the previous spec that still run are those of the service again.
+      specVersion: previousSpecVersion ?? 0,
+      previousSpec: service.spec,
+      previousSpecVersion: service.specVersion,
+      ...auth('registryAuth', previousRegistryAuth),
+      ...auth('previousRegistryAuth', registryAuth),
+      updateStatus: {
+        state: 'rollback_started',
+        startedAtMs: meta.updatedAtMs,
+        message: 'manually requested rollback',
+      },
+    };
+  }
+
+  /** Its certificate outlives the node: the cluster refuses it until it cannot be valid. */
+  #remembering(cluster: Cluster, nodeId: string): Cluster {
+    const nowMs = this.#modules.clock.nowMs();
+    const expiryMs = Math.max(cluster.spec.ca.nodeCertExpiryMs ?? 0, defaultNodeCertExpiryMs);
+    const kept = Object.entries(cluster.removedNodes).filter(
+      ([, expiresAtMs]) => expiresAtMs + removedNodeGraceMs > nowMs,
+    );
+    return {
+      ...cluster,
+      removedNodes: { ...Object.fromEntries(kept), [nodeId]: nowMs + expiryMs },
+    };
+  }
+
+  /** Nobody will report on these tasks again: they are replaced now, and then forgotten. */
+  #orphaned(nodeId: string): Change[] {
+    const atMs = this.#modules.clock.nowMs();
+    const message = 'Task belonged to a node that has been deleted';
+    return [...this.#modules.store.tasksOfNode(nodeId)].flatMap(({ id, status }) => [
+      { op: 'task-status', id, status: { ...status, state: 'orphaned', atMs, message } },
+      { op: 'task-desire', id, desiredState: 'remove' },
+    ]);
+  }
+
+  #touched({ meta }: { readonly meta: Service['meta'] }): Service['meta'] {
+    return { ...meta, updatedAtMs: this.#modules.clock.nowMs() };
+  }
+
+  #service(id: string): Service {
+    const service = this.#modules.store.service(id);
+    if (service === undefined) throw new SwarmError('not-found', `service ${id} not found`);
+    return service;
+  }
+
+  #node(id: string): Node {
+    const node = this.#modules.store.node(id);
+    if (node === undefined) throw new SwarmError('not-found', `node ${id} not found`);
+    return node;
+  }
+
+  #cluster(): Cluster {
+    const cluster = this.#modules.store.cluster();
+    if (cluster === undefined) {
+      throw new SwarmError('unavailable', 'the swarm is not initialised yet; try again');
+    }
+    return cluster;
+  }
+}
+
+/** What a finished or abandoned update said is no longer true of the new spec. */
+function withoutUpdateStatus(service: Service): Service {
+  const copy: { -readonly [K in keyof Service]: Service[K] } = { ...service };
+  delete copy.updateStatus;
+  return copy;
+}
+
+/** What identifies a service, or decides who looks after it, stays as it was created. */
+function refuseChanges(present: ServiceSpec, next: ServiceSpec): void {
+  if (Object.keys(present.mode)[0] !== Object.keys(next.mode)[0]) {
+    throw new SwarmError('unimplemented', 'service mode change is not allowed');
+  }
+  if (present.name !== next.name) {
+    throw new SwarmError('unimplemented', 'renaming services is not supported');
+  }
+}
+
+function requireVersion(version: number, { meta }: { readonly meta: Service['meta'] }): void {
+  if (meta.version !== version) throw new SwarmError('aborted', 'update out of sequence');
+}
+
+function claimsOf(spec: ServiceSpec): string[] {
+  const ports = (spec.endpoint?.ports ?? []).filter((port) => (port.publishedPort ?? 0) !== 0);
+  return [
+    `name/${spec.name}`,
+    ...ports.map((port) => `port/${port.protocol}/${port.publishedPort}`),
+  ];
+}
+
+function auth<K extends 'registryAuth' | 'previousRegistryAuth'>(
+  key: K,
+  value: string | undefined,
+): { readonly [P in K]?: string } {
+  return (value === undefined ? {} : { [key]: value }) as { readonly [P in K]?: string };
+}

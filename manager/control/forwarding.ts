@@ -1,0 +1,102 @@
+/** Commands given to a manager that does not lead: passed on to the leader, as JSON. */
+import type { Control as ControlService } from '../../gen/control_pb.js';
+import { SwarmError } from '../../lib/errors.ts';
+import type { ClientOf, HandlersOf } from '../../lib/grpc/service.ts';
+import type { ControlApi } from './api.ts';
+
+type Method = keyof ControlApi;
+type Commands = Record<Method, (args: unknown) => Promise<unknown>>;
+
+const methods: ReadonlySet<string> = new Set<Method>([
+  'createService',
+  'updateService',
+  'removeService',
+  'updateNode',
+  'removeNode',
+  'updateCluster',
+]);
+
+/** A command waits for the leader's commit: longer than an election, shorter than a user's patience. */
+const callTimeoutMs = 20_000;
+
+/**
+ * What the leader answers to other managers. `authorize` throws for a caller that is not a manager:
+ * whoever passes may change anything.
+ */
+export function serveControl<Context>(
+  control: ControlApi,
+  authorize: (context: Context) => void,
+): HandlersOf<typeof ControlService, Context> {
+  return {
+    async call(request, context) {
+      authorize(context);
+      if (!methods.has(request.method)) {
+        throw new SwarmError(
+          'unimplemented',
+          `the leader does not know the command "${request.method}": it runs an older version`,
+        );
+      }
+      const commands = control as unknown as Commands;
+      const result = await commands[request.method as Method](parse(request.arguments));
+      return { result: result === undefined ? new Uint8Array() : encode(result) };
+    },
+  };
+}
+
+/** The commands of the leader, wherever it is. */
+export class ForwardingControl implements ControlApi {
+  readonly #leader: () => ClientOf<typeof ControlService>;
+
+  /** `leader` throws `unavailable` while there is none. */
+  constructor(leader: () => ClientOf<typeof ControlService>) {
+    this.#leader = leader;
+  }
+
+  createService(
+    args: Parameters<ControlApi['createService']>[0],
+  ): ReturnType<ControlApi['createService']> {
+    return this.#call('createService', args);
+  }
+
+  updateService(
+    args: Parameters<ControlApi['updateService']>[0],
+  ): ReturnType<ControlApi['updateService']> {
+    return this.#call('updateService', args);
+  }
+
+  removeService(args: Parameters<ControlApi['removeService']>[0]): Promise<void> {
+    return this.#call('removeService', args);
+  }
+
+  updateNode(args: Parameters<ControlApi['updateNode']>[0]): Promise<void> {
+    return this.#call('updateNode', args);
+  }
+
+  removeNode(args: Parameters<ControlApi['removeNode']>[0]): Promise<void> {
+    return this.#call('removeNode', args);
+  }
+
+  updateCluster(args: Parameters<ControlApi['updateCluster']>[0]): Promise<void> {
+    return this.#call('updateCluster', args);
+  }
+
+  async #call<T>(method: Method, args: unknown): Promise<T> {
+    const request = { method, arguments: encode(args) };
+    const { result } = await this.#leader().call(request, { timeoutMs: callTimeoutMs });
+    return (result.length === 0 ? undefined : parse(result)) as T;
+  }
+}
+
+function encode(value: unknown): Uint8Array {
+  return Buffer.from(JSON.stringify(value));
+}
+
+function parse(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString('utf8'));
+  } catch (error) {
+    throw new SwarmError('invalid-argument', 'a command between managers is not JSON', {
+      cause: error,
+    });
+  }
+}

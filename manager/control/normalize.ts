@@ -1,0 +1,79 @@
+/** Fills in what a service's spec may leave open, so that no reader has to: mode, runtime, name. */
+import type { Random } from '../../lib/random.ts';
+import type { ServiceMode, ServiceSpec } from '../../types/index.ts';
+
+const adjectives = [
+  'amber',
+  'bold',
+  'brisk',
+  'calm',
+  'clever',
+  'eager',
+  'fair',
+  'gentle',
+  'keen',
+  'lively',
+  'mellow',
+  'nimble',
+  'quiet',
+  'steady',
+  'sunny',
+  'swift',
+];
+const nouns = [
+  'badger',
+  'crane',
+  'dolphin',
+  'falcon',
+  'heron',
+  'ibex',
+  'lynx',
+  'marten',
+  'narwhal',
+  'otter',
+  'puffin',
+  'raven',
+  'seal',
+  'tern',
+  'walrus',
+  'wren',
+];
+
+/**
+ * The spec as it is stored. A service without a name gets one, as with Docker; the deprecated
+ * networks of the service become those of its tasks.
+ */
+export function normalizeService(spec: ServiceSpec, random: Random): ServiceSpec {
+  const { networks, ...rest } = spec;
+  const ownNetworks = spec.task.networks ?? [];
+  const merged = ownNetworks.length > 0 ? ownNetworks : (networks ?? []);
+  return {
+    ...rest,
+    name: spec.name === '' ? randomName(random) : spec.name,
+    task: {
+      ...spec.task,
+      ...(merged.length > 0 ? { networks: merged } : {}),
+      runtime:
+        spec.task.runtime === undefined || spec.task.runtime === ''
+          ? 'container'
+          : spec.task.runtime,
+    },
+    mode: normalizeMode(spec.mode),
+  };
+}
+
+/** Docker's defaults: replicated with one replica; a job runs one task at a time, once each. */
+function normalizeMode(mode: ServiceMode): ServiceMode {
+  if (mode.global !== undefined || mode.globalJob !== undefined) return mode;
+  if (mode.replicatedJob !== undefined) {
+    const maxConcurrent = mode.replicatedJob.maxConcurrent ?? 1;
+    const totalCompletions = mode.replicatedJob.totalCompletions ?? maxConcurrent;
+    return { replicatedJob: { maxConcurrent, totalCompletions } };
+  }
+  return { replicated: { replicas: mode.replicated?.replicas ?? 1 } };
+}
+
+function randomName(random: Random): string {
+  const pick = (words: readonly string[]) => words[random.integer(words.length)] ?? 'service';
+  return `${pick(adjectives)}_${pick(nouns)}_${random.id().slice(0, 5)}`;
+}

@@ -1,0 +1,154 @@
+/**
+ * What is well-formed, and what Docker can do, but this version cannot. It is refused in a sentence
+ * rather than ignored. Each refusal leaves this file when its feature arrives.
+ */
+import { SwarmError } from '../../lib/errors.ts';
+import type {
+  ContainerSpec,
+  Mount,
+  NodeSpec,
+  ServiceSpec,
+  SwarmSpec,
+  TaskSpec,
+} from '../../types/index.ts';
+
+/** Networks that every node has; a task without any is on the node's gateway bridge. */
+const builtInNetworks: ReadonlySet<string> = new Set(['host', 'none']);
+const mountTypes: ReadonlySet<Mount['type']> = new Set(['bind', 'tmpfs']);
+const logDrivers: ReadonlySet<string> = new Set(['', 'json-file', 'local', 'none']);
+const logOptions: ReadonlySet<string> = new Set(['max-size', 'max-file']);
+
+/** Throws `unimplemented` for the first thing that a service asks for in vain. */
+export function refuseUnsupportedService(spec: ServiceSpec): void {
+  refuseMode(spec);
+  for (const port of spec.endpoint?.ports ?? []) {
+    if (port.publishMode === 'ingress') {
+      throw unsupported(
+        `publishing port ${port.publishedPort ?? port.targetPort} through the routing mesh is ` +
+          "not supported by this version; publish it on the tasks' nodes with mode=host",
+      );
+    }
+    if (port.protocol === 'sctp') {
+      throw unsupported('publishing SCTP ports is not supported by this version; use tcp or udp');
+    }
+  }
+  refuseNetworks(spec.task);
+  refuseLogDriver(spec.task);
+  if (spec.task.resources?.swapBytes !== undefined) {
+    throw unsupported('limits of swap are not supported by this version; leave SwapBytes out');
+  }
+  if (spec.task.resources?.memorySwappiness !== undefined) {
+    throw unsupported('memory swappiness is not supported by this version; leave it out');
+  }
+  if (spec.task.container !== undefined) refuseContainer(spec.task.container);
+}
+
+function refuseMode({ mode }: ServiceSpec): void {
+  if (mode.replicatedJob !== undefined || mode.globalJob !== undefined) {
+    throw unsupported('jobs are not supported by this version; use a replicated service');
+  }
+  if (mode.global !== undefined) {
+    throw unsupported('global services are not supported by this version; use a replicated one');
+  }
+}
+
+function refuseNetworks({ networks = [] }: TaskSpec): void {
+  for (const { target } of networks) {
+    if (!builtInNetworks.has(target)) {
+      throw unsupported(
+        `the network "${target}" cannot be attached: this version has no networks but host and ` +
+          'none, and the default gateway bridge',
+      );
+    }
+  }
+  if (networks.length > 1) {
+    throw unsupported('a service is on one of the networks host and none, not on both');
+  }
+}
+
+function refuseLogDriver({ logDriver }: TaskSpec): void {
+  const name = logDriver?.name ?? '';
+  if (!logDrivers.has(name)) {
+    throw unsupported(
+      `the log driver "${name}" is not supported by this version; use json-file, local or none`,
+    );
+  }
+  const unknown = Object.keys(logDriver?.options ?? {}).find((key) => !logOptions.has(key));
+  if (unknown !== undefined) {
+    throw unsupported(
+      `the log option "${unknown}" is not supported by this version; use max-size and max-file`,
+    );
+  }
+}
+
+function refuseContainer(container: ContainerSpec): void {
+  if ((container.secrets ?? []).length > 0) {
+    throw unsupported('secrets are not supported by this version; remove them from the service');
+  }
+  if ((container.configs ?? []).length > 0) {
+    throw unsupported('configs are not supported by this version; remove them from the service');
+  }
+  for (const mount of container.mounts ?? []) {
+    if (!mountTypes.has(mount.type)) {
+      throw unsupported(
+        `the mount at ${mount.target} is of type ${mount.type}, which this version does not ` +
+          'support; use bind or tmpfs',
+      );
+    }
+  }
+  if (container.privileges?.credentialSpec !== undefined) {
+    throw unsupported('credential specs are for Windows containers; this swarm runs Linux ones');
+  }
+  const seLinux = container.privileges?.seLinuxContext;
+  if (seLinux !== undefined && Object.values(seLinux).some((value) => value !== '' && !!value)) {
+    throw unsupported('SELinux contexts are not supported by this version; leave them out');
+  }
+  if (!['', 'default'].includes(container.isolation ?? '')) {
+    throw unsupported(`isolation "${container.isolation}" is for Windows containers`);
+  }
+  refuseTemplates(container);
+}
+
+/** Docker expands templates here; taken literally, they would surprise whoever wrote them. */
+function refuseTemplates(container: ContainerSpec): void {
+  const texts = [
+    container.hostname ?? '',
+    ...(container.env ?? []),
+    ...(container.mounts ?? []).map((mount) => mount.source ?? ''),
+  ];
+  const template = texts.find((text) => /\{\{\s*\./.test(text));
+  if (template !== undefined) {
+    throw unsupported(`templates are not supported by this version: "${template}"`);
+  }
+}
+
+export function refuseUnsupportedNode(spec: NodeSpec, present: NodeSpec): void {
+  if (spec.role !== present.role) {
+    throw unsupported(
+      `a node's role cannot be changed to ${spec.role} in this version: a swarm has one manager, ` +
+        'the node that it was initialised on',
+    );
+  }
+}
+
+export function refuseUnsupportedSwarm(spec: SwarmSpec): void {
+  if (spec.encryption.autoLockManagers) {
+    throw unsupported('autolock is not supported by this version; leave --autolock out');
+  }
+  if ((spec.ca.externalCas ?? []).length > 0) {
+    throw unsupported('external certificate authorities are not supported by this version');
+  }
+  const { signingCaCert = '', signingCaKey = '', forceRotate = 0 } = spec.ca;
+  if (signingCaCert !== '' || signingCaKey !== '' || forceRotate !== 0) {
+    throw unsupported('rotation of the root certificate is not supported by this version');
+  }
+  if ((spec.taskDefaults.logDriver?.name ?? '') !== '') {
+    throw unsupported(
+      'a default log driver is not supported by this version; set it on each service',
+    );
+  }
+}
+
+function unsupported(message: string): SwarmError {
+  return new SwarmError('unimplemented', message);
+}

@@ -1,0 +1,76 @@
+/**
+ * What makes a service's spec a good one: Docker's rules, in Docker's words, since tools match them.
+ * What is well-formed but not there yet is refused in unsupported.ts.
+ */
+import { SwarmError } from '../../lib/errors.ts';
+import type { ServiceSpec, UpdateConfig } from '../../types/index.ts';
+import { validateTask } from './validate-task.ts';
+
+/** Letters and digits at both ends; `-` and `_` within. */
+const namePattern = /^[a-zA-Z0-9](?:[-_a-zA-Z0-9]*[a-zA-Z0-9])?$/;
+/** The length of a DNS label. */
+const maxNameLength = 63;
+const maxReplicas = 2 ** 31 - 1;
+const maxPort = 65_535;
+
+/** Throws `invalid-argument` for the first thing that is wrong. */
+export function validateService(spec: ServiceSpec): void {
+  validateName(spec.name);
+  validateTask(spec.task);
+  validateMode(spec);
+  validateUpdateConfig(spec.updateConfig);
+  validateUpdateConfig(spec.rollbackConfig);
+  validateEndpoint(spec);
+}
+
+function validateName(name: string): void {
+  if (name === '') throw invalid('meta: name must be provided');
+  if (!namePattern.test(name)) throw invalid('name must be valid as a DNS name component');
+  if (name.length > maxNameLength) {
+    throw invalid(`name must be ${maxNameLength} characters or fewer`);
+  }
+}
+
+function validateMode({ mode, updateConfig }: ServiceSpec): void {
+  const modes = Object.values(mode).filter((value) => value !== undefined);
+  if (modes.length > 1) throw invalid('must specify only one service mode');
+  const replicas = mode.replicated?.replicas ?? 0;
+  if (replicas > maxReplicas) {
+    throw invalid(`the number of replicas, ${replicas}, is more than ${maxReplicas}`);
+  }
+  const isJob = mode.replicatedJob !== undefined || mode.globalJob !== undefined;
+  if (isJob && updateConfig !== undefined) throw invalid('Jobs may not have an update config');
+}
+
+function validateUpdateConfig(config: UpdateConfig | undefined): void {
+  if (config === undefined) return;
+  if ((config.delayMs ?? 0) < 0) throw invalid('TaskSpec: update-delay cannot be negative');
+  if ((config.monitorMs ?? 0) < 0) throw invalid('TaskSpec: update-monitor cannot be negative');
+  if (config.maxFailureRatio < 0 || config.maxFailureRatio > 1) {
+    throw invalid('TaskSpec: update-maxfailureratio cannot be less than 0 or bigger than 1');
+  }
+}
+
+function validateEndpoint({ endpoint }: ServiceSpec): void {
+  const published = new Set<string>();
+  for (const port of endpoint?.ports ?? []) {
+    if (endpoint?.mode === 'dnsrr' && port.publishMode === 'ingress') {
+      throw invalid("EndpointSpec: port published with ingress mode can't be used with dnsrr mode");
+    }
+    if (port.targetPort < 1 || port.targetPort > maxPort) {
+      throw invalid(`EndpointSpec: target port ${port.targetPort} is not between 1 and ${maxPort}`);
+    }
+    const publishedPort = port.publishedPort ?? 0;
+    if (publishedPort > maxPort) {
+      throw invalid(`EndpointSpec: published port ${publishedPort} is more than ${maxPort}`);
+    }
+    if (publishedPort === 0) continue;
+    const key = `${port.protocol}/${publishedPort}`;
+    if (published.has(key)) throw invalid('EndpointSpec: duplicate published ports provided');
+    published.add(key);
+  }
+}
+
+function invalid(message: string): SwarmError {
+  return new SwarmError('invalid-argument', message);
+}

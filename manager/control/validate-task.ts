@@ -1,0 +1,139 @@
+/** Docker's rules for what a task runs. Pure; throws `invalid-argument` in Docker's words. */
+import { SwarmError } from '../../lib/errors.ts';
+import type {
+  ContainerSpec,
+  GenericResource,
+  HealthCheck,
+  Mount,
+  RestartPolicy,
+  TaskSpec,
+} from '../../types/index.ts';
+import { isImageReference } from './image-reference.ts';
+
+const minNanoCpus = 1e6;
+const minMemoryBytes = 4 * 1024 * 1024;
+const minHealthDurationMs = 1;
+
+export function validateTask(task: TaskSpec): void {
+  validateResources(task);
+  validateRestartPolicy(task.restartPolicy);
+  validatePreferences(task);
+  if (task.runtime !== undefined && task.runtime !== 'container') {
+    throw new SwarmError(
+      'unimplemented',
+      `the runtime "${task.runtime}" is not supported: tasks run containers`,
+    );
+  }
+  if (task.container === undefined) throw invalid('TaskSpec: missing runtime');
+  validateContainer(task.container);
+}
+
+function validateResources({ resources }: TaskSpec): void {
+  const { limits, reservations } = resources ?? {};
+  for (const { nanoCpus = 0, memoryBytes = 0 } of [limits ?? {}, reservations ?? {}]) {
+    if (nanoCpus !== 0 && nanoCpus < minNanoCpus) {
+      throw invalid(`invalid cpu value ${nanoCpus / 1e9}: Must be at least ${minNanoCpus / 1e9}`);
+    }
+    if (memoryBytes !== 0 && memoryBytes < minMemoryBytes) {
+      throw invalid(`invalid memory value ${memoryBytes}: Must be at least 4MiB`);
+    }
+  }
+  if ((limits?.pids ?? 0) < 0)
+    throw invalid(`invalid pids limit ${limits?.pids}: must be 0 or more`);
+  const swapBytes = resources?.swapBytes;
+  if (swapBytes !== undefined && (limits?.memoryBytes ?? 0) === 0) {
+    throw invalid('memory swap provided, but no memory-limit was set');
+  }
+  for (const generic of reservations?.genericResources ?? []) validateGeneric(generic);
+}
+
+function validateGeneric({ discrete, named }: GenericResource): void {
+  if (named !== undefined) {
+    throw invalid(
+      `generic resource "${named.kind}": a task asks for a number of them, not for a named one`,
+    );
+  }
+  if (discrete === undefined || discrete.kind === '') {
+    throw invalid('a generic resource needs a kind and a number');
+  }
+  if (discrete.value < 1) {
+    throw invalid(`generic resource "${discrete.kind}": ${discrete.value} is not 1 or more`);
+  }
+}
+
+function validateRestartPolicy(policy: RestartPolicy | undefined): void {
+  if ((policy?.delayMs ?? 0) < 0) throw invalid('TaskSpec: restart-delay cannot be negative');
+  if ((policy?.windowMs ?? 0) < 0) throw invalid('TaskSpec: restart-window cannot be negative');
+}
+
+function validatePreferences({ placement }: TaskSpec): void {
+  for (const { spread } of placement?.preferences ?? []) {
+    if (spread === undefined) throw invalid('placement preference: only "spread" is known');
+    if (!/^(?:node|engine)\.labels\../i.test(spread.descriptor)) {
+      throw invalid(
+        `placement preference "${spread.descriptor}": spread over node.labels.<key> or engine.labels.<key>`,
+      );
+    }
+  }
+}
+
+function validateContainer(container: ContainerSpec): void {
+  if (container.image === '') throw invalid('ContainerSpec: image reference must be provided');
+  if (!isImageReference(container.image)) {
+    throw invalid(`ContainerSpec: "${container.image}" is not a valid repository/tag`);
+  }
+  validateMounts(container.mounts ?? []);
+  validateHealthCheck(container.healthCheck);
+  if ((container.stopGracePeriodMs ?? 0) < 0) {
+    throw invalid('ContainerSpec: stop-grace-period cannot be negative');
+  }
+  for (const variable of container.env ?? []) {
+    if (variable === '' || variable.startsWith('=')) {
+      throw invalid(`ContainerSpec: invalid environment variable "${variable}"`);
+    }
+  }
+}
+
+function validateMounts(mounts: readonly Mount[]): void {
+  const targets = new Set<string>();
+  for (const mount of mounts) {
+    if (mount.target === '') {
+      throw invalid('invalid mount target, must not be empty');
+    }
+    if (!mount.target.startsWith('/')) {
+      throw invalid(`invalid mount target, must be an absolute path: ${mount.target}`);
+    }
+    if (targets.has(mount.target)) {
+      throw invalid(`ContainerSpec: duplicate mount point: ${mount.target}`);
+    }
+    targets.add(mount.target);
+    if (mount.type === 'bind' && !(mount.source ?? '').startsWith('/')) {
+      throw invalid(`invalid bind mount source, must be an absolute path: ${mount.source ?? ''}`);
+    }
+    if (mount.type === 'tmpfs' && (mount.source ?? '') !== '') {
+      throw invalid('invalid tmpfs source, source must be empty');
+    }
+  }
+}
+
+function validateHealthCheck(check: HealthCheck | undefined): void {
+  if (check === undefined) return;
+  const durations = {
+    Interval: check.intervalMs,
+    Timeout: check.timeoutMs,
+    StartPeriod: check.startPeriodMs,
+    StartInterval: check.startIntervalMs,
+  };
+  for (const [name, durationMs = 0] of Object.entries(durations)) {
+    if (durationMs !== 0 && durationMs < minHealthDurationMs) {
+      throw invalid(`ContainerSpec: ${name} in HealthConfig cannot be less than 1ms`);
+    }
+  }
+  if ((check.retries ?? 0) < 0) {
+    throw invalid('ContainerSpec: Retries in HealthConfig cannot be negative');
+  }
+}
+
+function invalid(message: string): SwarmError {
+  return new SwarmError('invalid-argument', message);
+}
