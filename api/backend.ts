@@ -1,7 +1,8 @@
 /** What the HTTP API stands on. The composition root (daemon/) provides it. */
 import type { ControlApi } from '../manager/control/api.ts';
+import type { ObjectEvent } from '../manager/store/event.ts';
 import type { StoreView } from '../manager/store/view.ts';
-import type { Service, SwarmSpec, TableName, Tables, Task } from '../types/index.ts';
+import type { Service, SwarmSpec, Task } from '../types/index.ts';
 import type { Images } from '../worker/image/images.ts';
 import type { LogLine, LogQuery } from '../worker/runtime/runtime.ts';
 
@@ -86,18 +87,7 @@ export interface SwarmStatus {
   readonly remoteManagers: readonly { readonly nodeId: string; readonly addr: string }[];
 }
 
-/** What a store event tells: one object that was created, changed or removed. */
-export type ObjectEvent = {
-  readonly [T in TableName]: {
-    readonly table: T;
-    readonly action: 'create' | 'update' | 'remove';
-    readonly object: Tables[T];
-    /** Before the change; absent for `create`. */
-    readonly old?: Tables[T];
-    readonly index: number;
-    readonly atMs: number;
-  };
-}[TableName];
+export type { ObjectEvent };
 
 export interface ManagerBackend {
   readonly control: ControlApi;

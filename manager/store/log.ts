@@ -17,6 +17,11 @@ export interface StoreLog extends AsyncDisposable {
    * and entries are applied in the order of the calls.
    */
   propose(entry: Uint8Array): Promise<ApplyResult>;
+  /**
+   * Resolves when `machine` has applied every entry that any manager acknowledged before the call.
+   * Rejects as `propose` does.
+   */
+  barrier(): Promise<void>;
   readonly isLeader: boolean;
   /** Called now with the present role, and at every change of it. */
   onLeadership(listener: (leads: boolean) => void): Disposable;
@@ -30,6 +35,11 @@ export interface StateMachine {
   apply(index: number, entry: Uint8Array): ApplyResult;
   /** The whole state as of the last applied entry. */
   snapshot(): Uint8Array;
+  /**
+   * The same bytes in parts, each made when it is asked for and quickly. They show the state as of
+   * the call, also if entries are applied before the last part was made.
+   */
+  snapshotParts(): Iterable<Uint8Array>;
   restore(index: number, snapshot: Uint8Array): void;
 }
 

@@ -1,0 +1,12 @@
+/**
+ * Owns the swarm's objects: tables, their indexes, what log entries do to them, watches, snapshots,
+ * and the logs that one manager can stand on. May import lib, types and raft. Read change.ts (what
+ * is written), view.ts (what is read) and store.ts first; apply.ts is the heart.
+ */
+export * from './change.ts';
+export * from './event.ts';
+export * from './log.ts';
+export { MemoryLog, type MemoryLogOptions, type MemoryStorage } from './memory-log.ts';
+export { Store } from './store.ts';
+export * from './view.ts';
+export type { WatchOptions } from './watch.ts';

@@ -1,0 +1,29 @@
+/** The tables themselves: immutable objects by id, in the order of their creation. */
+import type { Cluster, Node, Service, TableName, Tables, Task } from '../../types/index.ts';
+
+export class Rows {
+  readonly cluster = new Map<string, Cluster>();
+  readonly node = new Map<string, Node>();
+  readonly service = new Map<string, Service>();
+  readonly task = new Map<string, Task>();
+
+  get<T extends TableName>(table: T, id: string): Tables[T] | undefined {
+    return this.#table(table).get(id);
+  }
+
+  set<T extends TableName>(table: T, object: Tables[T]): void {
+    this.#table(table).set(object.id, object);
+  }
+
+  delete(table: TableName, id: string): void {
+    this[table].delete(id);
+  }
+
+  clear(): void {
+    for (const table of [this.cluster, this.node, this.service, this.task]) table.clear();
+  }
+
+  #table<T extends TableName>(table: T): Map<string, Tables[T]> {
+    return this[table] as unknown as Map<string, Tables[T]>;
+  }
+}

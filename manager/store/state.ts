@@ -1,0 +1,134 @@
+/** The tables with their indexes: every change goes through `change`, which keeps both in step. */
+import type { Cluster, Node, Service, TableName, Tables, Task } from '../../types/index.ts';
+import { Rows } from './rows.ts';
+import { ingressPortsOf, namesOf, ServiceKeys } from './service-indexes.ts';
+import { SpecPool } from './spec-pool.ts';
+import { OrphanedServices, TaskGroups, UnassignedTasks } from './task-indexes.ts';
+import { UsageIndex } from './usage.ts';
+import type { NodeUsage, StoreView } from './view.ts';
+
+export class State implements StoreView {
+  /** Index of the last applied log entry. */
+  index = 0;
+  readonly specs = new SpecPool();
+  readonly names = new ServiceKeys('name', namesOf);
+  readonly ingressPorts = new ServiceKeys('port', ingressPortsOf);
+  readonly #rows = new Rows();
+  readonly #byService = new TaskGroups('service', (task) => task.serviceId);
+  readonly #byNode = new TaskGroups('node', (task) => task.nodeId);
+  readonly #unassigned = new UnassignedTasks();
+  readonly #usage = new UsageIndex();
+  readonly #orphaned = new OrphanedServices(this.#rows.service, this.#byService);
+
+  get<T extends TableName>(table: T, id: string): Tables[T] | undefined {
+    return this.#rows.get(table, id);
+  }
+
+  /** Creates or replaces an object. Returns what was there before. */
+  put<T extends TableName>(table: T, object: Tables[T]): Tables[T] | undefined {
+    const old = this.#rows.get(table, object.id);
+    this.#rows.set(table, object);
+    this.#changed(table, old, object);
+    return old;
+  }
+
+  delete<T extends TableName>(table: T, id: string): Tables[T] | undefined {
+    const old = this.#rows.get(table, id);
+    if (old === undefined) return undefined;
+    this.#rows.delete(table, id);
+    this.#changed(table, old, undefined);
+    return old;
+  }
+
+  clear(): void {
+    const { specs, names, ingressPorts } = this;
+    const indexes = [specs, names, ingressPorts, this.#byService, this.#byNode];
+    const more = [this.#rows, this.#unassigned, this.#usage, this.#orphaned];
+    for (const part of [...indexes, ...more]) part.clear();
+    this.index = 0;
+  }
+
+  /** Computes every index anew from the tables. Returns a sentence for each difference. */
+  audit(): string[] {
+    const { service, task } = this.#rows;
+    return [
+      ...this.specs.audit(service.values(), task.values()),
+      ...this.names.audit(service.values()),
+      ...this.ingressPorts.audit(service.values()),
+      ...this.#byService.audit(task.values()),
+      ...this.#byNode.audit(task.values()),
+      ...this.#unassigned.audit(task.values()),
+      ...this.#usage.audit(task.values()),
+      ...this.#orphaned.audit(task.values()),
+    ];
+  }
+
+  cluster(): Cluster | undefined {
+    return this.#rows.cluster.values().next().value;
+  }
+  node(id: string): Node | undefined {
+    return this.#rows.node.get(id);
+  }
+  nodes(): Iterable<Node> {
+    return this.#rows.node.values();
+  }
+  service(id: string): Service | undefined {
+    return this.#rows.service.get(id);
+  }
+  serviceByName(name: string): Service | undefined {
+    return this.#rows.service.get(this.names.owner(name) ?? '');
+  }
+  services(): Iterable<Service> {
+    return this.#rows.service.values();
+  }
+  task(id: string): Task | undefined {
+    return this.#rows.task.get(id);
+  }
+  tasks(): Iterable<Task> {
+    return this.#rows.task.values();
+  }
+  tasksOfService(serviceId: string): Iterable<Task> {
+    return this.#byService.of(serviceId);
+  }
+  tasksOfNode(nodeId: string): Iterable<Task> {
+    return this.#byNode.of(nodeId);
+  }
+  unassignedTasks(): Iterable<Task> {
+    return this.#unassigned.all();
+  }
+  orphanedServiceIds(): Iterable<string> {
+    return this.#orphaned.ids();
+  }
+  usage(nodeId: string): NodeUsage {
+    return this.#usage.of(nodeId);
+  }
+  ingressPortOwner(port: string): Service | undefined {
+    return this.#rows.service.get(this.ingressPorts.owner(port) ?? '');
+  }
+
+  #changed(table: TableName, old: Tables[TableName] | undefined, next?: Tables[TableName]): void {
+    if (table === 'task') this.#taskChanged(old as Task | undefined, next as Task | undefined);
+    if (table === 'service') {
+      this.#serviceChanged(old as Service | undefined, next as Service | undefined);
+    }
+  }
+
+  #taskChanged(old: Task | undefined, next: Task | undefined): void {
+    this.specs.taskChanged(old, next);
+    this.#byService.changed(old, next);
+    this.#byNode.changed(old, next);
+    this.#unassigned.changed(old, next);
+    this.#usage.changed(old, next);
+    if (old?.serviceId === next?.serviceId) return;
+    if (old !== undefined) this.#orphaned.check(old.serviceId);
+    if (next !== undefined) this.#orphaned.check(next.serviceId);
+  }
+
+  #serviceChanged(old: Service | undefined, next: Service | undefined): void {
+    this.specs.serviceChanged(old, next);
+    this.names.changed(old, next);
+    this.ingressPorts.changed(old, next);
+    const id = next?.id ?? old?.id;
+    if (id !== undefined && (old === undefined || next === undefined)) this.#orphaned.check(id);
+  }
+}

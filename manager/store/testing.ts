@@ -1,0 +1,56 @@
+/** Objects for tests of the store and of what stands on it. */
+import type { Node, Service, ServiceSpec, Task, TaskSpec } from '../../types/index.ts';
+
+const meta = { version: 0, createdAtMs: 0, updatedAtMs: 0 };
+
+export function makeService(id: string, overrides: Partial<Service> = {}): Service {
+  const spec: ServiceSpec = {
+    name: id,
+    labels: {},
+    task: { container: { image: 'web:1' }, forceUpdate: 0 },
+    mode: { replicated: { replicas: 1 } },
+  };
+  return { id, meta, spec, specVersion: 1, ...overrides };
+}
+
+/** A task of the service, at its present spec. */
+export function makeTask(
+  id: string,
+  service: Pick<Service, 'id' | 'spec' | 'specVersion'>,
+  overrides: Partial<Task> = {},
+): Task {
+  return {
+    id,
+    meta,
+    serviceId: service.id,
+    slot: 1,
+    nodeId: '',
+    spec: service.spec.task,
+    specVersion: service.specVersion,
+    name: `${service.spec.name}.1.${id}`,
+    serviceName: service.spec.name,
+    desiredState: 'running',
+    status: { state: 'new', atMs: 0, message: 'created' },
+    ...overrides,
+  };
+}
+
+export function makeNode(id: string, overrides: Partial<Node> = {}): Node {
+  return {
+    id,
+    meta,
+    spec: { labels: {}, role: 'worker', availability: 'active' },
+    role: 'worker',
+    status: { state: 'ready', message: '', addr: '10.0.0.1', atMs: 0 },
+    ...overrides,
+  };
+}
+
+/** A task spec that reserves. */
+export function makeTaskSpec(nanoCpus: number, memoryBytes: number): TaskSpec {
+  return {
+    container: { image: 'web:1' },
+    resources: { reservations: { nanoCpus, memoryBytes } },
+    forceUpdate: 0,
+  };
+}
