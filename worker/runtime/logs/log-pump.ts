@@ -1,0 +1,183 @@
+/** Carries what a container writes from its pipes into its log. */
+import { closeSync, constants, openSync, read } from 'node:fs';
+import type { Socket } from 'node:net';
+import { promisify } from 'node:util';
+import type { Clock } from '../../../lib/clock.ts';
+import { errnoOf, messageOf } from '../../../lib/errors.ts';
+import type { Logger } from '../../../lib/log.ts';
+import { readFifo } from './fifo.ts';
+import { encodeEntry, LineSplitter, Stamper, type Stream } from './json-lines.ts';
+import type { LogFile } from './log-file.ts';
+
+const readAsync = promisify(read);
+
+/** What is taken from a pipe at once: the bound of a log's memory, and of a turn's length. */
+const chunkBytes = 16 * 1024;
+/** For each millisecond of work, logs rest this many before they read on. */
+const restFactor = 2;
+/** Debts below this are not worth a timer. */
+const restMinMs = 1;
+
+/**
+ * Lets all logs of a daemon together have a third of its thread: who writes without end is slowed
+ * down by its full pipe, and the rest of the daemon goes on.
+ */
+export class LogBudget {
+  readonly clock: Clock;
+  /** Shared by all pumps: a chunk is done with before the next one is read. */
+  readonly buffer = Buffer.alloc(chunkBytes);
+  #freeAtMs = 0;
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+  }
+
+  /** How long the caller has to wait before it reads on, after `spentMs` of work. */
+  charge(spentMs: number): number {
+    const nowMs = this.clock.monotonicMs();
+    this.#freeAtMs = Math.max(this.#freeAtMs, nowMs) + spentMs * restFactor;
+    const restMs = this.#freeAtMs - nowMs;
+    return restMs < restMinMs ? 0 : restMs;
+  }
+}
+
+interface Source {
+  readonly stream: Stream;
+  readonly path: string;
+  readonly splitter: LineSplitter;
+  readonly socket: Socket;
+  /** The chunk being written. */
+  busy: Promise<void>;
+}
+
+export class LogPump {
+  readonly file: LogFile;
+  readonly #budget: LogBudget;
+  readonly #log: Logger;
+  readonly #stamper = new Stamper();
+  readonly #sources: readonly Source[];
+  #closing = false;
+
+  /** Starts to read. The pipes must exist. */
+  constructor(
+    pipes: readonly { readonly stream: Stream; readonly path: string }[],
+    file: LogFile,
+    deps: { readonly budget: LogBudget; readonly log: Logger },
+  ) {
+    this.file = file;
+    this.#budget = deps.budget;
+    this.#log = deps.log;
+    this.#sources = pipes.map(({ stream, path }) => this.#open(stream, path));
+  }
+
+  /** Takes what is left in the pipes, then ends the log. Called once the container has ended. */
+  async drain(): Promise<void> {
+    // Opened before the sockets close: a pipe that nobody holds open loses what is in it.
+    const fds = this.#sources.map(({ path }) =>
+      openSync(path, constants.O_RDONLY | constants.O_NONBLOCK),
+    );
+    try {
+      await this.#stop();
+      for (const [index, source] of this.#sources.entries()) await this.#rest(source, fds[index]!);
+      await this.#finish();
+    } finally {
+      for (const fd of fds) closeSync(fd);
+    }
+  }
+
+  /** Stops reading; what is in the pipes stays there for the next daemon. */
+  async close(): Promise<void> {
+    await this.#stop();
+    await this.#finish();
+  }
+
+  /** Writes the unfinished lines, and ends the log. */
+  async #finish(): Promise<void> {
+    for (const source of this.#sources) {
+      await this.#append(this.#encode(source, source.splitter.end()));
+    }
+    await this.file.end();
+  }
+
+  async #stop(): Promise<void> {
+    this.#closing = true;
+    for (const source of this.#sources) {
+      source.socket.destroy();
+      await source.busy;
+    }
+  }
+
+  #open(stream: Stream, path: string): Source {
+    const socket = readFifo(path, this.#budget.buffer, (bytes) => {
+      source.busy = this.#take(source, bytes);
+      return false;
+    });
+    const source: Source = {
+      stream,
+      path,
+      splitter: new LineSplitter(),
+      socket,
+      busy: Promise.resolve(),
+    };
+    socket.on('error', (error) => {
+      this.#log.warn('reading the output of a container failed', { path, error: error.message });
+    });
+    socket.resume();
+    return source;
+  }
+
+  /** Writes a chunk and then reads on; must use up `bytes` before its first await. */
+  async #take(source: Source, bytes: Uint8Array): Promise<void> {
+    const restMs = await this.#write(source, bytes);
+    if (this.#closing) return;
+    const readOn = () => {
+      if (!this.#closing) source.socket.resume();
+    };
+    if (restMs === 0) readOn();
+    else this.#budget.clock.after(restMs, readOn);
+  }
+
+  async #write(source: Source, bytes: Uint8Array): Promise<number> {
+    const startMs = this.#budget.clock.monotonicMs();
+    const text = this.#encode(source, source.splitter.push(bytes));
+    const restMs = this.#budget.charge(this.#budget.clock.monotonicMs() - startMs);
+    await this.#append(text);
+    return restMs;
+  }
+
+  /** A full disk must not end the container: what cannot be written is dropped, and said. */
+  async #append(text: string): Promise<void> {
+    if (text === '') return;
+    try {
+      await this.file.append(text);
+    } catch (error) {
+      this.#log.warn('output of a container is lost', {
+        path: this.file.path,
+        lostBytes: text.length,
+        error: messageOf(error),
+      });
+    }
+  }
+
+  async #rest(source: Source, fd: number): Promise<void> {
+    const buffer = Buffer.alloc(chunkBytes);
+    try {
+      for (;;) {
+        const { bytesRead } = await readAsync(fd, buffer, 0, chunkBytes, null);
+        if (bytesRead === 0) break;
+        const restMs = await this.#write(source, buffer.subarray(0, bytesRead));
+        if (restMs > 0) await this.#budget.clock.sleep(restMs);
+      }
+    } catch (error) {
+      // A writer is still there, and the pipe is empty.
+      if (errnoOf(error) !== 'EAGAIN') throw error;
+    }
+  }
+
+  #encode(source: Source, texts: readonly string[]): string {
+    const nowMs = this.#budget.clock.nowMs();
+    return texts
+      .map((text) => encodeEntry(text, source.stream, this.#stamper.next(nowMs)))
+      .join('');
+  }
+}

@@ -1,0 +1,170 @@
+/** Builds the OCI runtime specification of a container: what crun or runc is given. Pure. */
+import { SwarmError } from '../../../lib/errors.ts';
+import type { ContainerConfig } from '../runtime.ts';
+import { capabilitiesOf } from './capabilities.ts';
+import { initTarget, mountsOf, type OciMount } from './mounts.ts';
+import { resourcesOf, type OciResources } from './resources.ts';
+import { seccompProfile, type Seccomp } from './seccomp.ts';
+import type { ResolvedUser } from './user.ts';
+
+/** The facts about host, image and placement that the configuration does not hold. */
+export interface SpecContext {
+  readonly user: ResolvedUser;
+  /** Absolute, below the cgroup root. */
+  readonly cgroupsPath: string;
+  readonly cgroupVersion: 1 | 2;
+  readonly swapLimit: boolean;
+  /** Containers of the same group share a shim. */
+  readonly shimGroup: string;
+  /** A static init on the host, if there is one. */
+  readonly initPath: string | undefined;
+  /** Node's name: x64, arm64 … */
+  readonly architecture: string;
+  /** The path at which the OCI runtime finds the network namespace. */
+  readonly netnsPath: string | undefined;
+}
+
+export interface OciProcess {
+  readonly terminal: boolean;
+  readonly user: ResolvedUser;
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly capabilities: Readonly<Record<string, readonly string[]>>;
+  readonly rlimits: readonly {
+    readonly type: string;
+    readonly soft: number;
+    readonly hard: number;
+  }[];
+  readonly noNewPrivileges: boolean;
+  readonly oomScoreAdj: number;
+}
+
+export interface OciSpec {
+  readonly ociVersion: string;
+  readonly process: OciProcess;
+  readonly root: { readonly path: string; readonly readonly: boolean };
+  readonly hostname: string;
+  readonly mounts: readonly OciMount[];
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly linux: {
+    readonly resources: OciResources;
+    readonly cgroupsPath: string;
+    readonly namespaces: readonly { readonly type: string; readonly path?: string }[];
+    readonly seccomp?: Seccomp;
+    readonly sysctl: Readonly<Record<string, string>>;
+    readonly maskedPaths: readonly string[];
+    readonly readonlyPaths: readonly string[];
+    readonly rootfsPropagation?: string;
+  };
+}
+
+export const shimGroupAnnotation = 'io.containerd.runc.v2.group';
+
+const maskedPaths = [
+  '/proc/asound',
+  '/proc/acpi',
+  '/proc/interrupts',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/timer_list',
+  '/proc/timer_stats',
+  '/proc/sched_debug',
+  '/proc/scsi',
+  '/sys/firmware',
+  '/sys/devices/virtual/powercap',
+];
+const readonlyPaths = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
+
+/** Safe inside a network namespace of its own: ports below 1024 and ping for every user. */
+const networkSysctls = {
+  'net.ipv4.ip_unprivileged_port_start': '0',
+  'net.ipv4.ping_group_range': '0 2147483647',
+};
+
+/** Throws SwarmError `invalid-argument` or `unimplemented` for what cannot be run. */
+export function ociSpec(config: ContainerConfig, context: SpecContext): OciSpec {
+  const process = processOf(config, context);
+  const ownNetwork = config.network.kind === 'path';
+  const propagation = rootfsPropagation(config);
+  return {
+    ociVersion: '1.0.2',
+    process,
+    root: { path: 'rootfs', readonly: config.readOnlyRootfs },
+    hostname: config.hostname,
+    mounts: mountsOf(config, context.initPath),
+    annotations: { [shimGroupAnnotation]: context.shimGroup },
+    linux: {
+      resources: resourcesOf(config.resources, context),
+      cgroupsPath: context.cgroupsPath,
+      namespaces: [
+        { type: 'mount' },
+        { type: 'uts' },
+        { type: 'pid' },
+        { type: 'ipc' },
+        ...(context.netnsPath === undefined ? [] : [{ type: 'network', path: context.netnsPath }]),
+        ...(context.cgroupVersion === 2 ? [{ type: 'cgroup' }] : []),
+      ],
+      ...(config.seccompUnconfined
+        ? {}
+        : {
+            seccomp: seccompProfile(process.capabilities['bounding'] ?? [], context.architecture),
+          }),
+      sysctl: { ...(ownNetwork ? networkSysctls : {}), ...config.sysctls },
+      maskedPaths,
+      readonlyPaths,
+      ...(propagation === undefined ? {} : { rootfsPropagation: propagation }),
+    },
+  };
+}
+
+function processOf(config: ContainerConfig, context: SpecContext): OciProcess {
+  const [command] = config.argv;
+  if (command === undefined || command === '') {
+    throw new SwarmError('invalid-argument', 'no command specified');
+  }
+  const capabilities = capabilitiesOf(config.capabilityAdd, config.capabilityDrop);
+  // As in Docker, only root holds the capabilities; others may gain them by setuid programs.
+  const held = context.user.uid === 0 ? capabilities : [];
+  return {
+    terminal: config.tty,
+    user: context.user,
+    args: config.init ? [initTarget, '--', ...config.argv] : config.argv,
+    env: config.env,
+    cwd: config.workdir === '' ? '/' : config.workdir,
+    capabilities: { bounding: capabilities, effective: held, permitted: held },
+    rlimits: config.ulimits.map(rlimitOf),
+    noNewPrivileges: config.noNewPrivileges,
+    oomScoreAdj: config.oomScoreAdj,
+  };
+}
+
+const rlimitNames = new Set(
+  (
+    'as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime ' +
+    'sigpending stack'
+  ).split(' '),
+);
+
+function rlimitOf(limit: ContainerConfig['ulimits'][number]): OciProcess['rlimits'][number] {
+  const name = limit.name.toLowerCase();
+  if (!rlimitNames.has(name)) {
+    throw new SwarmError('invalid-argument', `invalid ulimit type: ${limit.name}`);
+  }
+  // -1 is "no limit"; the specification has unsigned numbers, and JSON numbers end at 2^53.
+  const value = (number: number) => (number < 0 ? Number.MAX_SAFE_INTEGER : number);
+  return { type: `RLIMIT_${name.toUpperCase()}`, soft: value(limit.soft), hard: value(limit.hard) };
+}
+
+/** A bind mount that is shared with the host needs a root that lets mounts through. */
+function rootfsPropagation(config: ContainerConfig): 'shared' | 'rslave' | undefined {
+  const asked = config.mounts.map((mount) => mount.bindOptions?.propagation ?? 'rprivate');
+  if (asked.some((word) => word === 'shared' || word === 'rshared')) return 'shared';
+  return asked.some((word) => word === 'slave' || word === 'rslave') ? 'rslave' : undefined;
+}
+
+/** A process executed in a running container: as its first one, with another command. */
+export function execProcess(first: OciProcess, argv: readonly string[]): OciProcess {
+  return { ...first, args: argv, terminal: false };
+}
