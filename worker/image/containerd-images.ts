@@ -1,0 +1,175 @@
+/** The port of images over containerd: wires pulls, what is present, and archives. */
+import { createHash } from 'node:crypto';
+import { SwarmError } from '../../lib/errors.ts';
+import { SharedWork } from './concurrency.ts';
+import type { ImageEvents } from './events.ts';
+import type { Distribution, Image, Images, PullProgress, RegistryAuth } from './images.ts';
+import type { Library } from './library.ts';
+import { describeDistribution } from './distribution.ts';
+import type { Puller } from './pull.ts';
+import {
+  canonicalString,
+  familiarName,
+  familiarString,
+  parseReference,
+  withDefaultTag,
+  type Reference,
+} from './reference.ts';
+import type { RegistryClient } from './registry/index.ts';
+import { planRemoval } from './remove.ts';
+import type { ImageRecord, Records } from './store/records.ts';
+
+export interface ContainerdImagesParts {
+  readonly registry: RegistryClient;
+  readonly puller: Puller;
+  readonly library: Library;
+  readonly records: Records;
+  readonly events: ImageEvents;
+}
+
+type PullOptions = NonNullable<Parameters<Images['pull']>[1]>;
+type RemoveOptions = Parameters<Images['remove']>[1];
+type Removed = Awaited<ReturnType<Images['remove']>>;
+
+export class ContainerdImages implements Images {
+  readonly #parts: ContainerdImagesParts;
+  readonly #pulls = new SharedWork<Image, PullProgress>(({ id, status }) => id ?? status);
+
+  constructor(parts: ContainerdImagesParts) {
+    this.#parts = parts;
+  }
+
+  async pull(text: string, options: PullOptions = {}): Promise<Image> {
+    const reference = withDefaultTag(parseReference(text));
+    const { auth, ...caller } = options;
+    // Who may not see an image must not get it because someone else pulls it just then.
+    const key = `${canonicalString(reference)} ${secretOf(auth)}`;
+    return this.#pulls.run(
+      key,
+      (signal, report) => this.#pull(reference, auth, signal, report),
+      caller,
+    );
+  }
+
+  get(nameOrId: string): Promise<Image | undefined> {
+    return this.#parts.library.get(nameOrId);
+  }
+
+  list(): Promise<readonly Image[]> {
+    return this.#parts.library.list();
+  }
+
+  async tag(nameOrId: string, newReference: string): Promise<void> {
+    const { events, library, records } = this.#parts;
+    const reference = withDefaultTag(parseReference(newReference));
+    if (reference.digest !== undefined) {
+      throw new SwarmError(
+        'invalid-argument',
+        'refusing to create a tag with a digest reference; give a name and a tag',
+      );
+    }
+    const found = await library.find(nameOrId);
+    if (found === undefined) throw noSuchImage(nameOrId);
+    const [first] = found.records;
+    const target = (found.named ?? first)?.target;
+    if (target === undefined) throw noSuchImage(nameOrId);
+    await records.assign(canonicalString(reference), target);
+    events.emit('tag', found.image.id, familiarString(reference));
+  }
+
+  async remove(nameOrId: string, { force, inUse }: RemoveOptions): Promise<Removed> {
+    const { events, library, records } = this.#parts;
+    const found = await library.find(nameOrId);
+    if (found === undefined) throw noSuchImage(nameOrId);
+    const { image } = found;
+    const plan = planRemoval({
+      given: nameOrId,
+      image,
+      named: found.named?.reference,
+      references: found.records
+        .map(({ reference }) => reference)
+        .filter((reference) => reference !== undefined),
+      force,
+      usedBy: inUse(image.id),
+    });
+    const untagged = plan.untag.map(canonicalString);
+    const going = plan.remove
+      ? found.records
+      : found.records.filter(({ name }) => untagged.includes(name));
+    await this.#keepNameless(found.records, going, plan.remove);
+    const shared = plan.remove ? await this.#chainsOfOthers(image.id) : new Set<string>();
+    for (const [index, { name }] of going.entries()) {
+      await records.delete(name, { collect: plan.remove && index === going.length - 1 });
+    }
+    for (const name of plan.untag) events.emit('untag', image.id, familiarString(name));
+    if (plan.remove) events.emit('delete', image.id, nameOrId);
+    const layers = found.resolved.chainIds.filter((chainId) => !shared.has(chainId)).toReversed();
+    return [
+      ...plan.untag.map((reference) => ({ untagged: familiarString(reference) })),
+      ...(plan.remove ? [image.id, ...layers].map((deleted) => ({ deleted })) : []),
+    ];
+  }
+
+  async distribution(
+    text: string,
+    options: { auth?: RegistryAuth; signal?: AbortSignal } = {},
+  ): Promise<Distribution> {
+    const reference = withDefaultTag(parseReference(text));
+    const repository = await this.#parts.registry.repository(reference, options.auth);
+    return describeDistribution(repository, options.signal);
+  }
+
+  load(): Promise<readonly string[]> {
+    return Promise.reject(new SwarmError('unimplemented', 'images cannot be loaded yet'));
+  }
+
+  import(): Promise<string> {
+    return Promise.reject(new SwarmError('unimplemented', 'images cannot be imported yet'));
+  }
+
+  async #pull(
+    reference: Reference,
+    auth: RegistryAuth | undefined,
+    signal: AbortSignal,
+    report: (progress: PullProgress) => void,
+  ): Promise<Image> {
+    const { events, library, puller } = this.#parts;
+    const name = familiarString(reference);
+    const { isNew } = await puller.pull(reference, auth, signal, report);
+    const image = await library.get(name);
+    if (image === undefined) {
+      throw new SwarmError('internal', `${name} was removed while it was pulled; pull it again`);
+    }
+    const done = isNew ? 'Downloaded newer image for' : 'Image is up to date for';
+    report({ status: `Status: ${done} ${name}` });
+    if (isNew) events.emit('pull', name, familiarName(reference));
+    return image;
+  }
+
+  /** An image that a container still needs stays without a name when its last one is taken. */
+  async #keepNameless(
+    all: readonly ImageRecord[],
+    going: readonly ImageRecord[],
+    remove: boolean,
+  ): Promise<void> {
+    const [first] = going;
+    if (remove || first === undefined || going.length < all.length) return;
+    await this.#parts.records.putNameless(first.target);
+  }
+
+  async #chainsOfOthers(imageId: string): Promise<ReadonlySet<string>> {
+    const entries = await this.#parts.library.entries();
+    const others = entries.filter(({ resolved }) => resolved.id !== imageId);
+    return new Set(others.flatMap(({ resolved }) => resolved.chainIds));
+  }
+}
+
+export function noSuchImage(name: string): SwarmError {
+  return new SwarmError('not-found', `No such image: ${name}`);
+}
+
+function secretOf(auth: RegistryAuth | undefined): string {
+  return createHash('sha256')
+    .update(JSON.stringify(auth ?? {}))
+    .digest('hex');
+}

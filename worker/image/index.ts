@@ -1,0 +1,70 @@
+/**
+ * Owns this node's images: pulling, loading, importing, naming and removing them in containerd.
+ * May import lib, types, gen and the runtime's containerd client. Read images.ts (the port) first,
+ * then containerd-images.ts and pull.ts.
+ */
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Random } from '../../lib/random.ts';
+import type { ContainerdClient } from '../runtime/containerd/client.ts';
+import { ContainerdImages } from './containerd-images.ts';
+import { ImageEvents, type ImageEvent } from './events.ts';
+import type { Images } from './images.ts';
+import { Library } from './library.ts';
+import type { OciPlatform } from './oci.ts';
+import { runnablePlatforms } from './platform.ts';
+import { Puller } from './pull.ts';
+import { RegistryClient, type RegistryOptions } from './registry/index.ts';
+import { ContentStore } from './store/content.ts';
+import { Leases } from './store/leases.ts';
+import { Records } from './store/records.ts';
+import { Unpacker } from './store/unpack.ts';
+
+export type { ImageEvent } from './events.ts';
+
+export interface ImagesOptions extends Partial<RegistryOptions> {
+  /** containerd's, for all layers. */
+  readonly snapshotter?: string;
+  /** What this host runs; `process.platform` and `process.arch` go, in Node's spelling. */
+  readonly platform: OciPlatform;
+}
+
+export interface ImagesDependencies {
+  /** In the namespace whose images these are. Stays the caller's to dispose of. */
+  readonly containerd: ContainerdClient;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly random?: Random;
+}
+
+/** Images with what their owner needs besides the port. */
+export interface NodeImages extends AsyncDisposable {
+  readonly images: Images;
+  /** Called for every image that is pulled, loaded, imported, tagged, untagged or deleted. */
+  onEvent(listener: (event: ImageEvent) => void): Disposable;
+}
+
+/** Throws `invalid-argument` for an insecure registry or a mirror that cannot be meant. */
+export function createImages(options: ImagesOptions, dependencies: ImagesDependencies): NodeImages {
+  const { clock, containerd, random } = dependencies;
+  const { snapshotter = 'overlayfs', insecureRegistries = [], mirrors = [] } = options;
+  const log = dependencies.log.child({ module: 'image' });
+  const registry = new RegistryClient(
+    { ...options, insecureRegistries, mirrors },
+    { clock, log, ...(random === undefined ? {} : { random }) },
+  );
+  const runnable = runnablePlatforms(options.platform);
+  const content = new ContentStore(containerd);
+  const leases = new Leases(containerd, clock, snapshotter);
+  const records = new Records(containerd);
+  const unpacker = new Unpacker(containerd, snapshotter);
+  const library = new Library({ records, content, unpacker }, runnable, log);
+  const events = new ImageEvents(clock);
+  const parts = { registry, content, leases, records, unpacker, library, clock, log };
+  const puller = new Puller(parts, runnable);
+  return {
+    images: new ContainerdImages({ registry, puller, library, records, events }),
+    onEvent: (listener) => events.subscribe(listener),
+    [Symbol.asyncDispose]: () => registry[Symbol.asyncDispose](),
+  };
+}

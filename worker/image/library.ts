@@ -1,0 +1,214 @@
+/** What is present: image records read back into images, by name, id or start of an id. */
+import { SwarmError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Image } from './images.ts';
+import {
+  chainIds,
+  maxConfigBytes,
+  maxManifestBytes,
+  parseConfig,
+  parseManifest,
+  type ConfigFile,
+  type Descriptor,
+  type Manifest,
+  type OciPlatform,
+} from './oci.ts';
+import { readImageConfig } from './image-config.ts';
+import { chooseManifest, normalizePlatform } from './platform.ts';
+import { canonicalString, familiarString, tryParseReference, withDefaultTag } from './reference.ts';
+import type { ContentStore } from './store/content.ts';
+import { sameRepository, type ImageRecord, type Records } from './store/records.ts';
+import type { Unpacker } from './store/unpack.ts';
+
+/** One platform's image behind a target, read from the content store. Never changes. */
+export interface Resolved {
+  /** Digest of the configuration. */
+  readonly id: string;
+  readonly manifest: Manifest;
+  readonly manifestDigest: string;
+  readonly config: ConfigFile;
+  readonly chainIds: readonly string[];
+  /** Unpacked, bytes. */
+  readonly sizeBytes: number;
+}
+
+/** Image ids are at least this long where a start of one is given. */
+const idPattern = /^(?:sha256:)?[0-9a-f]{1,64}$/;
+
+export class Library {
+  readonly #records: Records;
+  readonly #content: ContentStore;
+  readonly #unpacker: Unpacker;
+  readonly #runnable: readonly OciPlatform[];
+  readonly #log: Logger;
+  /** By digest of the target; only what is complete, and only while a record names it. */
+  readonly #resolved = new Map<string, Resolved>();
+
+  constructor(
+    parts: { records: Records; content: ContentStore; unpacker: Unpacker },
+    runnable: readonly OciPlatform[],
+    log: Logger,
+  ) {
+    this.#records = parts.records;
+    this.#content = parts.content;
+    this.#unpacker = parts.unpacker;
+    this.#runnable = runnable;
+    this.#log = log;
+  }
+
+  /** Undefined where a blob or a snapshot is missing: the image must be fetched again. */
+  async resolve(target: Descriptor): Promise<Resolved | undefined> {
+    const known = this.#resolved.get(target.digest);
+    if (known !== undefined) {
+      const top = known.chainIds.at(-1);
+      if (top === undefined || (await this.#unpacker.has(top))) return known;
+      this.#resolved.delete(target.digest);
+      return undefined;
+    }
+    try {
+      const resolved = await this.#read(target);
+      if (resolved !== undefined) this.#resolved.set(target.digest, resolved);
+      return resolved;
+    } catch (thrown) {
+      if (thrown instanceof SwarmError && thrown.code === 'not-found') return undefined;
+      throw thrown;
+    }
+  }
+
+  /** The records of all images that are complete, with what they stand for. */
+  async entries(): Promise<readonly { record: ImageRecord; resolved: Resolved }[]> {
+    const records = await this.#records.list();
+    const entries = [];
+    for (const record of records) {
+      try {
+        const resolved = await this.resolve(record.target);
+        if (resolved !== undefined) entries.push({ record, resolved });
+      } catch (thrown) {
+        const { code, message } = SwarmError.from(thrown);
+        // A record that cannot be read must not hide the others; a containerd that is away must.
+        if (code !== 'failed-precondition') throw thrown;
+        this.#log.warn('image cannot be read', { name: record.name, reason: message });
+      }
+    }
+    const live = new Set(records.map(({ target }) => target.digest));
+    for (const digest of this.#resolved.keys()) {
+      if (!live.has(digest)) this.#resolved.delete(digest);
+    }
+    return entries;
+  }
+
+  async list(): Promise<readonly Image[]> {
+    const groups = Map.groupBy(await this.entries(), ({ resolved }) => resolved.id);
+    return [...groups.values()].map((group) => toImage(group));
+  }
+
+  async get(nameOrId: string): Promise<Image | undefined> {
+    return (await this.find(nameOrId))?.image;
+  }
+
+  /**
+   * The image, all its records, and the one that was named (absent when it was found by id).
+   * Throws `invalid-argument` when several images' ids begin so.
+   */
+  async find(nameOrId: string): Promise<
+    | {
+        image: Image;
+        named: ImageRecord | undefined;
+        records: readonly ImageRecord[];
+        resolved: Resolved;
+      }
+    | undefined
+  > {
+    const entries = await this.entries();
+    const named = findNamed(entries, nameOrId);
+    const id = named?.resolved.id ?? findId(entries, nameOrId);
+    const group = entries.filter(({ resolved }) => resolved.id === id);
+    const [first] = group;
+    if (first === undefined) return undefined;
+    return {
+      image: toImage(group, named?.record),
+      named: named?.record,
+      records: group.map(({ record }) => record),
+      resolved: named?.resolved ?? first.resolved,
+    };
+  }
+
+  async #read(target: Descriptor): Promise<Resolved | undefined> {
+    const top = parseManifest(
+      await this.#content.read(target.digest, maxManifestBytes),
+      target.mediaType,
+    );
+    const chosen = top.kind === 'index' ? chooseManifest(top.manifests, this.#runnable) : target;
+    if (chosen === undefined) return undefined;
+    const manifest =
+      top.kind === 'manifest'
+        ? top
+        : parseManifest(await this.#content.read(chosen.digest, maxManifestBytes));
+    if (manifest.kind === 'index') return undefined;
+    const config = parseConfig(await this.#content.read(manifest.config.digest, maxConfigBytes));
+    const chain = chainIds(config.diffIds);
+    let sizeBytes = 0;
+    for (const chainId of chain) {
+      const layerBytes = await this.#unpacker.sizeBytes(chainId);
+      if (layerBytes === undefined) return undefined;
+      sizeBytes += layerBytes;
+    }
+    const id = manifest.config.digest;
+    return { id, manifest, manifestDigest: chosen.digest, config, chainIds: chain, sizeBytes };
+  }
+}
+
+type Entry = { readonly record: ImageRecord; readonly resolved: Resolved };
+
+function findNamed(entries: readonly Entry[], name: string): Entry | undefined {
+  const parsed = tryParseReference(name);
+  if (parsed === undefined) return undefined;
+  const reference = withDefaultTag(parsed);
+  if (reference.digest === undefined) {
+    const wanted = canonicalString(reference);
+    return entries.find(({ record }) => record.name === wanted);
+  }
+  return entries.find(
+    ({ record }) => record.target.digest === reference.digest && sameRepository(record, reference),
+  );
+}
+
+function findId(entries: readonly Entry[], text: string): string | undefined {
+  if (!idPattern.test(text)) return undefined;
+  const start = text.startsWith('sha256:') ? text : `sha256:${text}`;
+  const ids = new Set(
+    entries.map(({ resolved }) => resolved.id).filter((id) => id.startsWith(start)),
+  );
+  const [id] = ids;
+  if (ids.size > 1) {
+    throw new SwarmError(
+      'invalid-argument',
+      `ambiguous image id ${JSON.stringify(text)}: ${ids.size} images' ids begin so; give more of it`,
+    );
+  }
+  return id;
+}
+
+function toImage(group: readonly Entry[], named?: ImageRecord): Image {
+  const [first] = group;
+  if (first === undefined) throw new SwarmError('internal', 'an image without a record');
+  const { config, chainIds, id, sizeBytes } = first.resolved;
+  const references = group
+    .map(({ record }) => record.reference)
+    .filter((reference) => reference !== undefined);
+  const repoTags = references.filter(({ digest }) => digest === undefined).map(familiarString);
+  const repoDigests = references.filter(({ digest }) => digest !== undefined).map(familiarString);
+  const platform = normalizePlatform(config);
+  const name = named?.reference === undefined ? undefined : familiarString(named.reference);
+  return {
+    id,
+    repoTags,
+    repoDigests,
+    createdAt: config.created ?? '0001-01-01T00:00:00Z',
+    sizeBytes,
+    platform: { architecture: platform.architecture, os: platform.os },
+    config: readImageConfig(config.raw),
+    rootfs: { name: name ?? repoTags[0] ?? repoDigests[0] ?? id, chainId: chainIds.at(-1) ?? '' },
+    rawConfig: config.raw,
+  };
+}

@@ -1,0 +1,320 @@
+/** Brings an image from its registry: manifest, configuration and layers, unpacked and recorded. */
+import { linkAbort } from '../../lib/abort.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { SwarmError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import { KeyedMutex, Semaphore } from './concurrency.ts';
+import type { PullProgress, RegistryAuth } from './images.ts';
+import type { Library, Resolved } from './library.ts';
+import {
+  chainIds,
+  maxConfigBytes,
+  parseConfig,
+  parseManifest,
+  type ConfigFile,
+  type Descriptor,
+  type Manifest,
+  type OciPlatform,
+} from './oci.ts';
+import { chooseManifest, formatPlatform } from './platform.ts';
+import { canonicalName, canonicalString, familiarString, type Reference } from './reference.ts';
+import type { RegistryClient, Repository } from './registry/index.ts';
+import type { ContentStore } from './store/content.ts';
+import type { Lease, Leases } from './store/leases.ts';
+import { sameRepository, type ImageRecord, type Records } from './store/records.ts';
+import type { Unpacker } from './store/unpack.ts';
+
+export interface PullParts {
+  readonly registry: RegistryClient;
+  readonly content: ContentStore;
+  readonly leases: Leases;
+  readonly records: Records;
+  readonly unpacker: Unpacker;
+  readonly library: Library;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+type Report = (progress: PullProgress) => void;
+
+/** Layers downloaded at a time by one pull, and by all together: each holds a few MiB. */
+const downloadsPerPull = 3;
+const downloadsInAll = 9;
+/** Progress of one layer is told no more often than this. */
+const progressPeriodMs = 100;
+
+export class Puller {
+  readonly #parts: PullParts;
+  readonly #runnable: readonly OciPlatform[];
+  readonly #downloads = new Semaphore(downloadsInAll);
+  readonly #blobs = new KeyedMutex();
+
+  constructor(parts: PullParts, runnable: readonly OciPlatform[]) {
+    this.#parts = parts;
+    this.#runnable = runnable;
+  }
+
+  /** `reference` has a tag or a digest. Answers whether something new was brought. */
+  async pull(
+    reference: Reference,
+    auth: RegistryAuth | undefined,
+    signal: AbortSignal,
+    report: Report,
+  ): Promise<{ resolved: Resolved; isNew: boolean }> {
+    const present = await this.#present(reference);
+    if (present !== undefined && reference.digest !== undefined) {
+      return { resolved: present.resolved, isNew: false };
+    }
+    report({ id: reference.tag ?? 'digest', status: `Pulling from ${reference.path}` });
+    try {
+      return await this.#fromRegistry(reference, auth, present, signal, report);
+    } catch (thrown) {
+      const unreachable = thrown instanceof SwarmError && thrown.code === 'unavailable';
+      if (present === undefined || !unreachable) throw thrown;
+      this.#parts.log.warn('registry is out of reach, the present image is used', {
+        image: familiarString(reference),
+        reason: thrown.message,
+      });
+      return { resolved: present.resolved, isNew: false };
+    }
+  }
+
+  async #present(
+    reference: Reference,
+  ): Promise<{ record: ImageRecord; resolved: Resolved } | undefined> {
+    const { library, records } = this.#parts;
+    const { digest } = reference;
+    const record =
+      digest === undefined
+        ? await records.get(canonicalString(reference))
+        : (await records.list()).find(
+            (candidate) =>
+              candidate.target.digest === digest && sameRepository(candidate, reference),
+          );
+    const resolved = record === undefined ? undefined : await library.resolve(record.target);
+    return record === undefined || resolved === undefined ? undefined : { record, resolved };
+  }
+
+  async #fromRegistry(
+    reference: Reference,
+    auth: RegistryAuth | undefined,
+    present: { record: ImageRecord; resolved: Resolved } | undefined,
+    signal: AbortSignal,
+    report: Report,
+  ): Promise<{ resolved: Resolved; isNew: boolean }> {
+    const { leases, library, registry } = this.#parts;
+    const repository = await registry.repository(reference, auth);
+    const remote = present === undefined ? undefined : await repository.head(signal);
+    let target = present?.record.target;
+    const isNew = target === undefined || remote?.digest !== target.digest;
+    if (target === undefined || isNew) {
+      target = await leases.during('pull', (lease) =>
+        this.#fetch({ reference, repository, lease, signal, report }),
+      );
+    }
+    const resolved = await library.resolve(target);
+    if (resolved === undefined) {
+      throw new SwarmError(
+        'internal',
+        `${familiarString(reference)} was pulled, but its parts were removed at once; pull it again`,
+      );
+    }
+    report({ status: `Digest: ${target.digest}` });
+    return { resolved, isNew: present?.record.target.digest !== target.digest };
+  }
+
+  async #fetch(job: Job): Promise<Descriptor> {
+    const { content, records } = this.#parts;
+    const { reference, repository, lease, signal } = job;
+    const top = await repository.manifest(undefined, signal);
+    const document = parseManifest(top.bytes, top.descriptor.mediaType);
+    const target = { ...top.descriptor, mediaType: document.mediaType };
+    if (document.kind === 'manifest') {
+      await this.#fetchImage(job, target, top.bytes, document);
+    } else {
+      const chosen = this.#choose(document.manifests, reference);
+      const inner = await repository.manifest(chosen.digest, signal);
+      const manifest = parseManifest(inner.bytes, inner.descriptor.mediaType);
+      if (manifest.kind !== 'manifest') {
+        throw new SwarmError('failed-precondition', 'an index inside an index cannot be pulled');
+      }
+      await this.#fetchImage(job, inner.descriptor, inner.bytes, manifest);
+      await content.write(
+        {
+          ref: `manifest-${target.digest}`,
+          leaseId: lease.id,
+          digest: target.digest,
+          size: top.bytes.length,
+          labels: { 'containerd.io/gc.ref.content.m.0': chosen.digest },
+        },
+        (offset) => once(top.bytes, offset),
+      );
+    }
+    await records.assign(`${canonicalName(reference)}@${target.digest}`, target);
+    if (reference.digest === undefined) await records.assign(canonicalString(reference), target);
+    return target;
+  }
+
+  /** Configuration, layers and at last the manifest: what it refers to is there before it is. */
+  async #fetchImage(
+    job: Job,
+    target: Descriptor,
+    bytes: Buffer,
+    manifest: Manifest,
+  ): Promise<void> {
+    const { content } = this.#parts;
+    const { lease, reference } = job;
+    const config = await this.#fetchConfig(job, manifest.config);
+    if (config.diffIds.length !== manifest.layers.length) {
+      throw new SwarmError(
+        'failed-precondition',
+        `${familiarString(reference)} has ${manifest.layers.length} layers, but its configuration ` +
+          `names ${config.diffIds.length}; only container images can be pulled`,
+      );
+    }
+    await this.#fetchLayers(job, manifest.layers, config);
+    const labels = Object.fromEntries(
+      manifest.layers.map(({ digest }, index) => [
+        `containerd.io/gc.ref.content.l.${index}`,
+        digest,
+      ]),
+    );
+    await content.write(
+      {
+        ref: `manifest-${target.digest}`,
+        leaseId: lease.id,
+        digest: target.digest,
+        size: bytes.length,
+        labels: { ...labels, 'containerd.io/gc.ref.content.config': manifest.config.digest },
+      },
+      (offset) => once(bytes, offset),
+    );
+  }
+
+  async #fetchConfig(job: Job, descriptor: Descriptor): Promise<ConfigFile> {
+    const { content, unpacker } = this.#parts;
+    const { lease, repository, signal } = job;
+    if (descriptor.size > maxConfigBytes) {
+      const message = `the image's configuration is longer than ${maxConfigBytes} bytes`;
+      throw new SwarmError('failed-precondition', message);
+    }
+    const { digest, size } = descriptor;
+    const write = { ref: `config-${digest}`, leaseId: lease.id, digest, size, signal };
+    await this.#blobs.run(
+      digest,
+      () => content.write(write, (offset) => repository.blob(descriptor, { offset, signal })),
+      signal,
+    );
+    const config = parseConfig(await content.read(digest, maxConfigBytes));
+    const top = chainIds(config.diffIds).at(-1);
+    if (top !== undefined) {
+      await content.setLabels(digest, {
+        [`containerd.io/gc.ref.snapshot.${unpacker.snapshotter}`]: top,
+      });
+    }
+    return config;
+  }
+
+  /** Layers come in parallel, and are unpacked in order as soon as it is their turn. */
+  async #fetchLayers(job: Job, layers: readonly Descriptor[], config: ConfigFile): Promise<void> {
+    using abort = linkAbort(job.signal);
+    const slots = new Semaphore(downloadsPerPull);
+    const signal = abort.signal;
+    for (const layer of layers) job.report({ id: shortId(layer), status: 'Pulling fs layer' });
+    const downloads = layers.map((layer) =>
+      slots.run(
+        () => this.#downloads.run(() => this.#fetchLayer({ ...job, signal }, layer), signal),
+        signal,
+      ),
+    );
+    const settled = Promise.allSettled(downloads);
+    try {
+      const chain = chainIds(config.diffIds);
+      for (const [index, layer] of layers.entries()) {
+        await downloads[index];
+        const unpacked = await this.#parts.unpacker.unpack(
+          layer,
+          {
+            parent: chain[index - 1],
+            chainId: chain[index] ?? '',
+            diffId: config.diffIds[index] ?? '',
+          },
+          job.lease,
+          {
+            signal,
+            onStart: () =>
+              job.report({ id: shortId(layer), status: 'Extracting', totalBytes: layer.size }),
+          },
+        );
+        const status = unpacked ? 'Pull complete' : 'Already exists';
+        job.report({ id: shortId(layer), status });
+      }
+    } catch (thrown) {
+      abort.abort(thrown);
+      throw thrown;
+    } finally {
+      await settled;
+    }
+  }
+
+  async #fetchLayer(job: Job, layer: Descriptor): Promise<void> {
+    const { content } = this.#parts;
+    const { lease, repository, report, signal } = job;
+    const { digest, size } = layer;
+    const write = { ref: `layer-${digest}`, leaseId: lease.id, digest, size, signal };
+    const source = (offset: number) =>
+      this.#told(layer, offset, repository.blob(layer, { offset, signal }), report);
+    await this.#blobs.run(digest, () => content.write(write, source), signal);
+    report({ id: shortId(layer), status: 'Download complete' });
+  }
+
+  async *#told(
+    layer: Descriptor,
+    offset: number,
+    source: AsyncIterable<Buffer>,
+    report: Report,
+  ): AsyncGenerator<Buffer> {
+    const { clock } = this.#parts;
+    let currentBytes = offset;
+    let toldMs = Number.NEGATIVE_INFINITY;
+    for await (const chunk of source) {
+      currentBytes += chunk.length;
+      if (clock.monotonicMs() - toldMs >= progressPeriodMs) {
+        toldMs = clock.monotonicMs();
+        const id = shortId(layer);
+        report({ id, status: 'Downloading', currentBytes, totalBytes: layer.size });
+      }
+      yield chunk;
+    }
+    report({ id: shortId(layer), status: 'Verifying Checksum' });
+  }
+
+  #choose(manifests: readonly Descriptor[], reference: Reference): Descriptor {
+    const chosen = chooseManifest(manifests, this.#runnable);
+    if (chosen !== undefined) return chosen;
+    const [host] = this.#runnable;
+    const wanted = host === undefined ? 'this host' : formatPlatform(host);
+    throw new SwarmError(
+      'not-found',
+      `no matching manifest for ${wanted} in the manifest list entries of ` +
+        familiarString(reference),
+    );
+  }
+}
+
+interface Job {
+  readonly reference: Reference;
+  readonly repository: Repository;
+  readonly lease: Lease;
+  readonly signal: AbortSignal;
+  readonly report: Report;
+}
+
+/** Docker shows the first twelve digits of a layer's digest. */
+function shortId({ digest }: Descriptor): string {
+  return digest.slice(digest.indexOf(':') + 1).slice(0, 12);
+}
+
+async function* once(bytes: Uint8Array, offset: number): AsyncGenerator<Uint8Array> {
+  if (offset < bytes.length) yield bytes.subarray(offset);
+}

@@ -1,0 +1,66 @@
+/** Talks to registries (the v2 API of the OCI distribution spec). */
+import type { Clock } from '../../../lib/clock.ts';
+import type { Logger } from '../../../lib/log.ts';
+import { systemRandom, type Random } from '../../../lib/random.ts';
+import type { RegistryAuth } from '../images.ts';
+import type { Reference } from '../reference.ts';
+import { Authorizer } from './auth.ts';
+import { EndpointPolicy } from './endpoints.ts';
+import { defaultTimeouts, HttpClient, type HttpTimeouts } from './http.ts';
+import { defaultRetry, Repository, type RetryPolicy } from './repository.ts';
+import { TrustStore } from './trust.ts';
+
+export interface RegistryOptions {
+  /** "host:port", "host", or a CIDR. Loopback always counts as insecure. */
+  readonly insecureRegistries: readonly string[];
+  /** URLs of mirrors of docker.io, tried before it. */
+  readonly mirrors: readonly string[];
+  /** `<folder>/<host:port>/*.crt` are further authorities: Docker's /etc/docker/certs.d. */
+  readonly certsFolder?: string;
+  readonly timeouts?: HttpTimeouts;
+  readonly retry?: RetryPolicy;
+}
+
+export class RegistryClient implements AsyncDisposable {
+  readonly #policy: EndpointPolicy;
+  readonly #http: HttpClient;
+  readonly #authorizer: Authorizer;
+  readonly #retry: RetryPolicy;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #log: Logger;
+
+  /** Throws `invalid-argument` for a registry or mirror that cannot be meant. */
+  constructor(
+    options: RegistryOptions,
+    dependencies: { clock: Clock; log: Logger; random?: Random },
+  ) {
+    const { clock, log, random = systemRandom } = dependencies;
+    this.#clock = clock;
+    this.#log = log;
+    this.#random = random;
+    this.#retry = options.retry ?? defaultRetry;
+    this.#policy = new EndpointPolicy(options);
+    const isInsecure = (host: string) => this.#policy.isInsecure(host);
+    const trust = new TrustStore(options.certsFolder);
+    const timeouts = options.timeouts ?? defaultTimeouts;
+    this.#http = new HttpClient({ clock, timeouts, trust, isInsecure });
+    this.#authorizer = new Authorizer({ http: this.#http, clock, isInsecure });
+  }
+
+  async repository(reference: Reference, auth?: RegistryAuth): Promise<Repository> {
+    const endpoints = await this.#policy.endpointsOf(reference.domain);
+    return new Repository(reference, endpoints, auth, {
+      http: this.#http,
+      authorizer: this.#authorizer,
+      clock: this.#clock,
+      random: this.#random,
+      log: this.#log,
+      retry: this.#retry,
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#http[Symbol.asyncDispose]();
+  }
+}

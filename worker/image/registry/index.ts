@@ -1,0 +1,6 @@
+/**
+ * Owns talking to registries: endpoints, trust, authentication, retries, resumed downloads.
+ * May import lib, the image's pure files (reference, oci) and types. Read client.ts first.
+ */
+export { RegistryClient, type RegistryOptions } from './client.ts';
+export type { FetchedManifest, Repository } from './repository.ts';

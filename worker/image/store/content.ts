@@ -1,0 +1,160 @@
+/** containerd's content store: blobs by digest, written in bounded chunks and read back. */
+import { SwarmError } from '../../../lib/errors.ts';
+import { leaseMetadata, type ContainerdClient } from '../../runtime/containerd/client.ts';
+import { WriteAction } from '../../../gen/containerd/content_pb.js';
+
+export interface BlobInfo {
+  readonly digest: string;
+  readonly size: number;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface BlobWrite {
+  /** Names the upload: it has one writer at a time, and goes on under this name if it breaks off. */
+  readonly ref: string;
+  readonly leaseId: string;
+  /** With both, a blob that is there already is not written again, and the upload is verified. */
+  readonly digest?: string;
+  readonly size?: number;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
+/** Chunks are gathered to this size: each costs a round trip to containerd. */
+const chunkBytes = 512 * 1024;
+/** Chunks under way to containerd. Times `chunkBytes`, it bounds the memory of an upload. */
+const maxUnanswered = 2;
+
+export class ContentStore {
+  readonly #client: ContainerdClient;
+
+  constructor(client: ContainerdClient) {
+    this.#client = client;
+  }
+
+  async info(digest: string): Promise<BlobInfo | undefined> {
+    try {
+      const { info } = await this.#client.content.info({ digest });
+      if (info === undefined) return undefined;
+      return { digest: info.digest, size: Number(info.size), labels: info.labels };
+    } catch (thrown) {
+      if (thrown instanceof SwarmError && thrown.code === 'not-found') return undefined;
+      throw thrown;
+    }
+  }
+
+  /** A small blob as a whole. Throws `not-found`, or `failed-precondition` over `maxBytes`. */
+  async read(digest: string, maxBytes: number): Promise<Buffer> {
+    const parts: Uint8Array[] = [];
+    let size = 0;
+    for await (const data of this.chunks(digest)) {
+      size += data.length;
+      if (size > maxBytes) {
+        const message = `the blob ${digest} is longer than ${maxBytes} bytes`;
+        throw new SwarmError('failed-precondition', message);
+      }
+      parts.push(data);
+    }
+    return Buffer.concat(parts);
+  }
+
+  async *chunks(digest: string, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    const options = signal === undefined ? {} : { signal };
+    for await (const { data } of this.#client.content.read({ digest }, options)) yield data;
+  }
+
+  async setLabels(digest: string, labels: Readonly<Record<string, string>>): Promise<void> {
+    const paths = Object.keys(labels).map((key) => `labels.${key}`);
+    await this.#client.content.update({ info: { digest, labels }, updateMask: { paths } });
+  }
+
+  /**
+   * Writes a blob from `source`, which is asked for the bytes from an offset on: that of an upload
+   * which broke off, else 0. Nothing is written, and the labels are set, when the blob is there.
+   * What turns out to be wrong is thrown away; what broke off is kept for the next try.
+   */
+  async write(
+    write: BlobWrite,
+    source: (offset: number) => AsyncIterable<Uint8Array>,
+  ): Promise<{ digest: string; size: number }> {
+    try {
+      return await this.#upload(write, source);
+    } catch (thrown) {
+      const code = SwarmError.from(thrown).code;
+      if (code === 'already-exists' && write.digest !== undefined) {
+        if (write.labels !== undefined) await this.setLabels(write.digest, write.labels);
+        const size = write.size ?? (await this.info(write.digest))?.size ?? 0;
+        return { digest: write.digest, size };
+      }
+      if (code === 'failed-precondition') await this.abort(write.ref);
+      throw thrown;
+    }
+  }
+
+  /** Throws an upload's bytes away. One that does not exist is not an error. */
+  async abort(ref: string): Promise<void> {
+    try {
+      await this.#client.content.abort({ ref });
+    } catch (thrown) {
+      if (!(thrown instanceof SwarmError && thrown.code === 'not-found')) throw thrown;
+    }
+  }
+
+  async #upload(
+    write: BlobWrite,
+    source: (offset: number) => AsyncIterable<Uint8Array>,
+  ): Promise<{ digest: string; size: number }> {
+    const { ref, digest = '', size = 0, labels = {}, leaseId, signal } = write;
+    const stream = this.#client.content.write({
+      metadata: leaseMetadata(leaseId),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    const replies = stream[Symbol.asyncIterator]();
+    const reply = async () => {
+      const { value, done } = await replies.next();
+      if (done === true) throw new SwarmError('unavailable', 'containerd ended the upload early');
+      return value;
+    };
+    try {
+      const identity = { ref, total: BigInt(size), expected: digest };
+      await stream.write({ ...identity, action: WriteAction.STAT });
+      let offset = Number((await reply()).offset);
+      let unanswered = 0;
+      for await (const data of gathered(source(offset))) {
+        await stream.write({ action: WriteAction.WRITE, ref, offset: BigInt(offset), data });
+        offset += data.length;
+        unanswered += 1;
+        for (; unanswered > maxUnanswered; unanswered -= 1) await reply();
+      }
+      for (; unanswered > 0; unanswered -= 1) await reply();
+      const total = BigInt(offset);
+      const commit = { ref, total, offset: total, expected: digest, labels };
+      await stream.write({ ...commit, action: WriteAction.COMMIT });
+      const committed = await reply();
+      return { digest: committed.digest, size: offset };
+    } finally {
+      stream.end();
+      await replies.return?.();
+    }
+  }
+}
+
+/** The same bytes in chunks of about `chunkBytes`. */
+async function* gathered(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of source) {
+    // A part far over the size (from memory, not the network) would break containerd's limit.
+    for (let start = 0; start < part.length; start += chunkBytes) {
+      const piece = part.subarray(start, start + chunkBytes);
+      parts.push(piece);
+      size += piece.length;
+      if (size >= chunkBytes) {
+        yield parts.length === 1 ? piece : Buffer.concat(parts, size);
+        parts = [];
+        size = 0;
+      }
+    }
+  }
+  if (size > 0) yield Buffer.concat(parts, size);
+}
