@@ -1,0 +1,100 @@
+/** How a leader is chosen (paper, section 5.2 and 5.4.1; thesis, sections 4.2.3 and 9.6). */
+import { voteResult } from './quorum.ts';
+import { announceLeadership } from './replication.ts';
+import type { State } from './state.ts';
+import { nobody, type MessageOf, type NodeId } from './types.ts';
+
+/** `transfer`: the leader asked for it, so nobody's lease stands in the way. */
+export function campaign(state: State, kind: 'pre-vote' | 'vote' | 'transfer'): void {
+  if (!state.isVoter || hasUnappliedConfChange(state)) return;
+  if (kind === 'pre-vote') state.becomePreCandidate();
+  else state.becomeCandidate();
+  const isPreVote = kind === 'pre-vote';
+  const term = isPreVote ? state.term + 1 : state.term;
+  const voters = new Set([...state.conf.voters, ...state.conf.outgoing]);
+  for (const to of [...voters].toSorted()) {
+    if (to !== state.id) {
+      state.send({
+        type: isPreVote ? 'pre-vote' : 'vote',
+        from: state.id,
+        to,
+        term,
+        lastIndex: state.log.lastIndex,
+        lastTerm: state.log.lastTerm,
+        transfer: kind === 'transfer',
+      });
+    } else if (isPreVote) {
+      receiveVote(state, state.id, true);
+    } else {
+      // The own vote counts once it is durable, like anybody's.
+      state.sendAfterPersist({
+        type: 'vote-reply',
+        from: state.id,
+        to: state.id,
+        term,
+        granted: true,
+      });
+    }
+  }
+}
+
+/** A membership that is committed but not yet in force could make this node win a wrong quorum. */
+function hasUnappliedConfChange(state: State): boolean {
+  const { log } = state;
+  if (log.applied >= log.committed) return false;
+  return log
+    .slice(log.applied + 1, Infinity)
+    .some((entry) => entry.index <= log.committed && entry.kind === 'config');
+}
+
+export function handleVoteRequest(state: State, message: MessageOf<'vote' | 'pre-vote'>): void {
+  const isPreVote = message.type === 'pre-vote';
+  const isFree =
+    state.vote === message.from ||
+    (state.vote === nobody && state.leader === nobody) ||
+    (isPreVote && message.term > state.term);
+  const granted = isFree && state.log.isUpToDate(message.lastIndex, message.lastTerm);
+  if (isPreVote) {
+    state.send({
+      type: 'pre-vote-reply',
+      from: state.id,
+      to: message.from,
+      term: granted ? message.term : state.term,
+      granted,
+    });
+    return;
+  }
+  if (granted) {
+    state.vote = message.from;
+    state.electionElapsed = 0;
+  }
+  state.sendAfterPersist({
+    type: 'vote-reply',
+    from: state.id,
+    to: message.from,
+    term: state.term,
+    granted,
+  });
+}
+
+export function handleVoteReply(
+  state: State,
+  message: MessageOf<'vote-reply' | 'pre-vote-reply'>,
+): void {
+  const expected = message.type === 'vote-reply' ? 'candidate' : 'pre-candidate';
+  if (state.role === expected) receiveVote(state, message.from, message.granted);
+}
+
+function receiveVote(state: State, from: NodeId, granted: boolean): void {
+  if (!state.votes.has(from)) state.votes.set(from, granted);
+  const result = voteResult(state.voters, (node) => state.votes.get(node));
+  if (result === 'pending') return;
+  if (result === 'lost') {
+    state.becomeFollower(state.term, nobody);
+  } else if (state.role === 'pre-candidate') {
+    campaign(state, 'vote');
+  } else {
+    state.becomeLeader();
+    announceLeadership(state);
+  }
+}
