@@ -48,7 +48,7 @@ Options:
       --mtu BYTES                    MTU of containers' interfaces (default: the uplink's)
       --oci-runtime NAME             ${ociRuntimes.join(', ')} (default auto)
       --registry-mirror URL          Mirror of Docker Hub; repeatable
-      --run-root PATH                Sockets and other state of this boot (default ${defaultRunRoot})
+      --run-root PATH                Sockets, state of this boot (default ${defaultRunRoot})
 `;
 
 /** Throws SwarmError `invalid-argument` naming the flag. */
