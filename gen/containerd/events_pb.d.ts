@@ -6,12 +6,33 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Any, Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Any, EmptySchema, Timestamp } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file containerd/events.proto.
  */
 export declare const file_containerd_events: GenFile;
+
+/**
+ * @generated from message containerd.services.events.v1.PublishRequest
+ */
+export declare type PublishRequest = Message<"containerd.services.events.v1.PublishRequest"> & {
+  /**
+   * @generated from field: string topic = 1;
+   */
+  topic: string;
+
+  /**
+   * @generated from field: google.protobuf.Any event = 2;
+   */
+  event?: Any | undefined;
+};
+
+/**
+ * Describes the message containerd.services.events.v1.PublishRequest.
+ * Use `create(PublishRequestSchema)` to create a new message.
+ */
+export declare const PublishRequestSchema: GenMessage<PublishRequest>;
 
 /**
  * @generated from message containerd.services.events.v1.SubscribeRequest
@@ -66,6 +87,14 @@ export declare const EnvelopeSchema: GenMessage<Envelope>;
  * @generated from service containerd.services.events.v1.Events
  */
 export declare const Events: GenService<{
+  /**
+   * @generated from rpc containerd.services.events.v1.Events.Publish
+   */
+  publish: {
+    methodKind: "unary";
+    input: typeof PublishRequestSchema;
+    output: typeof EmptySchema;
+  },
   /**
    * @generated from rpc containerd.services.events.v1.Events.Subscribe
    */

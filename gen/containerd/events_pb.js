@@ -5,27 +5,34 @@
 /* eslint-disable */
 
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import { file_google_protobuf_any, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_any, file_google_protobuf_empty, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file containerd/events.proto.
  */
 export const file_containerd_events = /*@__PURE__*/
-  fileDesc("Chdjb250YWluZXJkL2V2ZW50cy5wcm90bxIdY29udGFpbmVyZC5zZXJ2aWNlcy5ldmVudHMudjEiIwoQU3Vic2NyaWJlUmVxdWVzdBIPCgdmaWx0ZXJzGAEgAygJIoABCghFbnZlbG9wZRItCgl0aW1lc3RhbXAYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCW5hbWVzcGFjZRgCIAEoCRINCgV0b3BpYxgDIAEoCRIjCgVldmVudBgEIAEoCzIULmdvb2dsZS5wcm90b2J1Zi5BbnkycQoGRXZlbnRzEmcKCVN1YnNjcmliZRIvLmNvbnRhaW5lcmQuc2VydmljZXMuZXZlbnRzLnYxLlN1YnNjcmliZVJlcXVlc3QaJy5jb250YWluZXJkLnNlcnZpY2VzLmV2ZW50cy52MS5FbnZlbG9wZTABYgZwcm90bzM", [file_google_protobuf_any, file_google_protobuf_timestamp]);
+  fileDesc("Chdjb250YWluZXJkL2V2ZW50cy5wcm90bxIdY29udGFpbmVyZC5zZXJ2aWNlcy5ldmVudHMudjEiRAoOUHVibGlzaFJlcXVlc3QSDQoFdG9waWMYASABKAkSIwoFZXZlbnQYAiABKAsyFC5nb29nbGUucHJvdG9idWYuQW55IiMKEFN1YnNjcmliZVJlcXVlc3QSDwoHZmlsdGVycxgBIAMoCSKAAQoIRW52ZWxvcGUSLQoJdGltZXN0YW1wGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCgluYW1lc3BhY2UYAiABKAkSDQoFdG9waWMYAyABKAkSIwoFZXZlbnQYBCABKAsyFC5nb29nbGUucHJvdG9idWYuQW55MsMBCgZFdmVudHMSUAoHUHVibGlzaBItLmNvbnRhaW5lcmQuc2VydmljZXMuZXZlbnRzLnYxLlB1Ymxpc2hSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5EmcKCVN1YnNjcmliZRIvLmNvbnRhaW5lcmQuc2VydmljZXMuZXZlbnRzLnYxLlN1YnNjcmliZVJlcXVlc3QaJy5jb250YWluZXJkLnNlcnZpY2VzLmV2ZW50cy52MS5FbnZlbG9wZTABYgZwcm90bzM", [file_google_protobuf_any, file_google_protobuf_empty, file_google_protobuf_timestamp]);
+
+/**
+ * Describes the message containerd.services.events.v1.PublishRequest.
+ * Use `create(PublishRequestSchema)` to create a new message.
+ */
+export const PublishRequestSchema = /*@__PURE__*/
+  messageDesc(file_containerd_events, 0);
 
 /**
  * Describes the message containerd.services.events.v1.SubscribeRequest.
  * Use `create(SubscribeRequestSchema)` to create a new message.
  */
 export const SubscribeRequestSchema = /*@__PURE__*/
-  messageDesc(file_containerd_events, 0);
+  messageDesc(file_containerd_events, 1);
 
 /**
  * Describes the message containerd.services.events.v1.Envelope.
  * Use `create(EnvelopeSchema)` to create a new message.
  */
 export const EnvelopeSchema = /*@__PURE__*/
-  messageDesc(file_containerd_events, 1);
+  messageDesc(file_containerd_events, 2);
 
 /**
  * @generated from service containerd.services.events.v1.Events

@@ -1,0 +1,220 @@
+/** Makes a container in containerd, and takes everything back when a step fails. */
+import { mkdir, rm, stat } from 'node:fs/promises';
+import { arch } from 'node:os';
+import { create, toBinary } from '@bufbuild/protobuf';
+import { OptionsSchema } from '../../../gen/containerd/runc_options_pb.js';
+import { errnoOf, SwarmError } from '../../../lib/errors.ts';
+import type { ContainerConfig } from '../runtime.ts';
+import { makeFifo } from '../logs/fifo.ts';
+import type { LogPump } from '../logs/log-pump.ts';
+import { ociSpec, type OciSpec } from '../oci/spec.ts';
+import { resolveUser, type UserFiles } from '../oci/user.ts';
+import { layersOf, readRootfsFile, type SnapshotMount } from '../rootfs-file.ts';
+import type { ContainerdClient } from './client.ts';
+import type { HostFacts } from './host.ts';
+import { encodeMeta, json, metaOf, specType } from './meta.ts';
+import type { RuntimePaths } from './paths.ts';
+import type { ShimGroups } from './shim-groups.ts';
+
+export interface CreationContext {
+  readonly client: ContainerdClient;
+  readonly paths: RuntimePaths;
+  readonly host: HostFacts;
+  readonly snapshotter: string;
+  readonly ociRuntime: 'crun' | 'runc';
+  readonly groups: ShimGroups;
+  readonly users: UserFilesCache;
+  /** How the OCI runtime reaches a path that this process sees. */
+  readonly fromRuntime: (path: string) => string;
+  /** Starts to read the container's pipes. */
+  readonly openLog: (config: ContainerConfig) => LogPump;
+}
+
+export interface Created {
+  readonly pid: number;
+  readonly spec: OciSpec;
+  readonly shimGroup: string;
+  readonly pump: LogPump | undefined;
+}
+
+const runtimeName = 'io.containerd.runc.v2';
+
+export function snapshotKey(id: string): string {
+  return `container-${id}`;
+}
+
+export async function createContainer(
+  config: ContainerConfig,
+  context: CreationContext,
+  signal?: AbortSignal,
+): Promise<Created> {
+  const { client, paths, snapshotter } = context;
+  const { id } = config;
+  await checkBindSources(config);
+  await using undo = new AsyncDisposableStack();
+  const options = signal === undefined ? {} : { signal };
+
+  undo.defer(() => rm(paths.data(id), { recursive: true, force: true }));
+  undo.defer(() => rm(paths.run(id), { recursive: true, force: true }));
+  await mkdir(paths.data(id), { recursive: true, mode: 0o710 });
+  const stdio = await makePipes(config, paths);
+  // Before the task: the shim's opening of a pipe blocks until somebody reads it.
+  const pump = stdio.stdout === '' ? undefined : context.openLog(config);
+  undo.defer(() => pump?.close());
+
+  undo.defer(() => removeSnapshot(client, snapshotter, id));
+  const { mounts } = await client.snapshots.prepare(
+    {
+      snapshotter,
+      key: snapshotKey(id),
+      parent: config.image.chainId,
+      // The container refers to it, but is made later, and garbage may be collected in between.
+      labels: { 'containerd.io/gc.root': new Date(0).toISOString() },
+    },
+    options,
+  );
+  const ticket = context.groups.join();
+  let created = false;
+  try {
+    const spec = await specOf(config, ticket.group, mounts, context);
+    undo.defer(() => ignoreMissing(client.containers.delete({ id })));
+    await client.containers.create(
+      {
+        container: {
+          id,
+          image: config.image.name,
+          runtime: { name: runtimeName, options: runtimeOptions(context) },
+          spec: json(specType, spec),
+          snapshotter,
+          snapshotKey: snapshotKey(id),
+          extensions: encodeMeta(metaOf(config)),
+        },
+      },
+      options,
+    );
+    undo.defer(() => removeTask(client, id));
+    const { pid } = await client.tasks.create(
+      { containerId: id, rootfs: mounts, ...stdio, terminal: config.tty },
+      options,
+    );
+    created = true;
+    undo.move();
+    return { pid, spec, shimGroup: ticket.group, pump };
+  } finally {
+    ticket.settle(created);
+  }
+}
+
+async function specOf(
+  config: ContainerConfig,
+  shimGroup: string,
+  mounts: readonly SnapshotMount[],
+  context: CreationContext,
+): Promise<OciSpec> {
+  const files = await context.users.of(config.image.chainId, mounts);
+  const { network } = config;
+  return ociSpec(config, {
+    user: resolveUser(config.user, config.groups, files),
+    cgroupsPath: context.paths.cgroup(config.id),
+    cgroupVersion: context.host.cgroupVersion,
+    swapLimit: context.host.swapLimit,
+    shimGroup,
+    initPath: context.host.initPath,
+    architecture: arch(),
+    netnsPath: network.kind === 'path' ? context.fromRuntime(network.path) : undefined,
+  });
+}
+
+/** Docker's sentence: a bind mount, unlike -v, does not make its source. */
+async function checkBindSources(config: ContainerConfig): Promise<void> {
+  for (const { type, source = '', bindOptions } of config.mounts) {
+    if (type !== 'bind') continue;
+    if (bindOptions?.createMountpoint) await mkdir(source, { recursive: true });
+    try {
+      await stat(source);
+    } catch (cause) {
+      if (errnoOf(cause) !== 'ENOENT') throw cause;
+      throw new SwarmError(
+        'invalid-argument',
+        `invalid mount config for type "bind": bind source path does not exist: ${source}`,
+        { cause },
+      );
+    }
+  }
+}
+
+async function makePipes(
+  config: ContainerConfig,
+  paths: RuntimePaths,
+): Promise<{ stdin: string; stdout: string; stderr: string }> {
+  const { id } = config;
+  await mkdir(paths.run(id), { recursive: true, mode: 0o700 });
+  const pipe = (stream: string) => {
+    makeFifo(paths.fifo(id, stream));
+    return paths.fifo(id, stream);
+  };
+  const stdin = config.openStdin ? pipe('stdin') : '';
+  if (config.log.driver === 'none') return { stdin, stdout: '', stderr: '' };
+  return { stdin, stdout: pipe('stdout'), stderr: config.tty ? '' : pipe('stderr') };
+}
+
+function runtimeOptions(context: CreationContext): { typeUrl: string; value: Uint8Array } {
+  const options = create(OptionsSchema, {
+    binaryName: context.ociRuntime,
+    root: context.paths.ociRoot,
+    systemdCgroup: false,
+  });
+  return { typeUrl: OptionsSchema.typeName, value: toBinary(OptionsSchema, options) };
+}
+
+async function removeTask(client: ContainerdClient, id: string): Promise<void> {
+  await ignoreMissing(client.tasks.kill({ containerId: id, signal: 9, all: true }));
+  await ignoreMissing(client.tasks.wait({ containerId: id }, { timeoutMs: 10_000 }));
+  await ignoreMissing(client.tasks.delete({ containerId: id }));
+}
+
+export async function removeSnapshot(
+  client: ContainerdClient,
+  snapshotter: string,
+  id: string,
+): Promise<void> {
+  await ignoreMissing(client.snapshots.remove({ snapshotter, key: snapshotKey(id) }));
+}
+
+export async function ignoreMissing(call: Promise<unknown>): Promise<void> {
+  try {
+    await call;
+  } catch (error) {
+    if (!(error instanceof SwarmError) || error.code !== 'not-found') throw error;
+  }
+}
+
+/** /etc/passwd and /etc/group of images, read once each: an image does not change. */
+export class UserFilesCache {
+  readonly #sizeMax: number;
+  readonly #byChain = new Map<string, Promise<UserFiles>>();
+
+  constructor(sizeMax: number) {
+    this.#sizeMax = sizeMax;
+  }
+
+  of(chainId: string, mounts: readonly SnapshotMount[]): Promise<UserFiles> {
+    const known = this.#byChain.get(chainId);
+    if (known !== undefined) return known;
+    const files = readUserFiles(mounts);
+    this.#byChain.set(chainId, files);
+    files.catch(() => this.#byChain.delete(chainId));
+    const oldest = this.#byChain.keys().next().value;
+    if (this.#byChain.size > this.#sizeMax && oldest !== undefined) this.#byChain.delete(oldest);
+    return files;
+  }
+}
+
+async function readUserFiles(mounts: readonly SnapshotMount[]): Promise<UserFiles> {
+  const layers = layersOf(mounts);
+  const [passwd, group] = await Promise.all([
+    readRootfsFile(layers, 'etc/passwd'),
+    readRootfsFile(layers, 'etc/group'),
+  ]);
+  return { passwd, group };
+}
