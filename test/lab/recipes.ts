@@ -1,0 +1,90 @@
+/** The images that tests, quickstart and benches run. The repository's name picks the recipe. */
+import type { ImageSpec } from './image.ts';
+
+/**
+ * Answers HTTP on $PORT (80) with a line that names the image's version, the container's hostname
+ * and $GREETING; `/env` shows the environment. Ends at once on SIGTERM.
+ */
+function web(tag: string): ImageSpec {
+  const script = `#!/bin/sh
+trap 'kill $server; exit 0' TERM INT
+mkdir -p /tmp/www
+echo "web:$VERSION $(hostname) $GREETING" >/tmp/www/index.html
+env >/tmp/www/env
+httpd -f -p "\${PORT:-80}" -h /tmp/www &
+server=$!
+echo "web:$VERSION on $(hostname) listens on port \${PORT:-80}"
+wait $server
+`;
+  return {
+    files: { '/bin/serve': script },
+    cmd: ['/bin/serve'],
+    env: [`VERSION=${tag}`, 'GREETING=hello'],
+    exposed: ['80/tcp'],
+  };
+}
+
+/** Says that it started, sleeps, and ends with code 0 at once on SIGTERM. */
+function sleeper(tag: string): ImageSpec {
+  const script = `#!/bin/sh
+trap 'echo stopping; exit 0' TERM INT
+echo "sleeper:$VERSION started on $(hostname)"
+sleep 1000000 &
+wait $!
+`;
+  return { files: { '/bin/run': script }, cmd: ['/bin/run'], env: [`VERSION=${tag}`] };
+}
+
+/** Ends with code $CODE (1) after $AFTER (0) seconds. */
+function crasher(): ImageSpec {
+  const script = `#!/bin/sh
+echo "crashing after \${AFTER:-0} s with code \${CODE:-1}" >&2
+sleep "\${AFTER:-0}"
+exit "\${CODE:-1}"
+`;
+  return { files: { '/bin/crash': script }, cmd: ['/bin/crash'] };
+}
+
+/** Takes $MEGABYTES (256) of memory and keeps them. */
+function memhog(): ImageSpec {
+  const script = `#!/bin/sh
+echo "taking \${MEGABYTES:-256} MB"
+exec dd if=/dev/zero of=/dev/null bs="\${MEGABYTES:-256}M"
+`;
+  return { files: { '/bin/hog': script }, cmd: ['/bin/hog'] };
+}
+
+/** Prints $LINES (10) numbered lines, one each $EVERY (0) seconds, and then sleeps. */
+function talker(): ImageSpec {
+  const script = `#!/bin/sh
+trap 'exit 0' TERM INT
+n=0
+while [ "$n" -lt "\${LINES:-10}" ]; do
+  n=$((n + 1))
+  echo "line $n of $(hostname)"
+  [ "\${EVERY:-0}" = 0 ] || sleep "$EVERY"
+done
+sleep 1000000 &
+wait $!
+`;
+  return { files: { '/bin/talk': script }, cmd: ['/bin/talk'] };
+}
+
+const recipes: Readonly<Record<string, (tag: string) => ImageSpec>> = {
+  web,
+  sleeper,
+  crasher,
+  memhog,
+  talker,
+  busybox: () => ({}),
+};
+
+export function recipeFor(reference: string): ImageSpec {
+  const [name = '', tag = 'latest'] = reference.split(':');
+  const recipe = recipes[name];
+  if (recipe === undefined) {
+    const known = Object.keys(recipes).join(', ');
+    throw new Error(`no recipe for an image '${name}' (known: ${known}): give its spec`);
+  }
+  return recipe(tag);
+}
