@@ -1,6 +1,7 @@
 /** The port of images over containerd: wires pulls, what is present, and archives. */
 import { createHash } from 'node:crypto';
 import { SwarmError } from '../../lib/errors.ts';
+import type { ArchiveLoader } from './archive/load.ts';
 import { SharedWork } from './concurrency.ts';
 import type { ImageEvents } from './events.ts';
 import type { Distribution, Image, Images, PullProgress, RegistryAuth } from './images.ts';
@@ -25,9 +26,15 @@ export interface ContainerdImagesParts {
   readonly library: Library;
   readonly records: Records;
   readonly events: ImageEvents;
+  readonly loader: ArchiveLoader;
+  readonly importer: (
+    tarball: AsyncIterable<Uint8Array>,
+    options: ImportOptions,
+  ) => Promise<{ id: string; name: string | undefined }>;
 }
 
 type PullOptions = NonNullable<Parameters<Images['pull']>[1]>;
+type ImportOptions = Parameters<Images['import']>[1];
 type RemoveOptions = Parameters<Images['remove']>[1];
 type Removed = Awaited<ReturnType<Images['remove']>>;
 
@@ -119,12 +126,21 @@ export class ContainerdImages implements Images {
     return describeDistribution(repository, options.signal);
   }
 
-  load(): Promise<readonly string[]> {
-    return Promise.reject(new SwarmError('unimplemented', 'images cannot be loaded yet'));
+  async load(archive: AsyncIterable<Uint8Array>): Promise<readonly string[]> {
+    const { events, loader } = this.#parts;
+    const loaded = await loader.load(archive);
+    return loaded.map(({ id, name }) => {
+      const shown = name === undefined ? id : familiarString(parseReference(name));
+      events.emit('load', id, shown);
+      return shown;
+    });
   }
 
-  import(): Promise<string> {
-    return Promise.reject(new SwarmError('unimplemented', 'images cannot be imported yet'));
+  async import(tarball: AsyncIterable<Uint8Array>, options: ImportOptions): Promise<string> {
+    const { events, importer } = this.#parts;
+    const { id, name } = await importer(tarball, options);
+    events.emit('import', id, name === undefined ? id : familiarString(parseReference(name)));
+    return id;
   }
 
   async #pull(

@@ -7,12 +7,14 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
 import type { ContainerdClient } from '../runtime/containerd/client.ts';
+import { importTarball } from './archive/import.ts';
+import { ArchiveLoader } from './archive/load.ts';
 import { ContainerdImages } from './containerd-images.ts';
 import { ImageEvents, type ImageEvent } from './events.ts';
 import type { Images } from './images.ts';
 import { Library } from './library.ts';
 import type { OciPlatform } from './oci.ts';
-import { runnablePlatforms } from './platform.ts';
+import { normalizePlatform, runnablePlatforms } from './platform.ts';
 import { Puller } from './pull.ts';
 import { RegistryClient, type RegistryOptions } from './registry/index.ts';
 import { ContentStore } from './store/content.ts';
@@ -53,17 +55,23 @@ export function createImages(options: ImagesOptions, dependencies: ImagesDepende
     { ...options, insecureRegistries, mirrors },
     { clock, log, ...(random === undefined ? {} : { random }) },
   );
-  const runnable = runnablePlatforms(options.platform);
-  const content = new ContentStore(containerd);
+  const host = normalizePlatform(options.platform);
+  const runnable = runnablePlatforms(host);
+  const content = new ContentStore(containerd, clock);
   const leases = new Leases(containerd, clock, snapshotter);
   const records = new Records(containerd);
   const unpacker = new Unpacker(containerd, snapshotter);
   const library = new Library({ records, content, unpacker }, runnable, log);
   const events = new ImageEvents(clock);
   const parts = { registry, content, leases, records, unpacker, library, clock, log };
-  const puller = new Puller(parts, runnable);
   return {
-    images: new ContainerdImages({ registry, puller, library, records, events }),
+    images: new ContainerdImages({
+      ...parts,
+      events,
+      puller: new Puller(parts, runnable),
+      loader: new ArchiveLoader(parts, runnable),
+      importer: (tarball, given) => importTarball(parts, host, tarball, given),
+    }),
     onEvent: (listener) => events.subscribe(listener),
     [Symbol.asyncDispose]: () => registry[Symbol.asyncDispose](),
   };

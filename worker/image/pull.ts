@@ -20,6 +20,7 @@ import { chooseManifest, formatPlatform } from './platform.ts';
 import { canonicalName, canonicalString, familiarString, type Reference } from './reference.ts';
 import type { RegistryClient, Repository } from './registry/index.ts';
 import type { ContentStore } from './store/content.ts';
+import { configLabels, indexLabels, manifestLabels } from './store/labels.ts';
 import type { Lease, Leases } from './store/leases.ts';
 import { sameRepository, type ImageRecord, type Records } from './store/records.ts';
 import type { Unpacker } from './store/unpack.ts';
@@ -145,7 +146,7 @@ export class Puller {
           leaseId: lease.id,
           digest: target.digest,
           size: top.bytes.length,
-          labels: { 'containerd.io/gc.ref.content.m.0': chosen.digest },
+          labels: indexLabels([chosen.digest]),
         },
         (offset) => once(top.bytes, offset),
       );
@@ -173,19 +174,13 @@ export class Puller {
       );
     }
     await this.#fetchLayers(job, manifest.layers, config);
-    const labels = Object.fromEntries(
-      manifest.layers.map(({ digest }, index) => [
-        `containerd.io/gc.ref.content.l.${index}`,
-        digest,
-      ]),
-    );
     await content.write(
       {
         ref: `manifest-${target.digest}`,
         leaseId: lease.id,
         digest: target.digest,
         size: bytes.length,
-        labels: { ...labels, 'containerd.io/gc.ref.content.config': manifest.config.digest },
+        labels: manifestLabels(manifest),
       },
       (offset) => once(bytes, offset),
     );
@@ -207,11 +202,7 @@ export class Puller {
     );
     const config = parseConfig(await content.read(digest, maxConfigBytes));
     const top = chainIds(config.diffIds).at(-1);
-    if (top !== undefined) {
-      await content.setLabels(digest, {
-        [`containerd.io/gc.ref.snapshot.${unpacker.snapshotter}`]: top,
-      });
-    }
+    await content.setLabels(digest, configLabels(unpacker.snapshotter, top));
     return config;
   }
 

@@ -1,7 +1,10 @@
 /** containerd's content store: blobs by digest, written in bounded chunks and read back. */
+import { createHash } from 'node:crypto';
 import { SwarmError } from '../../../lib/errors.ts';
 import { leaseMetadata, type ContainerdClient } from '../../runtime/containerd/client.ts';
-import { WriteAction } from '../../../gen/containerd/content_pb.js';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { WriteAction, type WriteContentRequestSchema } from '../../../gen/containerd/content_pb.js';
+import type { Clock } from '../../../lib/clock.ts';
 
 export interface BlobInfo {
   readonly digest: string;
@@ -24,12 +27,16 @@ export interface BlobWrite {
 const chunkBytes = 512 * 1024;
 /** Chunks under way to containerd. Times `chunkBytes`, it bounds the memory of an upload. */
 const maxUnanswered = 2;
+const lockPauseMs = 50;
+const maxLockTries = 100;
 
 export class ContentStore {
   readonly #client: ContainerdClient;
+  readonly #clock: Clock;
 
-  constructor(client: ContainerdClient) {
+  constructor(client: ContainerdClient, clock: Clock) {
     this.#client = client;
+    this.#clock = clock;
   }
 
   async info(digest: string): Promise<BlobInfo | undefined> {
@@ -64,6 +71,7 @@ export class ContentStore {
   }
 
   async setLabels(digest: string, labels: Readonly<Record<string, string>>): Promise<void> {
+    if (Object.keys(labels).length === 0) return;
     const paths = Object.keys(labels).map((key) => `labels.${key}`);
     await this.#client.content.update({ info: { digest, labels }, updateMask: { paths } });
   }
@@ -104,7 +112,47 @@ export class ContentStore {
     write: BlobWrite,
     source: (offset: number) => AsyncIterable<Uint8Array>,
   ): Promise<{ digest: string; size: number }> {
-    const { ref, digest = '', size = 0, labels = {}, leaseId, signal } = write;
+    const { ref, digest = '', labels = {} } = write;
+    // Only a new upload goes without a digest: its bytes are all seen here.
+    const hash = digest === '' ? createHash('sha256') : undefined;
+    const upload = await this.#open(write);
+    try {
+      let { offset } = upload;
+      let unanswered = 0;
+      for await (const data of gathered(source(offset))) {
+        await upload.send({ action: WriteAction.WRITE, ref, offset: BigInt(offset), data });
+        hash?.update(data);
+        offset += data.length;
+        unanswered += 1;
+        for (; unanswered > maxUnanswered; unanswered -= 1) await upload.reply();
+      }
+      for (; unanswered > 0; unanswered -= 1) await upload.reply();
+      const total = BigInt(offset);
+      const expected = hash === undefined ? digest : `sha256:${hash.digest('hex')}`;
+      const commit = { ref, total, offset: total, expected, labels };
+      await upload.send({ ...commit, action: WriteAction.COMMIT });
+      await answered(upload.reply());
+      return { digest: expected, size: offset };
+    } finally {
+      await upload.close();
+    }
+  }
+
+  /** A writer that has just been given up may hold the upload's name for a moment longer. */
+  async #open(write: BlobWrite): Promise<Upload> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await this.#tryOpen(write);
+      } catch (thrown) {
+        const { code, message } = SwarmError.from(thrown);
+        const locked = code === 'unavailable' && message.includes('locked');
+        if (!locked || tries === maxLockTries) throw thrown;
+        await this.#clock.sleep(lockPauseMs, write.signal === undefined ? {} : write);
+      }
+    }
+  }
+
+  async #tryOpen({ ref, digest = '', size = 0, leaseId, signal }: BlobWrite): Promise<Upload> {
     const stream = this.#client.content.write({
       metadata: leaseMetadata(leaseId),
       ...(signal === undefined ? {} : { signal }),
@@ -115,27 +163,42 @@ export class ContentStore {
       if (done === true) throw new SwarmError('unavailable', 'containerd ended the upload early');
       return value;
     };
-    try {
-      const identity = { ref, total: BigInt(size), expected: digest };
-      await stream.write({ ...identity, action: WriteAction.STAT });
-      let offset = Number((await reply()).offset);
-      let unanswered = 0;
-      for await (const data of gathered(source(offset))) {
-        await stream.write({ action: WriteAction.WRITE, ref, offset: BigInt(offset), data });
-        offset += data.length;
-        unanswered += 1;
-        for (; unanswered > maxUnanswered; unanswered -= 1) await reply();
+    const send: Upload['send'] = async (message) => {
+      try {
+        await stream.write(message);
+      } catch {
+        // A call that has ended takes no more; why it ended is what reading from it tells.
+        for (;;) await reply();
       }
-      for (; unanswered > 0; unanswered -= 1) await reply();
-      const total = BigInt(offset);
-      const commit = { ref, total, offset: total, expected: digest, labels };
-      await stream.write({ ...commit, action: WriteAction.COMMIT });
-      const committed = await reply();
-      return { digest: committed.digest, size: offset };
-    } finally {
+    };
+    const close = async () => {
       stream.end();
       await replies.return?.();
+    };
+    try {
+      await send({ ref, total: BigInt(size), expected: digest, action: WriteAction.STAT });
+      return { offset: Number((await reply()).offset), send, reply, close };
+    } catch (thrown) {
+      await close();
+      throw thrown;
     }
+  }
+}
+
+interface Upload {
+  /** What containerd holds of it already. */
+  readonly offset: number;
+  send(message: MessageInitShape<typeof WriteContentRequestSchema>): Promise<void>;
+  reply(): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+/** That the blob came in by another way meanwhile is as good as having written it. */
+async function answered(commit: Promise<unknown>): Promise<void> {
+  try {
+    await commit;
+  } catch (thrown) {
+    if (!(thrown instanceof SwarmError && thrown.code === 'already-exists')) throw thrown;
   }
 }
 

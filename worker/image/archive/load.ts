@@ -1,0 +1,302 @@
+/** `docker load`: the images of a `docker save` archive, or of an OCI one. */
+import { randomUUID } from 'node:crypto';
+import { posix } from 'node:path';
+import type { Logger } from '../../../lib/log.ts';
+import { SwarmError } from '../../../lib/errors.ts';
+import {
+  chainIds,
+  isObject,
+  maxConfigBytes,
+  maxManifestBytes,
+  mediaTypes,
+  parseConfig,
+  parseManifest,
+  type Descriptor,
+  type Manifest,
+  type OciPlatform,
+} from '../oci.ts';
+import { chooseManifest } from '../platform.ts';
+import { canonicalString, isDigest, tryParseReference, withDefaultTag } from '../reference.ts';
+import type { ContentStore } from '../store/content.ts';
+import { configLabels, indexLabels, manifestLabels } from '../store/labels.ts';
+import type { Lease, Leases } from '../store/leases.ts';
+import type { Records } from '../store/records.ts';
+import type { Unpacker } from '../store/unpack.ts';
+import { writeManifest } from './import.ts';
+import { readArchive, type ArchiveEntry } from './read.ts';
+
+export interface LoadParts {
+  readonly content: ContentStore;
+  readonly leases: Leases;
+  readonly records: Records;
+  readonly unpacker: Unpacker;
+  readonly log: Logger;
+}
+
+export interface LoadedImage {
+  readonly id: string;
+  /** Canonical; absent for an image that the archive does not name. */
+  readonly name: string | undefined;
+}
+
+interface StoredFile {
+  readonly digest: string;
+  readonly size: number;
+  readonly mediaType: string;
+}
+
+interface Contents {
+  readonly files: ReadonlyMap<string, StoredFile>;
+  readonly links: ReadonlyMap<string, string>;
+  readonly index: Buffer | undefined;
+  readonly dockerManifest: Buffer | undefined;
+}
+
+/** What says which images there are; the rest is stored as it comes. */
+const indexFile = 'index.json';
+const dockerManifestFile = 'manifest.json';
+/** Of the oldest archives: nothing is read from them. */
+const legacyNames = new Set(['json', 'VERSION', 'repositories', 'oci-layout']);
+const maxFiles = 10_000;
+const maxLinkDepth = 16;
+
+/** Throws `invalid-argument` for an archive that holds no images, or broken ones. */
+export class ArchiveLoader {
+  readonly #parts: LoadParts;
+  readonly #runnable: readonly OciPlatform[];
+
+  constructor(parts: LoadParts, runnable: readonly OciPlatform[]) {
+    this.#parts = parts;
+    this.#runnable = runnable;
+  }
+
+  load(archive: AsyncIterable<Uint8Array>): Promise<readonly LoadedImage[]> {
+    return this.#parts.leases.during('load', async (lease) => {
+      const contents = await this.#store(archive, lease);
+      if (contents.index !== undefined) return this.#loadOci(contents.index, lease);
+      if (contents.dockerManifest !== undefined) {
+        return this.#loadDocker(contents, contents.dockerManifest, lease);
+      }
+      throw invalid(
+        'the archive holds neither index.json nor manifest.json; give the output of docker save, ' +
+          'an OCI archive, or use import for a file system',
+      );
+    });
+  }
+
+  /** Every file becomes a blob: the archive is read once, and what names them may come last. */
+  async #store(archive: AsyncIterable<Uint8Array>, lease: Lease): Promise<Contents> {
+    const files = new Map<string, StoredFile>();
+    const links = new Map<string, string>();
+    let index: Buffer | undefined;
+    let dockerManifest: Buffer | undefined;
+    for await (const entry of readArchive(archive)) {
+      const { path, type } = entry;
+      if (files.size + links.size > maxFiles) throw invalid(`more than ${maxFiles} files`);
+      if (type === 'symlink') {
+        links.set(path, posix.join(posix.dirname(path), entry.linkTarget));
+      } else if (type === 'link') {
+        links.set(path, entry.linkTarget.replace(/^(?:\.?\/)+/, ''));
+      } else if (type === 'file' && path === indexFile) {
+        index = await small(entry);
+      } else if (type === 'file' && path === dockerManifestFile) {
+        dockerManifest = await small(entry);
+      } else if (type === 'file' && !legacyNames.has(posix.basename(path))) {
+        files.set(path, await this.#storeFile(entry, lease));
+      }
+    }
+    return { files, links, index, dockerManifest };
+  }
+
+  async #storeFile(entry: ArchiveEntry, lease: Lease): Promise<StoredFile> {
+    const head: { bytes: Buffer } = { bytes: Buffer.alloc(0) };
+    async function* watched(): AsyncGenerator<Uint8Array> {
+      for await (const chunk of entry.content) {
+        if (head.bytes.length < 4) {
+          head.bytes = Buffer.concat([head.bytes, chunk.subarray(0, 4)]);
+        }
+        yield chunk;
+      }
+    }
+    const [, algorithm = '', hex = ''] = /^blobs\/(\w+)\/(\w+)$/.exec(entry.path) ?? [];
+    const named = `${algorithm}:${hex}`;
+    const ref = `load-${randomUUID()}`;
+    const write = { ref, leaseId: lease.id, ...(isDigest(named) ? { digest: named } : {}) };
+    try {
+      const { digest, size } = await this.#parts.content.write(write, watched);
+      return { digest, size, mediaType: layerType(head.bytes) };
+    } catch (thrown) {
+      if (!(thrown instanceof SwarmError && thrown.code === 'failed-precondition')) throw thrown;
+      const message = `the archive's ${entry.path} is damaged: ${thrown.message}`;
+      throw new SwarmError('invalid-argument', message, { cause: thrown });
+    }
+  }
+
+  async #loadOci(index: Buffer, lease: Lease): Promise<readonly LoadedImage[]> {
+    const document = parseManifest(index, mediaTypes.ociIndex);
+    if (document.kind !== 'index') throw invalid("the archive's index.json is no index");
+    const loaded: LoadedImage[] = [];
+    for (const entry of document.manifests) {
+      const id = await this.#installTarget(entry, lease);
+      if (id !== undefined) loaded.push(await this.#record(entry, id, ociName(entry)));
+    }
+    if (loaded.length === 0) throw invalid('the archive holds no image for this platform');
+    return loaded;
+  }
+
+  async #loadDocker(
+    contents: Contents,
+    bytes: Buffer,
+    lease: Lease,
+  ): Promise<readonly LoadedImage[]> {
+    const loaded: LoadedImage[] = [];
+    for (const { config, layers, names } of readDockerManifest(bytes)) {
+      const configFile = find(contents, config);
+      const target = await writeManifest(
+        this.#parts.content,
+        lease,
+        { ...configFile, mediaType: mediaTypes.ociConfig },
+        layers.map((path) => find(contents, path)),
+      );
+      const id = await this.#installTarget(target, lease);
+      if (id === undefined) continue;
+      for (const name of names) loaded.push(await this.#record(target, id, name));
+      if (names.length === 0) loaded.push(await this.#record(target, id, undefined));
+    }
+    if (loaded.length === 0) throw invalid("the archive's manifest.json names no image");
+    return loaded;
+  }
+
+  /** Unpacks what a stored manifest, or the best entry of a stored index, describes. */
+  async #installTarget(target: Descriptor, lease: Lease): Promise<string | undefined> {
+    const { content } = this.#parts;
+    const document = parseManifest(await this.#read(target.digest), target.mediaType);
+    if (document.kind === 'manifest') {
+      await this.#install(target.digest, document, lease);
+      return document.config.digest;
+    }
+    // An archive may list platforms that it does not hold.
+    const present: Descriptor[] = [];
+    for (const entry of document.manifests) {
+      if ((await content.info(entry.digest)) !== undefined) present.push(entry);
+    }
+    const chosen = chooseManifest(present, this.#runnable);
+    if (chosen === undefined) return undefined;
+    const manifest = parseManifest(await this.#read(chosen.digest), chosen.mediaType);
+    if (manifest.kind !== 'manifest') throw invalid('the archive nests an index in an index');
+    await this.#install(chosen.digest, manifest, lease);
+    await content.setLabels(target.digest, indexLabels([chosen.digest]));
+    return manifest.config.digest;
+  }
+
+  async #install(digest: string, manifest: Manifest, lease: Lease): Promise<void> {
+    const { content, unpacker } = this.#parts;
+    const config = parseConfig(await this.#read(manifest.config.digest));
+    const { diffIds } = config;
+    if (diffIds.length !== manifest.layers.length) {
+      throw invalid(
+        `the image has ${manifest.layers.length} layers, but its configuration names ` +
+          `${diffIds.length}`,
+      );
+    }
+    const chain = chainIds(diffIds);
+    await content.setLabels(
+      manifest.config.digest,
+      configLabels(unpacker.snapshotter, chain.at(-1)),
+    );
+    for (const [index, layer] of manifest.layers.entries()) {
+      const chainId = chain[index] ?? '';
+      const diffId = diffIds[index] ?? '';
+      await unpacker.unpack(layer, { parent: chain[index - 1], chainId, diffId }, lease);
+    }
+    await content.setLabels(digest, manifestLabels(manifest));
+  }
+
+  async #record(target: Descriptor, id: string, name: string | undefined): Promise<LoadedImage> {
+    const { log, records } = this.#parts;
+    const reference = name === undefined ? undefined : tryParseReference(name);
+    if (name !== undefined && reference === undefined) {
+      log.warn('an archive names an image in a way that is no reference', { name });
+    }
+    if (reference === undefined) {
+      await records.putNameless(target);
+      return { id, name: undefined };
+    }
+    const canonical = canonicalString(withDefaultTag(reference));
+    await records.assign(canonical, target);
+    return { id, name: canonical };
+  }
+
+  async #read(digest: string): Promise<Buffer> {
+    try {
+      const limit = Math.max(maxConfigBytes, maxManifestBytes);
+      return await this.#parts.content.read(digest, limit);
+    } catch (thrown) {
+      if (!(thrown instanceof SwarmError && thrown.code === 'not-found')) throw thrown;
+      throw invalid(`the archive names ${digest}, but does not hold it`);
+    }
+  }
+}
+
+async function small(entry: ArchiveEntry): Promise<Buffer> {
+  if (entry.sizeBytes > maxManifestBytes) {
+    throw invalid(`${entry.path} is longer than ${maxManifestBytes} bytes`);
+  }
+  const parts: Uint8Array[] = [];
+  for await (const part of entry.content) parts.push(part);
+  return Buffer.concat(parts);
+}
+
+interface DockerEntry {
+  readonly config: string;
+  readonly layers: readonly string[];
+  readonly names: readonly string[];
+}
+
+function readDockerManifest(bytes: Buffer): readonly DockerEntry[] {
+  let document: unknown;
+  try {
+    document = JSON.parse(bytes.toString('utf8'));
+  } catch (thrown) {
+    throw new SwarmError('invalid-argument', 'manifest.json is not JSON', { cause: thrown });
+  }
+  if (!Array.isArray(document)) throw invalid('manifest.json is not a list of images');
+  const texts = (value: unknown) =>
+    Array.isArray(value) ? value.filter((text) => typeof text === 'string') : [];
+  return document.filter(isObject).map((entry) => {
+    const config = entry['Config'];
+    if (typeof config !== 'string') throw invalid('manifest.json names no configuration');
+    return { config, layers: texts(entry['Layers']), names: texts(entry['RepoTags']) };
+  });
+}
+
+/** Follows links: archives hold a layer that several images share once. */
+function find({ files, links }: Contents, path: string): StoredFile {
+  let current = posix.normalize(path);
+  for (let depth = 0; depth < maxLinkDepth; depth += 1) {
+    const file = files.get(current);
+    if (file !== undefined) return file;
+    const next = links.get(current);
+    if (next === undefined) break;
+    current = next;
+  }
+  throw invalid(`the archive names ${JSON.stringify(path)}, but does not hold it`);
+}
+
+/** containerd's full name, or the OCI one; a bare tag is no name for an image here. */
+function ociName({ annotations = {} }: Descriptor): string | undefined {
+  const full = annotations['io.containerd.image.name'];
+  if (full !== undefined) return full;
+  const name = annotations['org.opencontainers.image.ref.name'];
+  return name !== undefined && /[:/]/.test(name) ? name : undefined;
+}
+
+function layerType(head: Buffer): string {
+  if (head[0] === 0x1f && head[1] === 0x8b) return `${mediaTypes.ociLayer}+gzip`;
+  const zstd = head.length >= 4 && head.readUInt32BE(0) === 0x28b52ffd;
+  return zstd ? `${mediaTypes.ociLayer}+zstd` : mediaTypes.ociLayer;
+}
+
+function invalid(message: string): SwarmError {
+  return new SwarmError('invalid-argument', message);
+}

@@ -1,0 +1,133 @@
+/** Reads archives as streams: what compression they have, and a tar's entries one by one. */
+import { Readable, pipeline, type Transform } from 'node:stream';
+import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { extract, type Header } from 'tar-stream';
+import { messageOf, SwarmError } from '../../../lib/errors.ts';
+
+export type Compression = 'none' | 'gzip' | 'zstd';
+
+/** Enough to tell every compression that we know of. */
+const magicBytes = 6;
+const magics: readonly { name: string; bytes: readonly number[] }[] = [
+  { name: 'gzip', bytes: [0x1f, 0x8b] },
+  { name: 'zstd', bytes: [0x28, 0xb5, 0x2f, 0xfd] },
+  { name: 'bzip2', bytes: [0x42, 0x5a, 0x68] },
+  { name: 'xz', bytes: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00] },
+];
+
+/** The compression, and the same bytes again. Throws `invalid-argument` for one we cannot undo. */
+export async function detectCompression(
+  source: AsyncIterable<Uint8Array>,
+): Promise<{ compression: Compression; bytes: AsyncIterable<Uint8Array> }> {
+  const iterator = source[Symbol.asyncIterator]();
+  const head: Uint8Array[] = [];
+  let size = 0;
+  while (size < magicBytes) {
+    const { value, done } = await iterator.next();
+    if (done === true) break;
+    head.push(value);
+    size += value.length;
+  }
+  const start = Buffer.concat(head);
+  const name = magics.find(({ bytes }) => bytes.every((byte, at) => start[at] === byte))?.name;
+  if (name === 'bzip2' || name === 'xz') {
+    await iterator.return?.();
+    const message = `archives compressed with ${name} are not supported; use gzip or zstd, or none`;
+    throw new SwarmError('invalid-argument', message);
+  }
+  async function* bytes(): AsyncGenerator<Uint8Array> {
+    try {
+      if (start.length > 0) yield start;
+      for (;;) {
+        const { value, done } = await iterator.next();
+        if (done === true) return;
+        yield value;
+      }
+    } finally {
+      await iterator.return?.();
+    }
+  }
+  return { compression: (name ?? 'none') as Compression, bytes: bytes() };
+}
+
+export interface ArchiveEntry {
+  /** Without a leading "./" or "/". */
+  readonly path: string;
+  readonly type: NonNullable<Header['type']>;
+  readonly sizeBytes: number;
+  /** Of symbolic and hard links, as written. */
+  readonly linkTarget: string;
+  /** To be read to its end, or left alone, before the next entry is asked for. */
+  readonly content: AsyncIterable<Uint8Array>;
+}
+
+/** The entries of a tar, also of a compressed one. Throws `invalid-argument` for what is no tar. */
+export async function* readArchive(
+  source: AsyncIterable<Uint8Array>,
+): AsyncGenerator<ArchiveEntry> {
+  const { compression, bytes } = await detectCompression(source);
+  const plain = compression === 'none' ? bytes : decompressed(bytes, compression);
+  const extractor = extract();
+  const fed = feed(plain, extractor);
+  try {
+    for await (const entry of extractor) {
+      const { name, type, size, linkname } = entry.header;
+      yield {
+        path: name.replace(/^(?:\.?\/)+/, ''),
+        type: type ?? 'file',
+        sizeBytes: size ?? 0,
+        linkTarget: linkname ?? '',
+        content: entry as AsyncIterable<Uint8Array>,
+      };
+      entry.resume();
+    }
+  } catch (thrown) {
+    if (thrown instanceof SwarmError) throw thrown;
+    const message = `the archive cannot be read: ${messageOf(thrown)}`;
+    throw new SwarmError('invalid-argument', message, { cause: thrown });
+  } finally {
+    extractor.destroy(null);
+    await fed;
+  }
+}
+
+async function* decompressed(
+  source: AsyncIterable<Uint8Array>,
+  compression: 'gzip' | 'zstd',
+): AsyncGenerator<Uint8Array> {
+  const transform: Transform = compression === 'gzip' ? createGunzip() : createZstdDecompress();
+  // What goes wrong destroys the transform, so that reading it below throws the reason.
+  pipeline(Readable.from(source), transform, () => undefined);
+  yield* transform as AsyncIterable<Uint8Array>;
+}
+
+/** Hands the bytes on as fast as they are taken; what goes wrong, the extractor's reader throws. */
+async function feed(
+  source: AsyncIterable<Uint8Array>,
+  extractor: ReturnType<typeof extract>,
+): Promise<void> {
+  try {
+    for await (const chunk of source) {
+      if (extractor.destroyed) return;
+      if (!extractor.write(chunk)) await drained(extractor);
+    }
+    extractor.end(null);
+  } catch (thrown) {
+    extractor.destroy(thrown instanceof Error ? thrown : new Error(messageOf(thrown)));
+  }
+}
+
+function drained(extractor: ReturnType<typeof extract>): Promise<void> {
+  return new Promise((resolve) => {
+    if (extractor.destroyed) resolve();
+    else {
+      const done = () => {
+        extractor.off('drain', done);
+        extractor.off('close', done);
+        resolve();
+      };
+      extractor.on('drain', done);
+      extractor.on('close', done);
+    }
+  });
+}
