@@ -6,6 +6,13 @@
  */
 export * from './types.ts';
 export { InvariantError } from './assert.ts';
-export { ConfChangeError, decodeConfChange, emptyConf, everyone, isJoint } from './membership.ts';
+export {
+  ConfChangeError,
+  decodeConfChange,
+  emptyConf,
+  encodeConfChange,
+  everyone,
+  isJoint,
+} from './membership.ts';
 export { Raft, type RaftStart } from './raft.ts';
 export type { RaftConfig } from './state.ts';

@@ -113,6 +113,11 @@ export class Raft {
     };
   }
 
+  /** Undefined for an entry that is compacted away or not there yet. */
+  termOf(index: number): number | undefined {
+    return this.#state.log.term(index);
+  }
+
   /** What this leader knows of a member; undefined on others, and for strangers. */
   progressOf(node: NodeId) {
     const progress = this.#state.progress.get(node);
@@ -435,10 +440,9 @@ export class Raft {
     if (state.role !== 'leader' || progress === undefined) return;
     progress.active = true;
     progress.resume();
-    // Also an empty append where nothing is known of the follower's log yet: it is a probe.
-    if (progress.match < state.log.lastIndex) {
-      sendAppend(state, message.from, progress.mode === 'probe');
-      if (progress.mode === 'replicate') sendAppends(state, message.from);
+    // Even an empty append: a follower that lost what was sent refuses it, and so says where it is.
+    if (progress.match < state.log.lastIndex && sendAppend(state, message.from, true)) {
+      sendAppends(state, message.from);
     }
     acknowledgeReads(state, message.from, message.readId);
   }

@@ -1,0 +1,169 @@
+/**
+ * What a node keeps on its disk: the log, its hard state, and snapshots that carry the membership.
+ */
+import { join } from 'node:path';
+import {
+  emptyConf,
+  encodeConfChange,
+  type ConfState,
+  type Entry,
+  type HardState,
+  type NodeId,
+  type SnapshotMeta,
+} from '../core/index.ts';
+import { Log, Snapshots, type Disk, type LogEntry } from '../log/index.ts';
+
+const types = { normal: 0, config: 1 } as const;
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+export interface StorageOptions {
+  readonly folder: string;
+  readonly disk: Disk;
+  readonly segmentBytes?: number;
+  /** Snapshots kept besides the newest. */
+  readonly keepOldSnapshots?: number;
+}
+
+export interface Loaded {
+  readonly hardState: HardState;
+  readonly snapshot?: SnapshotMeta;
+  /** The state machine's part of the snapshot. */
+  readonly snapshotData?: Uint8Array;
+  readonly entries: readonly Entry[];
+}
+
+export class Storage implements AsyncDisposable {
+  readonly #log: Log;
+  readonly #snapshots: Snapshots;
+  readonly #keepSnapshots: number;
+
+  private constructor(log: Log, snapshots: Snapshots, keepSnapshots: number) {
+    this.#log = log;
+    this.#snapshots = snapshots;
+    this.#keepSnapshots = keepSnapshots;
+  }
+
+  static async open(options: StorageOptions): Promise<Storage> {
+    const { folder, disk, segmentBytes } = options;
+    const log = await Log.open({
+      folder: join(folder, 'wal'),
+      disk,
+      ...(segmentBytes === undefined ? {} : { segmentBytes }),
+    });
+    const snapshots = new Snapshots({ disk, folder: join(folder, 'snapshots') });
+    try {
+      await snapshots.open();
+      return new Storage(log, snapshots, 1 + (options.keepOldSnapshots ?? 0));
+    } catch (error) {
+      await log.close();
+      throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#log.close();
+  }
+
+  /** What the last process left; undefined for a disk that holds nothing yet. */
+  async load(): Promise<Loaded | undefined> {
+    const [newest] = await this.#snapshots.list();
+    const state = this.#log.state;
+    if (newest === undefined && state === undefined) return undefined;
+    const hardState: HardState =
+      state === undefined
+        ? { term: newest?.term ?? 0, vote: '', commit: newest?.index ?? 0 }
+        : (JSON.parse(decoder.decode(state)) as HardState);
+    if (newest === undefined) return { hardState, entries: await this.#entriesFrom(1) };
+    const { conf, data } = unwrapSnapshot(await this.#snapshots.load(newest));
+    const { index, term } = newest;
+    return {
+      hardState: { ...hardState, commit: Math.max(hardState.commit, index) },
+      snapshot: { index, term, conf },
+      snapshotData: data,
+      entries: await this.#entriesAfter(index, term),
+    };
+  }
+
+  /** Makes the first node of a new group: its own membership is its first committed entry. */
+  async bootstrap(id: NodeId): Promise<void> {
+    const data = encodeConfChange({ steps: [{ op: 'add-voter', node: id }], transition: 'auto' });
+    const first: Entry = { index: 1, term: 1, kind: 'config', data };
+    await this.write([first], { term: 1, vote: '', commit: 1 });
+  }
+
+  /**
+   * Durable when it resolves. Writes are pipelined, and become durable in the order of the calls.
+   */
+  async write(entries: readonly Entry[], hardState: HardState | undefined): Promise<void> {
+    const state = hardState && encoder.encode(JSON.stringify(hardState));
+    if (entries.length > 0) await this.#log.append(entries.map(toLogEntry), state);
+    else if (state !== undefined) await this.#log.saveState(state);
+  }
+
+  async saveSnapshot(meta: SnapshotMeta, parts: Iterable<Uint8Array>): Promise<void> {
+    await this.#snapshots.save(meta, wrapSnapshot(meta.conf, parts));
+    await this.#snapshots.prune(this.#keepSnapshots);
+  }
+
+  /** A snapshot from the leader takes the place of the whole log. */
+  async installSnapshot(meta: SnapshotMeta, data: Uint8Array): Promise<void> {
+    await this.saveSnapshot(meta, [data]);
+    await this.#log.restart(meta.index);
+  }
+
+  /** The newest snapshot's state, to be sent to a follower. */
+  async readSnapshot(): Promise<{ meta: SnapshotMeta; data: Uint8Array } | undefined> {
+    const [newest] = await this.#snapshots.list();
+    if (newest === undefined) return undefined;
+    const { conf, data } = unwrapSnapshot(await this.#snapshots.load(newest));
+    return { meta: { index: newest.index, term: newest.term, conf }, data };
+  }
+
+  async compact(upToIndex: number): Promise<void> {
+    await this.#log.compact(upToIndex);
+  }
+
+  /** The log goes on from the snapshot, unless it is behind it or belongs to another history. */
+  async #entriesAfter(index: number, term: number): Promise<Entry[]> {
+    const { firstIndex, lastIndex } = this.#log;
+    const continues = firstIndex === index + 1 || this.#log.termOf(index) === term;
+    if (lastIndex >= index && continues) return this.#entriesFrom(index + 1);
+    await this.#log.restart(index);
+    return [];
+  }
+
+  async #entriesFrom(from: number): Promise<Entry[]> {
+    const entries: Entry[] = [];
+    const last = this.#log.lastIndex;
+    for (let next = from; next <= last;) {
+      const read = await this.#log.read(next, last);
+      for (const entry of read) entries.push(fromLogEntry(entry));
+      next += read.length;
+    }
+    return entries;
+  }
+}
+
+function toLogEntry({ index, term, kind, data }: Entry): LogEntry {
+  return { index, term, type: types[kind], data };
+}
+
+function fromLogEntry({ index, term, type, data }: LogEntry): Entry {
+  return { index, term, kind: type === types.config ? 'config' : 'normal', data };
+}
+
+/** The membership goes before the state, with its length in front. */
+function* wrapSnapshot(conf: ConfState, parts: Iterable<Uint8Array>): Iterable<Uint8Array> {
+  const header = encoder.encode(JSON.stringify(conf));
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(header.length);
+  yield Buffer.concat([length, header]);
+  yield* parts;
+}
+
+function unwrapSnapshot(bytes: Uint8Array): { conf: ConfState; data: Uint8Array } {
+  const length = Buffer.from(bytes.buffer, bytes.byteOffset, 4).readUInt32LE();
+  const conf = JSON.parse(decoder.decode(bytes.subarray(4, 4 + length))) as ConfState;
+  return { conf: { ...emptyConf(), ...conf }, data: bytes.subarray(4 + length) };
+}

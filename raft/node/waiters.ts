@@ -1,0 +1,37 @@
+/** Proposals that wait for their entry to be committed, by its index and term. */
+import { RaftError } from './errors.ts';
+
+interface Waiter<T> {
+  readonly term: number;
+  readonly resolve: (result: T) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class Waiters<T> {
+  readonly #byIndex = new Map<number, Waiter<T>>();
+
+  get size(): number {
+    return this.#byIndex.size;
+  }
+
+  wait(index: number, term: number): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    this.#byIndex.set(index, { term, resolve, reject });
+    return promise;
+  }
+
+  /** The entry of this index is committed; one of another term has taken the proposal's place. */
+  settle(index: number, term: number, result: T): void {
+    const waiter = this.#byIndex.get(index);
+    if (waiter === undefined) return;
+    this.#byIndex.delete(index);
+    if (waiter.term === term) waiter.resolve(result);
+    else waiter.reject(new RaftError('lost', 'another leader replaced the proposal: try again'));
+  }
+
+  rejectAll(error: RaftError): void {
+    const waiting = [...this.#byIndex.values()];
+    this.#byIndex.clear();
+    for (const { reject } of waiting) reject(error);
+  }
+}
