@@ -64,6 +64,14 @@ export declare type IssueCertificateRequest = Message<"tsswarm.ca.IssueCertifica
    * @generated from field: string availability = 3;
    */
   availability: string;
+
+  /**
+   * Only to renew a certificate that has expired, and can no longer be shown to TLS: the CSR is
+   * then signed with that certificate's key, which proves that the caller holds it.
+   *
+   * @generated from field: string previous_certificate_pem = 4;
+   */
+  previousCertificatePem: string;
 };
 
 /**

@@ -1,0 +1,93 @@
+/** Reads node certificates: CN = node id, OU = role, O = cluster id. */
+import { X509Certificate } from 'node:crypto';
+import { SwarmError } from '../errors.ts';
+import type { NodePeer, NodeRole } from '../grpc/peer.ts';
+
+/** The name that every manager's certificate carries beside its own. */
+export const managerServerName = 'swarm-manager';
+export const unitOf = { worker: 'swarm-worker', manager: 'swarm-manager' } as const;
+
+/** What a certificate says, not yet whether that is to be believed. */
+export interface NodeCertificate extends NodePeer {
+  readonly notBeforeMs: number;
+}
+
+/** Throws `unauthenticated` where it is not the certificate of a node. */
+export function readCertificate(certificate: X509Certificate): NodeCertificate {
+  const subject = new Map(
+    certificate.subject.split('\n').map((line) => {
+      const at = line.indexOf('=');
+      return [line.slice(0, at), line.slice(at + 1)];
+    }),
+  );
+  const unit = subject.get('OU');
+  const role = (Object.keys(unitOf) as NodeRole[]).find((name) => unitOf[name] === unit);
+  const nodeId = subject.get('CN');
+  const clusterId = subject.get('O');
+  if (role === undefined || nodeId === undefined || clusterId === undefined) {
+    throw new SwarmError(
+      'unauthenticated',
+      'the certificate is not that of a node: its subject must be CN=<node id>, ' +
+        `OU=swarm-worker or swarm-manager, O=<cluster id>, and is ${oneLine(certificate.subject)}`,
+    );
+  }
+  return {
+    nodeId,
+    role,
+    clusterId,
+    notBeforeMs: Date.parse(certificate.validFrom),
+    notAfterMs: Date.parse(certificate.validTo),
+  };
+}
+
+/** Throws `unauthenticated` unless the root has signed it. */
+export function checkIssuer(certificate: X509Certificate, root: X509Certificate): void {
+  if (certificate.checkIssued(root) && certificate.verify(root.publicKey)) return;
+  throw new SwarmError(
+    'unauthenticated',
+    "the node's certificate was not issued by this swarm's root: the node belongs to another " +
+      'swarm; run "ts-swarm leave --force" on it, then join with a token of this one',
+  );
+}
+
+/** Throws `unauthenticated` for one that is of another swarm, past its time, or not yet valid. */
+export function checkCurrent(peer: NodeCertificate, clusterId: string, nowMs: number): void {
+  if (peer.clusterId !== clusterId) {
+    throw new SwarmError(
+      'unauthenticated',
+      `the certificate of node ${peer.nodeId} is of swarm ${peer.clusterId}, not of ${clusterId}; ` +
+        'run "ts-swarm leave --force" on it, then join with a token of this swarm',
+    );
+  }
+  if (nowMs > peer.notAfterMs) {
+    throw new SwarmError(
+      'unauthenticated',
+      `the certificate of node ${peer.nodeId} expired on ${isoTime(peer.notAfterMs)}; ` +
+        'its daemon renews it while a manager can be reached, if the clocks are right',
+      { details: { reason: 'certificate-expired', nodeId: peer.nodeId } },
+    );
+  }
+  if (nowMs < peer.notBeforeMs) {
+    throw new SwarmError(
+      'unauthenticated',
+      `the certificate of node ${peer.nodeId} is valid only from ${isoTime(peer.notBeforeMs)}; ` +
+        'set the clocks of the node and the manager right',
+    );
+  }
+}
+
+export function parseCertificate(pemOrDer: string | Buffer): X509Certificate {
+  try {
+    return new X509Certificate(pemOrDer);
+  } catch (error) {
+    throw new SwarmError('unauthenticated', 'the certificate cannot be read', { cause: error });
+  }
+}
+
+function isoTime(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+function oneLine(subject: string): string {
+  return subject === '' ? 'empty' : subject.replaceAll('\n', ', ').slice(0, 200);
+}

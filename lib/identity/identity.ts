@@ -1,0 +1,148 @@
+import { createSecureContext } from 'node:tls';
+import type { X509Certificate } from 'node:crypto';
+import { credentials, type ChannelCredentials } from '@grpc/grpc-js';
+import type { Clock } from '../clock.ts';
+import { Connection, type NodePeer, type NodeRole, type ServerIdentity } from '../grpc/index.ts';
+import {
+  checkCurrent,
+  checkIssuer,
+  managerServerName,
+  parseCertificate,
+  readCertificate,
+  type NodeCertificate,
+} from './certificate.ts';
+import { loadIdentity, saveIdentity, type IdentityMaterial } from './files.ts';
+
+/**
+ * This node's identity in its swarm, live: whoever holds it sees a renewed certificate at once.
+ * Connections that are open keep the certificate that they were made with.
+ */
+export class NodeIdentity implements ServerIdentity {
+  readonly folder: string;
+  readonly #clock: Clock;
+  readonly #listeners = new Set<() => void>();
+  #material: IdentityMaterial;
+  #certificate: NodeCertificate;
+  #root: X509Certificate;
+
+  private constructor(folder: string, material: IdentityMaterial, clock: Clock) {
+    this.folder = folder;
+    this.#clock = clock;
+    this.#material = material;
+    this.#certificate = readCertificate(parseCertificate(material.certPem));
+    this.#root = parseCertificate(material.rootPem);
+  }
+
+  /** Nothing where the folder holds no identity: the node is in no swarm. */
+  static async load(folder: string, clock: Clock): Promise<NodeIdentity | undefined> {
+    const material = await loadIdentity(folder);
+    return material && new NodeIdentity(folder, material, clock);
+  }
+
+  /** Writes the material to the folder first. */
+  static async create(
+    folder: string,
+    material: IdentityMaterial,
+    clock: Clock,
+  ): Promise<NodeIdentity> {
+    const identity = new NodeIdentity(folder, material, clock);
+    await saveIdentity(folder, material);
+    return identity;
+  }
+
+  get nodeId(): string {
+    return this.#certificate.nodeId;
+  }
+  get clusterId(): string {
+    return this.#certificate.clusterId;
+  }
+  /** As the certificate says. */
+  get role(): NodeRole {
+    return this.#certificate.role;
+  }
+  get notBeforeMs(): number {
+    return this.#certificate.notBeforeMs;
+  }
+  get notAfterMs(): number {
+    return this.#certificate.notAfterMs;
+  }
+  get expired(): boolean {
+    return this.#clock.nowMs() > this.notAfterMs;
+  }
+  get certPem(): string {
+    return this.#material.certPem;
+  }
+  get keyPem(): string {
+    return this.#material.keyPem;
+  }
+  get rootPem(): string {
+    return this.#material.rootPem;
+  }
+
+  /** Takes a renewed certificate: on disk, then in use. Throws where it is not for this node. */
+  async replace(material: IdentityMaterial): Promise<void> {
+    const parsed = parseCertificate(material.certPem);
+    const root = parseCertificate(material.rootPem);
+    checkIssuer(parsed, root);
+    const certificate = readCertificate(parsed);
+    checkCurrent(certificate, this.clusterId, this.#clock.nowMs());
+    await saveIdentity(this.folder, material);
+    this.#material = material;
+    this.#certificate = certificate;
+    this.#root = root;
+    for (const listener of this.#listeners) listener();
+  }
+
+  onChange(listener: () => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
+  }
+
+  authenticate(certificate: Buffer): NodePeer {
+    const parsed = parseCertificate(certificate);
+    checkIssuer(parsed, this.#root);
+    const peer = readCertificate(parsed);
+    checkCurrent(peer, this.clusterId, this.#clock.nowMs());
+    return peer;
+  }
+
+  /** For connections that show this node's certificate. */
+  channelCredentials(): ChannelCredentials {
+    const { certPem: cert, keyPem: key, rootPem: ca } = this.#material;
+    return credentials.createFromSecureContext(
+      createSecureContext({ cert, key, ca, minVersion: 'TLSv1.3' }),
+    );
+  }
+
+  /** A connection to a manager of this swarm, and to none but a manager. */
+  connect(addr: string): Connection {
+    return new Connection({
+      addr,
+      credentials: this.channelCredentials(),
+      serverName: managerServerName,
+    });
+  }
+}
+
+/** A connection to a manager, verified by the root, that shows no certificate. */
+export function connectWithoutCertificate(addr: string, rootPem: string): Connection {
+  return new Connection({
+    addr,
+    credentials: credentials.createFromSecureContext(
+      createSecureContext({ ca: rootPem, minVersion: 'TLSv1.3' }),
+    ),
+    serverName: managerServerName,
+  });
+}
+
+/** Nobody's word is checked on it: only for what is verified by other means. */
+export function connectUnverified(addr: string): Connection {
+  return new Connection({
+    addr,
+    credentials: credentials.createSsl(null, null, null, {
+      rejectUnauthorized: false,
+      checkServerIdentity: () => undefined,
+    }),
+    serverName: managerServerName,
+  });
+}

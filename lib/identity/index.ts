@@ -1,0 +1,35 @@
+/**
+ * Owns what a node is in its swarm: keys, certificates, join tokens, how an identity is got, kept
+ * on disk, renewed and judged. Imports lib and gen only, so that workers and managers share it.
+ * Read identity.ts first, then join.ts and renewer.ts.
+ */
+export {
+  checkCurrent,
+  checkIssuer,
+  managerServerName,
+  parseCertificate,
+  readCertificate,
+  unitOf,
+  type NodeCertificate,
+} from './certificate.ts';
+export { toBase36 } from './base36.ts';
+export { createSigningRequest, type SigningRequest } from './csr.ts';
+export {
+  loadIdentity,
+  readIfThere,
+  removeIdentity,
+  saveIdentity,
+  writeFileAtomic,
+  type IdentityMaterial,
+} from './files.ts';
+export { connectUnverified, connectWithoutCertificate, NodeIdentity } from './identity.ts';
+export { joinCluster, type JoinOptions } from './join.ts';
+export {
+  CertificateRenewer,
+  remoteCertificates,
+  renewOnce,
+  type CertificateSource,
+  type RenewerParts,
+} from './renewer.ts';
+export { checkRoot, createJoinToken, parseJoinToken, rootDigest, sameText } from './token.ts';
+export { createKeyPair, keyAlgorithm, loadX509, signingAlgorithm } from './x509.ts';

@@ -1,0 +1,17 @@
+/**
+ * Owns the swarm's root of trust: the root certificate, who gets a certificate and for how long.
+ * May import lib, types, gen and the store's contracts; what nodes need as well (tokens, requests,
+ * identities) is in lib/identity. Read service.ts first.
+ */
+export {
+  certLifeDefaultMs,
+  certLifeMinMs,
+  checkRequest,
+  issueCertificate,
+  issueForSelf,
+  nodeIdFor,
+  type CheckedRequest,
+  type Subject,
+} from './issue.ts';
+export { createRootCa, type RootCa } from './root.ts';
+export { CertificateAuthorityService, type CertificateAuthorityParts } from './service.ts';
