@@ -1,0 +1,14 @@
+/**
+ * Owns the way to the daemon: where it is, HTTP, versions, streams and the shape of what comes back.
+ * Imports `lib` only. Read client.ts first.
+ */
+import type { Context } from '../command/context.ts';
+import { Client } from './client.ts';
+import { resolveHost } from './host.ts';
+
+export { Client, compareVersions, filtersQuery, type Filters } from './client.ts';
+export { defaultRunRoot, resolveHost, socketOf } from './host.ts';
+
+export function connect(context: Context): Client {
+  return new Client(resolveHost(context), context.env['DOCKER_API_VERSION']);
+}

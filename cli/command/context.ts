@@ -1,0 +1,15 @@
+/** What a command may use of the process it runs in; a test passes its own. */
+import type { Clock } from '../../lib/clock.ts';
+import type { Output } from '../format/output.ts';
+
+export interface Context {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdin: NodeJS.ReadableStream;
+  readonly out: Output;
+  readonly err: Output;
+  readonly clock: Clock;
+  /** Calls back at the first Ctrl-C instead of ending the process, until disposed. */
+  onInterrupt(callback: () => void): Disposable;
+  /** From `--host`; where absent, the environment or the default decides. */
+  readonly host: string | undefined;
+}

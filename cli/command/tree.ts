@@ -1,0 +1,165 @@
+/** Every verb, where its file is, and its one line in --help. Files are loaded when used. */
+import type { Command } from './command.ts';
+
+export interface Verb {
+  readonly short: string;
+  readonly aliases?: readonly string[];
+  /** Left out of --help: a second name that Docker also knows. */
+  readonly hidden?: boolean;
+  load(): Promise<{ readonly command: Command }>;
+}
+
+export interface Group {
+  readonly short: string;
+  readonly verbs: Readonly<Record<string, Verb | Group>>;
+}
+
+const swarmVerbs = {
+  init: { short: 'Initialize a swarm', load: () => import('../commands/swarm/init.ts') },
+  join: {
+    short: 'Join a swarm as a node and/or manager',
+    load: () => import('../commands/swarm/join.ts'),
+  },
+  'join-token': {
+    short: 'Manage join tokens',
+    load: () => import('../commands/swarm/join-token.ts'),
+  },
+  leave: { short: 'Leave the swarm', load: () => import('../commands/swarm/leave.ts') },
+} as const satisfies Record<string, Verb>;
+
+const imageVerbs = {
+  import: {
+    short: 'Import the contents from a tarball to create a filesystem image',
+    load: () => import('../commands/image/import.ts'),
+  },
+  inspect: {
+    short: 'Display detailed information on one or more images',
+    load: () => import('../commands/image/inspect.ts'),
+  },
+  load: {
+    short: 'Load an image from a tar archive or STDIN',
+    load: () => import('../commands/image/load.ts'),
+  },
+  ls: { short: 'List images', aliases: ['list'], load: () => import('../commands/image/ls.ts') },
+  pull: {
+    short: 'Download an image from a registry',
+    load: () => import('../commands/image/pull.ts'),
+  },
+  rm: {
+    short: 'Remove one or more images',
+    aliases: ['remove'],
+    load: () => import('../commands/image/rm.ts'),
+  },
+  tag: {
+    short: 'Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE',
+    load: () => import('../commands/image/tag.ts'),
+  },
+} as const satisfies Record<string, Verb>;
+
+const nodeVerbs = {
+  demote: {
+    short: 'Demote one or more nodes from manager in the swarm',
+    load: () => import('../commands/node/demote.ts'),
+  },
+  inspect: {
+    short: 'Display detailed information on one or more nodes',
+    load: () => import('../commands/node/inspect.ts'),
+  },
+  ls: {
+    short: 'List nodes in the swarm',
+    aliases: ['list'],
+    load: () => import('../commands/node/ls.ts'),
+  },
+  promote: {
+    short: 'Promote one or more nodes to manager in the swarm',
+    load: () => import('../commands/node/promote.ts'),
+  },
+  ps: {
+    short: 'List tasks running on one or more nodes, defaults to current node',
+    load: () => import('../commands/node/ps.ts'),
+  },
+  rm: {
+    short: 'Remove one or more nodes from the swarm',
+    aliases: ['remove'],
+    load: () => import('../commands/node/rm.ts'),
+  },
+  update: { short: 'Update a node', load: () => import('../commands/node/update.ts') },
+} as const satisfies Record<string, Verb>;
+
+const serviceVerbs = {
+  create: { short: 'Create a new service', load: () => import('../commands/service/create.ts') },
+  inspect: {
+    short: 'Display detailed information on one or more services',
+    load: () => import('../commands/service/inspect.ts'),
+  },
+  logs: {
+    short: 'Fetch the logs of a service or task',
+    load: () => import('../commands/service/logs.ts'),
+  },
+  ls: {
+    short: 'List services',
+    aliases: ['list'],
+    load: () => import('../commands/service/ls.ts'),
+  },
+  ps: {
+    short: 'List the tasks of one or more services',
+    load: () => import('../commands/service/ps.ts'),
+  },
+  rm: {
+    short: 'Remove one or more services',
+    aliases: ['remove'],
+    load: () => import('../commands/service/rm.ts'),
+  },
+  rollback: {
+    short: "Revert changes to a service's configuration",
+    load: () => import('../commands/service/rollback.ts'),
+  },
+  scale: {
+    short: 'Scale one or multiple replicated services',
+    load: () => import('../commands/service/scale.ts'),
+  },
+  update: { short: 'Update a service', load: () => import('../commands/service/update.ts') },
+} as const satisfies Record<string, Verb>;
+
+export const tree: Group = {
+  short: 'Run services on a swarm of hosts, as Docker does in swarm mode',
+  verbs: {
+    ...swarmVerbs,
+    node: { short: 'Manage Swarm nodes', verbs: nodeVerbs },
+    service: { short: 'Manage Swarm services', verbs: serviceVerbs },
+    image: { short: 'Manage images of this host', verbs: imageVerbs },
+    swarm: {
+      short: 'Manage Swarm',
+      verbs: {
+        ca: {
+          short: 'Display and rotate the root CA',
+          load: () => import('../commands/swarm/ca.ts'),
+        },
+        ...swarmVerbs,
+        update: { short: 'Update the swarm', load: () => import('../commands/swarm/update.ts') },
+      },
+    },
+    daemon: {
+      short: 'Run the daemon of this host in front',
+      load: () => import('../commands/system/daemon.ts'),
+    },
+    events: {
+      short: 'Get real time events from the server',
+      load: () => import('../commands/system/events.ts'),
+    },
+    info: {
+      short: 'Display system-wide information',
+      load: () => import('../commands/system/info.ts'),
+    },
+    version: {
+      short: 'Show the version information',
+      load: () => import('../commands/system/version.ts'),
+    },
+    images: { ...imageVerbs.ls, hidden: true },
+    import: { ...imageVerbs.import, hidden: true },
+    load: { ...imageVerbs.load, hidden: true },
+    pull: { ...imageVerbs.pull, hidden: true },
+    rmi: { ...imageVerbs.rm, hidden: true },
+    tag: { ...imageVerbs.tag, hidden: true },
+  },
+};

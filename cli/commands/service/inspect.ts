@@ -1,0 +1,34 @@
+import { connect } from '../../client/index.ts';
+import type { WireService } from '../../client/wire.ts';
+import { atLeast, type Command } from '../../command/command.ts';
+import { inspectFormatFlag } from '../../command/common-flags.ts';
+import { commandError } from '../../command/errors.ts';
+import { bool } from '../../command/flags.ts';
+import { printInspected } from '../../format/inspect.ts';
+import { optionalFields } from '../../service/optional-fields.ts';
+
+const pretty = bool('pretty', 'Print the information in a human friendly format');
+
+export const command: Command = {
+  usage: '[OPTIONS] SERVICE [SERVICE...]',
+  flags: [inspectFormatFlag, pretty],
+  args: atLeast(1),
+  async run(context, references, flags) {
+    const client = connect(context);
+    const format = flags.get(inspectFormatFlag);
+    const get = (reference: string) =>
+      client.get<WireService>(`/services/${encodeURIComponent(reference)}`, {
+        insertDefaults: true,
+      });
+    if (!flags.get(pretty)) {
+      return printInspected(context.out, references, get, { format, optional: optionalFields });
+    }
+    if (format !== undefined)
+      throw commandError('--format is incompatible with human friendly format');
+    const { prettyService } = await import('../../service/pretty.ts');
+    const now = context.clock.nowMs();
+    for (const reference of references) {
+      context.out.line(prettyService(await get(reference), now));
+    }
+  },
+};

@@ -1,0 +1,77 @@
+import { messageOf, SwarmError } from '../../../lib/errors.ts';
+import { connect, type Client } from '../../client/index.ts';
+import type { WireService } from '../../client/wire.ts';
+import { atLeast, type Command } from '../../command/command.ts';
+import { detachFlag, quietProgressFlag } from '../../command/common-flags.ts';
+import { commandError } from '../../command/errors.ts';
+import { unsigned } from '../../command/flags.ts';
+import { splitPair } from '../../format/parse.ts';
+import { findService } from '../../service/lookup.ts';
+import { changeService } from '../../service/change.ts';
+import { timeoutFlag, waitConverged } from '../../service/wait.ts';
+
+interface Wanted {
+  readonly reference: string;
+  readonly replicas: number;
+}
+
+export const command: Command = {
+  usage: 'SERVICE=REPLICAS [SERVICE=REPLICAS...]',
+  flags: [detachFlag, quietProgressFlag, timeoutFlag],
+  args: atLeast(1),
+  async run(context, operands, flags) {
+    const wanted = operands.map(parseWanted);
+    const client = connect(context);
+    const errors: string[] = [];
+    const scaled: { id: string; reference: string }[] = [];
+    for (const { reference, replicas } of wanted) {
+      try {
+        const service = await findService(client, reference);
+        await scale(client, service, replicas);
+        context.out.line(`${reference} scaled to ${replicas}`);
+        scaled.push({ id: service.ID, reference });
+      } catch (error) {
+        errors.push(`${reference}: ${messageOf(error)}`);
+      }
+    }
+    for (const { id, reference } of flags.get(detachFlag) ? [] : scaled) {
+      if (scaled.length > 1) context.out.line(reference);
+      try {
+        await waitConverged(context, client, id, {
+          quiet: flags.get(quietProgressFlag) ?? false,
+          timeoutMs: flags.get(timeoutFlag),
+        });
+      } catch (error) {
+        errors.push(SwarmError.from(error).message);
+      }
+    }
+    if (errors.length > 0) throw new SwarmError('failed-precondition', errors.join('\n'));
+  },
+};
+
+const replicasFlag = unsigned('replicas', '');
+
+function parseWanted(operand: string): Wanted {
+  const [reference, count] = splitPair(operand);
+  if (count === undefined || reference === '') {
+    throw commandError(
+      `invalid scale specifier '${operand}'.\n` +
+        `See 'ts-swarm service scale --help'.\n\n` +
+        `Usage:  ts-swarm service scale ${command.usage}`,
+    );
+  }
+  try {
+    return { reference, replicas: replicasFlag.parse(count, undefined) };
+  } catch (error) {
+    throw commandError(`invalid replicas value ${count}: ${messageOf(error)}`);
+  }
+}
+
+async function scale(client: Client, service: WireService, replicas: number): Promise<void> {
+  await changeService(client, service, (spec) => {
+    const { replicated, replicatedJob } = spec.mode;
+    if (replicated !== undefined) replicated.replicas = replicas;
+    else if (replicatedJob !== undefined) replicatedJob.totalCompletions = replicas;
+    else throw commandError('scale can only be used with replicated or replicated-job mode');
+  });
+}

@@ -1,0 +1,103 @@
+import { connect, type Client } from '../../client/index.ts';
+import { exactly, type Command } from '../../command/command.ts';
+import { detachFlag, quietProgressFlag } from '../../command/common-flags.ts';
+import type { Context } from '../../command/context.ts';
+import { commandError } from '../../command/errors.ts';
+import { bool, type FlagValues } from '../../command/flags.ts';
+import { changeService, type ChangeOptions } from '../../service/change.ts';
+import { container, type SpecDraft } from '../../service/draft.ts';
+import { pinImage, withTag } from '../../service/image-digest.ts';
+import { findService } from '../../service/lookup.ts';
+import { resolveReferences } from '../../service/references.ts';
+import { registryAuthFor } from '../../service/registry-auth.ts';
+import { applyFlags, specFlags } from '../../service/service-flags.ts';
+import { timeoutFlag, waitConverged } from '../../service/wait.ts';
+
+const withRegistryAuth = bool(
+  'with-registry-auth',
+  'Send registry authentication details to swarm agents',
+);
+const noResolveImage = bool(
+  'no-resolve-image',
+  'Do not query the registry to resolve image digest and supported platforms',
+);
+const rollback = bool('rollback', 'Rollback to previous specification');
+
+function changing(context: Context) {
+  return specFlags(context.env).flatMap((flag) => flag.flags('update'));
+}
+
+export const command: Command = {
+  usage: '[OPTIONS] SERVICE',
+  flags: (context) => [
+    detachFlag,
+    quietProgressFlag,
+    timeoutFlag,
+    withRegistryAuth,
+    noResolveImage,
+    rollback,
+    ...changing(context),
+  ],
+  args: exactly(1),
+  async run(context, [reference = ''], flags) {
+    const client = connect(context);
+    const service = await findService(client, reference);
+    const back = flags.get(rollback) === true;
+    if (back && changing(context).some((flag) => flags.has(flag))) {
+      throw commandError('other flags may not be combined with --rollback');
+    }
+    const told: string[] = [];
+    const image = service.Spec.TaskTemplate.ContainerSpec?.Image ?? '';
+    const options = await changeOptions(context, flags, back, image);
+    const warnings = await changeService(
+      client,
+      service,
+      (spec) => (back ? undefined : change(context, client, spec, flags, options, told)),
+      options,
+    );
+    for (const warning of [...told, ...warnings]) context.err.line(warning);
+    context.out.line(reference);
+    if (flags.get(detachFlag)) return;
+    await waitConverged(context, client, service.ID, {
+      quiet: flags.get(quietProgressFlag) ?? false,
+      rollback: back,
+      timeoutMs: flags.get(timeoutFlag),
+    });
+  },
+};
+
+async function changeOptions(
+  context: Context,
+  flags: FlagValues,
+  back: boolean,
+  currentImage: string,
+): Promise<ChangeOptions> {
+  if (flags.get(withRegistryAuth)) {
+    const image = newImage(context, flags) ?? currentImage;
+    return { rollback: back, registryAuth: await registryAuthFor(image, context.env) };
+  }
+  return { rollback: back, registryAuthFrom: back ? 'previous-spec' : 'spec' };
+}
+
+function newImage(context: Context, flags: FlagValues): string | undefined {
+  const flag = changing(context).find(({ name }) => name === 'image');
+  return flag === undefined ? undefined : (flags.get(flag) as string | undefined);
+}
+
+async function change(
+  context: Context,
+  client: Client,
+  spec: SpecDraft,
+  flags: FlagValues,
+  options: ChangeOptions,
+  warnings: string[],
+): Promise<void> {
+  applyFlags(spec, specFlags(context.env), flags, 'update');
+  await resolveReferences(spec, client);
+  const image = newImage(context, flags);
+  if (image === undefined) return;
+  container(spec).image = withTag(image);
+  if (flags.get(noResolveImage)) return;
+  const warning = await pinImage(spec, client, options.registryAuth);
+  if (warning !== undefined) warnings.push(warning);
+}

@@ -1,0 +1,54 @@
+/** JSON as Go's templates see it: times and durations print as Go prints them. */
+import { goDuration } from './units.ts';
+
+const durationKeys = new Set([
+  'Delay',
+  'Monitor',
+  'Window',
+  'StopGracePeriod',
+  'Interval',
+  'Timeout',
+  'StartPeriod',
+  'StartInterval',
+  'NodeCertExpiry',
+  'HeartbeatPeriod',
+]);
+const timeKeys = new Set(['CreatedAt', 'UpdatedAt', 'Timestamp', 'StartedAt', 'CompletedAt']);
+
+/** Prints in Go's way, and is still what it was in JSON. */
+export class Printed {
+  readonly #text: string;
+  readonly #json: unknown;
+
+  constructor(text: string, json: unknown) {
+    this.#text = text;
+    this.#json = json;
+  }
+
+  toString(): string {
+    return this.#text;
+  }
+
+  toJSON(): unknown {
+    return this.#json;
+  }
+}
+
+export function isPrinted(value: unknown): value is Printed {
+  return value instanceof Printed;
+}
+
+export function goValue(value: unknown, key = ''): unknown {
+  if (typeof value === 'number' && durationKeys.has(key)) {
+    return new Printed(goDuration(value / 1e6), value);
+  }
+  if (typeof value === 'string' && timeKeys.has(key)) {
+    const match = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d(?:\.\d+)?)Z$/.exec(value);
+    if (match !== null) return new Printed(`${match[1]} ${match[2]} +0000 UTC`, value);
+  }
+  if (Array.isArray(value)) return value.map((item) => goValue(item));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, item]) => [name, goValue(item, name)]),
+  );
+}

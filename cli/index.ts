@@ -1,0 +1,33 @@
+/**
+ * Owns the `ts-swarm` command line: argv in, Docker Engine API calls, text and an exit code out.
+ * Meets the daemon only on the wire; imports `lib` and `types`, nothing else of the house. Every
+ * verb is one file under commands/, loaded only when it is used. Read command/tree.ts first, then
+ * commands/service/create.ts.
+ */
+import { realClock } from '../lib/clock.ts';
+import type { Context } from './command/context.ts';
+import { run } from './command/run.ts';
+import { Output } from './format/output.ts';
+
+/** Runs the command of this process's argv. The only place that touches `process`. */
+export async function runProcess(): Promise<void> {
+  const context: Context = {
+    env: process.env,
+    stdin: process.stdin,
+    out: new Output(process.stdout),
+    err: new Output(process.stderr),
+    clock: realClock,
+    onInterrupt(callback) {
+      process.once('SIGINT', callback);
+      return { [Symbol.dispose]: () => process.removeListener('SIGINT', callback) };
+    },
+    host: undefined,
+  };
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      // The reader of a pipe has gone (`ts-swarm … | head`): nobody is left to tell anything to.
+      process.exit(error.code === 'EPIPE' ? 0 : 1);
+    });
+  }
+  process.exitCode = await run(process.argv.slice(2), context);
+}

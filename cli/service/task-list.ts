@@ -1,0 +1,121 @@
+/** The table of tasks that `service ps` and `node ps` print. */
+import type { Client } from '../client/index.ts';
+import type { WirePort, WireTask } from '../client/wire.ts';
+import type { Context } from '../command/context.ts';
+import { printList, type Column } from '../format/list.ts';
+import { capitalized, ellipsis, humanDuration, naturalCompare } from '../format/units.ts';
+import { listNodes, listServices } from './lookup.ts';
+
+interface Row {
+  readonly task: WireTask;
+  readonly name: string;
+  readonly node: string;
+}
+
+export interface TaskListOptions {
+  readonly format: string | undefined;
+  readonly quiet: boolean;
+  readonly noTrunc: boolean;
+  readonly noResolve: boolean;
+}
+
+const maxErrorLength = 30;
+
+export async function printTasks(
+  context: Context,
+  client: Client,
+  tasks: readonly WireTask[],
+  options: TaskListOptions,
+): Promise<void> {
+  const rows = await rowsOf(client, tasks, options.noResolve);
+  await printList(context.out, {
+    rows,
+    columns: columnsFor(context.clock.nowMs(), options.noTrunc),
+    table: ['ID', 'Name', 'Image', 'Node', 'DesiredState', 'CurrentState', 'Error', 'Ports'],
+    format: options.format,
+    quiet: options.quiet ? 'ID' : undefined,
+  });
+}
+
+/** Newest first within a slot; what came before it is drawn as its history. */
+async function rowsOf(
+  client: Client,
+  tasks: readonly WireTask[],
+  noResolve: boolean,
+): Promise<Row[]> {
+  if (tasks.length === 0) return [];
+  const [services, nodes] = noResolve
+    ? [[], []]
+    : await Promise.all([listServices(client), listNodes(client)]);
+  const serviceNames = new Map(services.map(({ ID, Spec }) => [ID, Spec.Name ?? ID]));
+  const nodeNames = new Map(
+    nodes.map((node) => [node.ID, node.Spec.Name || node.Description.Hostname || node.ID]),
+  );
+  const named = tasks.map((task) => {
+    const service = serviceNames.get(task.ServiceID) ?? task.ServiceID;
+    const place = task.Slot ? String(task.Slot) : (task.NodeID ?? '');
+    const nodeId = task.NodeID ?? '';
+    return { task, name: `${service}.${place}`, node: nodeNames.get(nodeId) ?? nodeId };
+  });
+  named.sort(
+    (a, b) => naturalCompare(a.name, b.name) || (a.task.CreatedAt < b.task.CreatedAt ? 1 : -1),
+  );
+  return named.map((row, index) =>
+    row.name === named[index - 1]?.name ? { ...row, name: ` \\_ ${row.name}` } : row,
+  );
+}
+
+function columnsFor(nowMs: number, noTrunc: boolean): Record<string, Column<Row>> {
+  return {
+    ID: {
+      header: 'ID',
+      value: ({ task }) => (noTrunc ? task.ID : task.ID.slice(0, 12)),
+    },
+    Name: { header: 'NAME', value: ({ name }) => name },
+    Image: {
+      header: 'IMAGE',
+      value: ({ task }) => shownImage(task.Spec.ContainerSpec?.Image ?? '', noTrunc),
+    },
+    Node: { header: 'NODE', value: ({ node }) => node },
+    DesiredState: {
+      header: 'DESIRED STATE',
+      value: ({ task }) => capitalized(task.DesiredState),
+    },
+    CurrentState: {
+      header: 'CURRENT STATE',
+      value({ task: { Status: status } }) {
+        const ago = humanDuration(nowMs - Date.parse(status.Timestamp)).toLowerCase();
+        return `${capitalized(status.State)} ${ago} ago`;
+      },
+    },
+    Error: {
+      header: 'ERROR',
+      value({ task }) {
+        const err = (task.Status.Err ?? '').trim();
+        if (err === '') return '';
+        return `"${noTrunc ? err : ellipsis(err, maxErrorLength)}"`;
+      },
+    },
+    Ports: {
+      header: 'PORTS',
+      value: ({ task }) => shownHostPorts(task.Status.PortStatus?.Ports ?? []),
+    },
+  };
+}
+
+/** Without its digest where there is a tag to go by. */
+export function shownImage(image: string, noTrunc = false): string {
+  if (noTrunc) return image;
+  const at = image.indexOf('@');
+  if (at < 0) return image;
+  const named = image.slice(0, at);
+  return named.slice(named.lastIndexOf('/') + 1).includes(':') ? named : image;
+}
+
+function shownHostPorts(ports: readonly WirePort[]): string {
+  return ports
+    .map(
+      (port) => `*:${port.PublishedPort ?? 0}->${port.TargetPort ?? 0}/${port.Protocol ?? 'tcp'}`,
+    )
+    .join(',');
+}

@@ -1,0 +1,78 @@
+/** The flags that set the swarm's spec, shared by `init` and `swarm update`. */
+import { swarmSpec } from '../../types/index.ts';
+import { bool, durationMs, integer, listOf, unsigned, type FlagValues } from '../command/flags.ts';
+import { parseCsv, splitPair } from '../format/parse.ts';
+import type { SwarmSpec } from '../../types/index.ts';
+import type { Draft } from '../service/draft.ts';
+
+const autolock = bool(
+  'autolock',
+  'Enable manager autolocking (requiring an unlock key to start a stopped manager)',
+);
+const certExpiry = durationMs(
+  'cert-expiry',
+  'Validity period for node certificates (ns|us|ms|s|m|h)',
+  { shownDefault: '2160h0m0s' },
+);
+const heartbeat = durationMs(
+  'dispatcher-heartbeat',
+  'Dispatcher heartbeat period (ns|us|ms|s|m|h)',
+  {
+    shownDefault: '5s',
+  },
+);
+const externalCa = listOf(
+  'external-ca',
+  'Specifications of one or more certificate signing endpoints',
+  parseExternalCa,
+  { word: 'external-ca' },
+);
+const maxSnapshots = unsigned('max-snapshots', 'Number of additional Raft snapshots to retain');
+const snapshotInterval = unsigned(
+  'snapshot-interval',
+  'Number of log entries between Raft snapshots',
+  { shownDefault: '10000' },
+);
+const taskHistory = integer('task-history-limit', 'Task history retention limit', {
+  shownDefault: '5',
+});
+
+export const caFlags = [certExpiry, externalCa];
+export const clusterFlags = [
+  autolock,
+  ...caFlags,
+  heartbeat,
+  maxSnapshots,
+  snapshotInterval,
+  taskHistory,
+];
+
+/** `protocol=cfssl,url=https://…,cacert=path`. */
+function parseExternalCa(text: string): Record<string, string> {
+  const fields = Object.fromEntries(
+    parseCsv(text).map((field) => {
+      const [key, value = ''] = splitPair(field);
+      return [key.toLowerCase(), value];
+    }),
+  );
+  if (fields['protocol'] !== 'cfssl')
+    throw new Error('the external-ca option needs a protocol= parameter (cfssl)');
+  if (!fields['url']) throw new Error('the external-ca option needs a url= parameter');
+  return { Protocol: fields['protocol'], URL: fields['url'] };
+}
+
+/** Docker's JSON of a swarm's spec, with what the flags change. */
+export function changedSpec(current: unknown, values: FlagValues): unknown {
+  const spec = structuredClone(swarmSpec.decode(current, 'Spec')) as Draft<SwarmSpec>;
+  const set = <T>(value: T | undefined, write: (value: T) => void) => {
+    if (value !== undefined) write(value);
+  };
+  set(values.get(autolock), (value) => (spec.encryption.autoLockManagers = value));
+  set(values.get(certExpiry), (value) => (spec.ca.nodeCertExpiryMs = value));
+  set(values.get(externalCa), (value) => (spec.ca.externalCas = [...value]));
+  set(values.get(heartbeat), (value) => (spec.dispatcher.heartbeatPeriodMs = value));
+  set(values.get(maxSnapshots), (value) => (spec.raft.keepOldSnapshots = value));
+  set(values.get(snapshotInterval), (value) => (spec.raft.snapshotInterval = value));
+  set(values.get(taskHistory), (value) => (spec.orchestration.taskHistoryLimit = value));
+  return swarmSpec.encode(spec);
+}

@@ -1,0 +1,128 @@
+/** Runs the daemon's program: in front, or as a process of its own that outlives this one. */
+import { spawn } from 'node:child_process';
+import { mkdirSync, openSync, closeSync, fstatSync, readSync } from 'node:fs';
+import { extname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Clock } from '../../lib/clock.ts';
+import { errnoOf, messageOf, SwarmError } from '../../lib/errors.ts';
+import { Client } from '../client/index.ts';
+
+const startTimeoutMs = 60_000;
+const pollMs = 50;
+const pingTimeoutMs = 2000;
+const shownLogBytes = 4096;
+const shownLogLines = 15;
+
+/** The daemon stands beside the CLI, compiled or not; the two meet nowhere in their imports. */
+function besideCli(...path: readonly string[]): string {
+  const extension = extname(import.meta.filename);
+  return join(import.meta.dirname, '..', '..', `${path.join('/')}${extension}`);
+}
+
+/** Runs the daemon in this process until it ends. */
+export async function runDaemonInFront(argv: readonly string[]): Promise<void> {
+  const file = besideCli('daemon', 'main');
+  // The daemon's main reads argv as a program of its own would.
+  process.argv.splice(1, process.argv.length - 1, file, ...argv);
+  await import(pathToFileURL(file).href);
+}
+
+export interface StartOptions {
+  readonly host: string;
+  readonly runRoot: string;
+  /** Flags for the daemon. */
+  readonly argv: readonly string[];
+  readonly clock: Clock;
+}
+
+/** Starts the daemon unless one answers on the socket. Returns whether it did. */
+export async function ensureDaemon(options: StartOptions): Promise<boolean> {
+  const client = new Client(options.host);
+  if (await answers(client)) return false;
+  if (!options.host.startsWith('unix://')) {
+    throw new SwarmError(
+      'unavailable',
+      `no daemon answers at ${options.host}: only one on a unix socket of this host can be started`,
+    );
+  }
+  await startDaemon(client, options);
+  return true;
+}
+
+async function answers(client: Client): Promise<boolean> {
+  try {
+    await client.ping({ timeoutMs: pingTimeoutMs });
+    return true;
+  } catch (error) {
+    const cause = error instanceof SwarmError ? error.cause : undefined;
+    if (['ENOENT', 'ECONNREFUSED', 'ENOTDIR'].includes(errnoOf(cause) ?? '')) return false;
+    throw error;
+  }
+}
+
+async function startDaemon(client: Client, options: StartOptions): Promise<void> {
+  const logPath = join(options.runRoot, 'daemon.log');
+  const log = openLog(options.runRoot, logPath);
+  const startSize = fstatSync(log).size;
+  const child = spawn(
+    process.execPath,
+    [
+      '--disable-warning=ExperimentalWarning',
+      besideCli('cli', 'main'),
+      'daemon',
+      `--host=${options.host}`,
+      ...options.argv,
+    ],
+    { detached: true, stdio: ['ignore', log, log], cwd: '/' },
+  );
+  closeSync(log);
+  let ended: string | undefined;
+  child.on('exit', (code, signal) => (ended = signal ?? `exit code ${code}`));
+  child.on('error', (error) => (ended = messageOf(error)));
+  child.unref();
+  const deadlineMs = options.clock.monotonicMs() + startTimeoutMs;
+  while (!(await answers(client))) {
+    if (ended !== undefined) {
+      throw new SwarmError(
+        'unavailable',
+        `the daemon ended before it answered (${ended}). The end of ${logPath}:\n${tail(logPath, startSize)}`,
+      );
+    }
+    if (options.clock.monotonicMs() > deadlineMs) {
+      throw new SwarmError(
+        'deadline-exceeded',
+        `the daemon (process ${child.pid}) runs, but does not answer at ${options.host} after ` +
+          `${startTimeoutMs / 1000} seconds. The end of ${logPath}:\n${tail(logPath, startSize)}`,
+      );
+    }
+    await options.clock.sleep(pollMs);
+  }
+}
+
+function openLog(runRoot: string, path: string): number {
+  try {
+    mkdirSync(runRoot, { recursive: true, mode: 0o711 });
+    return openSync(path, 'a', 0o640);
+  } catch (error) {
+    throw new SwarmError(
+      'permission-denied',
+      `${path} cannot be written (${messageOf(error)}): start the daemon as root, or choose another --run-root`,
+      { cause: error },
+    );
+  }
+}
+
+/** The last lines that were written after `startSize`. */
+function tail(path: string, startSize: number): string {
+  const file = openSync(path, 'r');
+  try {
+    const size = fstatSync(file).size;
+    const from = Math.max(startSize, size - shownLogBytes);
+    const buffer = Buffer.alloc(Math.max(0, size - from));
+    readSync(file, buffer, 0, buffer.length, from);
+    const lines = buffer.toString('utf8').trimEnd().split('\n').slice(-shownLogLines);
+    return lines.map((line) => `  ${line}`).join('\n');
+  } finally {
+    closeSync(file);
+  }
+}
