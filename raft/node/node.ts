@@ -47,7 +47,9 @@ export class RaftNode<T> implements AsyncDisposable {
   #snapshotting = false;
   #installing: Promise<void> | undefined;
   #incoming: { index: number; data: Uint8Array } | undefined;
-  #persistedHard: HardState;
+  #hard: HardState;
+  /** As last given to the disk. */
+  #durableHard: HardState;
   #failure: unknown;
   #scheduled = false;
   #closed = false;
@@ -66,7 +68,8 @@ export class RaftNode<T> implements AsyncDisposable {
     this.#raft = raft;
     this.#applied = start.applied;
     this.#lastSnapshot = start.applied;
-    this.#persistedHard = start.hardState;
+    this.#hard = start.hardState;
+    this.#durableHard = start.hardState;
     this.#stopTicks = ports.everyMs(options.tickMs, () => this.#tick());
   }
 
@@ -246,16 +249,10 @@ export class RaftNode<T> implements AsyncDisposable {
   }
 
   #write(ready: Ready, snapshotData: Uint8Array | undefined): void {
-    const { entries, snapshot, hardState } = ready;
-    // A commit index alone need not be durable: it is found again from the others.
-    const mustWrite =
-      hardState !== undefined &&
-      (hardState.term !== this.#persistedHard.term || hardState.vote !== this.#persistedHard.vote);
-    const state = mustWrite || entries.length > 0 ? hardState : undefined;
-    if (hardState !== undefined) this.#persistedHard = hardState;
+    const state = this.#stateToWrite(ready);
     const writing: Writing = { ready, done: false };
     this.#writing.push(writing);
-    if (snapshot === undefined && entries.length === 0 && state === undefined) {
+    if (ready.snapshot === undefined && ready.entries.length === 0 && state === undefined) {
       writing.done = true;
       this.#finishWrites();
       return;
@@ -268,6 +265,24 @@ export class RaftNode<T> implements AsyncDisposable {
       },
       (error: unknown) => this.#fail(error),
     );
+  }
+
+  /**
+   * The commit index alone need not be durable: it is found again from the others. But one that
+   * puts a membership into force must be: a node that forgot it could win an election of the old
+   * members.
+   */
+  #stateToWrite({ entries, hardState, committed }: Ready): HardState | undefined {
+    this.#hard = hardState ?? this.#hard;
+    const { term, vote } = this.#durableHard;
+    const isDue =
+      entries.length > 0 ||
+      this.#hard.term !== term ||
+      this.#hard.vote !== vote ||
+      committed.some((entry) => entry.kind === 'config');
+    if (!isDue || sameHardState(this.#hard, this.#durableHard)) return undefined;
+    this.#durableHard = this.#hard;
+    return this.#hard;
   }
 
   async #persist(
@@ -421,6 +436,10 @@ export class RaftNode<T> implements AsyncDisposable {
   get peers(): readonly NodeId[] {
     return everyone(this.#raft.status.conf).filter((node) => node !== this.#options.raft.id);
   }
+}
+
+function sameHardState(a: HardState, b: HardState): boolean {
+  return a.term === b.term && a.vote === b.vote && a.commit === b.commit;
 }
 
 function refusal(dropped: Dropped): RaftError {
