@@ -1,0 +1,247 @@
+/** The store's log on Raft: one manager alone, or several that replicate to each other. */
+import type { Clock } from '../../lib/clock.ts';
+import { messageOf, SwarmError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Random } from '../../lib/random.ts';
+import {
+  LogError,
+  RaftError,
+  RaftNode,
+  type ConfChange,
+  type ConfState,
+  type Disk,
+  type Message,
+  type NodeId,
+  type RaftStatus,
+  type Transport,
+} from '../../raft/index.ts';
+import type { ApplyResult, StateMachine, StoreLog } from './log.ts';
+
+export interface RaftLogOptions {
+  readonly id: NodeId;
+  readonly folder: string;
+  /** The first manager of a new swarm; else an empty folder waits to be added to a group. */
+  readonly bootstrap: boolean;
+  readonly tickMs?: number;
+  /** Ticks without a leader before an election; at random up to twice as many. */
+  readonly electionTicks?: number;
+  readonly heartbeatTicks?: number;
+  readonly snapshotEntries?: number;
+  readonly keepEntries?: number;
+  readonly segmentBytes?: number;
+}
+
+export interface RaftLogParts {
+  readonly disk: Disk;
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  /** The log can go on no more: its disk failed, or what it holds cannot be. */
+  readonly onFailure: (error: SwarmError) => void;
+  readonly onMembership?: (conf: ConfState) => void;
+}
+
+const mebibyte = 1 << 20;
+/** An election takes 0.7 to 1.4 s without a leader: long enough for a loaded machine's hiccups. */
+const defaults = {
+  tickMs: 50,
+  electionTicks: 14,
+  heartbeatTicks: 2,
+  snapshotEntries: 10_000,
+  keepEntries: 500,
+  segmentBytes: 16 * mebibyte,
+};
+const maxProposals = 10_000;
+
+export class RaftLog implements StoreLog {
+  readonly #options: RaftLogOptions & typeof defaults;
+  readonly #parts: RaftLogParts;
+  readonly #listeners = new Set<(leads: boolean) => void>();
+  #node: RaftNode<ApplyResult> | undefined;
+  #leads = false;
+  #term = 0;
+
+  constructor(options: RaftLogOptions, parts: RaftLogParts) {
+    this.#options = { ...defaults, ...options };
+    this.#parts = parts;
+  }
+
+  async open(machine: StateMachine): Promise<void> {
+    const { clock, disk, transport, log, onMembership } = this.#parts;
+    const { id, folder, segmentBytes } = this.#options;
+    try {
+      this.#node = await RaftNode.open<ApplyResult>(
+        {
+          raft: this.#raftConfig(),
+          storage: { folder, disk, segmentBytes },
+          bootstrap: this.#options.bootstrap,
+          tickMs: this.#options.tickMs,
+          snapshotEntries: this.#options.snapshotEntries,
+          snapshotBytes: 64 * mebibyte,
+          keepEntries: this.#options.keepEntries,
+          maxProposals,
+        },
+        {
+          machine,
+          transport,
+          everyMs: (periodMs, callback) => every(clock, periodMs, callback),
+          onLeadership: ({ role }) => this.#roleChanged(role === 'leader'),
+          ...(onMembership === undefined ? {} : { onMembership }),
+          onProblem: (what, error) => log.warn(what, { error }),
+          onFailure: (error) => this.#failed(error),
+        },
+      );
+    } catch (error) {
+      throw toSwarmError(error);
+    }
+    log.info('log is open', { id, applied: this.#node.status.appliedIndex });
+    if (this.#node.status.role === 'leader') this.#roleChanged(true);
+    await this.#leadAlone(this.#node);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#announce(false);
+    await this.#node?.[Symbol.asyncDispose]();
+  }
+
+  propose(entry: Uint8Array): Promise<ApplyResult> {
+    return this.#translated((node) => node.propose(entry));
+  }
+
+  barrier(): Promise<void> {
+    return this.#translated((node) => node.readBarrier());
+  }
+
+  /**
+   * Throws SwarmError as `propose` does, and `failed-precondition` for a change that does not fit.
+   */
+  changeMembership(change: ConfChange): Promise<void> {
+    return this.#translated((node) => node.changeMembership(change));
+  }
+
+  async transferLeadership(to: NodeId): Promise<void> {
+    await this.#translated((node) => Promise.resolve(node.transferLeadership(to)));
+  }
+
+  receive(message: Message, snapshotData?: Uint8Array): void {
+    this.#node?.receive(message, snapshotData);
+  }
+
+  reportUnreachable(id: NodeId): void {
+    this.#node?.reportUnreachable(id);
+  }
+
+  get status(): RaftStatus | undefined {
+    return this.#node?.status;
+  }
+
+  progressOf(id: NodeId) {
+    return this.#node?.progressOf(id);
+  }
+
+  get isLeader(): boolean {
+    return this.#leads;
+  }
+
+  onLeadership(listener: (leads: boolean) => void): Disposable {
+    this.#listeners.add(listener);
+    listener(this.#leads);
+    return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
+  }
+
+  #raftConfig() {
+    const { id, electionTicks, heartbeatTicks } = this.#options;
+    return {
+      id,
+      electionTicks,
+      heartbeatTicks,
+      maxAppendBytes: mebibyte,
+      maxInflight: 256,
+      maxApplyBytes: 4 * mebibyte,
+      maxUncommittedBytes: 64 * mebibyte,
+      preVote: true,
+      checkQuorum: true,
+      reads: 'quorum' as const,
+      forwardProposals: false,
+      random: (below: number) => this.#parts.random.integer(below),
+    };
+  }
+
+  /**
+   * A manager alone leads as soon as its own log is applied: whoever opens the store counts on it.
+   */
+  async #leadAlone(node: RaftNode<ApplyResult>): Promise<void> {
+    const { voters } = node.status.conf;
+    if (voters.length !== 1 || voters[0] !== this.#options.id) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const listening = this.onLeadership((leads) => {
+      if (leads) resolve();
+    });
+    await promise;
+    listening[Symbol.dispose]();
+  }
+
+  /** A new leader is announced once it has applied all that earlier leaders committed. */
+  #roleChanged(isLeader: boolean): void {
+    this.#term += 1;
+    if (!isLeader) this.#announce(false);
+    // While the log is being opened, the role is looked at when that is done.
+    if (!isLeader || this.#node === undefined) return;
+    const term = this.#term;
+    this.barrier().then(
+      () => {
+        if (term === this.#term) this.#announce(true);
+      },
+      (error: unknown) => this.#parts.log.info('lost the lead before it was taken', { error }),
+    );
+  }
+
+  #announce(leads: boolean): void {
+    if (leads === this.#leads) return;
+    this.#leads = leads;
+    for (const listener of this.#listeners) listener(leads);
+  }
+
+  #failed(thrown: unknown): void {
+    this.#announce(false);
+    this.#parts.onFailure(toSwarmError(thrown));
+  }
+
+  async #translated<R>(work: (node: RaftNode<ApplyResult>) => Promise<R>): Promise<R> {
+    if (this.#node === undefined) throw new SwarmError('unavailable', 'the log is not open yet');
+    try {
+      return await work(this.#node);
+    } catch (error) {
+      throw toSwarmError(error);
+    }
+  }
+}
+
+function every(clock: Clock, periodMs: number, callback: () => void): () => void {
+  let timer = clock.after(periodMs, function tick() {
+    timer = clock.after(periodMs, tick);
+    callback();
+  });
+  return () => timer.cancel();
+}
+
+const noLeader =
+  'The swarm does not have a leader. It is possible that too few managers are online: make sure ' +
+  'that more than half of them are.';
+
+function toSwarmError(thrown: unknown): SwarmError {
+  if (thrown instanceof RaftError) {
+    const { code, message } = thrown;
+    if (code === 'no-leader') return new SwarmError('unavailable', noLeader, { cause: thrown });
+    if (code === 'busy') return new SwarmError('resource-exhausted', message, { cause: thrown });
+    if (code === 'refused')
+      return new SwarmError('failed-precondition', message, { cause: thrown });
+    return new SwarmError('unavailable', message, { cause: thrown.cause ?? thrown });
+  }
+  if (thrown instanceof LogError) {
+    const code = thrown.code === 'full' ? 'resource-exhausted' : 'failed-precondition';
+    return new SwarmError(code, messageOf(thrown), { cause: thrown });
+  }
+  return SwarmError.from(thrown);
+}
