@@ -6,7 +6,7 @@ import type { RegistryAuth } from '../images.ts';
 import { isObject } from '../oci.ts';
 import { parseChallenges, type Challenge } from './challenge.ts';
 import type { Endpoint } from './endpoints.ts';
-import { registryWords, statusError } from './errors.ts';
+import { registryWords, requestWords, statusError } from './errors.ts';
 import type { HttpClient } from './http.ts';
 
 export interface AuthTarget {
@@ -69,18 +69,20 @@ export class Authorizer {
    * Takes in a 401: forgets the token that was refused, and notes what is asked for instead.
    * Throws `unauthenticated` where nothing we have could satisfy the registry.
    */
-  learn(target: AuthTarget, wwwAuthenticate: string | undefined): void {
-    const challenges = parseChallenges(wwwAuthenticate ?? '');
+  learn(target: AuthTarget, request: { method: string; url: URL }, wwwAuthenticate = ''): void {
+    const challenges = parseChallenges(wwwAuthenticate);
     const auth = credentialsFor(target);
     const bearer = challenges.find(
       ({ scheme, parameters }) => scheme === 'bearer' && URL.canParse(parameters['realm'] ?? ''),
     );
     const chosen = bearer ?? challenges.find(({ scheme }) => scheme === 'basic');
     if (chosen === undefined) {
-      throw new SwarmError('unauthenticated', 'unauthorized: authentication required');
+      const message = `${requestWords(request)}: unauthorized: authentication required`;
+      throw new SwarmError('unauthenticated', message);
     }
     if (chosen.scheme === 'basic' && !auth?.username) {
-      throw new SwarmError('unauthenticated', 'no basic auth credentials');
+      const message = `${requestWords(request)}: no basic auth credentials`;
+      throw new SwarmError('unauthenticated', message);
     }
     remember(this.#challenges, target.endpoint.origin, chosen);
     this.#tokens.delete(tokenKey(target, chosen));

@@ -17,6 +17,8 @@ export interface RegistryOptions {
   readonly mirrors: readonly string[];
   /** `<folder>/<host:port>/*.crt` are further authorities: Docker's /etc/docker/certs.d. */
   readonly certsFolder?: string;
+  /** Addresses of a host, to tell whether a CIDR makes it insecure; the system's by default. */
+  readonly lookup?: (host: string) => Promise<readonly string[]>;
   readonly timeouts?: HttpTimeouts;
   readonly retry?: RetryPolicy;
 }

@@ -53,6 +53,12 @@ export class EndpointPolicy {
 
   /** Whether the registry at "host" or "host:port" may be spoken to without proof of who it is. */
   async isInsecure(host: string): Promise<boolean> {
+    if (!URL.canParse(`http://${host}`)) {
+      throw new SwarmError(
+        'invalid-argument',
+        `${JSON.stringify(host)} is no address of a registry; give HOST or HOST:PORT`,
+      );
+    }
     const { hostname } = new URL(`http://${host}`);
     if (this.#hosts.has(host) || this.#hosts.has(hostname)) return true;
     const bare = hostname.replace(/^\[|\]$/g, '');

@@ -11,6 +11,13 @@ interface RegistryFault {
   readonly words: string;
 }
 
+/** Go's spelling, which Docker's users know: `Get "https://host/v2/web/manifests/1"`. */
+export function requestWords({ method, url }: { method: string; url: URL }): string {
+  // Queries of redirected blobs hold signatures that have no place in an error message.
+  const where = JSON.stringify(url.origin + url.pathname);
+  return `${method.charAt(0)}${method.slice(1).toLowerCase()} ${where}`;
+}
+
 /** "manifest unknown: manifest unknown", or what else the body says; undefined for an empty one. */
 export function registryWords(body: Buffer): string | undefined {
   return readFault(body)?.words;
@@ -53,7 +60,7 @@ export function repositoryError(
 
 /** An answer that no rule above explains. Trouble on the server's side is `unavailable`. */
 export function statusError(method: string, url: URL, status: number, body: Buffer): SwarmError {
-  const where = `${method} ${url.origin}${url.pathname}`;
+  const where = requestWords({ method, url });
   const words = registryWords(body);
   if (status === 404) return new SwarmError('not-found', `${where}: ${words ?? 'not found'}`);
   const said = words === undefined ? '' : `: ${words}`;

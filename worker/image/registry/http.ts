@@ -3,6 +3,7 @@ import http from 'node:http';
 import https from 'node:https';
 import type { Clock } from '../../../lib/clock.ts';
 import { errnoOf, messageOf, SwarmError } from '../../../lib/errors.ts';
+import { requestWords } from './errors.ts';
 import type { TrustStore } from './trust.ts';
 
 export interface HttpRequest {
@@ -85,7 +86,7 @@ export class HttpClient implements AsyncDisposable {
       if (hops === maxRedirects || !URL.canParse(location, current.url.href)) {
         throw new SwarmError(
           'failed-precondition',
-          `${described(request)}: the registry redirects too often, or to no proper address`,
+          `${requestWords(request)}: the registry redirects too often, or to no proper address`,
         );
       }
       current = await this.#redirected(current, new URL(location, current.url.href));
@@ -146,7 +147,7 @@ export class HttpClient implements AsyncDisposable {
           if (size > maxBytes) {
             throw new SwarmError(
               'failed-precondition',
-              `${described(request)}: the response is longer than ${maxBytes} bytes`,
+              `${requestWords(request)}: the response is longer than ${maxBytes} bytes`,
             );
           }
           parts.push(chunk);
@@ -214,22 +215,12 @@ export class HttpClient implements AsyncDisposable {
 
 class TimeoutError extends Error {}
 
-function described({ method, url }: HttpRequest): string {
-  // Go's spelling, which Docker's users know: Get "https://host/v2/…".
-  return `${method.charAt(0)}${method.slice(1).toLowerCase()} ${JSON.stringify(withoutQuery(url))}`;
-}
-
-/** Queries of redirected blobs hold signatures that have no place in an error message. */
-function withoutQuery(url: URL): string {
-  return url.origin + url.pathname;
-}
-
 function transportError(request: HttpRequest, thrown: unknown): SwarmError {
   if (thrown instanceof SwarmError) return thrown;
   // Of several addresses that were tried, the first one's failure tells.
   const failure =
     thrown instanceof AggregateError ? ((thrown.errors[0] ?? thrown) as unknown) : thrown;
-  const message = `${described(request)}: ${transportWords(request.url, failure)}`;
+  const message = `${requestWords(request)}: ${transportWords(request.url, failure)}`;
   const transient =
     failure instanceof TimeoutError || transientCodes.includes(errnoOf(failure) ?? '');
   return new SwarmError('unavailable', message, {

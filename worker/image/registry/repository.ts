@@ -240,7 +240,7 @@ export class Repository {
     this.#settleOn(endpoint);
     if (response.status === 401) {
       response.discard();
-      authorizer.learn(target, response.header('www-authenticate'));
+      authorizer.learn(target, { method: ask.method, url }, response.header('www-authenticate'));
       response = await send();
     }
     if (ask.accept.includes(response.status)) return response;

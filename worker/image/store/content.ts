@@ -13,7 +13,7 @@ export interface BlobInfo {
 }
 
 export interface BlobWrite {
-  /** Names the upload: it has one writer at a time, and goes on under this name if it breaks off. */
+  /** Names the upload: it has one writer at a time, and may go on under this name later. */
   readonly ref: string;
   readonly leaseId: string;
   /** With both, a blob that is there already is not written again, and the upload is verified. */
