@@ -1,5 +1,6 @@
 /** The Runtime port on containerd. */
 import { access, mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Clock } from '../../../lib/clock.ts';
 import { errnoOf, messageOf, SwarmError } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
@@ -32,9 +33,13 @@ import { ExitNews } from './exit-news.ts';
 import { infoOf, readExit, writeExit, type Held } from './held.ts';
 import { oomKills, removeCgroup } from './host.ts';
 import { metaOf } from './meta.ts';
+import { SeccompCache } from './seccomp-cache.ts';
 import { ShimGroups } from './shim-groups.ts';
 
-export interface RuntimeSetup extends Omit<CreationContext, 'groups' | 'users' | 'openLog'> {
+export interface RuntimeSetup extends Omit<
+  CreationContext,
+  'groups' | 'users' | 'seccomp' | 'openLog'
+> {
   readonly info: RuntimeInfo;
   /** Makes containerd run again. */
   readonly ensureContainerd: () => Promise<void>;
@@ -51,7 +56,7 @@ const shimGroupMax = 25;
 const userFilesMax = 64;
 /** A process that is still there so long after SIGKILL hangs in the kernel. */
 const killTimeoutMs = 30_000;
-/** A task whose exit has been reported is deleted in milliseconds, unless the host is in trouble. */
+/** A task that has ended is deleted in milliseconds, unless the host is in trouble. */
 const deleteTimeoutMs = 30_000;
 /** What Docker reports for a container whose exit nobody saw. */
 const lostExitCode = 255;
@@ -80,6 +85,7 @@ export class ContainerdRuntime implements Runtime {
     this.#context = {
       ...setup,
       users: new UserFilesCache(userFilesMax),
+      seccomp: new SeccompCache(join(setup.paths.ociRoot, setup.client.namespace)),
       openLog: ({ id, log, tty }) => this.#pump(id, tty, this.#logFile(id, log)),
       groups: new ShimGroups({ sizeMax: shimGroupMax, nextName: () => `${nonce}-${groups++}` }),
     };

@@ -14,6 +14,7 @@ import type { ContainerdClient } from './client.ts';
 import type { HostFacts } from './host.ts';
 import { encodeMeta, json, metaOf, specType } from './meta.ts';
 import type { RuntimePaths } from './paths.ts';
+import type { SeccompCache } from './seccomp-cache.ts';
 import type { ShimGroups } from './shim-groups.ts';
 
 export interface CreationContext {
@@ -26,6 +27,7 @@ export interface CreationContext {
   readonly users: UserFilesCache;
   /** How the OCI runtime reaches a path that this process sees. */
   readonly fromRuntime: (path: string) => string;
+  readonly seccomp: SeccompCache;
   /** Starts to read the container's pipes. */
   readonly openLog: (config: ContainerConfig) => LogPump;
 }
@@ -97,8 +99,9 @@ export async function createContainer(
       { containerId: id, rootfs: mounts, ...stdio, terminal: config.tty },
       options,
     );
-    created = true;
+    if (context.ociRuntime === 'crun') await context.seccomp.learn(id, spec);
     undo.move();
+    created = true;
     return { pid, spec, shimGroup: ticket.group, pump };
   } finally {
     ticket.settle(created);
@@ -113,7 +116,7 @@ async function specOf(
 ): Promise<OciSpec> {
   const files = await context.users.of(config.image.chainId, mounts);
   const { network } = config;
-  return ociSpec(config, {
+  const spec = ociSpec(config, {
     user: resolveUser(config.user, config.groups, files),
     cgroupsPath: context.paths.cgroup(config.id),
     cgroupVersion: context.host.cgroupVersion,
@@ -123,6 +126,7 @@ async function specOf(
     architecture: arch(),
     netnsPath: network.kind === 'path' ? context.fromRuntime(network.path) : undefined,
   });
+  return context.ociRuntime === 'crun' ? context.seccomp.apply(spec) : spec;
 }
 
 /** Docker's sentence: a bind mount, unlike -v, does not make its source. */

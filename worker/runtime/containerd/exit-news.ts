@@ -5,18 +5,19 @@ const unheardMax = 10_000;
 
 export class ExitNews {
   readonly #listeners = new Set<(exit: ContainerExit) => void>();
-  #unheard: ContainerExit[] = [];
+  /** From before anybody listened at all; not kept once somebody has. */
+  #unheard: ContainerExit[] | undefined = [];
 
   listen(listener: (exit: ContainerExit) => void): Disposable {
     this.#listeners.add(listener);
-    const unheard = this.#unheard;
-    this.#unheard = [];
+    const unheard = this.#unheard ?? [];
+    this.#unheard = undefined;
     for (const exit of unheard) listener(exit);
     return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
   }
 
   tell(exit: ContainerExit): void {
-    if (this.#listeners.size === 0 && this.#unheard.length < unheardMax) this.#unheard.push(exit);
+    if (this.#unheard !== undefined && this.#unheard.length < unheardMax) this.#unheard.push(exit);
     for (const listener of this.#listeners) listener(exit);
   }
 }

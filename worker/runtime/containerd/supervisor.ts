@@ -199,9 +199,9 @@ export class ContainerdSupervisor {
 }
 
 /**
- * crun refuses to work beside a cgroup2 hierarchy in hybrid mode, so containerd and all below it get
- * a mount namespace without one. Mounts made by the host later still appear in it where the host's
- * are shared.
+ * crun refuses to work beside a cgroup2 hierarchy in hybrid mode, so containerd and all below it
+ * get a mount namespace without one. Mounts made by the host later still appear in it where the
+ * host's are shared.
  */
 export function inMountNamespace(
   hybridMount: string | undefined,

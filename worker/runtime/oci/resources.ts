@@ -23,7 +23,7 @@ const cpuPeriodUs = 100_000;
 /** The kernel refuses quotas under a millisecond. */
 const cpuQuotaUsMin = 1000;
 
-/** mknod of anything, use of none but: null, zero, full, random, urandom, tty, console, ptmx, pts. */
+/** mknod of all, use of: null, zero, full, random, urandom, tty, console, ptmx and pts only. */
 const devices: OciResources['devices'] = [
   { allow: false, access: 'rwm' },
   { allow: true, type: 'c', access: 'm' },

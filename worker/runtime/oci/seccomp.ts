@@ -19,7 +19,7 @@ export interface Seccomp {
   readonly syscalls: readonly SeccompRule[];
 }
 
-/** Allowed to everyone, whatever the arguments. Names that an architecture lacks are passed over. */
+/** Allowed to everyone, whatever the arguments. Names that an architecture lacks do nothing. */
 const allowed = (
   '_llseek _newselect accept accept4 access adjtimex alarm bind brk cachestat capget capset ' +
   'chdir chmod chown chown32 clock_adjtime clock_adjtime64 clock_getres clock_getres_time64 ' +
@@ -115,7 +115,7 @@ const byArchitecture: Readonly<Record<string, { names: readonly string[]; calls:
 
 /** Personalities: Linux, its 32-bit form, each without address randomisation, and the query. */
 const personalities = [0x0, 0x8, 0x20000, 0x20008, 0xffffffff];
-/** The flags of clone that make namespaces: NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET. */
+/** The flags of clone that make namespaces: NEWNS, CGROUP, UTS, IPC, USER, PID and NET. */
 const cloneNamespaces = 0x7e020000;
 const eperm = 1;
 const enosys = 38;

@@ -1,0 +1,168 @@
+// oxlint-disable max-lines-per-function -- a test suite, as those in *.test.ts are
+/** What every adapter of the Runtime port must do: the real one and the fake are put to it. */
+import { strict as assert } from 'node:assert';
+import { isErrorCode } from './testing/errors.ts';
+import { containerConfig } from './testing/container-config.ts';
+import type { ContainerConfig, ContainerExit, LogLine, LogQuery, Runtime } from './runtime.ts';
+
+/** Programs that an adapter's host can run; argv is what a shell of busybox would take. */
+export interface Harness {
+  readonly runtime: Runtime;
+  /** The image that programs are run from. */
+  readonly image: ContainerConfig['image'];
+}
+
+const both = { follow: false, stdout: true, stderr: true } satisfies LogQuery;
+
+export function runtimeContract(name: string, open: () => Promise<Harness>): void {
+  describe(`runtime contract: ${name}`, () => {
+    let runtime: Runtime;
+    let image: ContainerConfig['image'];
+    let made: string[];
+
+    beforeEach(async () => {
+      ({ runtime, image } = await open());
+      made = [];
+    });
+
+    afterEach(async () => {
+      for (const id of made) await runtime.remove(id);
+    });
+
+    const create = async (id: string, script: string, more: Partial<ContainerConfig> = {}) => {
+      made.push(id);
+      return runtime.create(containerConfig({ id, image, argv: ['sh', '-c', script], ...more }));
+    };
+    const run = async (id: string, script: string, more: Partial<ContainerConfig> = {}) => {
+      await create(id, script, more);
+      await runtime.start(id);
+    };
+    const exitOf = (id: string) =>
+      new Promise<ContainerExit>((resolve) => {
+        const listening = runtime.onExit((exit) => {
+          if (exit.id !== id) return;
+          listening[Symbol.dispose]();
+          resolve(exit);
+        });
+      });
+
+    it('creates held, runs, and reports the exit code once', async () => {
+      const exits: ContainerExit[] = [];
+      const listening = runtime.onExit((exit) => exits.push(exit));
+      const ended = exitOf('exits');
+      const { pid } = await create('exits', 'exit 3', { labels: { a: 'b' } });
+      assert.ok(pid > 0);
+      assert.equal((await runtime.inspect('exits'))?.state, 'created');
+      await runtime.start('exits');
+      const exit = await ended;
+      assert.deepEqual([exit.exitCode, exit.oomKilled], [3, false]);
+      const info = await runtime.inspect('exits');
+      assert.deepEqual([info?.state, info?.pid, info?.labels], ['exited', 0, { a: 'b' }]);
+      assert.deepEqual(info?.exit, exit);
+      listening[Symbol.dispose]();
+      assert.deepEqual(exits, [exit]);
+    });
+
+    it('refuses a second container of the same name', async () => {
+      await create('twice', 'sleep 100');
+      await assert.rejects(create('twice', 'sleep 100'), isErrorCode('already-exists'));
+    });
+
+    it('stops by the signal where the process obeys', async () => {
+      await run('obeys', 'trap "exit 0" TERM; echo ready; while :; do sleep 0.05; done');
+      await firstLine(runtime, 'obeys');
+      const exit = await runtime.stop('obeys', { signalName: 'SIGTERM', graceMs: 10_000 });
+      assert.notEqual(exit.exitCode, 137);
+      assert.equal((await runtime.inspect('obeys'))?.state, 'exited');
+    });
+
+    it('stops by force after the grace', async () => {
+      await run('stubborn', 'trap "" TERM; echo ready; sleep 100');
+      await firstLine(runtime, 'stubborn');
+      const exit = await runtime.stop('stubborn', { signalName: 'SIGTERM', graceMs: 50 });
+      assert.equal(exit.exitCode, 137);
+      const again = await runtime.stop('stubborn', { signalName: 'SIGTERM', graceMs: 50 });
+      assert.deepEqual(again, exit);
+    });
+
+    it('stops and removes one that was never started', async () => {
+      await create('held', 'sleep 100');
+      const exit = await runtime.stop('held', { signalName: 'SIGTERM', graceMs: 10_000 });
+      assert.equal(exit.exitCode, 137);
+      await create('held-too', 'sleep 100');
+      await runtime.remove('held-too');
+      assert.equal(await runtime.inspect('held-too'), undefined);
+    });
+
+    it('kills, and does not mind one that has ended', async () => {
+      await run('killed', 'sleep 100');
+      const ended = exitOf('killed');
+      await runtime.kill('killed', 'SIGKILL');
+      assert.equal((await ended).exitCode, 137);
+      await runtime.kill('killed', 'TERM');
+      await assert.rejects(runtime.kill('killed', 'NONSENSE'), isErrorCode('invalid-argument'));
+    });
+
+    it('keeps what was written, in order, by stream', async () => {
+      const ended = exitOf('writes');
+      await run('writes', 'echo one; sleep 0.05; echo two >&2; sleep 0.05; echo -n three');
+      await ended;
+      const lines = await collect(runtime.logs('writes', both));
+      assert.deepEqual(lines.map(text), ['stdout one\n', 'stderr two\n', 'stdout three']);
+      assert.ok(lines[0]!.timeNs < lines[1]!.timeNs && lines[1]!.timeNs < lines[2]!.timeNs);
+      const tail = await collect(runtime.logs('writes', { ...both, tail: 2 }));
+      assert.deepEqual(tail, lines.slice(1));
+      const errors = await collect(runtime.logs('writes', { ...both, stdout: false, tail: 1 }));
+      assert.deepEqual(errors, [lines[1]]);
+      assert.deepEqual(await collect(runtime.logs('writes', { ...both, tail: 0 })), []);
+    });
+
+    it('follows a log to its end', async () => {
+      await run('followed', 'echo one; trap "exit 0" TERM; while :; do sleep 0.05; done');
+      const lines: string[] = [];
+      for await (const line of runtime.logs('followed', { ...both, follow: true })) {
+        lines.push(text(line));
+        await runtime.stop('followed', { signalName: 'SIGKILL', graceMs: 0 });
+      }
+      assert.deepEqual(lines, ['stdout one\n']);
+    });
+
+    it('executes commands in a running container', async () => {
+      await run('execs', 'sleep 100');
+      const result = await runtime.exec('execs', {
+        argv: ['sh', '-c', 'echo fine; exit 4'],
+        timeoutMs: 10_000,
+      });
+      assert.deepEqual(result, { exitCode: 4, output: 'fine\n', timedOut: false });
+    });
+
+    it('knows its containers, and says which it does not', async () => {
+      await create('listed', 'sleep 100');
+      assert.ok((await runtime.list()).some(({ id }) => id === 'listed'));
+      assert.equal(await runtime.inspect('nowhere'), undefined);
+      await runtime.remove('nowhere');
+      await assert.rejects(runtime.start('nowhere'), isErrorCode('not-found'));
+      await assert.rejects(
+        runtime.stop('nowhere', { signalName: 'TERM', graceMs: 1 }),
+        isErrorCode('not-found'),
+      );
+    });
+  });
+}
+
+export async function collect(lines: AsyncIterable<LogLine>): Promise<LogLine[]> {
+  const collected: LogLine[] = [];
+  for await (const line of lines) collected.push(line);
+  return collected;
+}
+
+export function text(line: LogLine): string {
+  return `${line.stream} ${Buffer.from(line.data).toString()}`;
+}
+
+/** Waits until the container has written: then its traps are set. */
+export async function firstLine(runtime: Runtime, id: string): Promise<void> {
+  const lines = runtime.logs(id, { ...both, follow: true })[Symbol.asyncIterator]();
+  await lines.next();
+  await lines.return?.();
+}
