@@ -21,6 +21,8 @@ export interface SystemBackend {
   info(): Promise<HostInfo>;
   /** Events of local images. Ends when the signal aborts. */
   imageEvents(options: { signal: AbortSignal }): AsyncIterable<ImageEvent>;
+  /** The name of a container on this node that needs the image, if there is one. */
+  imageUser(imageId: string): string | undefined;
 }
 
 export interface ImageEvent {

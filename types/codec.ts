@@ -7,6 +7,8 @@ export interface Codec<T> {
   /** Reads a JSON value. Throws CodecError, which names the path and what was expected. */
   decode(value: unknown, path: string): T;
   encode(value: T): unknown;
+  /** A field with this value is as good as absent, besides null. */
+  readonly absent?: string;
 }
 
 /** A JSON value that does not fit its declaration. The message is one sentence for the user. */
@@ -58,7 +60,7 @@ export function struct<F extends { [K in keyof F]: Field<ValueOf<F[K]>, boolean>
       const out: Record<string, unknown> = {};
       for (const { name, field } of declared) {
         const raw = lookup(source, field.json);
-        if (raw !== undefined && raw !== null) {
+        if (raw !== undefined && raw !== null && raw !== field.codec.absent) {
           out[name] = field.codec.decode(raw, join(path, field.json));
         } else if (field.required) {
           out[name] = field.zero;
@@ -114,6 +116,7 @@ export function oneOf<const W extends readonly string[]>(...words: W): Codec<W[n
       return found;
     },
     encode: (value) => value,
+    absent: '',
   };
 }
 

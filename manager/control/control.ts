@@ -1,24 +1,28 @@
 import type { Clock } from '../../lib/clock.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import type { Random } from '../../lib/random.ts';
-import type { Cluster, Node, Service, ServiceSpec } from '../../types/index.ts';
+import {
+  isTerminal,
+  type Cluster,
+  type Node,
+  type Service,
+  type ServiceSpec,
+} from '../../types/index.ts';
+import { parseConstraints } from '../scheduler/index.ts';
 import type { Change } from '../store/change.ts';
 import type { ApplyResult } from '../store/log.ts';
 import type { StoreView } from '../store/view.ts';
 import type { ControlApi } from './api.ts';
+import { checkSwarmSpec } from './check-swarm-spec.ts';
 import { normalizeService } from './normalize.ts';
 import { checkPortConflicts } from './ports.ts';
-import {
-  refuseUnsupportedNode,
-  refuseUnsupportedService,
-  refuseUnsupportedSwarm,
-} from './unsupported.ts';
-import { validateCluster } from './validate-cluster.ts';
+import { refuseUnsupportedNode, refuseUnsupportedService } from './unsupported.ts';
 import { validateService } from './validate-service.ts';
 
 /** The store as commands need it. */
 export interface ControlStore extends StoreView {
-  propose(changes: readonly Change[]): Promise<ApplyResult>;
+  /** `applied: false` when an object had moved on, or a name or an ingress port is taken. */
+  propose(changes: readonly Change[], options: { readonly atMs: number }): Promise<ApplyResult>;
 }
 
 export interface ControlModules {
@@ -27,8 +31,6 @@ export interface ControlModules {
   readonly random: Random;
   /** A new join token for the root certificate. */
   readonly makeJoinToken: (rootCertPem: string) => string;
-  /** Parses placement constraints; throws `invalid-argument` for one that is malformed. */
-  readonly parseConstraints: (constraints: readonly string[]) => unknown;
 }
 
 /** Planning again after so many conflicts in a row would only add to the load that causes them. */
@@ -40,8 +42,6 @@ const removedNodeGraceMs = 7 * 24 * 3_600_000;
 /** Commands as the leader carries them out. */
 export class Control implements ControlApi {
   readonly #modules: ControlModules;
-  /** Names and ports of commands under way: what they will take is not in the store yet. */
-  readonly #claims = new Map<string, Promise<unknown>>();
 
   constructor(modules: ControlModules) {
     this.#modules = modules;
@@ -53,26 +53,24 @@ export class Control implements ControlApi {
     const { store, clock, random } = this.#modules;
     const spec = this.#checked(args.spec);
     const id = random.id();
-    await this.#exclusively(claimsOf(spec), () =>
-      this.#commit(() => {
-        if (store.serviceByName(spec.name) !== undefined) {
-          throw new SwarmError(
-            'already-exists',
-            `name conflicts with an existing object: service ${spec.name} already exists`,
-          );
-        }
-        checkPortConflicts(store, spec);
-        const nowMs = clock.nowMs();
-        const service: Service = {
-          id,
-          meta: { version: 0, createdAtMs: nowMs, updatedAtMs: nowMs },
-          spec,
-          specVersion: 0,
-          ...auth('registryAuth', args.registryAuth),
-        };
-        return [{ op: 'put', table: 'service', object: service, base: 0 }];
-      }),
-    );
+    await this.#commit(() => {
+      if (store.serviceByName(spec.name) !== undefined) {
+        throw new SwarmError(
+          'already-exists',
+          `name conflicts with an existing object: service ${spec.name} already exists`,
+        );
+      }
+      checkPortConflicts(store, spec);
+      const nowMs = clock.nowMs();
+      const service: Service = {
+        id,
+        meta: { version: 0, createdAtMs: nowMs, updatedAtMs: nowMs },
+        spec,
+        specVersion: 0,
+        ...auth('registryAuth', args.registryAuth),
+      };
+      return [{ op: 'put', table: 'service', object: service, base: 0 }];
+    });
     return { id, warnings: [] };
   }
 
@@ -81,16 +79,14 @@ export class Control implements ControlApi {
   ): ReturnType<ControlApi['updateService']> {
     const { store } = this.#modules;
     const spec = args.rollback === true ? undefined : this.#checked(args.spec);
-    await this.#exclusively(spec === undefined ? [] : claimsOf(spec), () =>
-      this.#commit(() => {
-        const service = this.#service(args.id);
-        requireVersion(args.version, service);
-        const next =
-          spec === undefined ? this.#rolledBack(service) : this.#updated(service, spec, args);
-        checkPortConflicts(store, next.spec, service.id);
-        return [{ op: 'put', table: 'service', object: next, base: service.meta.version }];
-      }),
-    );
+    await this.#commit(() => {
+      const service = this.#service(args.id);
+      requireVersion(args.version, service);
+      const next =
+        spec === undefined ? this.#rolledBack(service) : this.#updated(service, spec, args);
+      checkPortConflicts(store, next.spec, service.id);
+      return [{ op: 'put', table: 'service', object: next, base: service.meta.version }];
+    });
     return { warnings: [] };
   }
 
@@ -106,7 +102,7 @@ export class Control implements ControlApi {
       const node = this.#node(args.id);
       requireVersion(args.version, node);
       refuseUnsupportedNode(args.spec, node.spec);
-      const object = { ...node, spec: args.spec, meta: this.#touched(node) };
+      const object = { ...node, spec: args.spec };
       return [{ op: 'put', table: 'node', object, base: node.meta.version }];
     });
   }
@@ -125,7 +121,7 @@ export class Control implements ControlApi {
         throw new SwarmError('failed-precondition', `node ${id} is not down and can't be removed`);
       }
       const cluster = this.#cluster();
-      const object = { ...this.#remembering(cluster, id), meta: this.#touched(cluster) };
+      const object = this.#remembering(cluster, id);
       return [
         { op: 'put', table: 'cluster', object, base: cluster.meta.version },
         { op: 'delete', table: 'node', id, base: node.meta.version },
@@ -135,8 +131,7 @@ export class Control implements ControlApi {
   }
 
   async updateCluster(args: Parameters<ControlApi['updateCluster']>[0]): Promise<void> {
-    validateCluster(args.spec);
-    refuseUnsupportedSwarm(args.spec);
+    checkSwarmSpec(args.spec);
     const { makeJoinToken } = this.#modules;
     await this.#commit(() => {
       const cluster = this.#cluster();
@@ -151,7 +146,6 @@ export class Control implements ControlApi {
         ...cluster,
         spec: { ...args.spec, name: cluster.spec.name },
         rootCa: { ...rootCa, joinTokens },
-        meta: this.#touched(cluster),
       };
       return [{ op: 'put', table: 'cluster', object, base: cluster.meta.version }];
     });
@@ -160,37 +154,22 @@ export class Control implements ControlApi {
   #checked(given: ServiceSpec): ServiceSpec {
     const spec = normalizeService(given, this.#modules.random);
     validateService(spec);
-    this.#modules.parseConstraints(spec.task.placement?.constraints ?? []);
+    parseConstraints(spec.task.placement?.constraints ?? []);
     refuseUnsupportedService(spec);
     return spec;
   }
 
   /** Plans on the present state, and again when the store says that it had moved on. */
   async #commit(plan: () => readonly Change[]): Promise<void> {
+    const atMs = this.#modules.clock.nowMs();
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
-      const result = await this.#modules.store.propose(plan());
+      const result = await this.#modules.store.propose(plan(), { atMs });
       if (result.applied) return;
     }
     throw new SwarmError(
       'aborted',
       'what the command changes was changed by others at the same time, again and again; try again',
     );
-  }
-
-  /** Runs after every earlier command that claims one of these names or ports has ended. */
-  async #exclusively(claims: readonly string[], run: () => Promise<void>): Promise<void> {
-    for (;;) {
-      const earlier = claims.flatMap((claim) => this.#claims.get(claim) ?? []);
-      if (earlier.length === 0) break;
-      await Promise.allSettled(earlier);
-    }
-    const running = run();
-    for (const claim of claims) this.#claims.set(claim, running);
-    try {
-      await running;
-    } finally {
-      for (const claim of claims) this.#claims.delete(claim);
-    }
   }
 
   /** The service with a new spec; what it was stays at hand for a rollback. */
@@ -207,7 +186,6 @@ export class Control implements ControlApi {
     const kept = args.registryAuthFrom === 'previous-spec' ? previousRegistryAuth : registryAuth;
     return {
       ...rest,
-      meta: this.#touched(service),
       spec,
       // The entry that last changed the service: larger than any number used for it before.
       specVersion: service.meta.version,
@@ -227,10 +205,8 @@ export class Control implements ControlApi {
         `service ${service.id} does not have a previous spec`,
       );
     }
-    const meta = this.#touched(service);
     return {
       ...rest,
-      meta,
       spec: previousSpec,
       // The tasks of the previous spec that still run are those of the service again.
       specVersion: previousSpecVersion ?? 0,
@@ -240,7 +216,7 @@ export class Control implements ControlApi {
       ...auth('previousRegistryAuth', registryAuth),
       updateStatus: {
         state: 'rollback_started',
-        startedAtMs: meta.updatedAtMs,
+        startedAtMs: this.#modules.clock.nowMs(),
         message: 'manually requested rollback',
       },
     };
@@ -263,14 +239,14 @@ export class Control implements ControlApi {
   #orphaned(nodeId: string): Change[] {
     const atMs = this.#modules.clock.nowMs();
     const message = 'Task belonged to a node that has been deleted';
-    return [...this.#modules.store.tasksOfNode(nodeId)].flatMap(({ id, status }) => [
-      { op: 'task-status', id, status: { ...status, state: 'orphaned', atMs, message } },
-      { op: 'task-desire', id, desiredState: 'remove' },
-    ]);
-  }
-
-  #touched({ meta }: { readonly meta: Service['meta'] }): Service['meta'] {
-    return { ...meta, updatedAtMs: this.#modules.clock.nowMs() };
+    const tasks = [...this.#modules.store.tasksOfNode(nodeId)];
+    const alive = tasks.filter((task) => !isTerminal(task.status.state));
+    return [
+      ...alive.map(({ id, status }): Change => {
+        return { op: 'task-status', id, status: { ...status, state: 'orphaned', atMs, message } };
+      }),
+      ...tasks.map(({ id }): Change => ({ op: 'task-desire', id, desiredState: 'remove' })),
+    ];
   }
 
   #service(id: string): Service {
@@ -313,14 +289,6 @@ function refuseChanges(present: ServiceSpec, next: ServiceSpec): void {
 
 function requireVersion(version: number, { meta }: { readonly meta: Service['meta'] }): void {
   if (meta.version !== version) throw new SwarmError('aborted', 'update out of sequence');
-}
-
-function claimsOf(spec: ServiceSpec): string[] {
-  const ports = (spec.endpoint?.ports ?? []).filter((port) => (port.publishedPort ?? 0) !== 0);
-  return [
-    `name/${spec.name}`,
-    ...ports.map((port) => `port/${port.protocol}/${port.publishedPort}`),
-  ];
 }
 
 function auth<K extends 'registryAuth' | 'previousRegistryAuth'>(

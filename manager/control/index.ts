@@ -1,9 +1,10 @@
 /**
  * Owns commands: validates specs in Docker's words, and is the only writer of specs. May import
- * lib, types, gen, and the store's ports. Read api.ts, then control.ts; unsupported.ts lists what
+ * lib, types, gen, the store's ports and the scheduler's constraints. Read api.ts, then control.ts; unsupported.ts lists what
  * this version refuses.
  */
 export * from './api.ts';
 export { Control, type ControlModules, type ControlStore } from './control.ts';
 export { ForwardingControl, serveControl } from './forwarding.ts';
+export { checkSwarmSpec } from './check-swarm-spec.ts';
 export { isImageReference } from './image-reference.ts';

@@ -45,10 +45,9 @@ export function refuseUnsupportedService(spec: ServiceSpec): void {
 
 function refuseMode({ mode }: ServiceSpec): void {
   if (mode.replicatedJob !== undefined || mode.globalJob !== undefined) {
-    throw unsupported('jobs are not supported by this version; use a replicated service');
-  }
-  if (mode.global !== undefined) {
-    throw unsupported('global services are not supported by this version; use a replicated one');
+    throw unsupported(
+      'jobs are not supported by this version; use a replicated or a global service',
+    );
   }
 }
 

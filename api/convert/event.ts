@@ -1,0 +1,98 @@
+/** What `docker events` shows of changes in the cluster and of this node's images. */
+import type { Node, Service } from '../../types/index.ts';
+import type { ImageEvent, ObjectEvent } from '../backend.ts';
+import type { JsonObject } from './json.ts';
+
+export interface DockerEvent {
+  readonly type: 'service' | 'node' | 'image';
+  readonly action: string;
+  readonly id: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly scope: 'swarm' | 'local';
+  readonly timeMs: number;
+}
+
+export function eventJson(event: DockerEvent): JsonObject {
+  return {
+    // Deprecated by Docker, but what older clients read; never sent for the swarm's objects.
+    ...(event.scope === 'local' ? { status: event.action, id: event.id } : {}),
+    Type: event.type,
+    Action: event.action,
+    Actor: { ID: event.id, Attributes: event.attributes },
+    scope: event.scope,
+    time: Math.floor(event.timeMs / 1000),
+    timeNano: event.timeMs * 1e6,
+  };
+}
+
+/** Docker tells of services and nodes; tasks and the cluster itself change in silence. */
+export function objectEvent(event: ObjectEvent): DockerEvent | undefined {
+  if (event.table === 'service') {
+    return swarmEvent(event, 'service', serviceAttributes(event.object, event.old));
+  }
+  if (event.table === 'node') {
+    const attributes = nodeAttributes(event.object, event.old);
+    return swarmEvent(event, 'node', attributes);
+  }
+  return undefined;
+}
+
+export function imageEvent(event: ImageEvent): DockerEvent {
+  return {
+    type: 'image',
+    action: event.action,
+    id: event.id,
+    attributes: { name: event.name },
+    scope: 'local',
+    timeMs: event.timeMs,
+  };
+}
+
+function swarmEvent(
+  event: ObjectEvent,
+  type: 'service' | 'node',
+  attributes: Readonly<Record<string, string>>,
+): DockerEvent {
+  const { action, object, atMs } = event;
+  return { type, action, id: object.id, attributes, scope: 'swarm', timeMs: atMs };
+}
+
+function serviceAttributes(service: Service, old: Service | undefined): Record<string, string> {
+  const name = { name: service.spec.name };
+  if (old === undefined) return name;
+  const state = service.updateStatus?.state;
+  const oldState = old.updateStatus?.state;
+  return {
+    ...name,
+    ...change('image', old.spec.task.container?.image, service.spec.task.container?.image),
+    ...change(
+      'replicas',
+      old.spec.mode.replicated?.replicas?.toString(),
+      service.spec.mode.replicated?.replicas?.toString(),
+    ),
+    ...(state === undefined ? {} : change('updatestate', oldState, state)),
+  };
+}
+
+function nodeAttributes(node: Node, old: Node | undefined): Record<string, string> {
+  const ownName = node.spec.name ?? '';
+  const name = { name: ownName === '' ? (node.description?.hostname ?? '') : ownName };
+  if (old === undefined) return name;
+  return {
+    ...name,
+    ...change('availability', old.spec.availability, node.spec.availability),
+    ...change('role', old.role, node.role),
+    ...change('state', old.status.state, node.status.state),
+    ...(old.manager === undefined || node.manager === undefined
+      ? {}
+      : change('leader', String(old.manager.leader), String(node.manager.leader))),
+  };
+}
+
+function change(key: string, old: string | undefined, now: string | undefined) {
+  if (old === now) return {};
+  return {
+    ...(old === undefined ? {} : { [`${key}.old`]: old }),
+    ...(now === undefined ? {} : { [`${key}.new`]: now }),
+  };
+}

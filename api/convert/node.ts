@@ -1,0 +1,74 @@
+import { genericResource, nodeSpec, type Node, type NodeStatus } from '../../types/index.ts';
+import type { JsonObject } from './json.ts';
+import { metaJson } from './meta.ts';
+
+/** What a certificate authority says of itself: the same for every node that trusts it. */
+export interface TlsInfo {
+  readonly trustRoot: string;
+  /** DER, in base64. */
+  readonly issuerSubject: string;
+  readonly issuerPublicKey: string;
+}
+
+const reachability: Readonly<Record<NodeStatus['state'], string>> = {
+  ready: 'reachable',
+  down: 'unreachable',
+  disconnected: 'unreachable',
+  unknown: 'unknown',
+};
+
+export function nodeJson(node: Node, tlsInfo: TlsInfo | undefined): JsonObject {
+  const { status, manager } = node;
+  return {
+    ID: node.id,
+    ...metaJson(node.meta),
+    Spec: nodeSpec.encode(node.spec) as JsonObject,
+    Description: descriptionJson(node, tlsInfo),
+    Status: {
+      State: status.state,
+      Message: status.message === '' ? undefined : status.message,
+      Addr: status.addr,
+    },
+    ManagerStatus:
+      manager === undefined
+        ? undefined
+        : {
+            Leader: manager.leader ? true : undefined,
+            Reachability: manager.leader ? 'reachable' : reachability[status.state],
+            Addr: manager.addr,
+          },
+  };
+}
+
+export function tlsInfoJson(tlsInfo: TlsInfo | undefined): JsonObject {
+  if (tlsInfo === undefined) return {};
+  return {
+    TrustRoot: tlsInfo.trustRoot,
+    CertIssuerSubject: tlsInfo.issuerSubject,
+    CertIssuerPublicKey: tlsInfo.issuerPublicKey,
+  };
+}
+
+function descriptionJson({ description }: Node, tlsInfo: TlsInfo | undefined): JsonObject {
+  if (description === undefined) {
+    return { Platform: {}, Resources: {}, Engine: {}, TLSInfo: tlsInfoJson(tlsInfo) };
+  }
+  const { hostname, platform, resources, engine } = description;
+  return {
+    Hostname: hostname,
+    Platform: { Architecture: platform.architecture, OS: platform.os },
+    Resources: {
+      NanoCPUs: resources.nanoCpus,
+      MemoryBytes: resources.memoryBytes,
+      GenericResources: resources.genericResources?.map(
+        (resource) => genericResource.encode(resource) as JsonObject,
+      ),
+    },
+    Engine: {
+      EngineVersion: engine.version,
+      Labels: Object.keys(engine.labels).length === 0 ? undefined : engine.labels,
+      Plugins: engine.plugins.map(({ type, name }) => ({ Type: type, Name: name })),
+    },
+    TLSInfo: tlsInfoJson(tlsInfo),
+  };
+}

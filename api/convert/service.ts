@@ -1,0 +1,113 @@
+/** Services, and the specs in them, as the Docker Engine API writes them. */
+import {
+  serviceSpec,
+  taskSpec,
+  portConfig,
+  restartPolicy,
+  type PortConfig,
+  type RestartPolicy,
+  type Service,
+  type ServiceSpec,
+  type Task,
+  type TaskSpec,
+} from '../../types/index.ts';
+import type { JsonObject } from './json.ts';
+import { metaJson } from './meta.ts';
+import { timeText } from './time.ts';
+
+export interface ServiceStatus {
+  readonly running: number;
+  readonly desired: number;
+  readonly completed: number;
+}
+
+export function serviceJson(service: Service, status?: ServiceStatus): JsonObject {
+  return {
+    ID: service.id,
+    ...metaJson(service.meta),
+    Spec: serviceSpecJson(service.spec),
+    PreviousSpec:
+      service.previousSpec === undefined ? undefined : serviceSpecJson(service.previousSpec),
+    Endpoint: endpointJson(service),
+    UpdateStatus: updateStatusJson(service),
+    ServiceStatus:
+      status === undefined
+        ? undefined
+        : {
+            RunningTasks: status.running,
+            DesiredTasks: status.desired,
+            CompletedTasks: status.completed,
+          },
+  };
+}
+
+export function serviceSpecJson(spec: ServiceSpec): JsonObject {
+  return { ...(serviceSpec.encode(spec) as JsonObject), TaskTemplate: taskSpecJson(spec.task) };
+}
+
+export function taskSpecJson(spec: TaskSpec): JsonObject {
+  const json = taskSpec.encode(spec) as JsonObject;
+  const container = json['ContainerSpec'] as JsonObject | undefined;
+  return {
+    ...json,
+    ...(container === undefined
+      ? {}
+      : { ContainerSpec: { ...container, Isolation: spec.container?.isolation || 'default' } }),
+    ...(spec.restartPolicy === undefined
+      ? {}
+      : { RestartPolicy: restartPolicyJson(spec.restartPolicy) }),
+    Runtime: spec.runtime ?? 'container',
+  };
+}
+
+/** Docker leaves these two never out. */
+function restartPolicyJson(policy: RestartPolicy): JsonObject {
+  return restartPolicy.encode({ condition: 'any', maxAttempts: 0, ...policy }) as JsonObject;
+}
+
+export function portsJson(ports: readonly PortConfig[]): JsonObject[] {
+  return ports.map((port) => portConfig.encode(port) as JsonObject);
+}
+
+/** What `service ls` shows as replicas. */
+export function serviceStatus(service: Service, tasks: Iterable<Task>): ServiceStatus {
+  let running = 0;
+  let wanted = 0;
+  let completed = 0;
+  for (const task of tasks) {
+    if (task.status.state === 'running') running++;
+    if (task.status.state === 'complete') completed++;
+    if (task.desiredState === 'running' || task.desiredState === 'complete') wanted++;
+  }
+  const { replicated, replicatedJob, globalJob } = service.spec.mode;
+  const isJob = replicatedJob !== undefined || globalJob !== undefined;
+  return {
+    running,
+    desired: replicated?.replicas ?? replicatedJob?.maxConcurrent ?? wanted,
+    completed: isJob ? completed : 0,
+  };
+}
+
+function endpointJson(service: Service): JsonObject {
+  const { endpoint } = service.spec;
+  const specPorts = portsJson(endpoint?.ports ?? []);
+  const ports = service.ports === undefined ? specPorts : portsJson(service.ports);
+  return {
+    Spec:
+      endpoint === undefined
+        ? {}
+        : { Mode: endpoint.mode ?? 'vip', Ports: specPorts.length === 0 ? undefined : specPorts },
+    Ports: ports.length === 0 ? undefined : ports,
+  };
+}
+
+function updateStatusJson({ updateStatus }: Service): JsonObject | undefined {
+  if (updateStatus === undefined) return undefined;
+  const { state, startedAtMs, completedAtMs, message } = updateStatus;
+  return {
+    State: state,
+    StartedAt: timeText(startedAtMs),
+    CompletedAt: completedAtMs === undefined ? undefined : timeText(completedAtMs),
+    Message: message === '' ? undefined : message,
+  };
+}

@@ -1,0 +1,39 @@
+import { genericResource, type Task } from '../../types/index.ts';
+import type { JsonObject } from './json.ts';
+import { metaJson } from './meta.ts';
+import { portsJson, taskSpecJson } from './service.ts';
+import { timeText } from './time.ts';
+
+export function taskJson(task: Task): JsonObject {
+  const { status } = task;
+  const { container, ports = [] } = status;
+  return {
+    ID: task.id,
+    ...metaJson(task.meta),
+    Name: task.name,
+    Labels: {},
+    Spec: taskSpecJson(task.spec),
+    ServiceID: task.serviceId,
+    Slot: task.slot === 0 ? undefined : task.slot,
+    NodeID: task.nodeId === '' ? undefined : task.nodeId,
+    Status: {
+      Timestamp: timeText(status.atMs),
+      State: status.state,
+      Message: status.message,
+      Err: status.err,
+      ContainerStatus:
+        container === undefined
+          ? undefined
+          : {
+              ContainerID: container.containerId,
+              PID: container.pid,
+              ExitCode: container.exitCode ?? 0,
+            },
+      PortStatus: ports.length === 0 ? {} : { Ports: portsJson(ports) },
+    },
+    DesiredState: task.desiredState,
+    GenericResources: task.genericResources?.map(
+      (resource) => genericResource.encode(resource) as JsonObject,
+    ),
+  };
+}

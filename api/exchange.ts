@@ -1,0 +1,181 @@
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { linkAbort, withAbort } from '../lib/abort.ts';
+import { SwarmError, messageOf } from '../lib/errors.ts';
+import { CodecError, type Codec } from '../types/index.ts';
+import type { Json } from './convert/json.ts';
+
+/** A spec with every secret and label that anyone would write is far below this. */
+const maxJsonBytes = 4 * 1024 * 1024;
+
+export interface ExchangeOptions {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** The part of the path that names things, by its name in the route. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  /** The API version that the client speaks: N of 1.N. */
+  readonly minor: number;
+  /** Aborts when the server closes. */
+  readonly closing: AbortSignal;
+}
+
+/** One request and its answer. Its work is aborted when the client goes away. */
+export class Exchange implements Disposable {
+  readonly request: IncomingMessage;
+  readonly query: URLSearchParams;
+  readonly minor: number;
+  readonly signal: AbortSignal;
+  readonly #response: ServerResponse;
+  readonly #params: Readonly<Record<string, string>>;
+  readonly #controller: AbortController & Disposable;
+  readonly #closing: AbortSignal;
+
+  constructor(options: ExchangeOptions) {
+    this.request = options.request;
+    this.query = options.query;
+    this.minor = options.minor;
+    this.#response = options.response;
+    this.#params = options.params;
+    this.#closing = options.closing;
+    this.#controller = linkAbort(options.closing);
+    this.signal = this.#controller.signal;
+    options.response.once('close', () => this.#controller.abort(gone()));
+  }
+
+  [Symbol.dispose](): void {
+    this.#controller[Symbol.dispose]();
+  }
+
+  param(name: string): string {
+    return this.#params[name] ?? '';
+  }
+
+  /** Docker's reading of a truth value: everything is true but these. */
+  flag(name: string): boolean {
+    const value = (this.query.get(name) ?? '').trim().toLowerCase();
+    return !['', '0', 'no', 'false', 'none'].includes(value);
+  }
+
+  /** A version that an update is based on. Throws `invalid-argument`. */
+  objectVersion(noun: string): number {
+    const text = this.query.get('version') ?? '';
+    if (!/^\d{1,15}$/.test(text)) {
+      throw new SwarmError('invalid-argument', `invalid ${noun} version '${text}': not a number`);
+    }
+    return Number(text);
+  }
+
+  get started(): boolean {
+    return this.#response.headersSent;
+  }
+
+  /** The server is closing, and the client did nothing wrong: an open stream simply ends. */
+  get ending(): boolean {
+    return this.#closing.aborted;
+  }
+
+  get clientGone(): boolean {
+    return this.#response.destroyed || this.#response.closed;
+  }
+
+  header(name: string, value: string): void {
+    this.#response.setHeader(name, value);
+  }
+
+  json(value: Json, status = 200): void {
+    this.#response.writeHead(status, { 'Content-Type': 'application/json' });
+    this.#response.end(`${JSON.stringify(value)}\n`);
+  }
+
+  text(value: string, status = 200): void {
+    this.#response.writeHead(status, {
+      'Content-Type': 'text/plain; charset=utf-8',
+      'Content-Length': Buffer.byteLength(value),
+    });
+    this.#response.end(this.request.method === 'HEAD' ? undefined : value);
+  }
+
+  /** Nothing to say but the status. */
+  empty(status = 200): void {
+    this.#response.writeHead(status, status === 204 ? {} : { 'Content-Length': '0' });
+    this.#response.end();
+  }
+
+  /** Sends the headers now, so that the client knows that its stream has begun. */
+  begin(contentType: string): void {
+    this.#response.writeHead(200, { 'Content-Type': contentType });
+    this.#response.flushHeaders();
+  }
+
+  /** Resolves when there is room for more: a slow client slows its producer down. */
+  async write(chunk: string | Uint8Array): Promise<void> {
+    this.signal.throwIfAborted();
+    if (this.#response.write(chunk)) return;
+    await once(this.#response, 'drain', { signal: this.signal });
+  }
+
+  end(): void {
+    this.#response.end();
+  }
+
+  /** The request's JSON, read as `codec` says. An empty body reads as an empty document. */
+  async body<T>(codec: Codec<T>): Promise<T> {
+    const contentType = this.request.headers['content-type'] ?? '';
+    const text = await this.#bodyText();
+    if (text === '') return decode(codec, {});
+    const mediaType = contentType.split(';')[0]?.trim().toLowerCase();
+    if (mediaType !== 'application/json') {
+      throw new SwarmError(
+        'invalid-argument',
+        `unsupported Content-Type header (${contentType}): must be 'application/json'`,
+      );
+    }
+    let document: unknown;
+    try {
+      document = JSON.parse(text);
+    } catch (error) {
+      throw new SwarmError('invalid-argument', `invalid JSON: ${messageOf(error)}`, {
+        cause: error,
+      });
+    }
+    return decode(codec, document);
+  }
+
+  async #bodyText(): Promise<string> {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    const read = async () => {
+      // Leaving the loop early must not break the connection: the answer goes over it.
+      for await (const chunk of this.request.iterator({ destroyOnReturn: false })) {
+        const part = chunk as Buffer;
+        bytes += part.length;
+        if (bytes > maxJsonBytes) throw tooLarge();
+        chunks.push(part);
+      }
+    };
+    await withAbort(read(), this.signal);
+    return Buffer.concat(chunks).toString('utf8');
+  }
+}
+
+function decode<T>(codec: Codec<T>, document: unknown): T {
+  try {
+    return codec.decode(document, '');
+  } catch (error) {
+    if (!(error instanceof CodecError)) throw error;
+    throw new SwarmError('invalid-argument', `invalid JSON: ${error.message}`, { cause: error });
+  }
+}
+
+function tooLarge(): SwarmError {
+  return new SwarmError(
+    'invalid-argument',
+    `the request's body is larger than ${maxJsonBytes / 1024 / 1024} MiB`,
+    { details: { httpStatus: 413 } },
+  );
+}
+
+function gone(): SwarmError {
+  return new SwarmError('cancelled', 'the client has gone away');
+}

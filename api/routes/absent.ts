@@ -1,0 +1,100 @@
+/**
+ * Parts of Docker's API that are not there: an empty list where that is the truth, else a sentence
+ * that says so.
+ */
+import { SwarmError } from '../../lib/errors.ts';
+import type { Json } from '../convert/json.ts';
+import type { Exchange } from '../exchange.ts';
+import type { Route } from '../router.ts';
+import type { RouteModules } from './modules.ts';
+
+const containers =
+  'containers are not managed through this API: tasks have them; see "docker service ps" and ' +
+  '"docker service logs"';
+const builds = 'this daemon does not build images: build elsewhere and push to a registry';
+const saving = 'this daemon does not export images: copy them from the registry';
+
+const refused: readonly (readonly [methods: readonly Route['method'][], string, string])[] = [
+  [['GET', 'POST', 'PUT', 'DELETE', 'HEAD'], '/containers/{rest...}', containers],
+  [['GET', 'POST'], '/exec/{rest...}', containers],
+  [['POST'], '/commit', containers],
+  [['POST'], '/build', builds],
+  [['POST'], '/build/{rest...}', builds],
+  [['GET'], '/images/get', saving],
+  [['GET'], '/images/{name...}/get', saving],
+  [['POST'], '/images/{name...}/push', 'this daemon does not push images'],
+  [['GET'], '/images/search', 'this daemon does not search registries'],
+  [['POST'], '/images/prune', 'this version does not prune images: remove them one by one'],
+  [
+    ['POST'],
+    '/auth',
+    'this daemon does not check credentials: they are used when an image is pulled',
+  ],
+  [
+    ['POST'],
+    '/networks/create',
+    'networks cannot be created in this version: there are bridge, host and none',
+  ],
+  [['POST'], '/networks/{rest...}', 'networks cannot be changed in this version'],
+  [['DELETE'], '/networks/{rest...}', 'bridge, host and none cannot be removed'],
+  [
+    ['POST', 'PUT', 'DELETE'],
+    '/volumes/{rest...}',
+    'volumes are not supported by this version; mount with type bind or tmpfs',
+  ],
+  [['POST', 'DELETE'], '/secrets/{rest...}', 'secrets are not supported by this version'],
+  [['POST', 'DELETE'], '/configs/{rest...}', 'configs are not supported by this version'],
+  [['GET', 'POST', 'DELETE'], '/plugins/{rest...}', 'plugins are not supported by this version'],
+];
+
+export function absentRoutes({ backend }: RouteModules): Route[] {
+  const managerOnly = () => void backend.manager();
+  return [
+    empty('/secrets', [], managerOnly),
+    missing('/secrets/{id}', (id) => `secret ${id} not found`, managerOnly),
+    empty('/configs', [], managerOnly),
+    missing('/configs/{id}', (id) => `config ${id} not found`, managerOnly),
+    empty('/volumes', { Volumes: [], Warnings: null }),
+    missing('/volumes/{id}', (id) => `get ${id}: no such volume`),
+    empty('/plugins', []),
+    ...refused.flatMap(([methods, path, sentence]) =>
+      methods.map((method) => refusal(method, path, sentence)),
+    ),
+  ];
+}
+
+function empty(path: string, list: Json, check: () => void = () => undefined): Route {
+  return {
+    method: 'GET',
+    path,
+    handle(exchange) {
+      check();
+      exchange.json(list);
+    },
+  };
+}
+
+function missing(
+  path: string,
+  sentence: (id: string) => string,
+  check: () => void = () => undefined,
+): Route {
+  return {
+    method: 'GET',
+    path,
+    handle(exchange: Exchange) {
+      check();
+      throw new SwarmError('not-found', sentence(exchange.param('id')));
+    },
+  };
+}
+
+function refusal(method: Route['method'], path: string, sentence: string): Route {
+  return {
+    method,
+    path,
+    handle() {
+      throw new SwarmError('unimplemented', sentence);
+    },
+  };
+}

@@ -1,0 +1,173 @@
+import { SwarmError } from '../../lib/errors.ts';
+import type { Image, RegistryAuth } from '../../worker/image/images.ts';
+import {
+  distributionJson,
+  imageHistoryJson,
+  imageInspectJson,
+  imageSummaryJson,
+} from '../convert/image.ts';
+import type { Exchange } from '../exchange.ts';
+import { Filters } from '../filters.ts';
+import { imageFilterKeys, imageMatcher } from '../image-filters.ts';
+import { ProgressStream } from '../progress-stream.ts';
+import { parseRegistryAuth } from '../registry-auth.ts';
+import type { Route } from '../router.ts';
+import type { RouteModules } from './modules.ts';
+
+export function imageRoutes(modules: RouteModules): Route[] {
+  const { backend } = modules;
+  const { images } = backend;
+  return [
+    { method: 'GET', path: '/images/json', handle: (exchange) => list(exchange, modules) },
+    { method: 'POST', path: '/images/create', handle: (exchange) => create(exchange, modules) },
+    { method: 'POST', path: '/images/load', handle: (exchange) => load(exchange, modules) },
+    {
+      method: 'GET',
+      path: '/images/{name...}/json',
+      async handle(exchange) {
+        exchange.json(imageInspectJson(await find(modules, exchange.param('name'))));
+      },
+    },
+    {
+      method: 'GET',
+      path: '/images/{name...}/history',
+      async handle(exchange) {
+        const image = await find(modules, exchange.param('name'));
+        exchange.json(imageHistoryJson(image, (time) => Math.floor(createdAtMs(time) / 1000)));
+      },
+    },
+    {
+      method: 'POST',
+      path: '/images/{name...}/tag',
+      async handle(exchange) {
+        const repo = exchange.query.get('repo') ?? '';
+        if (repo === '') throw new SwarmError('invalid-argument', 'the parameter repo is missing');
+        await images.tag(exchange.param('name'), joinTag(repo, exchange.query.get('tag')));
+        exchange.empty(201);
+      },
+    },
+    {
+      method: 'DELETE',
+      path: '/images/{name...}',
+      async handle(exchange) {
+        const removed = await images.remove(exchange.param('name'), {
+          force: exchange.flag('force'),
+          inUse: (imageId) => backend.system.imageUser(imageId),
+        });
+        exchange.json(
+          removed.map((item) =>
+            'untagged' in item ? { Untagged: item.untagged } : { Deleted: item.deleted },
+          ),
+        );
+      },
+    },
+    {
+      method: 'GET',
+      path: '/distribution/{name...}/json',
+      async handle(exchange) {
+        const found = await images.distribution(exchange.param('name'), authOf(exchange));
+        exchange.json(distributionJson(found));
+      },
+    },
+  ];
+}
+
+/** The time of an image's configuration; an image without a sensible one is as old as can be. */
+export function createdAtMs(createdAt: string): number {
+  const ms = Date.parse(createdAt);
+  return Number.isFinite(ms) ? ms : 0;
+}
+
+async function find({ backend }: RouteModules, name: string): Promise<Image> {
+  const image = await backend.images.get(name);
+  if (image === undefined) throw new SwarmError('not-found', `No such image: ${name}`);
+  return image;
+}
+
+async function list(exchange: Exchange, { backend }: RouteModules): Promise<void> {
+  const filters = Filters.parse(exchange.query.get('filters'), imageFilterKeys);
+  const images = await backend.images.list();
+  const isWanted = imageMatcher(filters, images, (image) => createdAtMs(image.createdAt));
+  const newestFirst = images
+    .filter(isWanted)
+    .map((image) => ({ image, atMs: createdAtMs(image.createdAt) }))
+    .toSorted((a, b) => b.atMs - a.atMs || (a.image.id < b.image.id ? -1 : 1));
+  exchange.json(newestFirst.map(({ image, atMs }) => imageSummaryJson(image, atMs)));
+}
+
+async function create(exchange: Exchange, modules: RouteModules): Promise<void> {
+  const fromImage = exchange.query.get('fromImage') ?? '';
+  const fromSrc = exchange.query.get('fromSrc') ?? '';
+  if (fromImage !== '') await pull(exchange, modules, fromImage);
+  else if (fromSrc === '-') await importImage(exchange, modules);
+  else if (fromSrc !== '') {
+    throw new SwarmError(
+      'unimplemented',
+      'this daemon does not fetch archives from URLs: send the archive itself (fromSrc=-)',
+    );
+  } else {
+    throw new SwarmError('invalid-argument', 'one of fromImage and fromSrc is required');
+  }
+}
+
+async function pull(exchange: Exchange, modules: RouteModules, name: string): Promise<void> {
+  if ((exchange.query.get('platform') ?? '') !== '') {
+    throw new SwarmError(
+      'unimplemented',
+      "pulling for another platform is not supported: images are pulled for the node's own",
+    );
+  }
+  const reference = joinTag(name, exchange.query.get('tag'));
+  const progress = new ProgressStream(exchange);
+  await progress.run(async () => {
+    await modules.backend.images.pull(reference, {
+      ...authOf(exchange),
+      onProgress: (step) => progress.report(step),
+      signal: exchange.signal,
+    });
+  });
+}
+
+async function importImage(exchange: Exchange, { backend }: RouteModules): Promise<void> {
+  const repo = exchange.query.get('repo') ?? '';
+  const message = exchange.query.get('message') ?? '';
+  const progress = new ProgressStream(exchange);
+  await progress.run(async () => {
+    const id = await backend.images.import(bodyOf(exchange), {
+      ...(repo === '' ? {} : { reference: joinTag(repo, exchange.query.get('tag')) }),
+      ...(message === '' ? {} : { message }),
+      changes: exchange.query.getAll('changes'),
+    });
+    progress.say(id);
+  });
+}
+
+async function load(exchange: Exchange, { backend }: RouteModules): Promise<void> {
+  const progress = new ProgressStream(exchange);
+  await progress.run(async () => {
+    for (const name of await backend.images.load(bodyOf(exchange))) {
+      const kind = name.startsWith('sha256:') ? 'Loaded image ID' : 'Loaded image';
+      progress.print(`${kind}: ${name}\n`);
+    }
+  });
+}
+
+/** The body as it comes in; it is read no faster than it is taken. */
+async function* bodyOf(exchange: Exchange): AsyncIterable<Uint8Array> {
+  for await (const chunk of exchange.request) {
+    exchange.signal.throwIfAborted();
+    yield chunk as Buffer;
+  }
+}
+
+function authOf(exchange: Exchange): { auth?: RegistryAuth } {
+  const header = exchange.request.headers['x-registry-auth'];
+  const auth = typeof header === 'string' ? parseRegistryAuth(header) : undefined;
+  return auth === undefined ? {} : { auth };
+}
+
+/** A name that has a tag or a digest keeps it. */
+function joinTag(name: string, tag: string | null): string {
+  if (tag === null || tag === '') return name;
+  return tag.includes(':') ? `${name}@${tag}` : `${name}:${tag}`;
+}

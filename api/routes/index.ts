@@ -1,0 +1,26 @@
+/** Every route of the API, a file a resource. The first that matches answers. */
+import type { Route } from '../router.ts';
+import { absentRoutes } from './absent.ts';
+import { eventRoutes } from './events.ts';
+import { imageRoutes } from './images.ts';
+import type { RouteModules } from './modules.ts';
+import { networkRoutes } from './networks.ts';
+import { nodeRoutes } from './nodes.ts';
+import { serviceRoutes } from './services.ts';
+import { swarmRoutes } from './swarm.ts';
+import { systemRoutes } from './system.ts';
+import { taskRoutes } from './tasks.ts';
+
+export function allRoutes(modules: RouteModules): Route[] {
+  return [
+    ...systemRoutes(modules),
+    ...eventRoutes(modules),
+    ...swarmRoutes(modules),
+    ...nodeRoutes(modules),
+    ...serviceRoutes(modules),
+    ...taskRoutes(modules),
+    ...imageRoutes(modules),
+    ...networkRoutes(),
+    ...absentRoutes(modules),
+  ];
+}

@@ -1,0 +1,95 @@
+import type { StoreView } from '../../manager/store/view.ts';
+import { imageSummaryJson } from '../convert/image.ts';
+import { infoJson, swarmInfoJson, versionJson } from '../convert/info.ts';
+import type { JsonObject } from '../convert/json.ts';
+import { clusterInfoJson } from '../convert/swarm.ts';
+import { timeText } from '../convert/time.ts';
+import type { Exchange } from '../exchange.ts';
+import type { Route } from '../router.ts';
+import { tlsInfoOf } from '../tls-info.ts';
+import { createdAtMs } from './images.ts';
+import type { RouteModules } from './modules.ts';
+
+const twoManagers =
+  'WARNING: Running Swarm in a two-manager configuration. This configuration provides\n' +
+  '         no fault tolerance, and poses a high risk to lose control over the cluster.';
+
+export function systemRoutes(modules: RouteModules): Route[] {
+  const { backend } = modules;
+  const ping = (exchange: Exchange) => {
+    const { state, isManager } = backend.swarm.status();
+    const role = isManager ? 'manager' : 'worker';
+    exchange.header('Cache-Control', 'no-cache, no-store, must-revalidate');
+    exchange.header('Pragma', 'no-cache');
+    exchange.header('Builder-Version', '1');
+    exchange.header('Swarm', state === 'active' ? `${state}/${role}` : state);
+    exchange.text(exchange.request.method === 'HEAD' ? '' : 'OK');
+  };
+  return [
+    { method: 'GET', path: '/_ping', handle: ping },
+    { method: 'HEAD', path: '/_ping', handle: ping },
+    {
+      method: 'GET',
+      path: '/version',
+      async handle(exchange) {
+        const host = await backend.system.info();
+        const nodeVersion = process.version;
+        exchange.json(versionJson({ version: backend.system.version, host, nodeVersion }));
+      },
+    },
+    {
+      method: 'GET',
+      path: '/info',
+      async handle(exchange) {
+        exchange.json(await info(modules));
+      },
+    },
+    {
+      method: 'GET',
+      path: '/system/df',
+      async handle(exchange) {
+        const images = await backend.images.list();
+        exchange.json({
+          LayersSize: images.reduce((sum, image) => sum + image.sizeBytes, 0),
+          Images: images.map((image) => imageSummaryJson(image, createdAtMs(image.createdAt))),
+          Containers: [],
+          Volumes: [],
+          BuildCache: [],
+        });
+      },
+    },
+  ];
+}
+
+async function info({ backend, clock, events }: RouteModules): Promise<JsonObject> {
+  const { system } = backend;
+  const status = backend.swarm.status();
+  const isReady = status.isManager && status.state === 'active';
+  const view = isReady ? await backend.manager().read() : undefined;
+  const managers = view === undefined ? 0 : countManagers(view);
+  return infoJson({
+    version: system.version,
+    dataRoot: system.dataRoot,
+    host: await system.info(),
+    systemTime: timeText(clock.nowMs()),
+    eventListeners: events.listenerCount,
+    swarm: swarmInfoJson({ status, ...managerFacts(view, managers) }),
+    warnings: managers === 2 ? [twoManagers] : [],
+  });
+}
+
+function managerFacts(view: StoreView | undefined, managers: number) {
+  const cluster = view?.cluster();
+  if (view === undefined || cluster === undefined) return {};
+  return {
+    manager: {
+      nodes: [...view.nodes()].length,
+      managers,
+      cluster: clusterInfoJson(cluster, tlsInfoOf(cluster)),
+    },
+  };
+}
+
+function countManagers(view: StoreView): number {
+  return [...view.nodes()].filter((node) => node.manager !== undefined).length;
+}

@@ -1,0 +1,240 @@
+/** A backend for tests of the API: a real store and real commands, on a made-up host. */
+import { VirtualClock } from '../lib/clock.ts';
+import { SwarmError } from '../lib/errors.ts';
+import { seededRandom } from '../lib/random.ts';
+import { Control } from '../manager/control/index.ts';
+import { MemoryLog, Store, type Change } from '../manager/store/index.ts';
+import { swarmSpec, type Cluster, type Node, type Task } from '../types/index.ts';
+import type { Image, Images } from '../worker/image/images.ts';
+import type { LogLine, LogQuery } from '../worker/runtime/runtime.ts';
+import type {
+  Backend,
+  HostInfo,
+  ImageEvent,
+  InitOptions,
+  JoinOptions,
+  ManagerBackend,
+  SwarmStatus,
+} from './backend.ts';
+
+export const testHost: HostInfo = {
+  engineId: '7f2ab0ee-6bd7-4c5f-8cf2-6b0d8b0cb8b1',
+  hostname: 'h1',
+  kernelVersion: '6.18.0',
+  operatingSystem: 'Debian GNU/Linux 12 (bookworm)',
+  architecture: 'x86_64',
+  cpus: 2,
+  memoryBytes: 2 ** 31,
+  containers: { running: 1, stopped: 2 },
+  images: 1,
+  containerdVersion: '1.6.20',
+  ociRuntime: 'crun',
+  cgroupVersion: 1,
+  snapshotter: 'overlayfs',
+  labels: [],
+  insecureRegistries: ['10.99.0.254:5000', '10.0.0.0/8'],
+};
+
+export const testImage: Image = {
+  id: `sha256:${'ab'.repeat(32)}`,
+  repoTags: ['10.99.0.254:5000/web:1'],
+  repoDigests: [`10.99.0.254:5000/web@sha256:${'cd'.repeat(32)}`],
+  createdAt: '2026-01-02T03:04:05.678Z',
+  sizeBytes: 1_234_567,
+  platform: { architecture: 'amd64', os: 'linux' },
+  config: {
+    entrypoint: [],
+    cmd: ['sleep', '1000'],
+    env: ['PATH=/bin'],
+    workingDir: '',
+    user: '',
+    labels: { tier: 'web' },
+    volumes: [],
+    exposedPorts: [],
+  },
+  rootfs: { name: '10.99.0.254:5000/web:1', chainId: `sha256:${'ef'.repeat(32)}` },
+  rawConfig: {
+    architecture: 'amd64',
+    os: 'linux',
+    config: { Cmd: ['sleep', '1000'], Env: ['PATH=/bin'], Labels: { tier: 'web' } },
+    rootfs: { type: 'layers', diff_ids: [`sha256:${'01'.repeat(32)}`] },
+    history: [
+      { created: '2026-01-02T03:04:05Z', created_by: 'ADD busybox /bin' },
+      { created: '2026-01-02T03:04:06Z', created_by: 'CMD sleep', empty_layer: true },
+    ],
+  },
+};
+
+type LogEntry = { task: Task; line: LogLine } | { notice: string };
+
+/** Everything that a test may want to decide, or to look at. */
+export class FakeBackend implements Backend {
+  readonly clock = new VirtualClock();
+  readonly random = seededRandom(1);
+  readonly store = new Store(new MemoryLog());
+  readonly initCalls: InitOptions[] = [];
+  readonly joinCalls: JoinOptions[] = [];
+  readonly leaveCalls: boolean[] = [];
+  readonly imageEventsOut: ImageEvent[] = [];
+  logEntries: (query: LogQuery, signal: AbortSignal) => AsyncIterable<LogEntry> = nothing;
+  logQueries: LogQuery[] = [];
+  status: SwarmStatus = {
+    state: 'inactive',
+    error: '',
+    nodeId: '',
+    nodeAddr: '',
+    isManager: false,
+    remoteManagers: [],
+  };
+  imageUser: (imageId: string) => string | undefined = () => undefined;
+  pullImage: Images['pull'] = async () => testImage;
+
+  readonly system: Backend['system'] = {
+    version: '0.1.0',
+    dataRoot: '/var/lib/ts-swarm',
+    info: async () => testHost,
+    imageEvents: (options) => this.#imageEvents(options.signal),
+    imageUser: (imageId) => this.imageUser(imageId),
+  };
+
+  readonly swarm: Backend['swarm'] = {
+    init: async (options) => {
+      this.initCalls.push(options);
+      return this.becomeManager();
+    },
+    join: async (options) => void this.joinCalls.push(options),
+    leave: async ({ force }) => void this.leaveCalls.push(force),
+    status: () => this.status,
+  };
+
+  readonly images: Images = {
+    pull: (...args) => this.pullImage(...args),
+    get: async (name) => (isNamed(name) ? testImage : undefined),
+    list: async () => [testImage],
+    tag: async () => undefined,
+    remove: async (name, { inUse, force }) => {
+      if (!isNamed(name)) throw new SwarmError('not-found', `No such image: ${name}`);
+      const user = inUse(testImage.id);
+      if (user !== undefined && !force) {
+        throw new SwarmError('already-exists', `image is being used by container ${user}`);
+      }
+      return [{ untagged: name }, { deleted: testImage.id }];
+    },
+    load: async (archive) => {
+      let bytes = 0;
+      for await (const chunk of archive) bytes += chunk.length;
+      return [`loaded/${bytes}:1`];
+    },
+    import: async (tarball) => {
+      for await (const chunk of tarball) void chunk;
+      return testImage.id;
+    },
+    distribution: async () => ({
+      digest: `sha256:${'cd'.repeat(32)}`,
+      mediaType: 'application/vnd.oci.image.manifest.v1+json',
+      sizeBytes: 529,
+      platforms: [{ architecture: 'amd64', os: 'linux' }],
+    }),
+  };
+
+  readonly #control = new Control({
+    store: this.store,
+    clock: this.clock,
+    random: this.random,
+    makeJoinToken: () => `SWMTKN-1-${'0'.repeat(50)}-${this.random.id()}`,
+  });
+
+  readonly #manager: ManagerBackend = {
+    control: this.#control,
+    read: () => this.store.read(),
+    watch: (options) => this.store.watch({ ...options }),
+    logs: (_target, query, { signal }) => {
+      this.logQueries.push(query);
+      return this.logEntries(query, signal);
+    },
+  };
+
+  manager(): ManagerBackend {
+    if (!this.status.isManager) {
+      throw new SwarmError(
+        'unavailable',
+        "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster " +
+          'state. Please run this command on a manager node or promote the current node to a manager.',
+      );
+    }
+    return this.#manager;
+  }
+
+  /** Makes a swarm of this node, and returns the node's id. */
+  async becomeManager(cluster: Partial<Cluster> = {}): Promise<string> {
+    await this.store.open();
+    const id = this.random.id();
+    await this.propose([
+      { op: 'put', table: 'cluster', object: makeCluster(this.random.id(), cluster), base: 0 },
+      { op: 'put', table: 'node', object: makeManagerNode(id), base: 0 },
+    ]);
+    this.status = {
+      ...this.status,
+      state: 'active',
+      nodeId: id,
+      nodeAddr: '10.99.0.1',
+      isManager: true,
+      remoteManagers: [{ nodeId: id, addr: '10.99.0.1:2377' }],
+    };
+    return id;
+  }
+
+  async propose(changes: readonly Change[]): Promise<void> {
+    const result = await this.store.propose(changes, { atMs: this.clock.nowMs() });
+    if (!result.applied) throw new Error(result.conflict);
+  }
+
+  async *#imageEvents(signal: AbortSignal): AsyncIterable<ImageEvent> {
+    yield* this.imageEventsOut;
+    if (signal.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+    await promise;
+  }
+}
+
+function makeCluster(id: string, overrides: Partial<Cluster>): Cluster {
+  return {
+    id,
+    meta: { version: 0, createdAtMs: 0, updatedAtMs: 0 },
+    spec: swarmSpec.decode({}, ''),
+    rootCa: {
+      certPem: '',
+      keyPem: '',
+      joinTokens: { worker: 'SWMTKN-1-worker', manager: 'SWMTKN-1-manager' },
+    },
+    dataPathPort: 4789,
+    defaultAddressPools: ['10.0.0.0/8'],
+    subnetSize: 24,
+    removedNodes: {},
+    ...overrides,
+  };
+}
+
+function makeManagerNode(id: string): Node {
+  return {
+    id,
+    meta: { version: 0, createdAtMs: 0, updatedAtMs: 0 },
+    spec: { labels: {}, role: 'manager', availability: 'active' },
+    role: 'manager',
+    description: {
+      hostname: 'h1',
+      platform: { architecture: 'x86_64', os: 'linux' },
+      resources: { nanoCpus: 2e9, memoryBytes: 2 ** 31 },
+      engine: { version: '0.1.0', labels: {}, plugins: [{ type: 'Network', name: 'bridge' }] },
+    },
+    status: { state: 'ready', message: '', addr: '10.99.0.1', atMs: 0 },
+    manager: { addr: '10.99.0.1:2377', leader: true },
+  };
+}
+
+function isNamed(name: string): boolean {
+  return [testImage.id, ...testImage.repoTags].includes(name);
+}
+
+async function* nothing(): AsyncIterable<LogEntry> {}

@@ -1,0 +1,7 @@
+/**
+ * Owns which tasks should exist: replicated and global services, restarts, rolling updates, the
+ * history of old tasks. Pure; may import the scheduler's constraints, the store's view, types and
+ * lib. Read service.ts first: it names the steps in their order.
+ */
+export { planRemovedService, planService, type ServicePlan } from './service.ts';
+export { dirtiness, endedItself, wanted } from './task.ts';
