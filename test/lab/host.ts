@@ -102,10 +102,14 @@ export class Host {
     this.#lastStart = { flags: argv.slice(ownFlags) };
   }
 
-  /** Power off: every process of the host dies at once, its network and mounts with them. */
+  /**
+   * Power off: every process of the host dies at once, its network and mounts with them. Nobody is
+   * told: the cable goes first, or the kernel would close the host's connections properly.
+   */
   async kill(): Promise<void> {
     const first = this.#first;
     if (first === undefined) return;
+    await this.cutLink();
     this.#first = undefined;
     this.#daemon = undefined;
     await first.kill();
