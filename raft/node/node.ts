@@ -173,6 +173,8 @@ export class RaftNode<T> implements AsyncDisposable {
   /** A message from a peer; one of kind `snapshot` comes with the state it names. */
   receive(message: Message, snapshotData?: Uint8Array): void {
     if (this.#closed || this.#failure !== undefined) return;
+    // An address may have gone to another node meanwhile: what is not for this one is lost mail.
+    if (message.to !== this.#options.raft.id) return;
     if (message.type === 'snapshot') {
       if (snapshotData === undefined) return;
       this.#incoming = { index: message.snapshot.index, data: snapshotData };

@@ -1,0 +1,5 @@
+/**
+ * Owns the connections between managers: Raft's messages and snapshots over the cluster port. May
+ * import lib, gen and raft. Read transport.ts first, then peer.ts.
+ */
+export { PeerTransport, type PeerTransportParts, type Receiver } from './transport.ts';

@@ -1,0 +1,156 @@
+/**
+ * What goes to one other manager: a bounded queue and one stream that is opened again when it
+ * breaks. Whatever cannot be sent is dropped, and Raft told so.
+ */
+import { Raft as RaftService } from '../../gen/raft_pb.js';
+import type { Clock } from '../../lib/clock.ts';
+import { messageOf } from '../../lib/errors.ts';
+import type { Connection } from '../../lib/grpc/index.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Random } from '../../lib/random.ts';
+import type { Message } from '../../raft/index.ts';
+import { encodeMessage } from './codec.ts';
+
+const maxQueued = 4_096;
+const maxQueuedBytes = 32 << 20;
+const maxBatchBytes = 2 << 20;
+const backoffMs = { first: 50, last: 1_000 } as const;
+const chunkBytes = 512 << 10;
+const snapshotTimeoutMs = 10 * 60_000;
+
+export interface PeerParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  /** A connection to where the peer is now; undefined while nobody knows. */
+  readonly connect: () => Connection | undefined;
+  /** The own cluster port's address, told with every batch. */
+  readonly ownAddr: () => string;
+  readonly onUnreachable: () => void;
+}
+
+export class Peer implements AsyncDisposable {
+  readonly #parts: PeerParts;
+  readonly #abort = new AbortController();
+  #queue: Message[] = [];
+  #queuedBytes = 0;
+  #wake: (() => void) | undefined;
+  readonly #pump: Promise<void>;
+  #isUnreachable = false;
+
+  constructor(parts: PeerParts) {
+    this.#parts = parts;
+    this.#pump = this.#run();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#abort.abort();
+    this.#wake?.();
+    await this.#pump;
+  }
+
+  send(message: Message): void {
+    const bytes = sizeOf(message);
+    if (this.#queue.length >= maxQueued || this.#queuedBytes + bytes > maxQueuedBytes) {
+      this.#drop('its queue is full');
+      return;
+    }
+    this.#queue.push(message);
+    this.#queuedBytes += bytes;
+    this.#wake?.();
+  }
+
+  async sendSnapshot(message: Message, data: Uint8Array): Promise<void> {
+    using connection = this.#parts.connect();
+    if (connection === undefined) throw new Error('nobody knows where the manager is');
+    const stream = connection.client(RaftService).installSnapshot({
+      signal: this.#abort.signal,
+      timeoutMs: snapshotTimeoutMs,
+    });
+    await stream.send({ message: encodeMessage(message), fromAddr: this.#parts.ownAddr() });
+    for (let at = 0; at < data.length; at += chunkBytes) {
+      await stream.send({ data: data.subarray(at, at + chunkBytes) });
+    }
+    await stream.finish();
+  }
+
+  async #run(): Promise<void> {
+    let delayMs: number = backoffMs.first;
+    while (!this.#abort.signal.aborted) {
+      if (!(await this.#hasWork())) return;
+      using connection = this.#parts.connect();
+      try {
+        if (connection === undefined) throw new Error('nobody knows where the manager is');
+        await this.#stream(connection, () => {
+          delayMs = backoffMs.first;
+        });
+      } catch (error) {
+        if (this.#abort.signal.aborted) return;
+        this.#drop(messageOf(error));
+      }
+      await this.#pause(delayMs * (0.5 + this.#parts.random.float()));
+      delayMs = Math.min(delayMs * 2, backoffMs.last);
+    }
+  }
+
+  async #stream(connection: Connection, onSent: () => void): Promise<void> {
+    const stream = connection.client(RaftService).exchange({ signal: this.#abort.signal });
+    while (await this.#hasWork()) {
+      await stream.send({
+        messages: this.#takeBatch().map(encodeMessage),
+        fromAddr: this.#parts.ownAddr(),
+      });
+      this.#reached();
+      onSent();
+    }
+  }
+
+  #takeBatch(): Message[] {
+    let bytes = 0;
+    let count = 0;
+    while (count < this.#queue.length && bytes < maxBatchBytes) {
+      bytes += sizeOf(this.#queue[count++] as Message);
+    }
+    this.#queuedBytes -= bytes;
+    return this.#queue.splice(0, count);
+  }
+
+  /** Waits for something to send. False when the peer is closed. */
+  async #hasWork(): Promise<boolean> {
+    while (this.#queue.length === 0 && !this.#abort.signal.aborted) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      await promise;
+      this.#wake = undefined;
+    }
+    return !this.#abort.signal.aborted;
+  }
+
+  #reached(): void {
+    if (this.#isUnreachable) this.#parts.log.info('the manager is reachable again');
+    this.#isUnreachable = false;
+  }
+
+  #drop(reason: string): void {
+    if (!this.#isUnreachable) this.#parts.log.warn('a manager cannot be reached', { reason });
+    this.#isUnreachable = true;
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    this.#parts.onUnreachable();
+  }
+
+  async #pause(delayMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = this.#parts.clock.after(delayMs, resolve);
+    this.#abort.signal.addEventListener('abort', () => resolve(), { once: true });
+    await promise;
+    timer.cancel();
+  }
+}
+
+const headerBytes = 200;
+
+function sizeOf(message: Message): number {
+  if (message.type !== 'append') return headerBytes;
+  return message.entries.reduce((sum, entry) => sum + entry.data.length + 16, headerBytes);
+}

@@ -1,0 +1,148 @@
+/** Raft's transport between managers, over the cluster port. */
+import type { Raft as RaftService } from '../../gen/raft_pb.js';
+import type { Clock } from '../../lib/clock.ts';
+import { SwarmError } from '../../lib/errors.ts';
+import type { CallContext, Connection, HandlersOf } from '../../lib/grpc/index.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Random } from '../../lib/random.ts';
+import type { Message, NodeId, Transport } from '../../raft/index.ts';
+import { decodeMessage } from './codec.ts';
+import { Peer } from './peer.ts';
+
+/** The largest state that is taken from another manager, bytes. */
+const maxSnapshotBytes = 1 << 30;
+
+export interface PeerTransportParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  /** Connects with this node's certificate. */
+  readonly connect: (addr: string) => Connection;
+  readonly ownAddr: () => string;
+  /** Where a manager is according to the store. */
+  readonly addrOf: (id: NodeId) => string | undefined;
+}
+
+export interface Receiver {
+  receive(message: Message, snapshotData?: Uint8Array): void;
+  reportUnreachable(id: NodeId): void;
+}
+
+export class PeerTransport implements Transport, AsyncDisposable {
+  readonly #parts: PeerTransportParts;
+  readonly #peers = new Map<NodeId, Peer>();
+  /** Heard from the managers themselves: newer than what the store says. */
+  readonly #heard = new Map<NodeId, string>();
+  #receiver: Receiver | undefined;
+
+  constructor(parts: PeerTransportParts) {
+    this.#parts = parts;
+  }
+
+  /** Messages that come before are lost, as on a network. */
+  attach(receiver: Receiver): void {
+    this.#receiver = receiver;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const peers = [...this.#peers.values()];
+    this.#peers.clear();
+    await Promise.all(peers.map((peer) => peer[Symbol.asyncDispose]()));
+  }
+
+  send(message: Message): void {
+    this.#peer(message.to).send(message);
+  }
+
+  async sendSnapshot(message: Message & { type: 'snapshot' }, data: Uint8Array): Promise<void> {
+    await this.#peer(message.to).sendSnapshot(message, data);
+  }
+
+  /** Lets go of managers that are no members any more. */
+  retain(members: ReadonlySet<NodeId>): void {
+    for (const [id, peer] of this.#peers) {
+      if (members.has(id)) continue;
+      this.#peers.delete(id);
+      this.#heard.delete(id);
+      peer[Symbol.asyncDispose]().catch((error: unknown) => {
+        this.#parts.log.warn('a connection did not end cleanly', { nodeId: id, error });
+      });
+    }
+  }
+
+  /** Where a manager said it is, or the store says. */
+  addrOf(id: NodeId): string | undefined {
+    return this.#heard.get(id) ?? this.#parts.addrOf(id);
+  }
+
+  get handlers(): HandlersOf<typeof RaftService, CallContext> {
+    return {
+      exchange: async (batches, context) => {
+        const from = senderOf(context);
+        for await (const { messages, fromAddr } of batches) {
+          this.#heard.set(from, fromAddr);
+          for (const wire of messages) this.#deliver(from, decodeMessage(wire));
+        }
+        return {};
+      },
+      installSnapshot: async (chunks, context) => {
+        const from = senderOf(context);
+        let message: Message | undefined;
+        const parts: Uint8Array[] = [];
+        let bytes = 0;
+        for await (const chunk of chunks) {
+          if (chunk.message !== undefined) message = decodeMessage(chunk.message);
+          bytes += chunk.data.length;
+          if (bytes > maxSnapshotBytes) {
+            throw new SwarmError(
+              'resource-exhausted',
+              `a snapshot is over ${maxSnapshotBytes} bytes`,
+            );
+          }
+          parts.push(chunk.data);
+        }
+        if (message?.type !== 'snapshot') {
+          throw new SwarmError('invalid-argument', 'a snapshot came without its message');
+        }
+        this.#deliver(from, message, Buffer.concat(parts));
+        return {};
+      },
+    };
+  }
+
+  /** A manager speaks for itself only, and only to this one. */
+  #deliver(from: NodeId, message: Message, snapshotData?: Uint8Array): void {
+    if (message.from !== from) {
+      throw new SwarmError(
+        'permission-denied',
+        `manager ${from} sent a message in the name of ${message.from}`,
+      );
+    }
+    this.#receiver?.receive(message, snapshotData);
+  }
+
+  #peer(id: NodeId): Peer {
+    const present = this.#peers.get(id);
+    if (present !== undefined) return present;
+    const { clock, random, log, connect, ownAddr } = this.#parts;
+    const peer = new Peer({
+      clock,
+      random,
+      log: log.child({ peer: id }),
+      ownAddr,
+      connect: () => {
+        const addr = this.addrOf(id);
+        return addr === undefined ? undefined : connect(addr);
+      },
+      onUnreachable: () => this.#receiver?.reportUnreachable(id),
+    });
+    this.#peers.set(id, peer);
+    return peer;
+  }
+}
+
+function senderOf(context: CallContext): NodeId {
+  const { peer } = context;
+  if (peer === undefined) throw new SwarmError('unauthenticated', 'raft is for managers only');
+  return peer.nodeId;
+}
