@@ -68,6 +68,9 @@ export async function* readArchive(
   const { compression, bytes } = await detectCompression(source);
   const plain = compression === 'none' ? bytes : decompressed(bytes, compression);
   const extractor = extract();
+  // Whoever reads an entry learns only that it ended early; the reason is told here.
+  let fault: unknown;
+  extractor.on('error', (reason) => (fault ??= reason));
   const fed = feed(plain, extractor);
   try {
     for await (const entry of extractor) {
@@ -77,18 +80,33 @@ export async function* readArchive(
         type: type ?? 'file',
         sizeBytes: size ?? 0,
         linkTarget: linkname ?? '',
-        content: entry as AsyncIterable<Uint8Array>,
+        content: contentOf(entry as AsyncIterable<Uint8Array>, () => fault),
       };
       entry.resume();
     }
   } catch (thrown) {
-    if (thrown instanceof SwarmError) throw thrown;
-    const message = `the archive cannot be read: ${messageOf(thrown)}`;
-    throw new SwarmError('invalid-argument', message, { cause: thrown });
+    throw unreadable(fault ?? thrown);
   } finally {
     extractor.destroy(null);
     await fed;
   }
+}
+
+async function* contentOf(
+  entry: AsyncIterable<Uint8Array>,
+  fault: () => unknown,
+): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of entry) yield chunk;
+  } catch (thrown) {
+    throw unreadable(fault() ?? thrown);
+  }
+}
+
+function unreadable(reason: unknown): SwarmError {
+  if (reason instanceof SwarmError) return reason;
+  const message = `the archive cannot be read: ${messageOf(reason)}`;
+  return new SwarmError('invalid-argument', message, { cause: reason });
 }
 
 async function* decompressed(

@@ -173,7 +173,9 @@ export class ContentStore {
     };
     const close = async () => {
       stream.end();
-      await replies.return?.();
+      // containerd ends the call when it has let go of the upload: only then can another begin,
+      // or this one be thrown away. How it ends, who awaited a reply knows already.
+      await Promise.allSettled([drain(replies)]);
     };
     try {
       await send({ ref, total: BigInt(size), expected: digest, action: WriteAction.STAT });
@@ -191,6 +193,10 @@ interface Upload {
   send(message: MessageInitShape<typeof WriteContentRequestSchema>): Promise<void>;
   reply(): Promise<unknown>;
   close(): Promise<void>;
+}
+
+async function drain(replies: AsyncIterator<unknown>): Promise<void> {
+  while ((await replies.next()).done !== true);
 }
 
 /** That the blob came in by another way meanwhile is as good as having written it. */

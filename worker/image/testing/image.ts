@@ -22,7 +22,7 @@ export interface MadeImage {
 export async function tarOf(files: Readonly<Record<string, string>>): Promise<Buffer<ArrayBuffer>> {
   const archive = pack();
   for (const [name, content] of Object.entries(files))
-    archive.entry({ name, mode: 0o755 }, content);
+    archive.entry({ name, mode: 0o755, mtime: new Date(0) }, content);
   archive.finalize();
   const parts: Buffer[] = [];
   for await (const part of archive) parts.push(part as Buffer);
