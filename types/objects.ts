@@ -69,6 +69,8 @@ export interface Task {
   readonly slot: number;
   /** Empty until assigned. A task never moves to another node. */
   readonly nodeId: string;
+  /** The only node that the task may be assigned to; set for the tasks of global services. */
+  readonly forNodeId?: string;
   /** Shared with all tasks of the same service and spec version: never copied, never changed. */
   readonly spec: TaskSpec;
   readonly specVersion: number;
@@ -77,6 +79,8 @@ export interface Task {
   readonly serviceName: string;
   readonly desiredState: DesiredState;
   readonly status: TaskStatus;
+  /** When the managers first learnt that it runs: the time of that log entry, set by the store. */
+  readonly runningAtMs?: number;
   /** A replacement held at READY is let run at this time, once its predecessor has stopped. */
   readonly startAtMs?: number;
   /** The host-mode and ingress ports that the service's endpoint asks of this task. */

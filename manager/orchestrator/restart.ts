@@ -1,0 +1,61 @@
+/** The restart policy, judged by the tasks in the store: nothing is counted in memory. */
+import type { StoreView } from '../store/view.ts';
+import { constraintsOf, satisfiesAll } from '../scheduler/index.ts';
+import { isTerminal, type Task, type TaskSpec } from '../../types/index.ts';
+import { assigned, endedItself } from './task.ts';
+
+const defaultDelayMs = 5000;
+
+/** What keeps a wanted task from doing its work, if something does. */
+export type Fault =
+  /** It has ended: the policy and its delay decide. */
+  | 'ended'
+  /** Its node is down or gone: it is replaced at once. */
+  | 'node-lost'
+  /** Its node is drained, or no longer satisfies the constraints: it is moved at once. */
+  | 'unwelcome';
+
+/** A node that is only suspect (`disconnected`, `unknown`) is no fault yet. */
+export function faultOf(view: StoreView, task: Task, spec: TaskSpec): Fault | undefined {
+  if (isTerminal(task.status.state)) {
+    return task.status.state === 'orphaned' ? 'node-lost' : 'ended';
+  }
+  if (!assigned(task)) return undefined;
+  const node = view.node(task.nodeId);
+  if (node === undefined || node.status.state === 'down') return 'node-lost';
+  if (node.spec.availability === 'drain') return 'unwelcome';
+  return satisfiesAll(node, constraintsOf(spec.placement)) ? undefined : 'unwelcome';
+}
+
+export function restartDelayMs(spec: TaskSpec): number {
+  return spec.restartPolicy?.delayMs ?? defaultDelayMs;
+}
+
+/**
+ * Whether the policy gives the task a successor. `slot` holds all tasks of its slot, in any order.
+ * Depends on nothing but the tasks, so that the answer stays the same when it is asked again.
+ */
+export function mayRestart(task: Task, slot: readonly Task[]): boolean {
+  const policy = task.spec.restartPolicy;
+  const condition = policy?.condition ?? 'any';
+  if (condition === 'none') return false;
+  if (condition === 'on-failure' && task.status.state === 'complete') return false;
+  const maxAttempts = policy?.maxAttempts ?? 0;
+  if (maxAttempts === 0 || !endedItself(task)) return true;
+  const windowMs = policy?.windowMs ?? 0;
+  const sinceMs = windowMs === 0 ? -Infinity : task.status.atMs - windowMs;
+  const attempts = slot.filter(
+    (other) =>
+      other.id !== task.id &&
+      other.specVersion === task.specVersion &&
+      endedItself(other) &&
+      other.status.atMs > sinceMs,
+  );
+  return attempts.length < maxAttempts;
+}
+
+/** Tasks of a slot that are kept however small the history limit: the policy judges by them. */
+export function evidenceLimit(spec: TaskSpec): number {
+  const maxAttempts = spec.restartPolicy?.maxAttempts ?? 0;
+  return maxAttempts === 0 ? 0 : maxAttempts + 1;
+}

@@ -1,0 +1,89 @@
+/** The plan for one service: which of its tasks should exist, and what is wanted of each. */
+import type { Plan, PlanEnv } from '../reconcile/plan.ts';
+import type { Change } from '../store/change.ts';
+import type { StoreView } from '../store/view.ts';
+import type { Service, Task } from '../../types/index.ts';
+import { Draft } from './draft.ts';
+import { reap } from './reap.ts';
+import { releaseHeld, replaceFailed, scale, spanNodes } from './slots.ts';
+import { deletable, wanted } from './task.ts';
+import { update } from './update.ts';
+
+export interface ServicePlan extends Plan {
+  /** New tasks, not yet given a node; they are not in `changes`. */
+  readonly created: readonly Task[];
+  /** Tasks whose place on their node becomes free. */
+  readonly released: readonly Task[];
+  /** The service as the plan changes it; not in `changes`. */
+  readonly service?: Service;
+  /** There is more to do than the limit allowed: the service is to be planned again. */
+  readonly unfinished: boolean;
+  /** Tasks that were looked at. */
+  readonly seen: number;
+}
+
+/**
+ * @param service as in the view, but for the ports, which the allocator may just have filled in.
+ * @param limit the most changes of tasks that the plan may hold.
+ */
+export function planService(
+  view: StoreView,
+  service: Service,
+  env: PlanEnv,
+  limit: number,
+): ServicePlan {
+  const draft = new Draft(view, service, env, limit);
+  const { replicated, global } = service.spec.mode;
+  if (global === undefined && replicated === undefined) {
+    const reason = 'jobs are not supported yet: use a replicated or a global service';
+    return { ...nothing, reasons: new Map([[service.id, reason]]) };
+  }
+  replaceFailed(draft);
+  if (global === undefined) scale(draft, replicated?.replicas ?? 1);
+  else spanNodes(draft);
+  update(draft);
+  releaseHeld(draft);
+  reap(draft);
+  const { wakeAtMs, changedService } = draft;
+  return {
+    changes: draft.changes,
+    created: draft.created,
+    released: draft.released,
+    unfinished: draft.full,
+    seen: draft.seen,
+    ...(wakeAtMs === undefined ? {} : { wakeAtMs }),
+    ...(changedService === undefined ? {} : { service: changedService }),
+  };
+}
+
+/** The plan for the tasks of a service that was removed: stopped first, then deleted. */
+export function planRemovedService(view: StoreView, serviceId: string, limit: number): ServicePlan {
+  const changes: Change[] = [];
+  const released: Task[] = [];
+  let unfinished = false;
+  let seen = 0;
+  for (const task of view.tasksOfService(serviceId)) {
+    seen += 1;
+    const gone = deletable(view, task);
+    if (!gone && task.desiredState === 'remove') continue;
+    if (changes.length >= limit) {
+      unfinished = true;
+      break;
+    }
+    changes.push(
+      gone
+        ? { op: 'delete', table: 'task', id: task.id, base: task.meta.version }
+        : { op: 'task-desire', id: task.id, desiredState: 'remove' },
+    );
+    if (wanted(task)) released.push(task);
+  }
+  return { changes, created: [], released, unfinished, seen };
+}
+
+const nothing: ServicePlan = {
+  changes: [],
+  created: [],
+  released: [],
+  unfinished: false,
+  seen: 0,
+};

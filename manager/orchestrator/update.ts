@@ -1,0 +1,256 @@
+/**
+ * Rolling updates. How far an update has come is read from the tasks: those of the service's present
+ * spec version are what it has made, and their times say which slots are still being watched.
+ */
+import type { Service, Task, UpdateConfig, UpdateStatus } from '../../types/index.ts';
+import type { Draft, Slot } from './draft.ts';
+import { mayRestart } from './restart.ts';
+import { isLive, isPaused } from './slots.ts';
+import { endedItself, hostModePorts, wanted } from './task.ts';
+
+const defaultMonitorMs = 5000;
+
+/** A new task that has not come to run by then counts as failed: no update hangs for ever. */
+export const startTimeoutMs = 10 * 60_000;
+
+interface Settings {
+  readonly parallelism: number;
+  readonly delayMs: number;
+  readonly monitorMs: number;
+  readonly action: 'pause' | 'continue' | 'rollback';
+  readonly maxFailureRatio: number;
+  readonly startFirst: boolean;
+}
+
+/** What the update has done to one slot. */
+interface Progress {
+  readonly slot: Slot;
+  /** The slot needs no more watching (but for the monitoring) since then. */
+  readonly finishedAtMs?: number;
+  readonly failed?: { readonly task: Task; readonly lateStart: boolean };
+  /** While not finished: the time when it counts as failed. */
+  readonly deadlineMs: number;
+}
+
+export function update(draft: Draft): void {
+  const live = [...draft.slots.values()].filter(isLive);
+  const settings = settingsOf(draft.service);
+  for (const slot of live) retireOutdated(draft, slot, settings);
+  if (isPaused(draft.service)) return;
+  const outdated = live.filter((slot) => isOutdated(draft, slot));
+  const running = isUpdating(draft.service.updateStatus);
+  if (outdated.length === 0 && !running) return;
+  if (!running) start(draft);
+  const progress = live
+    .map((slot) => progressOf(draft, slot, settings))
+    .filter((entry) => entry !== undefined);
+  if (reactToFailures(draft, progress, outdated, settings)) return;
+  if (outdated.length === 0) finish(draft, live, progress, settings);
+  else launch(draft, outdated, progress, settings);
+}
+
+function settingsOf(service: Service): Settings {
+  const rollingBack = service.updateStatus?.state.startsWith('rollback') ?? false;
+  const config: UpdateConfig | undefined = rollingBack
+    ? service.spec.rollbackConfig
+    : service.spec.updateConfig;
+  return {
+    parallelism: config?.parallelism ?? 1,
+    delayMs: config?.delayMs ?? 0,
+    monitorMs: config?.monitorMs ?? defaultMonitorMs,
+    action: config?.failureAction ?? 'pause',
+    maxFailureRatio: config?.maxFailureRatio ?? 0,
+    startFirst: config?.order === 'start-first',
+  };
+}
+
+export function isUpdating(status: UpdateStatus | undefined): boolean {
+  return status?.state === 'updating' || status?.state === 'rollback_started';
+}
+
+function start(draft: Draft): void {
+  const { nowMs } = draft.env;
+  draft.changeService({
+    ...draft.service,
+    updateStatus: { state: 'updating', startedAtMs: nowMs, message: 'update in progress' },
+  });
+}
+
+/** The slot has no task of the present spec, and has not had one that is not to come back. */
+function isOutdated(draft: Draft, slot: Slot): boolean {
+  const tasks = slot.tasks.filter(wanted);
+  if (tasks.some((task) => !draft.isDirty(task))) return false;
+  const newest = slot.tasks.at(-1);
+  if (tasks.length === 0) return newest !== undefined && draft.isDirty(newest);
+  const last = madeByUpdate(draft.service, slot).at(-1);
+  return last === undefined || !endedItself(last) || mayRestart(last, slot.tasks);
+}
+
+/** The tasks that the present update (or rollback) has made in the slot, oldest first. */
+export function madeByUpdate(service: Service, slot: Slot): Task[] {
+  const startedAtMs = service.updateStatus?.startedAtMs ?? Infinity;
+  return slot.tasks.filter(
+    (task) => task.specVersion === service.specVersion && task.meta.createdAtMs >= startedAtMs,
+  );
+}
+
+/** Stops a slot's tasks of another spec once the new one has taken over (or may not wait for that). */
+function retireOutdated(draft: Draft, slot: Slot, settings: Settings): void {
+  const current = slot.tasks.filter(wanted);
+  if (current.length < 2) return;
+  const outdated = current.filter((task) => draft.isDirty(task));
+  const fresh = current.filter((task) => !draft.isDirty(task));
+  if (fresh.length === 0 || outdated.length === 0) return;
+  const takenOver = fresh.some((task) => task.status.state === 'running');
+  const nothingToKeep = outdated.every((task) => task.status.state !== 'running');
+  // The old task may hold the very port that the new one needs: then it has to go first.
+  const portHeld =
+    hostModePorts(draft.service).length > 0 && fresh.every((task) => task.nodeId === '');
+  if (settings.startFirst && !takenOver && !nothingToKeep && !portHeld) return;
+  for (const task of outdated) if (draft.room(1)) draft.desire(task, 'shutdown');
+}
+
+/** Undefined for a slot in which this update has not made a task. */
+function progressOf(draft: Draft, slot: Slot, settings: Settings): Progress | undefined {
+  const made = madeByUpdate(draft.service, slot);
+  const first = made[0];
+  if (first === undefined) return undefined;
+  const deadlineMs = (first.startAtMs ?? first.meta.createdAtMs) + startTimeoutMs;
+  const failed = made.find((task) => failedEarly(task, settings.monitorMs));
+  const ran = made.map(ranSinceMs).filter((ms) => ms !== undefined);
+  if (failed !== undefined) {
+    const finishedAtMs = Math.min(failed.meta.updatedAtMs, ...ran);
+    return { slot, finishedAtMs, failed: { task: failed, lateStart: false }, deadlineMs };
+  }
+  if (ran.length > 0) return { slot, finishedAtMs: Math.min(...ran), deadlineMs };
+  if (draft.env.nowMs < deadlineMs) return { slot, deadlineMs };
+  const lateStart = { task: made.at(-1) ?? first, lateStart: true };
+  return { slot, finishedAtMs: deadlineMs, failed: lateStart, deadlineMs };
+}
+
+function ranSinceMs(task: Task): number | undefined {
+  if (task.runningAtMs !== undefined) return task.runningAtMs;
+  return task.status.state === 'running' || endedItself(task) ? task.meta.updatedAtMs : undefined;
+}
+
+/** Ended on its own before it ran, or within the monitoring time after. */
+function failedEarly(task: Task, monitorMs: number): boolean {
+  if (!endedItself(task)) return false;
+  return task.runningAtMs === undefined || task.meta.updatedAtMs - task.runningAtMs <= monitorMs;
+}
+
+/** Returns whether the update has been stopped or turned round. */
+function reactToFailures(
+  draft: Draft,
+  progress: readonly Progress[],
+  outdated: readonly Slot[],
+  settings: Settings,
+): boolean {
+  const failures = progress.flatMap((entry) => entry.failed ?? []);
+  const [first] = failures;
+  if (first === undefined || settings.action === 'continue') return false;
+  const touched = new Set(progress.map(({ slot }) => slot));
+  const total = progress.length + outdated.filter((slot) => !touched.has(slot)).length;
+  if (failures.length / total <= settings.maxFailureRatio) return false;
+  const { service } = draft;
+  const rollingBack = service.updateStatus?.state === 'rollback_started';
+  const cause = first.lateStart
+    ? `task ${first.task.id} not having started within ${startTimeoutMs / 60_000} minutes`
+    : `failure or early termination of task ${first.task.id}`;
+  if (settings.action === 'rollback' && !rollingBack && service.previousSpec !== undefined) {
+    const message = `update rolled back due to ${cause}`;
+    draft.changeService(rolledBack(service, message, draft.env.nowMs));
+    return true;
+  }
+  // A rollback that fails is not rolled back: that would end where it began.
+  draft.changeService(
+    withStatus(
+      service,
+      rollingBack ? 'rollback_paused' : 'paused',
+      `${rollingBack ? 'rollback' : 'update'} paused due to ${cause}`,
+    ),
+  );
+  return true;
+}
+
+/** The tasks of the previous spec that still run are those of the service again. */
+function rolledBack(service: Service, message: string, nowMs: number): Service {
+  const { previousSpec, previousSpecVersion, previousRegistryAuth, registryAuth, ...rest } =
+    service;
+  const auth = previousRegistryAuth ?? registryAuth;
+  return {
+    ...rest,
+    spec: previousSpec ?? service.spec,
+    specVersion: previousSpecVersion ?? 0,
+    ...(auth === undefined ? {} : { registryAuth: auth }),
+    updateStatus: { state: 'rollback_started', startedAtMs: nowMs, message },
+  };
+}
+
+function withStatus(service: Service, state: UpdateStatus['state'], message: string): Service {
+  const startedAtMs = service.updateStatus?.startedAtMs ?? 0;
+  return { ...service, updateStatus: { state, startedAtMs, message } };
+}
+
+/** Updates as many more slots as the parallelism leaves room for. */
+function launch(
+  draft: Draft,
+  outdated: readonly Slot[],
+  progress: readonly Progress[],
+  settings: Settings,
+): void {
+  const { nowMs } = draft.env;
+  let busy = 0;
+  for (const { finishedAtMs, deadlineMs } of progress) {
+    const freeAtMs = finishedAtMs === undefined ? undefined : finishedAtMs + settings.delayMs;
+    if (freeAtMs !== undefined && freeAtMs <= nowMs) continue;
+    busy++;
+    draft.wakeAt(freeAtMs ?? deadlineMs);
+  }
+  let free = settings.parallelism === 0 ? Infinity : settings.parallelism - busy;
+  for (const slot of launchOrder(outdated)) {
+    if (free <= 0) return;
+    const old = slot.tasks.filter(wanted);
+    if (!draft.room(1 + old.length)) return;
+    const keepOld = settings.startFirst && old.some((task) => task.status.state === 'running');
+    if (!keepOld) for (const task of old) draft.desire(task, 'shutdown');
+    draft.create(slot, { waitForOthers: !keepOld });
+    free--;
+  }
+}
+
+/** Slots that do no work now go first: updating them costs nothing. */
+function launchOrder(slots: readonly Slot[]): Slot[] {
+  const works = (slot: Slot) =>
+    Number(slot.tasks.some((task) => wanted(task) && task.status.state === 'running'));
+  return slots.toSorted((a, b) => works(a) - works(b) || a.number - b.number);
+}
+
+/** Completes the update once the last of its tasks has been watched for long enough. */
+function finish(
+  draft: Draft,
+  live: readonly Slot[],
+  progress: readonly Progress[],
+  settings: Settings,
+): void {
+  const { nowMs } = draft.env;
+  const watchMs = Math.max(settings.monitorMs, settings.delayMs + 1000);
+  let doneAtMs = 0;
+  for (const { finishedAtMs, deadlineMs } of progress) {
+    if (finishedAtMs === undefined) draft.wakeAt(deadlineMs);
+    doneAtMs = Math.max(doneAtMs, finishedAtMs === undefined ? Infinity : finishedAtMs + watchMs);
+  }
+  const replaced = live.every((slot) => !slot.tasks.some((t) => wanted(t) && draft.isDirty(t)));
+  if (doneAtMs > nowMs || !replaced) {
+    if (doneAtMs !== Infinity) draft.wakeAt(doneAtMs);
+    return;
+  }
+  const rollingBack = draft.service.updateStatus?.state === 'rollback_started';
+  const done = rollingBack
+    ? withStatus(draft.service, 'rollback_completed', 'rollback completed')
+    : withStatus(draft.service, 'completed', 'update completed');
+  draft.changeService({
+    ...done,
+    updateStatus: { ...done.updateStatus!, completedAtMs: nowMs },
+  });
+}

@@ -1,0 +1,170 @@
+/** The shell around the planners: what is dirty is planned, and each plan is one proposal. */
+import { setImmediate as yieldToOthers } from 'node:timers/promises';
+import type { Clock, Timer } from '../../lib/clock.ts';
+import { SwarmError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Random } from '../../lib/random.ts';
+import type { Change } from '../store/change.ts';
+import type { ChangeListener } from '../store/event.ts';
+import type { ApplyResult } from '../store/log.ts';
+import type { StoreView } from '../store/view.ts';
+import { DirtyKeys } from './dirty.ts';
+import { defaultLimits, planPass, type PassKeys, type PassLimits, type PassPlan } from './pass.ts';
+
+/** What the reconciler asks of the store. */
+export interface ReconcileStore extends StoreView {
+  propose(changes: readonly Change[], options: { readonly atMs: number }): Promise<ApplyResult>;
+  onChange(listener: ChangeListener): Disposable;
+  onLeadership(listener: (leads: boolean) => void): Disposable;
+}
+
+export interface ReconcilerDeps {
+  readonly store: ReconcileStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+/** The rest after a proposal that was refused, for want of room or of a quorum. */
+const retryAfterMs = 200;
+
+/**
+ * Works from `start` to disposal, whenever this manager leads. A change marks keys; the first mark
+ * starts a pass at once, and what is marked while its proposal is under way waits for the next.
+ */
+export class Reconciler implements AsyncDisposable {
+  readonly #store: ReconcileStore;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #log: Logger;
+  readonly #limits: PassLimits;
+  readonly #dirty = new DirtyKeys();
+  readonly #wakes = new Map<string, number>();
+  readonly #subscriptions = new DisposableStack();
+  #leads = false;
+  /** After a proposal that failed, no pass begins before this time. */
+  #restUntilMs = 0;
+  #timer: Timer | undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(options: Partial<PassLimits>, deps: ReconcilerDeps) {
+    this.#limits = { ...defaultLimits, ...options };
+    this.#store = deps.store;
+    this.#clock = deps.clock;
+    this.#random = deps.random;
+    this.#log = deps.log.child({ module: 'reconcile' });
+  }
+
+  start(): void {
+    this.#subscriptions.use(
+      this.#store.onChange((batch) => {
+        if (!this.#leads) return;
+        this.#dirty.mark(batch);
+        this.#run();
+      }),
+    );
+    this.#subscriptions.use(this.#store.onLeadership((leads) => this.#lead(leads)));
+  }
+
+  /** Resolves when nothing is being planned or proposed any more. */
+  async idle(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#subscriptions[Symbol.dispose]();
+    this.#lead(false);
+    await this.idle();
+  }
+
+  #lead(leads: boolean): void {
+    this.#leads = leads;
+    this.#wakes.clear();
+    this.#dirty.clear();
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#restUntilMs = 0;
+    if (!leads) return;
+    this.#dirty.markAll();
+    this.#run();
+  }
+
+  #run(): void {
+    if (this.#running !== undefined || !this.#leads || !this.#dirty.any) return;
+    if (this.#clock.nowMs() < this.#restUntilMs) return;
+    // The store tells of changes while it applies them: planning begins when it is done.
+    this.#running = Promise.resolve()
+      .then(() => this.#work())
+      .finally(() => {
+        this.#running = undefined;
+        this.#setTimer();
+        this.#run();
+      });
+  }
+
+  async #work(): Promise<void> {
+    while (this.#leads && this.#dirty.any) {
+      const keys = this.#dirty.take(this.#store);
+      const nowMs = this.#clock.nowMs();
+      const env = { nowMs, random: this.#random };
+      const plan = planPass(this.#store, keys, env, this.#limits);
+      this.#note(plan);
+      if (plan.changes.length === 0) await yieldToOthers();
+      else if (!(await this.#commit(plan, keys, nowMs))) return;
+    }
+  }
+
+  /** Returns false when passes should pause for a while. */
+  async #commit(plan: PassPlan, keys: PassKeys, nowMs: number): Promise<boolean> {
+    try {
+      const result = await this.#store.propose(plan.changes, { atMs: nowMs });
+      if (!result.applied) {
+        this.#log.debug('plan was overtaken', { conflict: result.conflict });
+        this.#markAgain(keys);
+      }
+      return true;
+    } catch (thrown) {
+      const error = SwarmError.from(thrown);
+      this.#markAgain(keys);
+      this.#log.warn('plan was not committed', { code: error.code, error: error.message });
+      this.#restUntilMs = this.#clock.nowMs() + retryAfterMs;
+      return false;
+    }
+  }
+
+  #note(plan: PassPlan): void {
+    for (const [id, wakeAtMs] of plan.planned) {
+      if (wakeAtMs === undefined) this.#wakes.delete(id);
+      else this.#wakes.set(id, wakeAtMs);
+    }
+    for (const id of plan.leftover) this.#dirty.markService(id);
+    if (plan.retryUnassigned) this.#dirty.markUnassigned();
+  }
+
+  #markAgain(keys: PassKeys): void {
+    for (const id of keys.services) this.#dirty.markService(id);
+    if (keys.retryUnassigned) this.#dirty.markUnassigned();
+  }
+
+  #setTimer(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    if (!this.#leads) return;
+    let firstMs = this.#dirty.any ? this.#restUntilMs : Infinity;
+    for (const atMs of this.#wakes.values()) firstMs = Math.min(firstMs, atMs);
+    if (firstMs === Infinity) return;
+    const delayMs = Math.max(0, firstMs - this.#clock.nowMs());
+    this.#timer = this.#clock.after(delayMs, () => this.#wake());
+  }
+
+  #wake(): void {
+    const nowMs = this.#clock.nowMs();
+    for (const [id, atMs] of this.#wakes) {
+      if (atMs > nowMs) continue;
+      this.#wakes.delete(id);
+      this.#dirty.markService(id);
+    }
+    if (this.#dirty.any) this.#run();
+    else this.#setTimer();
+  }
+}

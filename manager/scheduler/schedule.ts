@@ -1,0 +1,182 @@
+/** One scheduling run: tasks in, a node or a reason for each out. */
+import type { StoreView } from '../store/view.ts';
+import type { GenericResource, Task } from '../../types/index.ts';
+import { claimOn, filtersFor, requirementKey, type Filters, type FixedAnswers } from './filters.ts';
+import { NodeTable } from './node-table.ts';
+import { noNode, plainPicker, type Ranking } from './rank.ts';
+import { preferencesOf, spreadPicker } from './spread.ts';
+
+export interface ScheduleRequest {
+  /** Wanted tasks without a node, in the order in which they are to be tried. */
+  readonly tasks: Iterable<Task>;
+  /** Tasks of the view that the same plan ends or deletes: what they took is free. */
+  readonly released: Iterable<Task>;
+  /** At most this many placements. */
+  readonly limit: number;
+}
+
+export interface Placement {
+  readonly task: Task;
+  readonly nodeId: string;
+  readonly genericResources: readonly GenericResource[];
+}
+
+export interface Refusal {
+  readonly task: Task;
+  /** In Docker's words: "no suitable node (…)". */
+  readonly reason: string;
+}
+
+export interface Schedule {
+  readonly placements: readonly Placement[];
+  readonly refusals: readonly Refusal[];
+  /** Tasks that were not tried because the limit was reached. */
+  readonly untried: number;
+}
+
+/** On a node where a service's present spec failed this often of late, its tasks go last. */
+const manyFailures = 5;
+const failureMemoryMs = 5 * 60_000;
+
+export function schedule(
+  view: StoreView,
+  request: ScheduleRequest,
+  env: { readonly nowMs: number },
+): Schedule {
+  return new Run(view, env.nowMs, request).result();
+}
+
+class Run {
+  readonly #view: StoreView;
+  readonly #nowMs: number;
+  readonly #limit: number;
+  readonly #table: NodeTable;
+  readonly #fixed: FixedAnswers = new Map();
+  /** Refusals by what was asked: within a run room only shrinks, so they stay true. */
+  readonly #refused = new Map<string, string>();
+  readonly #placements: Placement[] = [];
+  readonly #refusals: Refusal[] = [];
+  #untried = 0;
+
+  constructor(view: StoreView, nowMs: number, request: ScheduleRequest) {
+    this.#view = view;
+    this.#nowMs = nowMs;
+    this.#limit = request.limit;
+    this.#table = new NodeTable(view);
+    for (const task of request.released) this.#table.release(task);
+    const { bound, free } = grouped(request.tasks);
+    for (const tasks of bound.values()) this.#confirm(tasks);
+    for (const tasks of free.values()) this.#placeGroup(tasks);
+  }
+
+  result(): Schedule {
+    return {
+      placements: this.#placements,
+      refusals: this.#refusals,
+      untried: this.#untried,
+    };
+  }
+
+  /** Tasks of global services: each may only go to the node that it was made for. */
+  #confirm(tasks: readonly Task[]): void {
+    const sample = tasks[0]!;
+    const counts = this.#table.serviceCounts(sample.serviceId);
+    const filters = filtersFor(this.#table, sample, counts, this.#fixed);
+    for (const task of tasks) {
+      if (this.#full) {
+        this.#untried += 1;
+        continue;
+      }
+      const number = this.#table.numberOf(task.forNodeId ?? '');
+      if (number !== undefined && filters.refusal(number) < 0) this.#give(task, number);
+      else this.#refusals.push({ task, reason: filters.explainNode(number) });
+    }
+  }
+
+  #placeGroup(tasks: readonly Task[]): void {
+    const sample = tasks[0]!;
+    const key = (sample.spec.placement?.maxReplicas ?? 0) > 0 ? undefined : requirementKey(sample);
+    let reason = key === undefined ? undefined : this.#refused.get(key);
+    if (reason === undefined) {
+      const counts = this.#table.serviceCounts(sample.serviceId);
+      const filters = filtersFor(this.#table, sample, counts, this.#fixed);
+      const picker = this.#pickerFor(sample, filters, counts);
+      for (const [index, task] of tasks.entries()) {
+        if (this.#full) {
+          this.#untried += tasks.length - index;
+          return;
+        }
+        const number = picker.pick();
+        if (number === noNode) {
+          reason = filters.explain();
+          if (key !== undefined) this.#refused.set(key, reason);
+          this.#refuse(tasks.slice(index), reason);
+          return;
+        }
+        this.#give(task, number);
+        picker.placed(number);
+      }
+    } else {
+      this.#refuse(tasks, reason);
+    }
+  }
+
+  #pickerFor(sample: Task, filters: Filters, count: (number: number) => number) {
+    const ranking: Ranking = { count, penalty: this.#penalties(sample) };
+    const labels = preferencesOf(sample.spec.placement);
+    return labels.length === 0
+      ? plainPicker(this.#table, ranking, filters.refusal)
+      : spreadPicker(this.#table, labels, ranking, filters.refusal);
+  }
+
+  #give(task: Task, number: number): void {
+    const genericResources = claimOn(this.#table, number, task);
+    this.#table.take(number, task, genericResources);
+    this.#placements.push({ task, nodeId: this.#table.nodes[number]!.id, genericResources });
+  }
+
+  #refuse(tasks: readonly Task[], reason: string): void {
+    for (const task of tasks) this.#refusals.push({ task, reason });
+  }
+
+  get #full(): boolean {
+    return this.#placements.length >= this.#limit;
+  }
+
+  /** Failures of late of this service and spec, by node, where they are many. */
+  #penalties(sample: Task): (number: number) => number {
+    const counts = new Map<number, number>();
+    for (const task of this.#view.tasksOfService(sample.serviceId)) {
+      if (task.specVersion !== sample.specVersion || !failed(task)) continue;
+      if (task.meta.updatedAtMs < this.#nowMs - failureMemoryMs) continue;
+      const number = this.#table.numberOf(task.nodeId);
+      if (number !== undefined) counts.set(number, (counts.get(number) ?? 0) + 1);
+    }
+    if (counts.size === 0) return () => 0;
+    return (number) => {
+      const count = counts.get(number) ?? 0;
+      return count >= manyFailures ? count : 0;
+    };
+  }
+}
+
+function failed({ status }: Task): boolean {
+  return status.state === 'failed' || status.state === 'rejected';
+}
+
+/** Tasks that are alike, by service and spec version; those bound to a node apart. */
+function grouped(tasks: Iterable<Task>): {
+  readonly bound: Map<string, Task[]>;
+  readonly free: Map<string, Task[]>;
+} {
+  const bound = new Map<string, Task[]>();
+  const free = new Map<string, Task[]>();
+  for (const task of tasks) {
+    const groups = task.forNodeId === undefined ? free : bound;
+    const key = `${task.serviceId} ${task.specVersion}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [task]);
+    else group.push(task);
+  }
+  return { bound, free };
+}
