@@ -59,7 +59,7 @@ export function pathsOf(id: number): LabPaths {
 export function claim(name: string, hosts: readonly string[]): LabRecord {
   mkdirSync(runBase, { recursive: true });
   for (const record of records()) {
-    if (!isAlive(record)) removeLab(record.id);
+    if (!isAlive(record)) reap(record.id);
   }
   if (records().some((record) => record.name === name)) {
     throw new Error(`a lab named '${name}' is there already: close it, or take another name`);
@@ -90,6 +90,27 @@ export function claim(name: string, hosts: readonly string[]): LabRecord {
   }
   rmSync(draft, { recursive: true, force: true });
   throw new Error(`${maxLabs} labs are there already: look into ${runBase}`);
+}
+
+/**
+ * Removes a dead lab. Of several processes that want to, one does: the others must not still be
+ * removing when the number has a new owner.
+ */
+function reap(id: number): void {
+  const mark = join(pathsOf(id).run, 'reaper');
+  try {
+    const other = existsSync(mark) ? Number(readFileSync(mark, 'utf8')) : 0;
+    if (other !== 0 && startTicksOf(other) !== undefined) return;
+    rmSync(mark, { force: true });
+    writeFileSync(mark, String(process.pid), { flag: 'wx' });
+  } catch (error) {
+    // Another process was quicker, and has removed the lab or is about to.
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'EEXIST') return;
+    throw error;
+  }
+  const record = records().find((other) => other.id === id);
+  if (record !== undefined && isAlive(record)) rmSync(mark);
+  else removeLab(id);
 }
 
 /** From now on the lab outlives this process, until somebody closes it. */
