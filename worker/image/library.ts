@@ -15,7 +15,13 @@ import {
 } from './oci.ts';
 import { readImageConfig } from './image-config.ts';
 import { chooseManifest, normalizePlatform } from './platform.ts';
-import { canonicalString, familiarString, tryParseReference, withDefaultTag } from './reference.ts';
+import {
+  canonicalString,
+  digestString,
+  familiarString,
+  tryParseReference,
+  withDefaultTag,
+} from './reference.ts';
 import type { ContentStore } from './store/content.ts';
 import { sameRepository, type ImageRecord, type Records } from './store/records.ts';
 import type { Unpacker } from './store/unpack.ts';
@@ -164,10 +170,12 @@ function findNamed(entries: readonly Entry[], name: string): Entry | undefined {
   const parsed = tryParseReference(name);
   if (parsed === undefined) return undefined;
   const reference = withDefaultTag(parsed);
-  if (reference.digest === undefined) {
-    const wanted = canonicalString(reference);
-    return entries.find(({ record }) => record.name === wanted);
-  }
+  const wanted =
+    reference.digest === undefined
+      ? canonicalString(reference)
+      : digestString(reference, reference.digest);
+  const exact = entries.find(({ record }) => record.name === wanted);
+  if (exact !== undefined || reference.digest === undefined) return exact;
   return entries.find(
     ({ record }) => record.target.digest === reference.digest && sameRepository(record, reference),
   );

@@ -17,7 +17,7 @@ import {
   type OciPlatform,
 } from './oci.ts';
 import { chooseManifest, formatPlatform } from './platform.ts';
-import { canonicalName, canonicalString, familiarString, type Reference } from './reference.ts';
+import { canonicalString, digestString, familiarString, type Reference } from './reference.ts';
 import type { RegistryClient, Repository } from './registry/index.ts';
 import type { ContentStore } from './store/content.ts';
 import { configLabels, indexLabels, manifestLabels } from './store/labels.ts';
@@ -151,7 +151,7 @@ export class Puller {
         (offset) => once(top.bytes, offset),
       );
     }
-    await records.assign(`${canonicalName(reference)}@${target.digest}`, target);
+    await records.assign(digestString(reference, target.digest), target);
     if (reference.digest === undefined) await records.assign(canonicalString(reference), target);
     return target;
   }

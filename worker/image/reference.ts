@@ -100,6 +100,11 @@ export function canonicalString(reference: Reference): string {
   return canonicalName(reference) + suffix(reference);
 }
 
+/** "docker.io/library/busybox@sha256:…": what an image is recorded under beside its tag. */
+export function digestString(reference: Reference, digest: string): string {
+  return `${canonicalName(reference)}@${digest}`;
+}
+
 /** "busybox", "team/web", "localhost:5000/web": as users write it, without tag and digest. */
 export function familiarName(reference: Reference): string {
   if (reference.domain !== defaultDomain) return canonicalName(reference);

@@ -1,7 +1,7 @@
 /** Which names and images go when a user removes one: Docker's rules, and Docker's words. */
 import { SwarmError } from '../../lib/errors.ts';
 import type { Image } from './images.ts';
-import { canonicalName, familiarName, familiarString, type Reference } from './reference.ts';
+import { canonicalName, familiarString, type Reference } from './reference.ts';
 
 export interface RemovalRequest {
   /** As the user wrote it. */
@@ -27,41 +27,48 @@ export function planRemoval(request: RemovalRequest): RemovalPlan {
   return request.named === undefined ? byId(request) : byName(request, request.named);
 }
 
-/** A tag and the digests of its own repository count as one name, as for Docker. */
 function byName(request: RemovalRequest, named: Reference): RemovalPlan {
   const { given, image, references, force, usedBy } = request;
-  const others = references.filter((reference) => !isSame(reference, named));
-  const rest =
-    named.digest === undefined && others.every(({ digest }) => digest !== undefined)
-      ? others.filter((other) => canonicalName(other) !== canonicalName(named))
-      : others;
-  const isLast = rest.length === 0;
-  if (isLast && usedBy !== undefined && !force) {
+  if (usedBy !== undefined && !force && isSingle(references)) {
     throw conflict(
       `unable to remove repository reference ${JSON.stringify(given)} (must force) - container ` +
         `${usedBy} is using its referenced image ${shortId(image)}`,
     );
   }
-  const untag = [named, ...others.filter((other) => !rest.includes(other))];
+  const others = references.filter((reference) => !isSame(reference, named));
+  const ofRepository = others.filter((other) => canonicalName(other) === canonicalName(named));
+  // With its last tag, a repository's digests go too: nobody wrote them down to keep them.
+  const isLastTag = named.digest === undefined && ofRepository.every(isDigested);
+  const untag = [named, ...(isLastTag ? ofRepository : [])];
+  const isLast = untag.length === references.length;
   return { untag, remove: isLast && usedBy === undefined };
 }
 
 function byId({ image, references, force, usedBy }: RemovalRequest): RemovalPlan {
-  const repositories = new Set(references.map(familiarName));
-  const tags = references.filter(({ digest }) => digest === undefined);
-  if ((repositories.size > 1 || tags.length > 1) && !force) {
-    throw conflict(
-      `unable to delete ${shortId(image)} (must be forced) - image is referenced in multiple ` +
-        'repositories',
-    );
-  }
   if (usedBy !== undefined) {
     throw conflict(
       `unable to delete ${shortId(image)} (cannot be forced) - image is being used by container ` +
         usedBy,
     );
   }
+  if (!isSingle(references) && !force) {
+    throw conflict(
+      `unable to delete ${shortId(image)} (must be forced) - image is referenced in multiple ` +
+        'repositories',
+    );
+  }
   return { untag: references, remove: true };
+}
+
+/** A tag and digests of one repository count as one name, as for Docker. */
+function isSingle(references: readonly Reference[]): boolean {
+  if (references.length <= 1) return true;
+  const tags = references.filter((reference) => !isDigested(reference));
+  return tags.length <= 1 && new Set(references.map(canonicalName)).size === 1;
+}
+
+function isDigested({ digest }: Reference): boolean {
+  return digest !== undefined;
 }
 
 function isSame(a: Reference, b: Reference): boolean {
