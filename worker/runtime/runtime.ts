@@ -1,5 +1,5 @@
 /** Runs containers: the port that the task manager drives. Adapters: containerd, and a fake. */
-import type { HealthCheck, Mount, Resources } from '../../types/index.ts';
+import type { Mount, Resources } from '../../types/index.ts';
 
 /** Everything that a container needs, resolved: nothing here is looked up again later. */
 export interface ContainerConfig {
@@ -122,6 +122,3 @@ export interface RuntimeInfo {
   readonly cgroupVersion: 1 | 2;
   readonly snapshotter: string;
 }
-
-/** A health check with the engine's defaults filled in; absent when the container has none. */
-export type ResolvedHealthCheck = Required<HealthCheck>;

@@ -1,0 +1,143 @@
+import { strict as assert } from 'node:assert';
+import type { AssignedTask, ContainerSpec, TaskSpec } from '../../types/index.ts';
+import type { ImageConfig } from '../image/images.ts';
+import { containerIdOf, prepareTask } from './container-config.ts';
+
+const id = 'abcdefghijklmnopqrstuvwxy';
+const node = { id: 'node1', hostname: 'host1', architecture: 'amd64', os: 'linux' };
+const imageConfig: ImageConfig = {
+  entrypoint: ['/entry'],
+  cmd: ['serve'],
+  env: ['A=image', 'B=image'],
+  workingDir: '/srv',
+  user: 'web',
+  stopSignal: 'SIGQUIT',
+  labels: { from: 'image' },
+  volumes: [],
+  exposedPorts: [],
+};
+const rootfs = { name: 'web:1', chainId: 'chain' };
+
+function prepare(
+  container: Partial<ContainerSpec>,
+  more: { task?: Partial<TaskSpec>; image?: Partial<ImageConfig> } = {},
+) {
+  const task: AssignedTask = {
+    id,
+    meta: { version: 1, createdAtMs: 0, updatedAtMs: 0 },
+    serviceId: 'service1',
+    slot: 3,
+    nodeId: 'node1',
+    spec: { forceUpdate: 0, container: { image: 'web:1', ...container }, ...more.task },
+    specVersion: 1,
+    name: `web.3.${id}`,
+    serviceName: 'web',
+    desiredState: 'running',
+    status: { state: 'assigned', atMs: 0, message: '' },
+    serviceLabels: { tier: 'front', 'a.b': 'dotted' },
+  };
+  return prepareTask(task, { config: { ...imageConfig, ...more.image }, rootfs }, node);
+}
+
+describe('container configuration', () => {
+  const commands: [string, Partial<ContainerSpec>, readonly string[]][] = [
+    ['the image alone', {}, ['/entry', 'serve']],
+    ['args replace the image’s', { args: ['x', 'y'] }, ['/entry', 'x', 'y']],
+    ['a command drops the image’s arguments', { command: ['/other'] }, ['/other']],
+    ['both', { command: ['/other'], args: ['x'] }, ['/other', 'x']],
+  ];
+  for (const [name, spec, argv] of commands) {
+    it(`command: ${name}`, () => assert.deepEqual(prepare(spec).container.argv, argv));
+  }
+
+  it('refuses an image and a spec without a command', () => {
+    assert.throws(
+      () => prepare({}, { image: { entrypoint: [], cmd: [] } }),
+      /no command specified/,
+    );
+  });
+
+  it('merges the environment, and expands placeholders', () => {
+    const { env } = prepare({
+      env: ['B=spec', 'C={{.Node.Hostname}}-{{ .Task.Slot }}', 'A'],
+      hostname: '{{.Service.Name}}-{{.Task.Slot}}',
+    }).container;
+    assert.deepEqual(env, [
+      'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+      'HOSTNAME=web-3',
+      'B=spec',
+      'C=host1-3',
+    ]);
+  });
+
+  it('expands every placeholder, and names the one that it does not know', () => {
+    const text =
+      '{{.Service.ID}} {{.Service.Labels.tier}} {{index .Service.Labels "a.b"}} {{.Node.ID}} ' +
+      '{{.Task.ID}} {{.Task.Name}} {{.Service.Labels.none}}.';
+    assert.equal(
+      prepare({ env: [`X=${text}`] }).container.env.at(-1),
+      `X=service1 front dotted node1 ${id} web.3.${id} .`,
+    );
+    assert.throws(() => prepare({ env: ['X={{.Node.Nope}}'] }), /"\{\{\.Node\.Nope\}\}" is not/);
+  });
+
+  it('takes the image’s defaults where the spec says nothing', () => {
+    const { container, stopGraceMs, networkMode } = prepare({});
+    assert.deepEqual(
+      [container.workdir, container.user, container.stopSignal, container.hostname],
+      ['/srv', 'web', 'SIGQUIT', id.slice(0, 12)],
+    );
+    assert.deepEqual([stopGraceMs, networkMode], [10_000, 'bridge']);
+    assert.equal(container.labels['from'], 'image');
+    assert.equal(container.labels['com.docker.swarm.task.name'], `web.3.${id}`);
+    const own = prepare({ dir: '/x', user: '5', stopSignal: 'INT', stopGracePeriodMs: 1 });
+    assert.deepEqual(
+      [own.container.workdir, own.container.user, own.container.stopSignal, own.stopGraceMs],
+      ['/x', '5', 'INT', 1],
+    );
+  });
+
+  it('honours the networks host and none', () => {
+    const host = prepare({}, { task: { networks: [{ target: 'host' }] } });
+    assert.deepEqual([host.networkMode, host.container.hostname], ['host', 'host1']);
+    assert.equal(prepare({}, { task: { networks: [{ target: 'none' }] } }).networkMode, 'none');
+  });
+
+  it('merges health checks field by field', () => {
+    const healthcheck = { Test: ['CMD-SHELL', 'wget x'], Interval: 1e9, Retries: 5 };
+    const image = { healthcheck };
+    assert.deepEqual(prepare({ healthCheck: { retries: 2 } }, { image }).healthCheck, {
+      argv: ['/bin/sh', '-c', 'wget x'],
+      intervalMs: 1000,
+      timeoutMs: 30_000,
+      startPeriodMs: 0,
+      startIntervalMs: 5000,
+      retries: 2,
+    });
+    assert.equal(prepare({ healthCheck: { test: ['NONE'] } }, { image }).healthCheck, undefined);
+    const other = prepare({ healthCheck: { test: ['CMD', 'a', 'b'] } }, { image }).healthCheck;
+    assert.deepEqual(other?.argv, ['a', 'b']);
+  });
+
+  it('reads log options, and refuses drivers that are not there', () => {
+    const log = (name: string, options: Record<string, string>) =>
+      prepare({}, { task: { logDriver: { name, options } } }).container.log;
+    assert.deepEqual(log('json-file', { 'max-size': '10m', 'max-file': '2' }), {
+      driver: 'json-file',
+      maxSizeBytes: 10 * 1024 * 1024,
+      maxFiles: 2,
+    });
+    assert.throws(() => log('syslog', {}), /logging driver "syslog" is not supported/);
+    assert.throws(() => log('local', { 'max-size': 'big' }), /max-size: "big"/);
+    assert.throws(() => log('local', { 'max-file': '0' }), /max-file: "0"/);
+  });
+
+  it('names containers as containerd takes it', () => {
+    const names: [string, string][] = [
+      [`web.3.${id}`, `web.3.${id}`],
+      [`my_--app.1.${id}`, `my-app.1.${id}`],
+      [`${'x'.repeat(63)}.1.${id}`, `${'x'.repeat(50)}.${id}`],
+    ];
+    for (const [name, expected] of names) assert.equal(containerIdOf({ id, name }), expected);
+  });
+});

@@ -1,0 +1,226 @@
+/** From a task and its image to everything that the runtime has to know. Docker's merge rules. */
+import { SwarmError } from '../../lib/errors.ts';
+import type { AssignedTask } from '../../types/objects.ts';
+import type { ContainerSpec, HealthCheck, TaskSpec } from '../../types/task-spec.ts';
+import type { ImageConfig } from '../image/images.ts';
+import type { ContainerConfig, ImageRootfs, LogConfig } from '../runtime/runtime.ts';
+import { resolveHealthCheck, type ResolvedHealthCheck } from './health.ts';
+import { expandTemplate, type TemplateContext } from './template.ts';
+
+/** A container without what is known only when it is started: its network and its files. */
+export interface PreparedTask {
+  readonly container: Omit<ContainerConfig, 'network' | 'files'>;
+  readonly networkMode: 'bridge' | 'host' | 'none';
+  readonly healthCheck?: ResolvedHealthCheck;
+  readonly stopGraceMs: number;
+}
+
+export interface NodeFacts {
+  readonly id: string;
+  readonly hostname: string;
+  readonly architecture: string;
+  readonly os: string;
+}
+
+/** containerd's limit for identifiers. */
+const containerIdMax = 76;
+const stopGraceMs = 10_000;
+const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const mebibyte = 1024 * 1024;
+/** Docker's for its driver `local`; json-file, unbounded there, is bounded here as well. */
+const defaultLog: LogConfig = { driver: 'json-file', maxSizeBytes: 20 * mebibyte, maxFiles: 5 };
+
+/**
+ * The container's name: `<service>.<slot>.<task id>`, in which the service's part is cut when it is
+ * too long, and what containerd does not take in names is replaced.
+ */
+export function containerIdOf(task: Pick<AssignedTask, 'id' | 'name'>): string {
+  const prefix = task.name.endsWith(`.${task.id}`)
+    ? task.name.slice(0, -task.id.length - 1)
+    : task.name;
+  const clean = prefix
+    .slice(0, containerIdMax - task.id.length - 1)
+    .replace(/[^A-Za-z0-9]+/g, (run) => (/^[._-]$/.test(run) ? run : '-'))
+    .replace(/^[^A-Za-z0-9]+|[^A-Za-z0-9]+$/g, '');
+  return clean === '' ? task.id : `${clean}.${task.id}`;
+}
+
+/** Throws SwarmError `invalid-argument` for what cannot be run: the task is then rejected. */
+export function prepareTask(
+  task: AssignedTask,
+  image: { readonly config: ImageConfig; readonly rootfs: ImageRootfs },
+  node: NodeFacts,
+): PreparedTask {
+  const spec = task.spec.container;
+  if (spec === undefined) {
+    throw new SwarmError('invalid-argument', 'the task has no container to run');
+  }
+  const context = contextOf(task, node);
+  const expand = (text: string) => expandTemplate(text, context);
+  const networkMode = networkModeOf(task.spec);
+  const hostname = hostnameOf(task, expand(spec.hostname ?? ''), networkMode, node);
+  const check = resolveHealthCheck(spec.healthCheck, imageHealthCheck(image.config));
+  return {
+    container: {
+      id: containerIdOf(task),
+      labels: labelsOf(task, image.config, spec),
+      image: image.rootfs,
+      ...processOf(spec, image.config, hostname, expand),
+      hostname,
+      tty: spec.tty ?? false,
+      openStdin: spec.openStdin ?? false,
+      readOnlyRootfs: spec.readOnly ?? false,
+      init: spec.init ?? false,
+      mounts: (spec.mounts ?? []).map((mount) =>
+        mount.source === undefined ? mount : { ...mount, source: expand(mount.source) },
+      ),
+      resources: task.spec.resources ?? {},
+      oomScoreAdj: spec.oomScoreAdj ?? 0,
+      capabilityAdd: spec.capabilityAdd ?? [],
+      capabilityDrop: spec.capabilityDrop ?? [],
+      sysctls: spec.sysctls ?? {},
+      ulimits: spec.ulimits ?? [],
+      noNewPrivileges: spec.privileges?.noNewPrivileges ?? false,
+      seccompUnconfined: spec.privileges?.seccomp?.mode === 'unconfined',
+      stopSignal: spec.stopSignal || image.config.stopSignal || 'SIGTERM',
+      log: logOf(task.spec),
+    },
+    networkMode,
+    ...(check === undefined ? {} : { healthCheck: check }),
+    stopGraceMs: spec.stopGracePeriodMs ?? stopGraceMs,
+  };
+}
+
+function processOf(
+  spec: ContainerSpec,
+  image: ImageConfig,
+  hostname: string,
+  expand: (text: string) => string,
+): Pick<ContainerConfig, 'argv' | 'env' | 'workdir' | 'user' | 'groups'> {
+  const argv = argvOf(spec, image);
+  if (argv.length === 0) throw new SwarmError('invalid-argument', 'no command specified');
+  const own = [defaultPath, `HOSTNAME=${hostname}`, ...(spec.tty ? ['TERM=xterm'] : [])];
+  return {
+    argv,
+    env: mergeEnv([own, image.env, (spec.env ?? []).map(expand)]),
+    workdir: spec.dir || image.workingDir || '/',
+    user: spec.user || image.user,
+    groups: spec.groups ?? [],
+  };
+}
+
+/** A command replaces the entrypoint and drops the image's arguments; arguments replace those. */
+function argvOf(spec: ContainerSpec, image: ImageConfig): readonly string[] {
+  const { command = [], args = [] } = spec;
+  if (command.length > 0) return [...command, ...args];
+  return [...image.entrypoint, ...(args.length > 0 ? args : image.cmd)];
+}
+
+/** Later sources win; a name without "=" takes the variable away. */
+function mergeEnv(sources: readonly (readonly string[])[]): readonly string[] {
+  const merged = new Map<string, string>();
+  for (const entry of sources.flat()) {
+    const name = entry.split('=', 1)[0] ?? '';
+    if (entry.includes('=')) merged.set(name, entry);
+    else merged.delete(name);
+  }
+  return [...merged.values()];
+}
+
+function labelsOf(
+  task: AssignedTask,
+  image: ImageConfig,
+  spec: ContainerSpec,
+): Readonly<Record<string, string>> {
+  return {
+    ...image.labels,
+    ...spec.labels,
+    'com.docker.swarm.node.id': task.nodeId,
+    'com.docker.swarm.service.id': task.serviceId,
+    'com.docker.swarm.service.name': task.serviceName,
+    'com.docker.swarm.task': '',
+    'com.docker.swarm.task.id': task.id,
+    'com.docker.swarm.task.name': task.name,
+  };
+}
+
+/** Docker's is the start of a random container id; the task's id is as random, and known before. */
+function hostnameOf(
+  task: AssignedTask,
+  wanted: string,
+  networkMode: PreparedTask['networkMode'],
+  node: NodeFacts,
+): string {
+  if (wanted !== '') return wanted;
+  return networkMode === 'host' ? node.hostname : task.id.slice(0, 12);
+}
+
+function networkModeOf(spec: TaskSpec): PreparedTask['networkMode'] {
+  const targets = (spec.networks ?? []).map(({ target }) => target);
+  if (targets.includes('host')) return 'host';
+  return targets.includes('none') ? 'none' : 'bridge';
+}
+
+function contextOf(task: AssignedTask, node: NodeFacts): TemplateContext {
+  return {
+    service: { id: task.serviceId, name: task.serviceName, labels: task.serviceLabels },
+    node,
+    task: { id: task.id, name: task.name, slot: task.slot },
+  };
+}
+
+/** The image has nanoseconds and Docker's capitals. */
+function imageHealthCheck({ healthcheck }: ImageConfig): HealthCheck | undefined {
+  if (healthcheck === undefined) return undefined;
+  const ms = (nanoseconds: number | undefined) => (nanoseconds ?? 0) / 1e6;
+  return {
+    test: healthcheck.Test ?? [],
+    intervalMs: ms(healthcheck.Interval),
+    timeoutMs: ms(healthcheck.Timeout),
+    startPeriodMs: ms(healthcheck.StartPeriod),
+    startIntervalMs: ms(healthcheck.StartInterval),
+    retries: healthcheck.Retries ?? 0,
+  };
+}
+
+function logOf({ logDriver }: TaskSpec): LogConfig {
+  const driver = logDriver?.name || defaultLog.driver;
+  if (driver !== 'json-file' && driver !== 'local' && driver !== 'none') {
+    throw new SwarmError(
+      'invalid-argument',
+      `logging driver "${driver}" is not supported: use json-file, local or none`,
+    );
+  }
+  const { 'max-size': size, 'max-file': files } = logDriver?.options ?? {};
+  return {
+    driver,
+    maxSizeBytes: size === undefined ? defaultLog.maxSizeBytes : sizeOf(size),
+    maxFiles: files === undefined ? defaultLog.maxFiles : countOf(files),
+  };
+}
+
+const units: Readonly<Record<string, number>> = {
+  '': 1,
+  b: 1,
+  k: 1024,
+  m: mebibyte,
+  g: 1024 * mebibyte,
+};
+
+function sizeOf(text: string): number {
+  if (text === '-1') return Number.MAX_SAFE_INTEGER;
+  const [, number, unit = ''] = /^(\d+(?:\.\d+)?)\s*([kmg]?)i?b?$/i.exec(text.trim()) ?? [];
+  const size = Number(number) * (units[unit.toLowerCase()] ?? Number.NaN);
+  if (!(size >= 1)) {
+    throw new SwarmError('invalid-argument', `invalid log option max-size: "${text}"`);
+  }
+  return Math.floor(size);
+}
+
+function countOf(text: string): number {
+  const count = Number(text);
+  if (!Number.isSafeInteger(count) || count < 1) {
+    throw new SwarmError('invalid-argument', `invalid log option max-file: "${text}"`);
+  }
+  return count;
+}
