@@ -5,8 +5,10 @@
  */
 export * from './change.ts';
 export * from './event.ts';
+export { LocalLog, type LocalLogOptions } from './local-log.ts';
 export * from './log.ts';
 export { MemoryLog, type MemoryLogOptions, type MemoryStorage } from './memory-log.ts';
+export { RaftLog, type RaftLogOptions, type RaftLogParts } from './raft-log.ts';
 export { Store } from './store.ts';
 export * from './view.ts';
 export type { WatchOptions } from './watch.ts';

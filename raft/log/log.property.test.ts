@@ -36,14 +36,14 @@ const round: fc.Arbitrary<Round> = fc.record({
   syncFails: fc.boolean(),
 });
 
-/** What must be found after a crash: whatever was acknowledged, unless something newer was begun. */
+/** What must be found after a crash: what was acknowledged, unless something newer was begun. */
 class Model {
   /** By index, every payload that may stand there: the acknowledged one and what came later. */
   readonly begun = new Map<number, string[]>();
   readonly acknowledged = new Map<number, string>();
   readonly states: string[] = [''];
   acknowledgedState = '';
-  /** The first index of appends that were begun and not acknowledged: they may have cut off more. */
+  /** Where appends that were not acknowledged yet begin: they may have cut off what follows. */
   readonly pending = new Set<{ readonly from: number }>();
   acknowledgedLast = 0;
   compactedTo = 0;

@@ -15,7 +15,7 @@ export interface Segment {
   readonly file: DiskFile;
   /** Bytes of the file. */
   readonly size: number;
-  /** Seeds the checksums of its records, so that one of another segment is not taken for its own. */
+  /** Seeds the checksums of its records: one of another segment is not taken for its own. */
   readonly seed: number;
   /** Where the next record goes. */
   end: number;
