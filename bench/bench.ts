@@ -23,7 +23,7 @@ export type Run = (options: BenchOptions) => Promise<BenchResult>;
 
 /** For these units less is better; for a rate, more. Anything else has no better. */
 const lessIsBetter = /_(s|ms|us|ns|bytes|kb|mb|gb)$/;
-const moreIsBetter = /_per_s$/;
+const moreIsBetter = /_per_s(_|$)/;
 
 /** How many times better ours is: above 1 we win. Keys that only one side has are left out. */
 export function ratiosOf(ours: Metrics, peer: Metrics): Metrics {
