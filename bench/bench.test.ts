@@ -7,6 +7,12 @@ describe('bench ratios', () => {
     { name: 'less memory', ours: { all_mb: 200 }, peer: { all_mb: 100 }, expect: { all_mb: 0.5 } },
     { name: 'a rate', ours: { ops_per_s: 30 }, peer: { ops_per_s: 10 }, expect: { ops_per_s: 3 } },
     {
+      name: 'a rate with its case behind it',
+      ours: { ops_per_s_1k: 30 },
+      peer: { ops_per_s_1k: 10 },
+      expect: { ops_per_s_1k: 3 },
+    },
+    {
       name: 'a count, which has no better',
       ours: { n_tasks: 1 },
       peer: { n_tasks: 2 },

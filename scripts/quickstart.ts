@@ -73,9 +73,10 @@ async function up(): Promise<void> {
   } catch (error) {
     const tails = lab.hosts.map((host) => `${host.name}: ${host.daemonTail(5)}`);
     await lab.close();
-    throw new Error(`${messageOf(error)}\nThe daemons' last words:\n${tails.join('\n')}`, {
-      cause: error,
-    });
+    // A daemon that did not start has said why already.
+    const said = messageOf(error).includes('last lines');
+    const words = said ? '' : `\nThe daemons' last words:\n${tails.join('\n')}`;
+    throw new Error(`${messageOf(error)}${words}`, { cause: error });
   }
   lab.detach();
   console.log(`\nAll of this took ${((performance.now() - startMs) / 1000).toFixed(0)} seconds.`);
