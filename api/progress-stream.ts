@@ -4,9 +4,9 @@ import type { Json } from './convert/json.ts';
 import type { Exchange } from './exchange.ts';
 
 /**
- * Progress as Docker streams it: a JSON document a line. Work that fails before its first line fails
- * with a status; later, the failure is the stream's last line. A slow client does not slow the work
- * down, and does not make memory grow: of each layer it sees the latest state.
+ * Progress as Docker streams it: a JSON document a line. Work that fails before its first line
+ * fails with a status; later, the failure is the stream's last line. A slow client does not slow
+ * the work down, and does not make memory grow: of each layer it sees the latest state.
  */
 export class ProgressStream {
   readonly #exchange: Exchange;

@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from 'node:fs';
+import { lstatSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { once } from 'node:events';
@@ -193,13 +193,17 @@ async function listening(server: Server, where: string): Promise<void> {
 
 /** A socket that nobody answers on is what a killed daemon left. */
 async function removeStale(path: string): Promise<void> {
-  if (!existsSync(path)) return;
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  if (!found.isSocket()) {
+    throw new SwarmError('already-exists', `${path} is there, and is not a socket`);
+  }
   const socket = connect(path);
   try {
     await once(socket, 'connect');
   } catch (error) {
     if (errnoOf(error) !== 'ECONNREFUSED') {
-      throw new SwarmError('already-exists', `${path} is there and is not a socket of a daemon`, {
+      throw new SwarmError('unavailable', `cannot listen on ${path}: ${messageOf(error)}`, {
         cause: error,
       });
     }

@@ -1,0 +1,320 @@
+import { strict as assert } from 'node:assert';
+import { VirtualClock } from '../../lib/clock.ts';
+import { SwarmError } from '../../lib/errors.ts';
+import { seededRandom } from '../../lib/random.ts';
+import {
+  serviceSpec,
+  swarmSpec,
+  type Cluster,
+  type Node,
+  type Service,
+  type ServiceSpec,
+} from '../../types/index.ts';
+import { MemoryLog, Store, type Change } from '../store/index.ts';
+import { makeNode, makeTask } from '../store/testing.ts';
+import type { ControlApi } from './api.ts';
+import { Control } from './control.ts';
+import { ForwardingControl, serveControl } from './forwarding.ts';
+
+function spec(name: string, overrides: Record<string, unknown> = {}): ServiceSpec {
+  return serviceSpec.decode(
+    { Name: name, TaskTemplate: { ContainerSpec: { Image: 'web:1' } }, ...overrides },
+    '',
+  );
+}
+
+function hostPort(published: number): Record<string, unknown> {
+  const port = { TargetPort: 80, PublishedPort: published, PublishMode: 'host' };
+  return { EndpointSpec: { Ports: [port] } };
+}
+
+async function swarm() {
+  const clock = new VirtualClock();
+  const random = seededRandom(7);
+  const store = new Store(new MemoryLog());
+  await store.open();
+  let tokens = 0;
+  const makeJoinToken = (rootPem: string) => `${rootPem}-${++tokens}`;
+  const control = new Control({ store, clock, random, makeJoinToken });
+  const propose = async (...changes: Change[]) => {
+    const result = await store.propose(changes, { atMs: clock.nowMs() });
+    assert.ok(result.applied);
+  };
+  const cluster: Cluster = {
+    id: 'c1',
+    meta: { version: 0, createdAtMs: 0, updatedAtMs: 0 },
+    spec: swarmSpec.decode({}, ''),
+    rootCa: { certPem: 'root', keyPem: '', joinTokens: { worker: 'w0', manager: 'm0' } },
+    dataPathPort: 4789,
+    defaultAddressPools: [],
+    subnetSize: 24,
+    removedNodes: { long: 1 },
+  };
+  await propose({ op: 'put', table: 'cluster', object: cluster, base: 0 });
+  const service = (name: string): Service => {
+    const found = store.serviceByName(name);
+    assert.ok(found !== undefined, `there is no service ${name}`);
+    return found;
+  };
+  const addNode = (node: Node) => propose({ op: 'put', table: 'node', object: node, base: 0 });
+  return { clock, store, control, propose, service, addNode };
+}
+
+async function fails(promise: Promise<unknown>, code: string, message: string): Promise<void> {
+  await assert.rejects(promise, (error) => {
+    assert.ok(error instanceof SwarmError, String(error));
+    assert.equal(error.message, message);
+    assert.equal(error.code, code);
+    return true;
+  });
+}
+
+describe('commands on services', () => {
+  it('create one, once for each name', async () => {
+    const { control, service } = await swarm();
+    const { id } = await control.createService({ spec: spec('web'), registryAuth: 'e30' });
+    assert.equal(service('web').id, id);
+    assert.equal(service('web').registryAuth, 'e30');
+    const message = 'name conflicts with an existing object: service web already exists';
+    await fails(control.createService({ spec: spec('web') }), 'already-exists', message);
+  });
+
+  it('let one of two that create the same name at the same time win', async () => {
+    const { control, store } = await swarm();
+    const results = await Promise.allSettled(
+      Array.from({ length: 5 }, () => control.createService({ spec: spec('web') })),
+    );
+    assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 1);
+    assert.equal([...store.services()].length, 1);
+    for (const result of results) {
+      if (result.status === 'rejected') assert.match(String(result.reason), /already exists/);
+    }
+  });
+
+  it('refuse a malformed constraint', async () => {
+    const { control } = await swarm();
+    const bad = spec('web', {
+      TaskTemplate: {
+        ContainerSpec: { Image: 'web' },
+        Placement: { Constraints: ['node.role=manager'] },
+      },
+    });
+    await fails(
+      control.createService({ spec: bad }),
+      'invalid-argument',
+      'constraint expected one operator from ==, !=',
+    );
+  });
+
+  it('allow the same host-mode port to several, and refuse it under an ingress port', async () => {
+    const { control, service, propose } = await swarm();
+    await control.createService({ spec: spec('a', hostPort(80)) });
+    await control.createService({ spec: spec('b', hostPort(80)) });
+    const mesh = {
+      ...service('a'),
+      id: 'mesh',
+      spec: spec('mesh', { EndpointSpec: { Ports: [{ TargetPort: 1, PublishedPort: 443 }] } }),
+    };
+    await propose({ op: 'put', table: 'service', object: mesh, base: 0 });
+    await fails(
+      control.createService({ spec: spec('c', hostPort(443)) }),
+      'invalid-argument',
+      "port '443' is already in use by service 'mesh' (mesh) as an ingress port",
+    );
+  });
+
+  it('update from the present version only, and keep the previous spec', async () => {
+    const { control, service } = await swarm();
+    const { id } = await control.createService({ spec: spec('web'), registryAuth: 'one' });
+    const first = service('web');
+    const next = spec('web', { Mode: { Replicated: { Replicas: 3 } } });
+    await control.updateService({ id, version: first.meta.version, spec: next });
+    const second = service('web');
+    assert.deepEqual(second.spec.mode, { replicated: { replicas: 3 } });
+    assert.deepEqual(second.previousSpec, first.spec);
+    assert.equal(second.previousSpecVersion, first.specVersion);
+    assert.ok(second.specVersion > first.specVersion);
+    assert.equal(second.registryAuth, 'one');
+    await fails(
+      control.updateService({ id, version: first.meta.version, spec: next }),
+      'aborted',
+      'update out of sequence',
+    );
+  });
+
+  it('clear what an earlier update said', async () => {
+    const { control, service, propose } = await swarm();
+    const { id } = await control.createService({ spec: spec('web') });
+    const updateStatus = { state: 'paused', startedAtMs: 1, message: 'stuck' } as const;
+    const paused = { ...service('web'), updateStatus };
+    const base = paused.meta.version;
+    await propose({ op: 'put', table: 'service', object: paused, base });
+    const { version } = service('web').meta;
+    await control.updateService({ id, version, spec: spec('web') });
+    assert.equal(service('web').updateStatus, undefined);
+  });
+
+  it('roll back to the previous spec and its credentials, and forth again', async () => {
+    const { clock, control, service } = await swarm();
+    const { id } = await control.createService({ spec: spec('web'), registryAuth: 'one' });
+    const first = service('web');
+    const change = spec('web', { Labels: { tier: 'front' } });
+    const { version } = first.meta;
+    await control.updateService({ id, version, spec: change, registryAuth: 'two' });
+    const rollBack = () => {
+      const service_ = service('web');
+      const args = { id, version: service_.meta.version, spec: spec('ignored') };
+      return control.updateService({ ...args, rollback: true });
+    };
+    await rollBack();
+    const back = service('web');
+    assert.deepEqual(back.spec, first.spec);
+    assert.equal(back.specVersion, first.specVersion);
+    assert.equal(back.registryAuth, 'one');
+    assert.deepEqual(back.updateStatus, {
+      state: 'rollback_started',
+      startedAtMs: clock.nowMs(),
+      message: 'manually requested rollback',
+    });
+    await rollBack();
+    assert.deepEqual(service('web').spec.labels, { tier: 'front' });
+    assert.equal(service('web').registryAuth, 'two');
+  });
+
+  it('refuse to roll back what never changed, to rename, and to change the mode', async () => {
+    const { control, service } = await swarm();
+    const { id } = await control.createService({ spec: spec('web') });
+    const args = { id, version: service('web').meta.version };
+    await fails(
+      control.updateService({ ...args, spec: spec('web'), rollback: true }),
+      'failed-precondition',
+      `service ${id} does not have a previous spec`,
+    );
+    await fails(
+      control.updateService({ ...args, spec: spec('other') }),
+      'unimplemented',
+      'renaming services is not supported',
+    );
+    await fails(
+      control.updateService({ ...args, spec: spec('web', { Mode: { Global: {} } }) }),
+      'unimplemented',
+      'service mode change is not allowed',
+    );
+    await fails(
+      control.updateService({ ...args, spec: spec('web'), registryAuthFrom: 'previous-spec' }),
+      'failed-precondition',
+      'service does not have a previous spec',
+    );
+  });
+
+  it('remove one, also while it changes', async () => {
+    const { control, store, service } = await swarm();
+    const { id } = await control.createService({ spec: spec('web') });
+    const { version } = service('web').meta;
+    await Promise.all([
+      control.updateService({ id, version, spec: spec('web', { Labels: { a: 'b' } }) }),
+      control.removeService({ id }),
+    ]);
+    assert.equal([...store.services()].length, 0);
+    await fails(control.removeService({ id }), 'not-found', `service ${id} not found`);
+  });
+});
+
+describe('commands on nodes', () => {
+  it('drain one, and leave its role alone', async () => {
+    const { control, store, addNode } = await swarm();
+    await addNode(makeNode('n1'));
+    const drained = { labels: { zone: 'a' }, role: 'worker', availability: 'drain' } as const;
+    const { version } = store.node('n1')?.meta ?? { version: 0 };
+    await control.updateNode({ id: 'n1', version, spec: drained });
+    assert.deepEqual(store.node('n1')?.spec, drained);
+    const promoted = { ...drained, role: 'manager' } as const;
+    const now = store.node('n1')?.meta.version ?? 0;
+    const promotion = control.updateNode({ id: 'n1', version: now, spec: promoted });
+    await assert.rejects(promotion, { code: 'unimplemented' });
+  });
+
+  it('remove one that is down, with its tasks, and remember its certificate', async () => {
+    const { clock, control, store, addNode, propose, service } = await swarm();
+    await addNode(makeNode('n1'));
+    await control.createService({ spec: spec('web') });
+    const running = { state: 'running', atMs: 0, message: 'started' } as const;
+    const ended = { state: 'failed', atMs: 0, message: 'failed', err: 'exit 1' } as const;
+    for (const [id, status] of Object.entries({ t1: running, t2: ended })) {
+      const object = makeTask(id, service('web'), { nodeId: 'n1', status });
+      await propose({ op: 'put', table: 'task', object, base: 0 });
+    }
+    const refused = control.removeNode({ id: 'n1', force: false });
+    await fails(refused, 'failed-precondition', "node n1 is not down and can't be removed");
+    const down = { state: 'down', message: 'lost', addr: '', atMs: 0 } as const;
+    await propose({ op: 'node-status', id: 'n1', status: down });
+    await control.removeNode({ id: 'n1', force: false });
+    assert.equal(store.node('n1'), undefined);
+    assert.equal(store.task('t1')?.status.state, 'orphaned');
+    assert.equal(store.task('t2')?.status.err, 'exit 1');
+    assert.equal(store.task('t2')?.desiredState, 'remove');
+    const removed = store.cluster()?.removedNodes ?? {};
+    assert.deepEqual(Object.keys(removed), ['n1']);
+    assert.ok((removed['n1'] ?? 0) >= clock.nowMs() + 90 * 24 * 3_600_000);
+  });
+
+  it('never remove a manager', async () => {
+    const { control, addNode } = await swarm();
+    const spec_ = { labels: {}, role: 'manager', availability: 'active' } as const;
+    await addNode(makeNode('m1', { role: 'manager', spec: spec_ }));
+    await assert.rejects(control.removeNode({ id: 'm1', force: true }), {
+      code: 'failed-precondition',
+      message: /must be demoted to worker/,
+    });
+  });
+});
+
+describe('commands on the swarm', () => {
+  it('change settings and rotate tokens, each on its own', async () => {
+    const { control, store } = await swarm();
+    const update = (args: Partial<Parameters<ControlApi['updateCluster']>[0]>) =>
+      control.updateCluster({
+        version: store.cluster()?.meta.version ?? 0,
+        spec: swarmSpec.decode({ Orchestration: { TaskHistoryRetentionLimit: 2 } }, ''),
+        rotateWorkerToken: false,
+        rotateManagerToken: false,
+        ...args,
+      });
+    await update({ rotateWorkerToken: true });
+    assert.deepEqual(store.cluster()?.rootCa.joinTokens, { worker: 'root-1', manager: 'm0' });
+    assert.equal(store.cluster()?.spec.orchestration.taskHistoryLimit, 2);
+    await update({ rotateManagerToken: true });
+    assert.deepEqual(store.cluster()?.rootCa.joinTokens, { worker: 'root-1', manager: 'root-2' });
+    await fails(update({ version: 1 }), 'aborted', 'update out of sequence');
+  });
+});
+
+describe('forwarded commands', () => {
+  it('reach the leader, and bring back its answers and errors', async () => {
+    const { control, service } = await swarm();
+    const handlers = serveControl<string>(control, (role) => {
+      if (role !== 'manager') throw new SwarmError('permission-denied', 'managers only');
+    });
+    const as = (role: string) =>
+      new ForwardingControl(() => ({
+        call: async (request) => {
+          const method = request.method ?? '';
+          const args = request.arguments ?? new Uint8Array();
+          const message = { $typeName: 'tsswarm.control.CallRequest', method, arguments: args };
+          const { result } = await handlers.call(message as never, role);
+          return { $typeName: 'tsswarm.control.CallResponse', result } as never;
+        },
+      }));
+    const follower = as('manager');
+    const { id } = await follower.createService({ spec: spec('web') });
+    assert.equal(service('web').id, id);
+    await fails(follower.removeService({ id: 'x' }), 'not-found', 'service x not found');
+    await follower.removeService({ id });
+    await assert.rejects(as('worker').removeService({ id }), { code: 'permission-denied' });
+    const unknown = handlers.call(
+      { method: 'toString', arguments: Buffer.from('{}') } as never,
+      'manager',
+    );
+    await assert.rejects(unknown, { code: 'unimplemented' });
+  });
+});

@@ -1,0 +1,345 @@
+import { strict as assert } from 'node:assert';
+import { assert as check, property, stringMatching } from 'fast-check';
+import { SwarmError, type ErrorCode } from '../../lib/errors.ts';
+import { seededRandom } from '../../lib/random.ts';
+import { serviceSpec, swarmSpec } from '../../types/index.ts';
+import { checkSwarmSpec } from './check-swarm-spec.ts';
+import { isImageReference } from './image-reference.ts';
+import { normalizeService } from './normalize.ts';
+import { refuseUnsupportedService } from './unsupported.ts';
+import { validateService } from './validate-service.ts';
+
+/** A good spec in Docker's JSON, with parts of it replaced. */
+function good(overrides: Record<string, unknown> = {}, container: Record<string, unknown> = {}) {
+  return {
+    Name: 'web',
+    TaskTemplate: { ContainerSpec: { Image: '10.99.0.254:5000/web:1', ...container } },
+    ...overrides,
+  };
+}
+
+function task(parts: Record<string, unknown>): Record<string, unknown> {
+  return good({ TaskTemplate: { ContainerSpec: { Image: 'web' }, ...parts } });
+}
+
+function ports(...published: Record<string, unknown>[]): Record<string, unknown> {
+  return good({ EndpointSpec: { Ports: published } });
+}
+
+const host = { TargetPort: 80, PublishMode: 'host' };
+
+const cases: { name: string; given: unknown; code: ErrorCode; says: string }[] = [
+  {
+    name: 'a name that is no DNS label',
+    given: good({ Name: 'we b' }),
+    code: 'invalid-argument',
+    says: 'name must be valid as a DNS name component',
+  },
+  {
+    name: 'a name that ends in a dash',
+    given: good({ Name: 'web-' }),
+    code: 'invalid-argument',
+    says: 'name must be valid as a DNS name component',
+  },
+  {
+    name: 'a long name',
+    given: good({ Name: 'a'.repeat(64) }),
+    code: 'invalid-argument',
+    says: 'name must be 63 characters or fewer',
+  },
+  {
+    name: 'no container',
+    given: { Name: 'web' },
+    code: 'invalid-argument',
+    says: 'TaskSpec: missing runtime',
+  },
+  {
+    name: 'no image',
+    given: good({}, { Image: '' }),
+    code: 'invalid-argument',
+    says: 'ContainerSpec: image reference must be provided',
+  },
+  {
+    name: 'an image that cannot be',
+    given: good({}, { Image: 'Web:1' }),
+    code: 'invalid-argument',
+    says: 'ContainerSpec: "Web:1" is not a valid repository/tag',
+  },
+  {
+    name: 'too little memory',
+    given: task({ Resources: { Limits: { MemoryBytes: 4 * 1024 * 1024 - 1 } } }),
+    code: 'invalid-argument',
+    says: 'invalid memory value 4194303: Must be at least 4MiB',
+  },
+  {
+    name: 'too little CPU',
+    given: task({ Resources: { Reservations: { NanoCPUs: 999_999 } } }),
+    code: 'invalid-argument',
+    says: 'invalid cpu value 0.000999999: Must be at least 0.001',
+  },
+  {
+    name: 'a negative reservation',
+    given: task({ Resources: { Reservations: { NanoCPUs: -1 } } }),
+    code: 'invalid-argument',
+    says: 'invalid cpu value -1e-9: Must be at least 0.001',
+  },
+  {
+    name: 'a negative restart delay',
+    given: task({ RestartPolicy: { Delay: -1 } }),
+    code: 'invalid-argument',
+    says: 'TaskSpec: restart-delay cannot be negative',
+  },
+  {
+    name: 'a runtime of plugins',
+    given: task({ Runtime: 'plugin' }),
+    code: 'unimplemented',
+    says: 'the runtime "plugin" is not supported: tasks run containers',
+  },
+  {
+    name: 'a preference for nothing known',
+    given: task({ Placement: { Preferences: [{ Spread: { SpreadDescriptor: 'zone' } }] } }),
+    code: 'invalid-argument',
+    says: 'placement preference "zone": spread over node.labels.<key> or engine.labels.<key>',
+  },
+  {
+    name: 'two mounts in one place',
+    given: good(
+      {},
+      {
+        Mounts: [
+          { Type: 'bind', Source: '/a', Target: '/x' },
+          { Type: 'tmpfs', Target: '/x' },
+        ],
+      },
+    ),
+    code: 'invalid-argument',
+    says: 'ContainerSpec: duplicate mount point: /x',
+  },
+  {
+    name: 'a bind mount from a relative path',
+    given: good({}, { Mounts: [{ Type: 'bind', Source: 'a', Target: '/x' }] }),
+    code: 'invalid-argument',
+    says: 'invalid bind mount source, must be an absolute path: a',
+  },
+  {
+    name: 'a health check that would never rest',
+    given: good({}, { Healthcheck: { Interval: 1000 } }),
+    code: 'invalid-argument',
+    says: 'ContainerSpec: Interval in HealthConfig cannot be less than 1ms',
+  },
+  {
+    name: 'two modes',
+    given: good({ Mode: { Global: {}, Replicated: { Replicas: 1 } } }),
+    code: 'invalid-argument',
+    says: 'must specify only one service mode',
+  },
+  {
+    name: 'more replicas than anyone has',
+    given: good({ Mode: { Replicated: { Replicas: 2 ** 40 } } }),
+    code: 'invalid-argument',
+    says: `the number of replicas, ${2 ** 40}, is more than 2147483647`,
+  },
+  {
+    name: 'a ratio above one',
+    given: good({ UpdateConfig: { MaxFailureRatio: 1.5 } }),
+    code: 'invalid-argument',
+    says: 'TaskSpec: update-maxfailureratio cannot be less than 0 or bigger than 1',
+  },
+  {
+    name: 'a port published twice',
+    given: ports({ ...host, PublishedPort: 80 }, { ...host, TargetPort: 81, PublishedPort: 80 }),
+    code: 'invalid-argument',
+    says: 'EndpointSpec: duplicate published ports provided',
+  },
+  {
+    name: 'a port out of range',
+    given: ports({ ...host, PublishedPort: 65_536 }),
+    code: 'invalid-argument',
+    says: 'EndpointSpec: published port 65536 is more than 65535',
+  },
+  {
+    name: 'no target port',
+    given: ports({ PublishMode: 'host', PublishedPort: 80 }),
+    code: 'invalid-argument',
+    says: 'EndpointSpec: target port 0 is not between 1 and 65535',
+  },
+  {
+    name: 'ingress with dnsrr',
+    given: good({ EndpointSpec: { Mode: 'dnsrr', Ports: [{ TargetPort: 80 }] } }),
+    code: 'invalid-argument',
+    says: "EndpointSpec: port published with ingress mode can't be used with dnsrr mode",
+  },
+  {
+    name: 'the routing mesh',
+    given: ports({ TargetPort: 80, PublishedPort: 8080 }),
+    code: 'unimplemented',
+    says:
+      'publishing port 8080 through the routing mesh is not supported by this version; publish ' +
+      "it on the tasks' nodes with mode=host",
+  },
+  {
+    name: 'an overlay network, also in the deprecated place',
+    given: good({ Networks: [{ Target: 'backend' }] }),
+    code: 'unimplemented',
+    says:
+      'the network "backend" cannot be attached: this version has no networks but host and none, ' +
+      'and the default gateway bridge',
+  },
+  {
+    name: 'a secret',
+    given: good({}, { Secrets: [{ SecretID: 'x', SecretName: 'x' }] }),
+    code: 'unimplemented',
+    says: 'secrets are not supported by this version; remove them from the service',
+  },
+  {
+    name: 'a volume',
+    given: good({}, { Mounts: [{ Type: 'volume', Source: 'data', Target: '/data' }] }),
+    code: 'unimplemented',
+    says:
+      'the mount at /data is of type volume, which this version does not support; use bind or ' +
+      'tmpfs',
+  },
+  {
+    name: 'a job',
+    given: good({ Mode: { ReplicatedJob: {} } }),
+    code: 'unimplemented',
+    says: 'jobs are not supported by this version; use a replicated or a global service',
+  },
+  {
+    name: 'a template',
+    given: good({}, { Env: ['NODE={{.Node.Hostname}}'] }),
+    code: 'unimplemented',
+    says: 'templates are not supported by this version: "NODE={{.Node.Hostname}}"',
+  },
+  {
+    name: 'a log driver from elsewhere',
+    given: task({ LogDriver: { Name: 'syslog' } }),
+    code: 'unimplemented',
+    says: 'the log driver "syslog" is not supported by this version; use json-file, local or none',
+  },
+];
+
+describe('service specs', () => {
+  const check = (given: unknown) => {
+    const spec = normalizeService(serviceSpec.decode(given, ''), seededRandom(1));
+    validateService(spec);
+    refuseUnsupportedService(spec);
+    return spec;
+  };
+
+  for (const { name, given, code, says } of cases) {
+    it(`refuses ${name}`, () => {
+      assert.throws(
+        () => check(given),
+        (error) => {
+          assert.ok(error instanceof SwarmError);
+          assert.equal(error.message, says);
+          assert.equal(error.code, code);
+          return true;
+        },
+      );
+    });
+  }
+
+  it('takes what is good, and fills in what was left open', () => {
+    const spec = check(good({ EndpointSpec: { Ports: [{ ...host, PublishedPort: 8080 }] } }));
+    assert.deepEqual(spec.mode, { replicated: { replicas: 1 } });
+    assert.equal(spec.task.runtime, 'container');
+    const named = check({ ...good(), Name: '' });
+    assert.match(named.name, /^[a-z]+_[a-z]+_[a-z0-9]{5}$/);
+    assert.deepEqual(check(good({ Mode: { Global: {} } })).mode, { global: {} });
+    assert.deepEqual(check(good({ Networks: [{ Target: 'host' }] })).task.networks, [
+      { target: 'host' },
+    ]);
+  });
+
+  it('refuses a hostile name as fast as a good one', () => {
+    const hostile = good({ Name: `${'a'.repeat(60)}${'-_'.repeat(100_000)}` });
+    const startMs = performance.now();
+    assert.throws(() => check(hostile), /DNS name component/);
+    assert.ok(performance.now() - startMs < 500);
+  });
+});
+
+describe('image references', () => {
+  const digest = `sha256:${'0'.repeat(64)}`;
+  const good = [
+    'web',
+    'web:1',
+    'team/web',
+    'localhost/web',
+    'registry:5000/web:1.2-x_y',
+    '10.99.0.254:5000/a/b/c:1',
+    '[::1]:5000/web',
+    `web@${digest}`,
+    `example.org/web:1@${digest}`,
+    'a__b/c--d.e',
+  ];
+  const bad = [
+    '',
+    ':1',
+    'web:',
+    'Web',
+    'web/',
+    '/web',
+    'web@sha256:0',
+    'a//b',
+    'a..b',
+    'a___b',
+    `web:${'x'.repeat(129)}`,
+    'a'.repeat(256),
+    'f'.repeat(64),
+    'web 1',
+    'host:port/web',
+  ];
+  for (const reference of good) {
+    it(`takes ${reference}`, () => assert.ok(isImageReference(reference)));
+  }
+  for (const reference of bad) {
+    it(`refuses "${reference.slice(0, 20)}"`, () => assert.ok(!isImageReference(reference)));
+  }
+
+  it('never hangs on what it is given', () => {
+    check(
+      property(stringMatching(/^[a-z0-9._:/@-]{0,300}$/), (text) => {
+        const startMs = performance.now();
+        isImageReference(text);
+        return performance.now() - startMs < 200;
+      }),
+    );
+  });
+});
+
+describe('swarm specs', () => {
+  const check = (given: unknown) => checkSwarmSpec(swarmSpec.decode(given, ''));
+  const hourNs = 3_600e9;
+  const refused = [
+    {
+      given: { CAConfig: { NodeCertExpiry: hourNs - 1 } },
+      says: 'minimum certificate expiry time is: 1h0m0s',
+    },
+    {
+      given: { Dispatcher: { HeartbeatPeriod: -1 } },
+      says: 'heartbeat time period cannot be a negative duration',
+    },
+    { given: { Name: 'mine' }, says: 'modification of cluster name is not allowed' },
+    {
+      given: { EncryptionConfig: { AutoLockManagers: true } },
+      says: 'autolock is not supported by this version; leave --autolock out',
+    },
+    {
+      given: { CAConfig: { ForceRotate: 1 } },
+      says: 'rotation of the root certificate is not supported by this version',
+    },
+  ];
+  for (const { given, says } of refused) {
+    it(`refuses ${JSON.stringify(given)}`, () => {
+      assert.throws(() => check(given), { message: says });
+    });
+  }
+
+  it('takes an empty one, and one with everything at its default', () => {
+    check({});
+    check({ Name: 'default', CAConfig: { NodeCertExpiry: hourNs } });
+  });
+});
