@@ -101,7 +101,7 @@ function unary(call: Call, request: Init, options: CallOptions): Promise<Bytes> 
     const onAbort = () => running.cancel();
     const running = client.makeUnaryRequest<Bytes, Bytes>(
       path,
-      (message) => Buffer.from(toBinary(input, message)),
+      (message) => encode(input, message),
       (bytes) => fromBinary(output, bytes),
       create(input, request),
       metadataOf(defaults, options),
@@ -126,7 +126,7 @@ async function* serverStream(
   options.signal?.throwIfAborted();
   const stream = client.makeServerStreamRequest<Bytes, Bytes>(
     path,
-    (message) => Buffer.from(toBinary(input, message)),
+    (message) => encode(input, message),
     (bytes) => fromBinary(output, bytes),
     create(input, request),
     metadataOf(defaults, options),
@@ -140,7 +140,7 @@ function bidiStream(call: Call, options: CallOptions): BidiStream<DescMessage, D
   options.signal?.throwIfAborted();
   const stream = client.makeBidiStreamRequest<Bytes, Bytes>(
     path,
-    (message) => Buffer.from(toBinary(input, message)),
+    (message) => encode(input, message),
     (bytes) => fromBinary(output, bytes),
     metadataOf(defaults, options),
     deadline(options.timeoutMs ?? 0),
@@ -173,6 +173,12 @@ async function* iterate(stream: Cancellable, signal?: AbortSignal): AsyncGenerat
     signal?.removeEventListener('abort', onAbort);
     stream.cancel();
   }
+}
+
+/** The message as a Buffer over the encoder's own memory: blobs pass here, and a copy each costs. */
+function encode(schema: DescMessage, message: Bytes): Buffer {
+  const { buffer, byteOffset, byteLength } = toBinary(schema, message);
+  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 function metadataOf(defaults: Defaults, options: CallOptions): Metadata {

@@ -1,9 +1,10 @@
 /** Makes a container in containerd, and takes everything back when a step fails. */
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { arch } from 'node:os';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { OptionsSchema } from '../../../gen/containerd/runc_options_pb.js';
-import { errnoOf, SwarmError } from '../../../lib/errors.ts';
+import { SwarmError } from '../../../lib/errors.ts';
+import { checkBindSources } from '../bind-sources.ts';
 import type { ContainerConfig } from '../runtime.ts';
 import { makeFifo } from '../logs/fifo.ts';
 import type { LogPump } from '../logs/log-pump.ts';
@@ -52,7 +53,7 @@ export async function createContainer(
 ): Promise<Created> {
   const { client, paths, snapshotter } = context;
   const { id } = config;
-  await checkBindSources(config);
+  await checkBindSources(config.mounts);
   await using undo = new AsyncDisposableStack();
   const options = signal === undefined ? {} : { signal };
 
@@ -127,24 +128,6 @@ async function specOf(
     netnsPath: network.kind === 'path' ? context.fromRuntime(network.path) : undefined,
   });
   return context.ociRuntime === 'crun' ? context.seccomp.apply(spec) : spec;
-}
-
-/** Docker's sentence: a bind mount, unlike -v, does not make its source. */
-async function checkBindSources(config: ContainerConfig): Promise<void> {
-  for (const { type, source = '', bindOptions } of config.mounts) {
-    if (type !== 'bind') continue;
-    if (bindOptions?.createMountpoint) await mkdir(source, { recursive: true });
-    try {
-      await stat(source);
-    } catch (cause) {
-      if (errnoOf(cause) !== 'ENOENT') throw cause;
-      throw new SwarmError(
-        'invalid-argument',
-        `invalid mount config for type "bind": bind source path does not exist: ${source}`,
-        { cause },
-      );
-    }
-  }
 }
 
 async function makePipes(

@@ -1,0 +1,102 @@
+/** The files that every container gets of us: /etc/hosts, /etc/hostname and /etc/resolv.conf. */
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf } from '../../lib/errors.ts';
+import type { ContainerSpec } from '../../types/index.ts';
+import type { ContainerConfig } from '../runtime/runtime.ts';
+import type { PreparedTask } from '../task/index.ts';
+
+const localHosts = [
+  '127.0.0.1\tlocalhost',
+  '::1\tlocalhost ip6-localhost ip6-loopback',
+  'fe00::0\tip6-localnet',
+  'ff00::0\tip6-mcastprefix',
+  'ff02::1\tip6-allnodes',
+  'ff02::2\tip6-allrouters',
+];
+/** Docker's choice where the host has only resolvers that a container cannot reach. */
+const publicNameservers = ['8.8.8.8', '8.8.4.4'];
+
+export interface FilesRequest {
+  readonly containerId: string;
+  readonly hostname: string;
+  readonly networkMode: PreparedTask['networkMode'];
+  /** "172.18.0.5/16". */
+  readonly addresses: readonly string[];
+  readonly spec: ContainerSpec | undefined;
+}
+
+export class ContainerFiles {
+  readonly #folder: string;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  async write(request: FilesRequest): Promise<ContainerConfig['files']> {
+    const folder = join(this.#folder, request.containerId);
+    await mkdir(folder, { recursive: true, mode: 0o711 });
+    const [hosts, resolv] = await Promise.all([
+      readIfThere('/etc/hosts'),
+      readIfThere('/etc/resolv.conf'),
+    ]);
+    const contents = {
+      hosts: hostsFile(request, hosts),
+      hostname: `${request.hostname}\n`,
+      'resolv.conf': resolvFile(request, resolv),
+    };
+    return Promise.all(
+      Object.entries(contents).map(async ([name, text]) => {
+        const source = join(folder, name);
+        await writeFile(source, text, { mode: 0o644 });
+        return { source, target: `/etc/${name}` };
+      }),
+    );
+  }
+
+  async remove(containerId: string): Promise<void> {
+    await rm(join(this.#folder, containerId), { recursive: true, force: true });
+  }
+}
+
+/** A container on the host's network sees the host's names. */
+export function hostsFile(request: FilesRequest, ofHost: string): string {
+  const extra = (request.spec?.hosts ?? []).map((line) => line.trim().replace(/\s+/, '\t'));
+  if (request.networkMode === 'host') {
+    return [ofHost.trimEnd(), ...extra, ''].join('\n');
+  }
+  const own = request.addresses.map((address) => `${address.split('/')[0]}\t${request.hostname}`);
+  return [...localHosts, ...extra, ...own, ''].join('\n');
+}
+
+export function resolvFile(request: FilesRequest, ofHost: string): string {
+  const dns = request.spec?.dnsConfig ?? {};
+  const lines = ofHost.split('\n').map((line) => line.trim().split(/\s+/));
+  const hostNameservers = lines.flatMap(([word, ...rest]) => (word === 'nameserver' ? rest : []));
+  const hostSearch = lines.flatMap(([word, ...rest]) => (word === 'search' ? rest : []));
+  const hostOptions = lines.flatMap(([word, ...rest]) => (word === 'options' ? rest : []));
+  const usable =
+    request.networkMode === 'host'
+      ? hostNameservers
+      : hostNameservers.filter((address) => !/^127\.|^::1$/.test(address));
+  const or = (own: readonly string[] | undefined, other: readonly string[]) =>
+    own?.length ? own : other;
+  const nameservers = or(dns.nameservers, or(usable, publicNameservers));
+  const search = or(dns.search, hostSearch);
+  const options = or(dns.options, hostOptions);
+  return [
+    ...nameservers.map((address) => `nameserver ${address}`),
+    ...(search.length > 0 ? [`search ${search.join(' ')}`] : []),
+    ...(options.length > 0 ? [`options ${options.join(' ')}`] : []),
+    '',
+  ].join('\n');
+}
+
+async function readIfThere(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return '';
+    throw error;
+  }
+}

@@ -1,0 +1,75 @@
+/** Gets the images of tasks: once for all tasks of one version of a service, and few at once. */
+import { withAbort } from '../../lib/abort.ts';
+import { SwarmError } from '../../lib/errors.ts';
+import type { AssignedTask } from '../../types/index.ts';
+import type { Image, Images, RegistryAuth } from '../image/images.ts';
+import { Limiter } from './limiter.ts';
+
+const pullsMax = 3;
+const rememberedMax = 512;
+
+export class ImagePulls {
+  readonly #images: Images;
+  readonly #limiter = new Limiter(pullsMax);
+  readonly #running = new Map<string, Promise<Image>>();
+  /** What was pulled for a version of a service → id of the image. */
+  readonly #pulled = new Map<string, string>();
+
+  constructor(images: Images) {
+    this.#images = images;
+  }
+
+  /**
+   * Throws what the registry said. A caller that is aborted leaves a pull that others wait for.
+   */
+  async get(task: AssignedTask, signal: AbortSignal): Promise<Image> {
+    const reference = task.spec.container?.image ?? '';
+    const key = [reference, task.serviceId, task.specVersion].join('\0');
+    const known = this.#pulled.get(key);
+    if (known !== undefined) {
+      const image = await this.#images.get(known);
+      if (image !== undefined) return image;
+    }
+    let running = this.#running.get(key);
+    if (running === undefined) {
+      running = this.#pull(key, reference, task.registryAuth);
+      this.#running.set(key, running);
+      const done = () => this.#running.delete(key);
+      running.then(done, done);
+    }
+    return withAbort(running, signal);
+  }
+
+  async #pull(key: string, reference: string, auth: string | undefined): Promise<Image> {
+    const options = auth === undefined ? {} : { auth: decodeAuth(auth) };
+    const image = await this.#limiter.run(() => this.#images.pull(reference, options));
+    this.#pulled.set(key, image.id);
+    const oldest = this.#pulled.keys().next().value;
+    if (this.#pulled.size > rememberedMax && oldest !== undefined) this.#pulled.delete(oldest);
+    return image;
+  }
+}
+
+/** As in X-Registry-Auth: base64url of JSON, whose names differ from ours in case. */
+export function decodeAuth(text: string): RegistryAuth {
+  let fields: Record<string, unknown>;
+  try {
+    fields = JSON.parse(Buffer.from(text, 'base64url').toString()) as Record<string, unknown>;
+  } catch (cause) {
+    throw new SwarmError('invalid-argument', 'the credentials for the registry are malformed', {
+      cause,
+    });
+  }
+  const names = {
+    username: 'username',
+    password: 'password',
+    identitytoken: 'identityToken',
+    registrytoken: 'registryToken',
+    serveraddress: 'serverAddress',
+  };
+  return Object.fromEntries(
+    Object.entries(names)
+      .filter(([from]) => typeof fields[from] === 'string' && fields[from] !== '')
+      .map(([from, to]) => [to, fields[from]]),
+  );
+}

@@ -1,0 +1,225 @@
+/** The TaskExecutor of a node: keeps its assignments, and a driver for each of its tasks. */
+import { join } from 'node:path';
+import type { Clock, Timer } from '../../lib/clock.ts';
+import { messageOf, SwarmError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import { isTerminal, type AssignedTask, type TaskStatus } from '../../types/index.ts';
+import type { Images } from '../image/images.ts';
+import type { NetworkDriver } from '../network/network.ts';
+import type { ContainerExit, LogLine, LogQuery, Runtime } from '../runtime/runtime.ts';
+import type { NodeFacts } from '../task/index.ts';
+import { ContainerFiles } from './container-files.ts';
+import type { TaskExecutor } from './executor.ts';
+import { ImagePulls } from './image-pulls.ts';
+import { Limiter } from './limiter.ts';
+import { LocalCopy, type Progress } from './local-copy.ts';
+import { TaskDriver, type DriverContext } from './task-driver.ts';
+
+export interface ExecutorOptions {
+  /** The local copy and the containers' files go into `tasks` below it. */
+  readonly dataRoot: string;
+  readonly node: NodeFacts;
+  /** How many containers are started at once; 16 where absent. */
+  readonly startsMax?: number;
+}
+
+export interface ExecutorDeps {
+  readonly images: Images;
+  readonly network: NetworkDriver;
+  readonly runtime: Runtime;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+const startsMaxDefault = 16;
+const removalsMax = 16;
+const probesMax = 8;
+/** Progress is written this long after the first change that is not. */
+const saveDelayMs = 50;
+
+export class LocalExecutor implements TaskExecutor {
+  readonly #deps: ExecutorDeps;
+  readonly #copy: LocalCopy;
+  readonly #context: DriverContext;
+  readonly #drivers = new Map<string, TaskDriver>();
+  readonly #byContainer = new Map<string, TaskDriver>();
+  readonly #listeners = new Set<(taskId: string, status: TaskStatus) => void>();
+  readonly #unsaved = new Map<string, Progress>();
+  readonly #removals = new Set<Promise<void>>();
+  readonly #stopping = new AbortController();
+  #saving: Timer | undefined;
+  #exits: Disposable | undefined;
+
+  constructor(options: ExecutorOptions, deps: ExecutorDeps) {
+    const { clock, images, network, runtime } = deps;
+    const log = deps.log.child({ module: 'executor' });
+    const folder = join(options.dataRoot, 'tasks');
+    this.#deps = { ...deps, log };
+    this.#copy = new LocalCopy(folder);
+    this.#context = {
+      node: options.node,
+      clock,
+      log,
+      network,
+      runtime,
+      pulls: new ImagePulls(images),
+      files: new ContainerFiles(join(folder, 'files')),
+      starts: new Limiter(options.startsMax ?? startsMaxDefault),
+      removals: new Limiter(removalsMax),
+      probes: new Limiter(probesMax),
+      onProgress: (driver, statusChanged) => this.#progress(driver, statusChanged),
+      signal: this.#stopping.signal,
+    };
+  }
+
+  async start(): Promise<void> {
+    const { network, runtime } = this.#deps;
+    const stored = this.#copy.load();
+    for (const { task, status, prepared } of stored) this.#add(task, { status, prepared });
+    const containers = await runtime.list();
+    const live = containers.filter(
+      ({ id, exit }) => this.#byContainer.has(id) && exit === undefined,
+    );
+    await network.retain(new Set(live.map(({ id }) => id)));
+    this.#exits = runtime.onExit((exit) => this.#exited(exit));
+    const infoById = new Map(containers.map((info) => [info.id, info]));
+    for (const driver of this.#drivers.values()) driver.adopt(infoById.get(driver.containerId));
+    for (const { id } of containers) if (!this.#byContainer.has(id)) this.#removeStray(id);
+    this.#deps.log.info('tasks are taken up again', {
+      tasks: stored.length,
+      containers: live.length,
+    });
+  }
+
+  async assign(assignments: {
+    readonly complete: boolean;
+    readonly update: readonly AssignedTask[];
+    readonly remove: readonly string[];
+  }): Promise<void> {
+    const { complete, update } = assignments;
+    const kept = new Set(update.map(({ id }) => id));
+    const remove = [
+      ...assignments.remove.filter((id) => this.#drivers.has(id)),
+      ...(complete ? [...this.#drivers.keys()].filter((id) => !kept.has(id)) : []),
+    ];
+    this.#copy.assign(update, remove);
+    for (const task of update) {
+      const driver = this.#drivers.get(task.id);
+      if (driver === undefined) this.#add(task, {}).adopt(undefined);
+      else driver.update(task);
+    }
+    for (const id of new Set(remove)) this.#remove(id);
+  }
+
+  statuses(): ReadonlyMap<string, TaskStatus> {
+    return new Map([...this.#drivers].map(([id, driver]) => [id, driver.status]));
+  }
+
+  onStatus(listener: (taskId: string, status: TaskStatus) => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
+  }
+
+  async *logs(
+    taskId: string,
+    query: LogQuery,
+    { signal }: { signal: AbortSignal },
+  ): AsyncGenerator<LogLine> {
+    const driver = this.#drivers.get(taskId);
+    if (driver === undefined) {
+      throw new SwarmError('not-found', `task ${taskId} is not on this node`);
+    }
+    // A follower may come before the container does.
+    while (!driver.hasContainer) {
+      if (!query.follow || isTerminal(driver.status.state)) return;
+      if (this.#drivers.get(taskId) !== driver) return;
+      const aborted = Promise.withResolvers<void>();
+      const onAbort = () => aborted.resolve();
+      signal.addEventListener('abort', onAbort, { once: true });
+      await Promise.race([driver.news, aborted.promise]);
+      signal.removeEventListener('abort', onAbort);
+      signal.throwIfAborted();
+    }
+    yield* this.#deps.runtime.logs(driver.containerId, query, { signal });
+  }
+
+  async clear(): Promise<void> {
+    await this.assign({ complete: true, update: [], remove: [] });
+    while (this.#removals.size > 0) await Promise.all(this.#removals);
+    this.#save();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#exits?.[Symbol.dispose]();
+    this.#stopping.abort(new SwarmError('cancelled', 'the daemon ends'));
+    for (const driver of this.#drivers.values()) await driver.close();
+    await Promise.all(this.#removals);
+    this.#save();
+    this.#copy[Symbol.dispose]();
+  }
+
+  #add(task: AssignedTask, stored: ConstructorParameters<typeof TaskDriver>[1]): TaskDriver {
+    const driver = new TaskDriver(task, stored, this.#context);
+    this.#drivers.set(task.id, driver);
+    this.#byContainer.set(driver.containerId, driver);
+    return driver;
+  }
+
+  #remove(id: string): void {
+    const driver = this.#drivers.get(id);
+    if (driver === undefined) return;
+    this.#drivers.delete(id);
+    this.#unsaved.delete(id);
+    this.#track(
+      driver.remove().finally(() => {
+        this.#byContainer.delete(driver.containerId);
+      }),
+    );
+  }
+
+  /** A container whose task was taken away while no daemon ran, or that a crash left. */
+  #removeStray(containerId: string): void {
+    const { log, network, runtime } = this.#deps;
+    log.info('a container that belongs to no task is removed', { containerId });
+    const work = async () => {
+      try {
+        await this.#context.removals.run(async () => {
+          await runtime.remove(containerId);
+          await network.detach(containerId);
+          await this.#context.files.remove(containerId);
+        });
+      } catch (error) {
+        log.error('a stray container could not be removed', {
+          containerId,
+          error: messageOf(error),
+        });
+      }
+    };
+    this.#track(work());
+  }
+
+  #track(work: Promise<void>): void {
+    const tracked = work.finally(() => this.#removals.delete(tracked));
+    this.#removals.add(tracked);
+  }
+
+  #exited(exit: ContainerExit): void {
+    void this.#byContainer.get(exit.id)?.exited(exit);
+  }
+
+  #progress(driver: TaskDriver, statusChanged: boolean): void {
+    const { id } = driver.task;
+    if (this.#drivers.get(id) !== driver) return;
+    this.#unsaved.set(id, { status: driver.status, prepared: driver.prepared });
+    this.#saving ??= this.#deps.clock.after(saveDelayMs, () => this.#save());
+    if (!statusChanged) return;
+    for (const listener of this.#listeners) listener(id, driver.status);
+  }
+
+  #save(): void {
+    this.#saving?.cancel();
+    this.#saving = undefined;
+    this.#copy.save(this.#unsaved);
+    this.#unsaved.clear();
+  }
+}

@@ -1,0 +1,366 @@
+/** Carries out for one task what its state machine decides. */
+import { linkAbort } from '../../lib/abort.ts';
+import { messageOf } from '../../lib/errors.ts';
+import {
+  isWanted,
+  type AssignedTask,
+  type PortConfig,
+  type TaskStatus,
+} from '../../types/index.ts';
+import type { NetworkDriver } from '../network/network.ts';
+import type { ContainerExit, ContainerInfo } from '../runtime/runtime.ts';
+import {
+  containerIdOf,
+  decide,
+  initialHealth,
+  prepareTask,
+  type Action,
+  type Decision,
+  type NodeFacts,
+  type PreparedTask,
+  type TaskView,
+} from '../task/index.ts';
+import { checkBindSources } from '../runtime/bind-sources.ts';
+import type { ContainerFiles } from './container-files.ts';
+import { HealthMonitor, type HealthMonitorDeps } from './health-monitor.ts';
+import type { ImagePulls } from './image-pulls.ts';
+import type { Limiter } from './limiter.ts';
+
+export interface DriverContext extends HealthMonitorDeps {
+  readonly node: NodeFacts;
+  readonly network: NetworkDriver;
+  readonly pulls: ImagePulls;
+  readonly files: ContainerFiles;
+  /** How many containers are started, and how many removed, at once. */
+  readonly starts: Limiter;
+  readonly removals: Limiter;
+  /** The task has a new status, or is prepared. */
+  readonly onProgress: (driver: TaskDriver, statusChanged: boolean) => void;
+  /** Ends with the executor. */
+  readonly signal: AbortSignal;
+}
+
+const retryMs = 1000;
+
+export class TaskDriver {
+  readonly containerId: string;
+  readonly #context: DriverContext;
+  #task: AssignedTask;
+  #status: TaskStatus;
+  #prepared: PreparedTask | undefined;
+  #container: TaskView['container'] = 'none';
+  #exit: ContainerExit | undefined;
+  #failure: string | undefined;
+  #monitor: HealthMonitor | undefined;
+  #pid = 0;
+  #ports: readonly PortConfig[] = [];
+  #loop: Promise<void> | undefined;
+  #again = false;
+  #removing = false;
+  #ended: Promise<void> | undefined;
+  /** Aborts what is being done when it is no longer wanted. */
+  readonly #unwanted: AbortController & Disposable;
+  #news = Promise.withResolvers<void>();
+
+  constructor(
+    task: AssignedTask,
+    stored: {
+      readonly status?: TaskStatus | undefined;
+      readonly prepared?: PreparedTask | undefined;
+    },
+    context: DriverContext,
+  ) {
+    this.#task = task;
+    this.#context = context;
+    this.#status = stored.status ?? task.status;
+    this.#prepared = stored.prepared;
+    this.#ports = stored.status?.ports ?? [];
+    this.#pid = stored.status?.container?.pid ?? 0;
+    this.containerId = containerIdOf(task);
+    this.#unwanted = linkAbort(context.signal);
+  }
+
+  get task(): AssignedTask {
+    return this.#task;
+  }
+  get status(): TaskStatus {
+    return this.#status;
+  }
+  get prepared(): PreparedTask | undefined {
+    return this.#prepared;
+  }
+  get hasContainer(): boolean {
+    return this.#container !== 'none';
+  }
+
+  /** Resolves at the next change of status or container. */
+  get news(): Promise<void> {
+    return this.#news.promise;
+  }
+
+  /** Takes over what runs already, and sets the machine going. */
+  adopt(info: ContainerInfo | undefined): void {
+    if (info?.state === 'running' || info?.state === 'paused') {
+      this.#container = 'running';
+      this.#pid = info.pid;
+      this.#watchHealth();
+    } else if (info?.state === 'created') {
+      this.#container = 'created';
+    } else if (info?.exit !== undefined) {
+      void this.exited(info.exit);
+    }
+    this.#poke();
+  }
+
+  update(task: AssignedTask): void {
+    this.#task = task;
+    if (!isWanted(task.desiredState)) this.#unwanted.abort();
+    this.#poke();
+  }
+
+  /** Its container has ended. The network is let go first: another task may wait for the ports. */
+  exited(exit: ContainerExit): Promise<void> {
+    this.#ended ??= this.#end(exit);
+    return this.#ended;
+  }
+
+  /** Stops and removes all that there is of the task. Nothing is reported any more. */
+  async remove(): Promise<void> {
+    this.#removing = true;
+    this.#unwanted.abort();
+    this.#monitor?.stop();
+    await this.#loop;
+    await this.#until(async () => {
+      if (this.#container === 'running') await this.#stopContainer();
+      await this.#context.removals.run(() => this.#discard());
+    });
+    this.#unwanted[Symbol.dispose]();
+    this.#tell();
+  }
+
+  /** Resolves when nothing is being done: the executor ends, and containers run on. */
+  async close(): Promise<void> {
+    this.#removing = true;
+    this.#monitor?.stop();
+    await this.#loop;
+    this.#unwanted[Symbol.dispose]();
+    this.#tell();
+  }
+
+  #poke(): void {
+    this.#again = true;
+    this.#loop ??= this.#run().finally(() => {
+      this.#loop = undefined;
+    });
+  }
+
+  async #run(): Promise<void> {
+    // Callers get to the end of what they do before the machine speaks.
+    await Promise.resolve();
+    while (this.#again && !this.#removing) {
+      this.#again = false;
+      for (;;) {
+        const { status, action } = decide(this.#view());
+        if (status !== undefined) this.#setStatus(status);
+        if (action !== undefined) await this.#perform(action);
+        if ((status === undefined && action === undefined) || this.#removing) break;
+      }
+    }
+  }
+
+  #view(): TaskView {
+    const check = this.#prepared?.healthCheck;
+    return {
+      desired: this.#task.desiredState,
+      state: this.#status.state,
+      prepared: this.#prepared !== undefined,
+      container: this.#container,
+      ...(this.#exit === undefined ? {} : { exit: this.#exit }),
+      health: check === undefined ? 'unchecked' : (this.#monitor?.health ?? 'starting'),
+      ...(this.#failure === undefined ? {} : { failure: this.#failure }),
+    };
+  }
+
+  async #perform(action: Action): Promise<void> {
+    switch (action) {
+      case 'prepare':
+        return this.#attempt('', () => this.#prepare());
+      case 'start':
+        return this.#attempt('starting container failed: ', () =>
+          this.#context.starts.run(() => this.#start(), this.#unwanted.signal),
+        );
+      case 'stop':
+        return this.#until(() => this.#stop());
+    }
+  }
+
+  /** A failure that comes of the task's being called off is none. */
+  async #attempt(prefix: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (this.#unwanted.signal.aborted) return;
+      this.#failure = `${prefix}${messageOf(error)}`;
+    }
+  }
+
+  async #prepare(): Promise<void> {
+    const { node, onProgress, pulls } = this.#context;
+    const image = await pulls.get(this.#task, this.#unwanted.signal);
+    const prepared = prepareTask(this.#task, image, node);
+    await checkBindSources(prepared.container.mounts);
+    this.#prepared = prepared;
+    onProgress(this, false);
+  }
+
+  async #start(): Promise<void> {
+    const { runtime } = this.#context;
+    const { signal } = this.#unwanted;
+    const id = this.containerId;
+    signal.throwIfAborted();
+    await runtime.remove(id);
+    this.#container = 'none';
+    try {
+      const config = await this.#connected();
+      const { pid } = await runtime.create(config, { signal });
+      this.#container = 'created';
+      this.#pid = pid;
+      await runtime.start(id, { signal });
+    } catch (error) {
+      if (this.#ended === undefined) await this.#discard();
+      throw error;
+    }
+    if (this.#ended !== undefined) return;
+    this.#container = 'running';
+    this.#watchHealth();
+  }
+
+  /** The configuration with its network and the files that name the network's addresses. */
+  async #connected() {
+    const { files, network } = this.#context;
+    const prepared = this.#prepared!;
+    const { networkMode, container } = prepared;
+    const attachment =
+      networkMode === 'host'
+        ? undefined
+        : await network.attach(
+            {
+              containerId: container.id,
+              mode: networkMode,
+              ports: (this.#task.ports ?? []).filter(({ publishMode }) => publishMode === 'host'),
+            },
+            { signal: this.#unwanted.signal },
+          );
+    this.#ports = attachment?.ports ?? [];
+    return {
+      ...container,
+      network:
+        attachment === undefined
+          ? { kind: 'host' as const }
+          : { kind: 'path' as const, path: attachment.netnsPath },
+      files: await files.write({
+        containerId: container.id,
+        hostname: container.hostname,
+        networkMode,
+        addresses: attachment?.addresses ?? [],
+        spec: this.#task.spec.container,
+      }),
+    };
+  }
+
+  async #stop(): Promise<void> {
+    if (this.#container === 'created') await this.#discard();
+    else await this.#stopContainer();
+  }
+
+  async #stopContainer(): Promise<void> {
+    const exit = await this.#context.runtime.stop(this.containerId, {
+      signalName: this.#prepared?.container.stopSignal ?? 'SIGTERM',
+      graceMs: this.#prepared?.stopGraceMs ?? 10_000,
+    });
+    await this.exited(exit);
+  }
+
+  async #discard(): Promise<void> {
+    const { files, network, runtime } = this.#context;
+    await runtime.remove(this.containerId);
+    await network.detach(this.containerId);
+    await files.remove(this.containerId);
+    this.#container = 'none';
+  }
+
+  async #end(exit: ContainerExit): Promise<void> {
+    this.#monitor?.stop();
+    await this.#until(() => this.#context.network.detach(this.containerId));
+    this.#exit = exit;
+    this.#container = 'exited';
+    this.#tell();
+    this.#poke();
+  }
+
+  /** What has to happen in the end is tried until it does, or the executor ends. */
+  async #until(work: () => Promise<void>): Promise<void> {
+    const { clock, log, signal } = this.#context;
+    while (!signal.aborted) {
+      try {
+        await work();
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        log.warn('clearing up after a task failed, and is tried again', {
+          taskId: this.#task.id,
+          error: messageOf(error),
+        });
+        await clock.sleep(retryMs);
+      }
+    }
+  }
+
+  #watchHealth(): void {
+    const check = this.#prepared?.healthCheck;
+    if (check === undefined) return;
+    const initial = initialHealth(this.#context.clock.nowMs());
+    this.#monitor = new HealthMonitor(
+      {
+        containerId: this.containerId,
+        check,
+        // One that was running before a restart of the daemon has been healthy already.
+        initial: this.#status.state === 'running' ? { ...initial, health: 'healthy' } : initial,
+        onChange: () => this.#poke(),
+      },
+      this.#context,
+    );
+  }
+
+  #setStatus({ state, message, err }: NonNullable<Decision['status']>): void {
+    const { container, message: lastMessage, err: lastErr } = this.#status;
+    const exitCode = this.#exit?.exitCode;
+    const error = err ?? lastErr;
+    this.#status = {
+      state,
+      atMs: this.#context.clock.nowMs(),
+      message: message ?? lastMessage,
+      ...(error === undefined ? {} : { err: error }),
+      ...(this.#pid === 0
+        ? container === undefined
+          ? {}
+          : { container }
+        : {
+            container: {
+              containerId: this.containerId,
+              pid: this.#pid,
+              ...(exitCode === undefined ? {} : { exitCode }),
+            },
+          }),
+      ...(this.#ports.length === 0 ? {} : { ports: this.#ports }),
+    };
+    this.#context.onProgress(this, true);
+    this.#tell();
+  }
+
+  #tell(): void {
+    const { resolve } = this.#news;
+    this.#news = Promise.withResolvers<void>();
+    resolve();
+  }
+}

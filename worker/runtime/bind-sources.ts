@@ -1,0 +1,22 @@
+/** Bind mounts, unlike Docker's -v, do not make what they mount. */
+import { mkdir, stat } from 'node:fs/promises';
+import { errnoOf, SwarmError } from '../../lib/errors.ts';
+import type { Mount } from '../../types/index.ts';
+
+/** Throws SwarmError `invalid-argument` in Docker's words for a source that does not exist. */
+export async function checkBindSources(mounts: readonly Mount[]): Promise<void> {
+  for (const { type, source = '', bindOptions } of mounts) {
+    if (type !== 'bind') continue;
+    if (bindOptions?.createMountpoint) await mkdir(source, { recursive: true });
+    try {
+      await stat(source);
+    } catch (cause) {
+      if (errnoOf(cause) !== 'ENOENT') throw cause;
+      throw new SwarmError(
+        'invalid-argument',
+        `invalid mount config for type "bind": bind source path does not exist: ${source}`,
+        { cause },
+      );
+    }
+  }
+}
