@@ -146,6 +146,67 @@ export declare type SnapshotInstalled = Message<"tsswarm.raft.SnapshotInstalled"
 export declare const SnapshotInstalledSchema: GenMessage<SnapshotInstalled>;
 
 /**
+ * @generated from message tsswarm.raft.JoinRequest
+ */
+export declare type JoinRequest = Message<"tsswarm.raft.JoinRequest"> & {
+  /**
+   * @generated from field: string node_id = 1;
+   */
+  nodeId: string;
+
+  /**
+   * @generated from field: string addr = 2;
+   */
+  addr: string;
+};
+
+/**
+ * Describes the message tsswarm.raft.JoinRequest.
+ * Use `create(JoinRequestSchema)` to create a new message.
+ */
+export declare const JoinRequestSchema: GenMessage<JoinRequest>;
+
+/**
+ * @generated from message tsswarm.raft.JoinResponse
+ */
+export declare type JoinResponse = Message<"tsswarm.raft.JoinResponse"> & {
+};
+
+/**
+ * Describes the message tsswarm.raft.JoinResponse.
+ * Use `create(JoinResponseSchema)` to create a new message.
+ */
+export declare const JoinResponseSchema: GenMessage<JoinResponse>;
+
+/**
+ * @generated from message tsswarm.raft.ProbeRequest
+ */
+export declare type ProbeRequest = Message<"tsswarm.raft.ProbeRequest"> & {
+};
+
+/**
+ * Describes the message tsswarm.raft.ProbeRequest.
+ * Use `create(ProbeRequestSchema)` to create a new message.
+ */
+export declare const ProbeRequestSchema: GenMessage<ProbeRequest>;
+
+/**
+ * @generated from message tsswarm.raft.ProbeResponse
+ */
+export declare type ProbeResponse = Message<"tsswarm.raft.ProbeResponse"> & {
+  /**
+   * @generated from field: string node_id = 1;
+   */
+  nodeId: string;
+};
+
+/**
+ * Describes the message tsswarm.raft.ProbeResponse.
+ * Use `create(ProbeResponseSchema)` to create a new message.
+ */
+export declare const ProbeResponseSchema: GenMessage<ProbeResponse>;
+
+/**
  * @generated from service tsswarm.raft.Raft
  */
 export declare const Raft: GenService<{
@@ -169,6 +230,35 @@ export declare const Raft: GenService<{
     methodKind: "client_streaming";
     input: typeof SnapshotChunkSchema;
     output: typeof SnapshotInstalledSchema;
+  },
+}>;
+
+/**
+ * Who is a manager. A follower passes these calls on to the leader.
+ *
+ * @generated from service tsswarm.raft.Group
+ */
+export declare const Group: GenService<{
+  /**
+   * The caller has a manager's certificate and runs its raft port: it wants to be a member. Answered
+   * once it is, which takes until it has caught up.
+   *
+   * @generated from rpc tsswarm.raft.Group.Join
+   */
+  join: {
+    methodKind: "unary";
+    input: typeof JoinRequestSchema;
+    output: typeof JoinResponseSchema;
+  },
+  /**
+   * Answers, if the raft port of this node is where the caller thinks it is.
+   *
+   * @generated from rpc tsswarm.raft.Group.Probe
+   */
+  probe: {
+    methodKind: "unary";
+    input: typeof ProbeRequestSchema;
+    output: typeof ProbeResponseSchema;
   },
 }>;
 

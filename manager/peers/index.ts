@@ -2,4 +2,5 @@
  * Owns the connections between managers: Raft's messages and snapshots over the cluster port. May
  * import lib, gen and raft. Read transport.ts first, then peer.ts.
  */
+export { ManagerGroup, type GroupLog, type ManagerGroupParts } from './group.ts';
 export { PeerTransport, type PeerTransportParts, type Receiver } from './transport.ts';

@@ -1,0 +1,171 @@
+/**
+ * Who is a manager: members are added as learners first and vote once they have caught up, so that a
+ * new one, however far behind, never holds up a commit. Only the leader changes anything.
+ */
+import { Group as GroupService } from '../../gen/raft_pb.js';
+import type { Clock } from '../../lib/clock.ts';
+import { messageOf, SwarmError } from '../../lib/errors.ts';
+import type { CallContext, Connection, HandlersOf } from '../../lib/grpc/index.ts';
+import type { Logger } from '../../lib/log.ts';
+import { everyone, type ConfChange, type NodeId, type RaftStatus } from '../../raft/index.ts';
+
+/** The log, as far as its membership goes. */
+export interface GroupLog {
+  readonly status: RaftStatus | undefined;
+  progressOf(id: NodeId): { readonly match: number; readonly active: boolean } | undefined;
+  changeMembership(change: ConfChange): Promise<void>;
+  transferLeadership(to: NodeId): Promise<void>;
+}
+
+export interface ManagerGroupParts {
+  readonly ownId: NodeId;
+  readonly log: GroupLog;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly connect: (addr: string) => Connection;
+  readonly addrOf: (id: NodeId) => string | undefined;
+  /** Writes down where a manager is, in the store. */
+  readonly recordManager: (id: NodeId, addr: string) => Promise<void>;
+}
+
+const probeTimeoutMs = 5_000;
+const joinTimeoutMs = 60_000;
+const catchUpPollMs = 20;
+/** A learner this close behind gets the rest while it is being made a voter. */
+const closeEnoughEntries = 64;
+
+export class ManagerGroup {
+  readonly #parts: ManagerGroupParts;
+
+  constructor(parts: ManagerGroupParts) {
+    this.#parts = parts;
+  }
+
+  get handlers(): HandlersOf<typeof GroupService, CallContext> {
+    return {
+      join: async ({ nodeId, addr }) => {
+        if (this.#isLeader) await this.#add(nodeId, addr);
+        else await this.#passOn(nodeId, addr);
+        return {};
+      },
+      probe: () => Promise.resolve({ nodeId: this.#parts.ownId }),
+    };
+  }
+
+  /** Asks any manager to let this one in, and waits until it is. */
+  async join(through: string, ownAddr: string): Promise<void> {
+    using connection = this.#parts.connect(through);
+    await connection
+      .client(GroupService)
+      .join({ nodeId: this.#parts.ownId, addr: ownAddr }, { timeoutMs: joinTimeoutMs });
+  }
+
+  /**
+   * Takes a manager out. Refused when those that can be reached would be too few without it: the
+   * swarm would lose its quorum. The leader hands over first, and the new leader is to be asked.
+   */
+  async remove(id: NodeId): Promise<void> {
+    const { log, ownId } = this.#parts;
+    const status = this.#status();
+    const { conf } = status;
+    if (!everyone(conf).includes(id)) return;
+    const left = conf.voters.filter((voter) => voter !== id);
+    if (left.length === 0) {
+      throw new SwarmError(
+        'failed-precondition',
+        'attempting to demote the last manager of the swarm: promote another node first',
+      );
+    }
+    const reachable = left.filter((voter) => voter === ownId || log.progressOf(voter)?.active);
+    const needed = Math.floor(left.length / 2) + 1;
+    if (reachable.length < needed) {
+      throw new SwarmError(
+        'failed-precondition',
+        "can't remove member from the raft: this would result in a loss of quorum (of the " +
+          `${left.length} managers left, ${reachable.length} can be reached and ${needed} are ` +
+          'needed)',
+      );
+    }
+    if (id === ownId) {
+      const successor = reachable.find((voter) => voter !== ownId);
+      if (successor !== undefined) await log.transferLeadership(successor);
+      throw new SwarmError('unavailable', 'the leadership is being handed over: try again');
+    }
+    await log.changeMembership({ steps: [{ op: 'remove', node: id }], transition: 'auto' });
+    this.#parts.logger.info('a manager was removed from the group', { nodeId: id });
+  }
+
+  async #add(id: NodeId, addr: string): Promise<void> {
+    const { log, logger, recordManager } = this.#parts;
+    await this.#probe(id, addr);
+    await recordManager(id, addr);
+    const { conf } = this.#status();
+    if (conf.voters.includes(id)) return;
+    if (!conf.learners.includes(id)) {
+      await log.changeMembership({ steps: [{ op: 'add-learner', node: id }], transition: 'auto' });
+    }
+    await this.#caughtUp(id);
+    await log.changeMembership({ steps: [{ op: 'add-voter', node: id }], transition: 'auto' });
+    logger.info('a manager joined the group', { nodeId: id, addr });
+  }
+
+  /** A member that the others cannot reach would only cost the swarm its quorum. */
+  async #probe(id: NodeId, addr: string): Promise<void> {
+    using connection = this.#parts.connect(addr);
+    let answered: string;
+    try {
+      const reply = await connection.client(GroupService).probe({}, { timeoutMs: probeTimeoutMs });
+      answered = reply.nodeId;
+    } catch (error) {
+      throw new SwarmError(
+        'failed-precondition',
+        `the leader cannot reach the new manager at ${addr} (${messageOf(error)}): check ` +
+          '--advertise-addr and the firewall of its cluster port',
+        { cause: error },
+      );
+    }
+    if (answered === id) return;
+    throw new SwarmError(
+      'failed-precondition',
+      `at ${addr} is node ${answered}, not the new manager ${id}: check --advertise-addr`,
+    );
+  }
+
+  async #caughtUp(id: NodeId): Promise<void> {
+    const { clock, log } = this.#parts;
+    const deadlineMs = clock.monotonicMs() + joinTimeoutMs;
+    for (;;) {
+      const { committed } = this.#status();
+      const match = log.progressOf(id)?.match ?? 0;
+      if (match > 0 && match + closeEnoughEntries >= committed) return;
+      if (clock.monotonicMs() > deadlineMs) {
+        throw new SwarmError(
+          'deadline-exceeded',
+          `the new manager has not caught up with the log within ${joinTimeoutMs / 1000} s: see ` +
+            "its daemon's log, and join again",
+        );
+      }
+      await clock.sleep(catchUpPollMs);
+    }
+  }
+
+  async #passOn(nodeId: NodeId, addr: string): Promise<void> {
+    const leader = this.#status().leader;
+    const leaderAddr = this.#parts.addrOf(leader);
+    if (leaderAddr === undefined) {
+      throw new SwarmError('unavailable', 'the swarm has no leader at present: try again');
+    }
+    using connection = this.#parts.connect(leaderAddr);
+    await connection.client(GroupService).join({ nodeId, addr }, { timeoutMs: joinTimeoutMs });
+  }
+
+  get #isLeader(): boolean {
+    return this.#parts.log.status?.role === 'leader';
+  }
+
+  #status(): RaftStatus {
+    const { status } = this.#parts.log;
+    if (status === undefined) throw new SwarmError('unavailable', 'the log is not open yet');
+    return status;
+  }
+}
