@@ -27,7 +27,7 @@ import type { ImagePulls } from './image-pulls.ts';
 import type { Limiter } from './limiter.ts';
 
 export interface DriverContext extends HealthMonitorDeps {
-  readonly node: NodeFacts;
+  readonly node: () => NodeFacts;
   readonly network: NetworkDriver;
   readonly pulls: ImagePulls;
   readonly files: ContainerFiles;
@@ -207,7 +207,7 @@ export class TaskDriver {
   async #prepare(): Promise<void> {
     const { node, onProgress, pulls } = this.#context;
     const image = await pulls.get(this.#task, this.#unwanted.signal);
-    const prepared = prepareTask(this.#task, image, node);
+    const prepared = prepareTask(this.#task, image, node());
     await checkBindSources(prepared.container.mounts);
     this.#prepared = prepared;
     onProgress(this, false);

@@ -4,7 +4,11 @@ import type { ImageConfig } from '../image/images.ts';
 import { containerIdOf, prepareTask } from './container-config.ts';
 
 const id = 'abcdefghijklmnopqrstuvwxy';
-const node = { id: 'node1', hostname: 'host1', architecture: 'amd64', os: 'linux' };
+const node = {
+  id: 'node1',
+  hostname: 'host1',
+  platform: { architecture: 'amd64', os: 'linux' },
+};
 const imageConfig: ImageConfig = {
   entrypoint: ['/entry'],
   cmd: ['serve'],
@@ -36,7 +40,11 @@ function prepare(
     status: { state: 'assigned', atMs: 0, message: '' },
     serviceLabels: { tier: 'front', 'a.b': 'dotted' },
   };
-  return prepareTask(task, { config: { ...imageConfig, ...more.image }, rootfs }, node);
+  return prepareTask(
+    task,
+    { id: 'sha256:1', config: { ...imageConfig, ...more.image }, rootfs },
+    node,
+  );
 }
 
 describe('container configuration', () => {

@@ -1,14 +1,15 @@
 /** From a task and its image to everything that the runtime has to know. Docker's merge rules. */
 import { SwarmError } from '../../lib/errors.ts';
 import type { AssignedTask } from '../../types/objects.ts';
-import type { ContainerSpec, HealthCheck, TaskSpec } from '../../types/task-spec.ts';
-import type { ImageConfig } from '../image/images.ts';
-import type { ContainerConfig, ImageRootfs, LogConfig } from '../runtime/runtime.ts';
+import type { ContainerSpec, HealthCheck, Platform, TaskSpec } from '../../types/task-spec.ts';
+import type { Image, ImageConfig } from '../image/images.ts';
+import type { ContainerConfig, LogConfig } from '../runtime/runtime.ts';
 import { resolveHealthCheck, type ResolvedHealthCheck } from './health.ts';
 import { expandTemplate, type TemplateContext } from './template.ts';
 
 /** A container without what is known only when it is started: its network and its files. */
 export interface PreparedTask {
+  readonly imageId: string;
   readonly container: Omit<ContainerConfig, 'network' | 'files'>;
   readonly networkMode: 'bridge' | 'host' | 'none';
   readonly healthCheck?: ResolvedHealthCheck;
@@ -18,8 +19,7 @@ export interface PreparedTask {
 export interface NodeFacts {
   readonly id: string;
   readonly hostname: string;
-  readonly architecture: string;
-  readonly os: string;
+  readonly platform: Required<Platform>;
 }
 
 /** containerd's limit for identifiers. */
@@ -48,7 +48,7 @@ export function containerIdOf(task: Pick<AssignedTask, 'id' | 'name'>): string {
 /** Throws SwarmError `invalid-argument` for what cannot be run: the task is then rejected. */
 export function prepareTask(
   task: AssignedTask,
-  image: { readonly config: ImageConfig; readonly rootfs: ImageRootfs },
+  image: Pick<Image, 'id' | 'config' | 'rootfs'>,
   node: NodeFacts,
 ): PreparedTask {
   const spec = task.spec.container;
@@ -61,6 +61,7 @@ export function prepareTask(
   const hostname = hostnameOf(task, expand(spec.hostname ?? ''), networkMode, node);
   const check = resolveHealthCheck(spec.healthCheck, imageHealthCheck(image.config));
   return {
+    imageId: image.id,
     container: {
       id: containerIdOf(task),
       labels: labelsOf(task, image.config, spec),
@@ -164,7 +165,7 @@ function networkModeOf(spec: TaskSpec): PreparedTask['networkMode'] {
 function contextOf(task: AssignedTask, node: NodeFacts): TemplateContext {
   return {
     service: { id: task.serviceId, name: task.serviceName, labels: task.serviceLabels },
-    node,
+    node: { id: node.id, hostname: node.hostname, ...node.platform },
     task: { id: task.id, name: task.name, slot: task.slot },
   };
 }

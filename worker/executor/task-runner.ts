@@ -15,18 +15,21 @@ import { Limiter } from './limiter.ts';
 import { LocalCopy, type Progress } from './local-copy.ts';
 import { TaskDriver, type DriverContext } from './task-driver.ts';
 
-export interface ExecutorOptions {
-  /** The local copy and the containers' files go into `tasks` below it. */
+export interface TaskRunnerOptions {
+  /** The local copy goes into `tasks` below it. */
   readonly dataRoot: string;
-  readonly node: NodeFacts;
+  /** The files that are made for containers go into `tasks` below it. */
+  readonly runRoot: string;
   /** How many containers are started at once; 16 where absent. */
   readonly startsMax?: number;
 }
 
-export interface ExecutorDeps {
+export interface TaskRunnerDeps {
   readonly images: Images;
   readonly network: NetworkDriver;
   readonly runtime: Runtime;
+  /** What placeholders in specs may name. The id is known once the node has joined a swarm. */
+  readonly node: () => NodeFacts;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -37,8 +40,8 @@ const probesMax = 8;
 /** Progress is written this long after the first change that is not. */
 const saveDelayMs = 50;
 
-export class LocalExecutor implements TaskExecutor {
-  readonly #deps: ExecutorDeps;
+export class TaskRunner implements TaskExecutor {
+  readonly #deps: TaskRunnerDeps;
   readonly #copy: LocalCopy;
   readonly #context: DriverContext;
   readonly #drivers = new Map<string, TaskDriver>();
@@ -50,20 +53,19 @@ export class LocalExecutor implements TaskExecutor {
   #saving: Timer | undefined;
   #exits: Disposable | undefined;
 
-  constructor(options: ExecutorOptions, deps: ExecutorDeps) {
+  constructor(options: TaskRunnerOptions, deps: TaskRunnerDeps) {
     const { clock, images, network, runtime } = deps;
     const log = deps.log.child({ module: 'executor' });
-    const folder = join(options.dataRoot, 'tasks');
     this.#deps = { ...deps, log };
-    this.#copy = new LocalCopy(folder);
+    this.#copy = new LocalCopy(join(options.dataRoot, 'tasks'));
     this.#context = {
-      node: options.node,
+      node: deps.node,
       clock,
       log,
       network,
       runtime,
       pulls: new ImagePulls(images),
-      files: new ContainerFiles(join(folder, 'files')),
+      files: new ContainerFiles(join(options.runRoot, 'tasks')),
       starts: new Limiter(options.startsMax ?? startsMaxDefault),
       removals: new Limiter(removalsMax),
       probes: new Limiter(probesMax),
@@ -118,6 +120,15 @@ export class LocalExecutor implements TaskExecutor {
   onStatus(listener: (taskId: string, status: TaskStatus) => void): Disposable {
     this.#listeners.add(listener);
     return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
+  }
+
+  /** The name of a container that needs the image, if there is one. */
+  imageUser(imageId: string): string | undefined {
+    const users = [...this.#byContainer.values()].filter(
+      ({ prepared }) => prepared?.imageId === imageId,
+    );
+    const live = users.find(({ status }) => !isTerminal(status.state));
+    return (live ?? users.find(({ hasContainer }) => hasContainer))?.containerId;
   }
 
   async *logs(
