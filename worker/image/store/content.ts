@@ -24,9 +24,9 @@ export interface BlobWrite {
 }
 
 /** Chunks are gathered to this size: each costs a round trip to containerd. */
-const chunkBytes = 512 * 1024;
+const chunkBytes = 256 * 1024;
 /** Chunks under way to containerd. Times `chunkBytes`, it bounds the memory of an upload. */
-const maxUnanswered = 2;
+const maxUnanswered = 4;
 const lockPauseMs = 50;
 const maxLockTries = 100;
 
@@ -208,22 +208,24 @@ async function answered(commit: Promise<unknown>): Promise<void> {
   }
 }
 
-/** The same bytes in chunks of about `chunkBytes`. */
+/**
+ * The same bytes in chunks of `chunkBytes`, all in one piece of memory: a chunk is valid until the
+ * next one is asked for. Fresh memory for each would keep the garbage collector busy.
+ */
 async function* gathered(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let parts: Uint8Array[] = [];
-  let size = 0;
+  const chunk = Buffer.allocUnsafe(chunkBytes);
+  let filled = 0;
   for await (const part of source) {
-    // A part far over the size (from memory, not the network) would break containerd's limit.
-    for (let start = 0; start < part.length; start += chunkBytes) {
-      const piece = part.subarray(start, start + chunkBytes);
-      parts.push(piece);
-      size += piece.length;
-      if (size >= chunkBytes) {
-        yield parts.length === 1 ? piece : Buffer.concat(parts, size);
-        parts = [];
-        size = 0;
+    for (let start = 0; start < part.length;) {
+      const taken = Math.min(part.length - start, chunkBytes - filled);
+      chunk.set(part.subarray(start, start + taken), filled);
+      start += taken;
+      filled += taken;
+      if (filled === chunkBytes) {
+        yield chunk;
+        filled = 0;
       }
     }
   }
-  if (size > 0) yield Buffer.concat(parts, size);
+  if (filled > 0) yield chunk.subarray(0, filled);
 }
