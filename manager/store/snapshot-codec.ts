@@ -4,6 +4,7 @@
  */
 import { SwarmError } from '../../lib/errors.ts';
 import type { Cluster, Node, Service, ServiceSpec, Task, TaskSpec } from '../../types/index.ts';
+import { withSharedText } from './resolve.ts';
 import type { State } from './state.ts';
 
 type Line =
@@ -66,7 +67,7 @@ export function decodeSnapshot(bytes: Uint8Array, state: State): void {
         break;
       }
       case 'task':
-        state.put('task', { ...line[1], spec: specAt(specs, line[2]) });
+        state.put('task', withSharedText({ ...line[1], spec: specAt(specs, line[2]) }, state));
         break;
     }
   }

@@ -185,7 +185,7 @@ export class MemoryDisk implements Disk {
       size: () => Promise.resolve(inode.current.length),
       read: async (into, position) => {
         await this.#step('read', path);
-        return inode.current.copy(into, 0, position);
+        return inode.current.copy(into, 0, Math.min(position, inode.current.length));
       },
       write: (bytes, position) => this.#write(path, inode, { position, bytes: bytes.slice() }),
       sync: async () => {

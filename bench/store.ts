@@ -1,0 +1,204 @@
+/**
+ * What the store costs: durable proposals a second, entries applied a second, memory for each task,
+ * and snapshots of 100,000 tasks. `node bench/store.ts` prints a table.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { silentLogger } from '../lib/log.ts';
+import { seededRandom } from '../lib/random.ts';
+import { LocalLog, MemoryLog, Store, type Change } from '../manager/store/index.ts';
+import type { Service, Task } from '../types/index.ts';
+
+const tasksCount = 100_000;
+const nodesCount = 1_000;
+const tasksPerEntry = 2_000;
+const writeMs = 2_000;
+const random = seededRandom(1);
+const meta = { version: 0, createdAtMs: 0, updatedAtMs: 0 };
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
+function makeService(): Service {
+  const id = random.id();
+  return {
+    id,
+    meta,
+    specVersion: 1,
+    spec: {
+      name: `service-${id.slice(0, 6)}`,
+      labels: { 'com.example.tier': 'web' },
+      mode: { replicated: { replicas: 1 } },
+      task: {
+        container: {
+          image: '10.99.0.254:5000/web:1',
+          env: ['A=1', 'B=2', 'C=3'],
+          labels: { team: 'x' },
+          healthCheck: { test: ['CMD', 'true'], intervalMs: 5000 },
+        },
+        resources: { reservations: { nanoCpus: 1e8, memoryBytes: 64 << 20 } },
+        forceUpdate: 0,
+      },
+    },
+  };
+}
+
+function makeTask(service: Service, slot: number): Task {
+  const id = random.id();
+  return {
+    id,
+    meta,
+    serviceId: service.id,
+    slot,
+    nodeId: '',
+    spec: service.spec.task,
+    specVersion: service.specVersion,
+    name: `${service.spec.name}.${slot}.${id}`,
+    serviceName: service.spec.name,
+    desiredState: 'running',
+    status: { state: 'new', atMs: 1_790_000_000_000, message: 'created' },
+  };
+}
+
+/** Writers each propose a status of a task of their own, and wait for it to be durable. */
+async function proposalsPerSecond(writers: number): Promise<number> {
+  const folder = await mkdtemp(join(tmpdir(), 'bench-store-'));
+  const store = new Store(new LocalLog({ folder }, { log: silentLogger }));
+  try {
+    await store.open();
+    const service = makeService();
+    const tasks = Array.from({ length: writers }, (_, slot) => makeTask(service, slot));
+    const atMs = 1_790_000_000_000;
+    await store.propose(
+      [
+        { op: 'put', table: 'service', object: service, base: 0 },
+        ...tasks.map((object): Change => ({ op: 'put', table: 'task', object, base: 0 })),
+      ],
+      { atMs },
+    );
+    let count = 0;
+    const start = performance.now();
+    const end = start + writeMs;
+    await Promise.all(
+      tasks.map(async ({ id }) => {
+        for (let serial = 0; performance.now() < end; serial++) {
+          const status = { state: 'running', atMs, message: `started ${serial}` } as const;
+          await store.propose([{ op: 'task-status', id, status }], { atMs });
+          count += 1;
+        }
+      }),
+    );
+    return (count * 1000) / (performance.now() - start);
+  } finally {
+    await store[Symbol.asyncDispose]();
+    await rm(folder, { recursive: true });
+  }
+}
+
+async function timed(work: () => Promise<void>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+}
+
+/** Proposes the changes in entries of the size that a reconcile pass makes. */
+async function proposeAll(store: Store, changes: readonly Change[]): Promise<void> {
+  for (let from = 0; from < changes.length; from += tasksPerEntry) {
+    const result = await store.propose(changes.slice(from, from + tasksPerEntry), { atMs: from });
+    if (!result.applied) throw new Error(result.conflict);
+  }
+}
+
+async function atScale(): Promise<Record<string, number>> {
+  const nodeIds = Array.from({ length: nodesCount }, () => random.id());
+  const services = Array.from({ length: 100 }, makeService);
+  const full = new Store(new MemoryLog({ snapshotEntries: 100 }));
+  await full.open();
+  await proposeAll(full, [
+    ...services.map((object): Change => ({ op: 'put', table: 'service', object, base: 0 })),
+    ...nodeIds.map((id): Change => {
+      const spec = { labels: {}, role: 'worker', availability: 'active' } as const;
+      const status = { state: 'ready', message: '', addr: '10.0.0.1', atMs: 0 } as const;
+      return {
+        op: 'put',
+        table: 'node',
+        object: { id, meta, spec, role: 'worker', status },
+        base: 0,
+      };
+    }),
+  ]);
+  const puts = function* (): Iterable<Change> {
+    for (let i = 0; i < tasksCount; i++) {
+      const service = services[i % services.length];
+      if (service === undefined) continue;
+      const object = makeTask(service, i);
+      yield { op: 'put', table: 'task', object, base: 0 };
+    }
+  };
+  let all: Change[] = [...puts()];
+  const createMs = await timed(() => proposeAll(full, all));
+  all = [...full.tasks()].map((task, i): Change => {
+    const object = { ...task, nodeId: nodeIds[i % nodeIds.length] ?? '' };
+    return { op: 'put', table: 'task', object, base: task.meta.version };
+  });
+  const assignMs = await timed(() => proposeAll(full, all));
+  all = [...full.tasks()].map((task): Change => {
+    const status = { state: 'running', atMs: 1_790_000_000_000, message: 'started' } as const;
+    const container = { containerId: random.id().repeat(2), pid: 4711 };
+    return { op: 'task-status', id: task.id, status: { ...status, container } };
+  });
+  const statusMs = await timed(() => proposeAll(full, all));
+  all = [];
+  let snapshot = Buffer.alloc(0);
+  let longestPartMs = 0;
+  const snapshotMs = await timed(async () => {
+    const parts: Uint8Array[] = [];
+    let last = performance.now();
+    for (const part of full.snapshotParts()) {
+      parts.push(part);
+      longestPartMs = Math.max(longestPartMs, performance.now() - last);
+      last = performance.now();
+      await Promise.resolve();
+    }
+    snapshot = Buffer.concat(parts);
+  });
+  const restored = new Store(new MemoryLog());
+  collect();
+  const before = process.memoryUsage().heapUsed;
+  const restoreMs = await timed(async () => {
+    restored.restore(full.index, snapshot);
+    await Promise.resolve();
+  });
+  collect();
+  const restoredBytes = process.memoryUsage().heapUsed - before;
+  if (restored.digest() !== full.digest()) throw new Error('the restored state differs');
+  const perSecond = (ms: number) => (tasksCount * 1000) / ms;
+  return {
+    tasks_created_per_s: perSecond(createMs),
+    tasks_assigned_per_s: perSecond(assignMs),
+    task_statuses_per_s: perSecond(statusMs),
+    memory_per_task_bytes: restoredBytes / tasksCount,
+    snapshot_100k_tasks_ms: snapshotMs,
+    snapshot_longest_part_ms: longestPartMs,
+    snapshot_100k_tasks_mb: snapshot.length / 1e6,
+    restore_100k_tasks_ms: restoreMs,
+  };
+}
+
+export async function run(): Promise<{
+  ours: Record<string, number>;
+  higherIsBetter: string[];
+}> {
+  const ours: Record<string, number> = {};
+  for (const writers of [1, 16, 128]) {
+    ours[`durable_${writers}_writers_per_s`] = await proposalsPerSecond(writers);
+  }
+  Object.assign(ours, await atScale());
+  console.table(ours);
+  return { ours, higherIsBetter: Object.keys(ours).filter((name) => name.endsWith('_per_s')) };
+}
+
+if (process.argv[1] === import.meta.filename) await run();
