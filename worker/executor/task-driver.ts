@@ -107,7 +107,9 @@ export class TaskDriver {
     } else if (info?.state === 'created') {
       this.#container = 'created';
     } else if (info?.exit !== undefined) {
+      // The machine speaks once the network has been let go.
       void this.exited(info.exit);
+      return;
     }
     this.#poke();
   }
