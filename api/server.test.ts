@@ -2,11 +2,15 @@ import { strict as assert } from 'node:assert';
 import { once } from 'node:events';
 import { linkSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import { request as requestTls } from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { realClock } from '../lib/clock.ts';
+import { SwarmError } from '../lib/errors.ts';
+import { loadX509, managerServerName } from '../lib/identity/index.ts';
 import type { LogFields, Logger } from '../lib/log.ts';
+import { createRootCa, issueForSelf } from '../manager/ca/index.ts';
 import { createApiServer, type ApiServer } from './index.ts';
 import { FakeBackend } from './testing.ts';
 
@@ -198,6 +202,43 @@ describe('the API server', () => {
     assert.equal(locked.status, 501);
   });
 
+  it('shows whom the swarm trusts', async () => {
+    const root = await createRootCa(realClock);
+    const joinTokens = { worker: 'w', manager: 'm' };
+    await backend.becomeManager({ rootCa: { ...root, joinTokens } });
+    const x509 = await loadX509();
+    const certificate = new x509.X509Certificate(root.certPem);
+    const base64 = (bytes: ArrayBuffer) => Buffer.from(bytes).toString('base64');
+    const expected = {
+      TrustRoot: root.certPem,
+      CertIssuerSubject: base64(certificate.subjectName.toArrayBuffer()),
+      CertIssuerPublicKey: base64(certificate.publicKey.rawData),
+    };
+    const swarm = JSON.parse((await ask('GET', '/swarm')).text) as { TLSInfo: object };
+    assert.deepEqual(swarm.TLSInfo, expected);
+    const [node] = JSON.parse((await ask('GET', '/nodes')).text) as [
+      { Description: { TLSInfo: object } },
+    ];
+    assert.deepEqual(node.Description.TLSInfo, expected);
+  });
+
+  it('shows the facts of a manager whose swarm is in trouble', async () => {
+    await backend.becomeManager();
+    const trouble = new SwarmError('unavailable', 'The swarm does not have a leader.');
+    backend.store.read = () => Promise.reject(trouble);
+    const info = JSON.parse((await ask('GET', '/info')).text) as { Swarm: { Error: string } };
+    assert.equal(info.Swarm.Error, 'The swarm does not have a leader.');
+    assert.equal((await ask('GET', '/services')).status, 503);
+  });
+
+  it('refuses credentials that cannot be read', async () => {
+    await backend.becomeManager();
+    const headers = { 'X-Registry-Auth': '%%%', 'Content-Type': 'application/json' };
+    const answer = await ask('POST', '/services/create', { body: '{}', headers });
+    assert.equal(answer.status, 400);
+    assert.match(message(answer), /X-Registry-Auth/);
+  });
+
   it('asks the daemon to join and to leave', async () => {
     const request_ = { RemoteAddrs: ['10.0.0.1', '[::1]:9'], JoinToken: 'SWMTKN-1-x' };
     assert.equal((await send('/swarm/join', request_)).status, 200);
@@ -232,6 +273,25 @@ describe('the API server', () => {
     const { address } = await server.listen({ host: '127.0.0.1', port: 0 });
     const response = await fetch(`http://${address}/v1.41/_ping`);
     assert.equal(await response.text(), 'OK');
+  });
+
+  it('asks for certificates where a network could reach it', async () => {
+    await assert.rejects(server.listen({ host: '0.0.0.0', port: 0 }), { code: 'invalid-argument' });
+    const root = await createRootCa(realClock);
+    const subject = { role: 'manager', clusterId: 'c1' } as const;
+    const own = await issueForSelf(root, subject, { lifeMs: undefined, clock: realClock });
+    const tls = { certPem: own.certPem, keyPem: own.keyPem, caPem: root.certPem };
+    const { address } = await server.listen({ host: '127.0.0.1', port: 0, tls });
+    const ping = async (credentials: { cert?: string; key?: string }) => {
+      const target = { ca: root.certPem, servername: managerServerName, agent: false as const };
+      const sent = requestTls(`https://${address}/_ping`, { ...target, ...credentials });
+      sent.end();
+      const [response] = (await once(sent, 'response')) as [IncomingMessage];
+      response.resume();
+      return response.statusCode;
+    };
+    assert.equal(await ping({ cert: own.certPem, key: own.keyPem }), 200);
+    await assert.rejects(ping({}));
   });
 
   it('ends open streams when it closes', async () => {

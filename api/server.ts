@@ -1,6 +1,13 @@
 import { lstatSync, rmSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { connect } from 'node:net';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { connect, isIPv4 } from 'node:net';
 import { once } from 'node:events';
 import type { Clock } from '../lib/clock.ts';
 import { SwarmError, errnoOf, messageOf } from '../lib/errors.ts';
@@ -21,7 +28,12 @@ export interface ApiModules {
 
 export type ListenOptions =
   | { readonly unixSocket: string }
-  | { readonly host: string; readonly port: number };
+  | {
+      readonly host: string;
+      readonly port: number;
+      /** Clients must show a certificate of `caPem`. Required but on a loopback address. */
+      readonly tls?: { readonly certPem: string; readonly keyPem: string; readonly caPem: string };
+    };
 
 /** Bound to one address. Disposing it ends open streams and closes the connections. */
 export interface ApiListener extends AsyncDisposable {
@@ -30,7 +42,10 @@ export interface ApiListener extends AsyncDisposable {
 }
 
 export interface ApiServer extends AsyncDisposable {
-  /** Throws `already-exists` when another process listens there. */
+  /**
+   * Throws `already-exists` when another process listens there, `invalid-argument` where everyone
+   * on a network could command the daemon.
+   */
   listen(options: ListenOptions): Promise<ApiListener>;
 }
 
@@ -56,10 +71,7 @@ export function createApiServer(modules: ApiModules): ApiServer {
   return {
     async listen(options) {
       closing.signal.throwIfAborted();
-      const server = createServer({ keepAliveTimeout: keepAliveTimeoutMs }, handler);
-      // An image may take long to come in: only the headers are waited for with a limit.
-      server.requestTimeout = 0;
-      server.maxConnections = maxConnections;
+      const server = makeServer(options, handler);
       const address = await bind(server, options);
       const listener: ApiListener = {
         address,
@@ -78,6 +90,40 @@ export function createApiServer(modules: ApiModules): ApiServer {
       await Promise.all([...listeners].map((listener) => listener[Symbol.asyncDispose]()));
     },
   };
+}
+
+function makeServer(options: ListenOptions, handler: RequestListener): Server {
+  const common = { keepAliveTimeout: keepAliveTimeoutMs };
+  const tls = 'host' in options ? options.tls : undefined;
+  if ('host' in options && tls === undefined && !isLoopback(options.host)) {
+    throw new SwarmError(
+      'invalid-argument',
+      `without client certificates, everyone who reaches ${options.host} would be root here: ` +
+        'give a certificate, or listen on a unix socket or a loopback address',
+    );
+  }
+  const server =
+    tls === undefined
+      ? createServer(common, handler)
+      : createTlsServer(
+          {
+            ...common,
+            cert: tls.certPem,
+            key: tls.keyPem,
+            ca: tls.caPem,
+            requestCert: true,
+            rejectUnauthorized: true,
+          },
+          handler,
+        );
+  // An image may take long to come in: only the headers are waited for with a limit.
+  server.requestTimeout = 0;
+  server.maxConnections = maxConnections;
+  return server;
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }
 
 interface Served {

@@ -5,6 +5,7 @@ import { serviceJson, serviceStatus } from '../convert/service.ts';
 import type { Exchange } from '../exchange.ts';
 import { Filters } from '../filters.ts';
 import { findService } from '../lookup.ts';
+import { parseRegistryAuth } from '../registry-auth.ts';
 import type { Route } from '../router.ts';
 import { sendLogs } from './logs.ts';
 import type { RouteModules } from './modules.ts';
@@ -102,9 +103,11 @@ async function update(exchange: Exchange, { backend }: RouteModules): Promise<vo
   exchange.json({ Warnings: warnings(updated.warnings) });
 }
 
+/** As it came: nodes read it when they pull. What says nothing is not kept. */
 function registryAuth(exchange: Exchange): { registryAuth?: string } {
   const header = exchange.request.headers['x-registry-auth'];
-  return typeof header === 'string' && header !== '' ? { registryAuth: header } : {};
+  if (typeof header !== 'string' || parseRegistryAuth(header) === undefined) return {};
+  return { registryAuth: header };
 }
 
 function oneOfParameter<const W extends string>(

@@ -1,3 +1,4 @@
+import { messageOf } from '../../lib/errors.ts';
 import type { StoreView } from '../../manager/store/view.ts';
 import { imageSummaryJson } from '../convert/image.ts';
 import { infoJson, swarmInfoJson, versionJson } from '../convert/info.ts';
@@ -63,9 +64,8 @@ export function systemRoutes(modules: RouteModules): Route[] {
 
 async function info({ backend, clock, events }: RouteModules): Promise<JsonObject> {
   const { system } = backend;
+  const { error, view } = await managerView(backend);
   const status = backend.swarm.status();
-  const isReady = status.isManager && status.state === 'active';
-  const view = isReady ? await backend.manager().read() : undefined;
   const managers = view === undefined ? 0 : countManagers(view);
   return infoJson({
     version: system.version,
@@ -73,9 +73,25 @@ async function info({ backend, clock, events }: RouteModules): Promise<JsonObjec
     host: await system.info(),
     systemTime: timeText(clock.nowMs()),
     eventListeners: events.listenerCount,
-    swarm: swarmInfoJson({ status, ...managerFacts(view, managers) }),
+    swarm: swarmInfoJson({
+      status: error === undefined ? status : { ...status, error },
+      ...managerFacts(view, managers),
+    }),
     warnings: managers === 2 ? [twoManagers] : [],
   });
+}
+
+/** A swarm that is in trouble must not take `docker info` away: the trouble is part of it. */
+async function managerView(
+  backend: RouteModules['backend'],
+): Promise<{ view?: StoreView; error?: string }> {
+  const { isManager, state } = backend.swarm.status();
+  if (!isManager || state !== 'active') return {};
+  try {
+    return { view: await backend.manager().read() };
+  } catch (error) {
+    return { error: messageOf(error) };
+  }
 }
 
 function managerFacts(view: StoreView | undefined, managers: number) {

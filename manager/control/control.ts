@@ -8,6 +8,7 @@ import {
   type Service,
   type ServiceSpec,
 } from '../../types/index.ts';
+import { certLifeDefaultMs } from '../ca/index.ts';
 import { parseConstraints } from '../scheduler/index.ts';
 import type { Change } from '../store/change.ts';
 import type { ApplyResult } from '../store/log.ts';
@@ -35,7 +36,6 @@ export interface ControlModules {
 
 /** Planning again after so many conflicts in a row would only add to the load that causes them. */
 const maxAttempts = 10;
-const defaultNodeCertExpiryMs = 90 * 24 * 3_600_000;
 /** A removed node stays refused for this long after its certificate can no longer be valid. */
 const removedNodeGraceMs = 7 * 24 * 3_600_000;
 
@@ -225,7 +225,7 @@ export class Control implements ControlApi {
   /** Its certificate outlives the node: the cluster refuses it until it cannot be valid. */
   #remembering(cluster: Cluster, nodeId: string): Cluster {
     const nowMs = this.#modules.clock.nowMs();
-    const expiryMs = Math.max(cluster.spec.ca.nodeCertExpiryMs ?? 0, defaultNodeCertExpiryMs);
+    const expiryMs = Math.max(cluster.spec.ca.nodeCertExpiryMs ?? 0, certLifeDefaultMs);
     const kept = Object.entries(cluster.removedNodes).filter(
       ([, expiresAtMs]) => expiresAtMs + removedNodeGraceMs > nowMs,
     );

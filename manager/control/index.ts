@@ -1,6 +1,6 @@
 /**
  * Owns commands: validates specs in Docker's words, and is the only writer of specs. May import
- * lib, types, gen, the store's ports and the scheduler's constraints. Read api.ts, then control.ts; unsupported.ts lists what
+ * lib, types, gen, the store's ports, the scheduler's constraints and the ca's terms. Read api.ts, then control.ts; unsupported.ts lists what
  * this version refuses.
  */
 export * from './api.ts';

@@ -13,6 +13,11 @@ import { isImageReference } from './image-reference.ts';
 const minNanoCpus = 1e6;
 const minMemoryBytes = 4 * 1024 * 1024;
 const minHealthDurationMs = 1;
+/** What the nodes expand in a hostname, an environment and the sources of mounts. */
+const placeholder = new RegExp(
+  '^(?:\\.Service\\.(?:ID|Name|Labels\\.[\\w.-]+)|index \\.Service\\.Labels "[^"]*"|' +
+    '\\.Node\\.(?:ID|Hostname|Platform\\.(?:Architecture|OS))|\\.Task\\.(?:ID|Name|Slot))$',
+);
 
 export function validateTask(task: TaskSpec): void {
   validateResources(task);
@@ -83,6 +88,7 @@ function validateContainer(container: ContainerSpec): void {
     throw invalid(`ContainerSpec: "${container.image}" is not a valid repository/tag`);
   }
   validateMounts(container.mounts ?? []);
+  validatePlaceholders(container);
   validateHealthCheck(container.healthCheck);
   if ((container.stopGracePeriodMs ?? 0) < 0) {
     throw invalid('ContainerSpec: stop-grace-period cannot be negative');
@@ -90,6 +96,25 @@ function validateContainer(container: ContainerSpec): void {
   for (const variable of container.env ?? []) {
     if (variable === '' || variable.startsWith('=')) {
       throw invalid(`ContainerSpec: invalid environment variable "${variable}"`);
+    }
+  }
+}
+
+/** A node that does not know a placeholder rejects its task: better to hear of it now. */
+function validatePlaceholders(container: ContainerSpec): void {
+  const texts = [
+    container.hostname ?? '',
+    ...(container.env ?? []),
+    ...(container.mounts ?? []).map((mount) => mount.source ?? ''),
+  ];
+  for (const text of texts) {
+    for (const [whole, expression = ''] of text.matchAll(/\{\{-?([^}]*?)-?\}\}/g)) {
+      if (placeholder.test(expression.trim())) continue;
+      throw invalid(
+        `"${whole}" is not a placeholder: use .Service.ID, .Service.Name, ` +
+          '.Service.Labels.<name>, .Node.ID, .Node.Hostname, .Node.Platform.Architecture, ' +
+          '.Node.Platform.OS, .Task.ID, .Task.Name or .Task.Slot',
+      );
     }
   }
 }

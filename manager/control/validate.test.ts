@@ -206,10 +206,19 @@ const cases: { name: string; given: unknown; code: ErrorCode; says: string }[] =
     says: 'jobs are not supported by this version; use a replicated or a global service',
   },
   {
-    name: 'a template',
-    given: good({}, { Env: ['NODE={{.Node.Hostname}}'] }),
+    name: 'a placeholder that no node knows',
+    given: good({}, { Env: ['A={{.Task.ID}} {{.Node.Name}}'] }),
+    code: 'invalid-argument',
+    says:
+      '"{{.Node.Name}}" is not a placeholder: use .Service.ID, .Service.Name, ' +
+      '.Service.Labels.<name>, .Node.ID, .Node.Hostname, .Node.Platform.Architecture, ' +
+      '.Node.Platform.OS, .Task.ID, .Task.Name or .Task.Slot',
+  },
+  {
+    name: 'a seccomp profile of one’s own',
+    given: good({}, { Privileges: { Seccomp: { Mode: 'custom', Profile: 'e30=' } } }),
     code: 'unimplemented',
-    says: 'templates are not supported by this version: "NODE={{.Node.Hostname}}"',
+    says: 'seccomp profiles of your own are not supported by this version; use default or unconfined',
   },
   {
     name: 'a log driver from elsewhere',
@@ -247,6 +256,7 @@ describe('service specs', () => {
     assert.equal(spec.task.runtime, 'container');
     const named = check({ ...good(), Name: '' });
     assert.match(named.name, /^[a-z]+_[a-z]+_[a-z0-9]{5}$/);
+    check(good({}, { Hostname: '{{.Service.Name}}-{{ .Task.Slot }}', Env: ['A=}}{{'] }));
     assert.deepEqual(check(good({ Mode: { Global: {} } })).mode, { global: {} });
     assert.deepEqual(check(good({ Networks: [{ Target: 'host' }] })).task.networks, [
       { target: 'host' },
