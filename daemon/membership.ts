@@ -21,8 +21,8 @@ export interface Membership {
   /** What other nodes are told: "10.0.0.1:2377". */
   readonly advertiseAddr: string;
   readonly dataPathAddr: string;
-  /** Managers as last heard of. */
-  readonly managers: readonly { readonly nodeId: string; readonly addr: string }[];
+  /** The manager that a joining host was told of; later ones are learned from the session. */
+  readonly joinedThrough?: string;
 }
 
 export class MembershipFile {

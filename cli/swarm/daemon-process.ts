@@ -22,9 +22,12 @@ function besideCli(...path: readonly string[]): string {
 /** Runs the daemon in this process until it ends. */
 export async function runDaemonInFront(argv: readonly string[]): Promise<void> {
   const file = besideCli('daemon', 'main');
-  // The daemon's main reads argv as a program of its own would.
-  process.argv.splice(1, process.argv.length - 1, file, ...argv);
-  await import(pathToFileURL(file).href);
+  const { main } = (await import(pathToFileURL(file).href)) as DaemonProgram;
+  process.exitCode = await main(argv);
+}
+
+interface DaemonProgram {
+  main(argv: readonly string[]): Promise<number>;
 }
 
 export interface StartOptions {

@@ -1,0 +1,159 @@
+/** The daemon: one process a host. Wires everything, in the order in which it must start. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { createApiServer, type Backend } from '../api/index.ts';
+import { realClock as clock } from '../lib/clock.ts';
+import { messageOf, SwarmError } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+import { systemRandom as random } from '../lib/random.ts';
+import { TaskRunner } from '../worker/executor/index.ts';
+import { createImages } from '../worker/image/index.ts';
+import { BridgeNetwork } from '../worker/network/index.ts';
+import { openContainerd } from '../worker/runtime/index.ts';
+import { readHostFacts } from './host-facts.ts';
+import { createLogger } from './logging.ts';
+import { parseOptions, usage, type DaemonOptions } from './options.ts';
+import { acquirePidFile } from './pid-file.ts';
+import { SwarmNode } from './swarm-node.ts';
+import { System } from './system.ts';
+
+/** What may take this long at a shutdown is left behind: containers are not concerned. */
+const shutdownTimeoutMs = 10_000;
+
+/** Runs until a signal comes. Returns the process's exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  if (argv.includes('--help') || argv.includes('-h')) {
+    process.stdout.write(usage);
+    return 0;
+  }
+  let options: DaemonOptions;
+  try {
+    options = parseOptions(argv);
+    requireRoot();
+  } catch (error) {
+    process.stderr.write(`ts-swarm daemon: ${messageOf(error)}\n`);
+    return 1;
+  }
+  const log = createLogger(options);
+  const stopped = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => stopped.abort(signal));
+  }
+  try {
+    await using daemon = await startDaemon(options, log);
+    log.info('daemon is ready', { hosts: daemon.hosts, pid: process.pid });
+    await aborted(stopped.signal);
+    log.info('daemon is shutting down', { signal: String(stopped.signal.reason) });
+    setTimeout(() => {
+      log.error('the shutdown took too long');
+      process.exit(1);
+    }, shutdownTimeoutMs).unref();
+  } catch (error) {
+    log.error('the daemon has failed', { error });
+    process.stderr.write(`ts-swarm daemon: ${messageOf(error)}\n`);
+    return 1;
+  }
+  return 0;
+}
+
+interface Daemon extends AsyncDisposable {
+  readonly hosts: readonly string[];
+}
+
+async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon> {
+  const { dataRoot, runRoot } = options;
+  await using starting = new AsyncDisposableStack();
+  mkdirSync(dataRoot, { recursive: true, mode: 0o711 });
+  mkdirSync(runRoot, { recursive: true, mode: 0o711 });
+  starting.use(acquirePidFile(join(dataRoot, 'daemon.pid')));
+  starting.use(acquirePidFile(join(runRoot, 'daemon.pid')));
+  const { network, runtime, nodeImages } = await startContainers(options, log, starting);
+  const system = new System(options, readHostFacts(), { runtime, nodeImages, random });
+  const { images } = nodeImages;
+  const executor = starting.use(
+    new TaskRunner(
+      { dataRoot, runRoot },
+      { runtime, images, network, node: () => system, clock, log },
+    ),
+  );
+  const swarm = starting.use(
+    new SwarmNode(join(dataRoot, 'swarm'), {
+      executor,
+      describe: () => system.describe(),
+      clock,
+      random,
+      log,
+    }),
+  );
+  system.attach({ swarm, executor });
+  await executor.start();
+  const backend: Backend = { system, swarm, images, manager: () => swarm.manager() };
+  const api = starting.use(createApiServer({ backend, log, clock }));
+  await swarm.resume();
+  for (const host of options.hosts) await api.listen(listenOptions(host));
+  const running = starting.move();
+  return { hosts: options.hosts, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+/** What containers need on this host; in the order in which it must start. */
+async function startContainers(
+  options: DaemonOptions,
+  log: Logger,
+  starting: AsyncDisposableStack,
+) {
+  const { dataRoot, runRoot, bridgeSubnet, mtu, containerd: address } = options;
+  // Before containerd, which sees only namespaces pinned below a shared mount.
+  const network = starting.use(
+    new BridgeNetwork(
+      {
+        runRoot,
+        ...(bridgeSubnet === undefined ? {} : { subnet: bridgeSubnet }),
+        ...(mtu === undefined ? {} : { mtu }),
+      },
+      { log },
+    ),
+  );
+  await network.start();
+  const containerd = starting.use(
+    await openContainerd(
+      { dataRoot, runRoot, ...(address === undefined ? {} : { address }) },
+      { clock, random, log },
+    ),
+  );
+  const nodeImages = starting.use(
+    createImages(
+      {
+        snapshotter: containerd.snapshotter,
+        platform: { os: process.platform, architecture: process.arch },
+        insecureRegistries: options.insecureRegistries,
+        mirrors: options.registryMirrors,
+      },
+      { containerd: containerd.client, log, clock, random },
+    ),
+  );
+  return { network, runtime: containerd.runtime, nodeImages };
+}
+
+function listenOptions(host: string): { unixSocket: string } | { host: string; port: number } {
+  if (host.startsWith('unix://')) return { unixSocket: host.slice('unix://'.length) };
+  const url = new URL(host);
+  return { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port) };
+}
+
+function requireRoot(): void {
+  if (process.getuid?.() === 0) return;
+  throw new SwarmError('permission-denied', 'the daemon must run as root: start it with sudo');
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    // The daemon lives by this timer where nothing else holds the event loop.
+    const alive = setInterval(() => undefined, 2 ** 30);
+    const done = () => {
+      clearInterval(alive);
+      resolve();
+    };
+    if (signal.aborted) done();
+    else signal.addEventListener('abort', done, { once: true });
+  });
+}

@@ -1,0 +1,364 @@
+/**
+ * This daemon's part in a swarm: none, a worker's, or a manager's. Commands and restarts lead from
+ * one to another, one at a time.
+ */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type {
+  InitOptions,
+  JoinOptions,
+  ManagerBackend,
+  SwarmBackend,
+  SwarmStatus,
+} from '../api/index.ts';
+import { assert } from '../lib/assert.ts';
+import type { Clock } from '../lib/clock.ts';
+import { messageOf, SwarmError } from '../lib/errors.ts';
+import {
+  CertificateRenewer,
+  createJoinToken,
+  joinCluster,
+  NodeIdentity,
+  remoteCertificates,
+} from '../lib/identity/index.ts';
+import type { Logger } from '../lib/log.ts';
+import type { Random } from '../lib/random.ts';
+import { createRootCa, issueForSelf, type RootCa } from '../manager/ca/index.ts';
+import type { Cluster, Node, NodeDescription } from '../types/index.ts';
+import { Agent } from '../worker/agent/index.ts';
+import type { TaskExecutor } from '../worker/executor/index.ts';
+import { resolveAdvertiseAddr, resolveDataPathAddr, resolveListenAddr } from './addresses.ts';
+import { Manager } from './manager.ts';
+import { MembershipFile, type Membership } from './membership.ts';
+
+export interface SwarmNodeParts {
+  readonly executor: TaskExecutor;
+  readonly describe: () => NodeDescription;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+/** What runs while this daemon is in a swarm. */
+interface Active {
+  readonly membership: Membership;
+  readonly identity: NodeIdentity;
+  readonly manager: Manager | undefined;
+  readonly agent: Agent;
+  readonly running: AsyncDisposableStack;
+}
+
+const notInSwarm =
+  'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect ' +
+  'this node to swarm and try again.';
+const isWorker =
+  "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. " +
+  'Please run this command on a manager node or promote the current node to a manager.';
+const alreadyInSwarm =
+  'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join ' +
+  'another one.';
+const lastManager =
+  'You are attempting to leave the swarm on a node that is participating as a manager. Removing ' +
+  'the last manager erases all current state of the swarm. Use `--force` to ignore this message.';
+
+export class SwarmNode implements SwarmBackend, AsyncDisposable {
+  readonly #folder: string;
+  readonly #parts: SwarmNodeParts;
+  readonly #file: MembershipFile;
+  #active: Active | undefined;
+  #state: SwarmStatus['state'] = 'inactive';
+  #error = '';
+  #turn: Promise<unknown> = Promise.resolve();
+
+  /** `folder` keeps all that outlives a restart: identity, membership, the manager's log. */
+  constructor(folder: string, parts: SwarmNodeParts) {
+    this.#folder = folder;
+    this.#parts = parts;
+    this.#file = new MembershipFile(folder);
+  }
+
+  /** Takes up what this host was before the daemon stopped. */
+  async resume(): Promise<void> {
+    await this.#inTurn(async () => {
+      const membership = this.#file.read();
+      if (membership === undefined) return;
+      try {
+        const identity = await NodeIdentity.load(this.#identityFolder, this.#parts.clock);
+        if (identity === undefined) {
+          throw new SwarmError(
+            'failed-precondition',
+            `the certificate in ${this.#identityFolder} is gone: leave the swarm with --force and ` +
+              'join again',
+          );
+        }
+        await this.#activate(membership, identity);
+      } catch (error) {
+        // The daemon stays up, so that a person can see the reason and leave.
+        this.#fail(error);
+      }
+    });
+  }
+
+  /** Containers run on. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#inTurn(() => this.#deactivate());
+  }
+
+  status(): SwarmStatus {
+    const active = this.#active;
+    const managers = active?.agent.managers ?? [];
+    return {
+      state: this.#state,
+      error: this.#error,
+      nodeId: active?.membership.nodeId ?? '',
+      nodeAddr: active?.membership.advertiseAddr.replace(/:\d+$/, '') ?? '',
+      isManager: active?.manager !== undefined,
+      remoteManagers: managers,
+    };
+  }
+
+  manager(): ManagerBackend {
+    const active = this.#active;
+    if (active?.manager !== undefined) return active.manager.backend;
+    if (this.#state === 'error') {
+      throw new SwarmError('unavailable', `this node's swarm component failed: ${this.#error}`);
+    }
+    throw new SwarmError('unavailable', active === undefined ? notInSwarm : isWorker);
+  }
+
+  init(options: InitOptions): Promise<string> {
+    return this.#inTurn(async () => {
+      this.#refuseIfMember();
+      if (options.forceNewCluster) {
+        throw new SwarmError(
+          'failed-precondition',
+          'there is no swarm on this node to make a new cluster of: use init without ' +
+            '--force-new-cluster',
+        );
+      }
+      const { clock, random } = this.#parts;
+      const listenAddr = resolveListenAddr(options.listenAddr);
+      const advertiseAddr = resolveAdvertiseAddr(options.advertiseAddr, listenAddr);
+      const dataPathAddr = resolveDataPathAddr(options.dataPathAddr, advertiseAddr);
+      const root = await createRootCa(clock);
+      const clusterId = random.id();
+      const lifeMs = options.spec.ca.nodeCertExpiryMs;
+      const material = await issueForSelf(root, { role: 'manager', clusterId }, { lifeMs, clock });
+      const identity = await NodeIdentity.create(this.#identityFolder, material, clock);
+      const membership: Membership = {
+        clusterId,
+        nodeId: identity.nodeId,
+        isManager: true,
+        listenAddr,
+        advertiseAddr,
+        dataPathAddr,
+      };
+      const cluster = this.#newCluster(clusterId, root, options);
+      const node = this.#firstNode(identity.nodeId, advertiseAddr, options.availability);
+      await this.#enter(membership, identity, { cluster, node });
+      return identity.nodeId;
+    });
+  }
+
+  join(options: JoinOptions): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#refuseIfMember();
+      const { clock, log } = this.#parts;
+      const listenAddr = resolveListenAddr(options.listenAddr);
+      const advertiseAddr = resolveAdvertiseAddr(options.advertiseAddr, listenAddr);
+      const { identity, role, addr } = await joinCluster(
+        {
+          remoteAddrs: options.remoteAddrs,
+          token: options.joinToken,
+          availability: options.availability,
+          folder: this.#identityFolder,
+        },
+        { clock, log },
+      );
+      const membership: Membership = {
+        clusterId: identity.clusterId,
+        nodeId: identity.nodeId,
+        isManager: role === 'manager',
+        listenAddr,
+        advertiseAddr,
+        dataPathAddr: resolveDataPathAddr(options.dataPathAddr, advertiseAddr),
+        joinedThrough: addr,
+      };
+      await this.#enter(membership, identity);
+    });
+  }
+
+  leave({ force }: { force: boolean }): Promise<void> {
+    return this.#inTurn(async () => {
+      const membership = this.#file.read();
+      if (membership === undefined) {
+        throw new SwarmError('unavailable', 'This node is not part of a swarm');
+      }
+      if (membership.isManager && !force) throw new SwarmError('unavailable', lastManager);
+      await this.#deactivate();
+      this.#file.remove();
+      await this.#parts.executor.clear();
+      await rm(this.#folder, { recursive: true, force: true });
+      this.#parts.log.info('left the swarm', { nodeId: membership.nodeId });
+    });
+  }
+
+  /** Begins a membership; one that cannot begin leaves nothing behind. */
+  async #enter(
+    membership: Membership,
+    identity: NodeIdentity,
+    bootstrap?: { cluster: Cluster; node: Node },
+  ): Promise<void> {
+    try {
+      await this.#activate(membership, identity, bootstrap);
+      this.#file.write(membership);
+    } catch (error) {
+      await this.#deactivate();
+      await rm(this.#folder, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  async #activate(
+    membership: Membership,
+    identity: NodeIdentity,
+    bootstrap?: { cluster: Cluster; node: Node },
+  ): Promise<void> {
+    const { clock, random, log, executor, describe } = this.#parts;
+    this.#state = 'pending';
+    await using starting = new AsyncDisposableStack();
+    const manager = membership.isManager
+      ? this.#newManager(membership, identity, bootstrap)
+      : undefined;
+    if (manager !== undefined) {
+      await manager.start();
+      starting.use(manager);
+    }
+    const agent = new Agent({
+      identity,
+      folder: this.#folder,
+      managers: [
+        membership.isManager ? membership.advertiseAddr : (membership.joinedThrough ?? ''),
+      ],
+      executor,
+      describe,
+      clock,
+      random,
+      log,
+    });
+    starting.use(agent);
+    const renewer = new CertificateRenewer({
+      identity,
+      source:
+        manager?.ca.ownCertificates(identity.nodeId) ??
+        remoteCertificates(identity, () => agent.managers.map(({ addr }) => addr)),
+      clock,
+      random,
+      log: log.child({ module: 'certificate' }),
+    });
+    starting.use(renewer);
+    renewer.start();
+    await agent.start();
+    this.#active = { membership, identity, manager, agent, running: starting.move() };
+    this.#state = 'active';
+    this.#error = '';
+    log.info('in a swarm', { nodeId: identity.nodeId, role: identity.role });
+  }
+
+  #newManager(
+    membership: Membership,
+    identity: NodeIdentity,
+    bootstrap: { cluster: Cluster; node: Node } | undefined,
+  ): Manager {
+    const { clock, random, log } = this.#parts;
+    const { listenAddr, advertiseAddr } = membership;
+    return new Manager(
+      {
+        folder: this.#folder,
+        listenAddr,
+        advertiseAddr,
+        ...(bootstrap === undefined ? {} : { bootstrap }),
+      },
+      {
+        identity,
+        clock,
+        random,
+        log,
+        onFailure: (error) => {
+          void this.#inTurn(async () => {
+            await this.#deactivate();
+            this.#fail(error);
+          });
+        },
+      },
+    );
+  }
+
+  async #deactivate(): Promise<void> {
+    const active = this.#active;
+    this.#active = undefined;
+    this.#state = 'inactive';
+    this.#error = '';
+    await active?.running.disposeAsync();
+  }
+
+  #fail(error: unknown): void {
+    this.#state = 'error';
+    this.#error = messageOf(error);
+    this.#parts.log.error('the swarm component has failed', { error });
+  }
+
+  #refuseIfMember(): void {
+    if (this.#state !== 'inactive') throw new SwarmError('unavailable', alreadyInSwarm);
+    assert(this.#active === undefined, 'an inactive node runs nothing of a swarm');
+  }
+
+  #newCluster(id: string, root: RootCa, options: InitOptions): Cluster {
+    const { clock, random } = this.#parts;
+    const nowMs = clock.nowMs();
+    return {
+      id,
+      meta: { version: 0, createdAtMs: nowMs, updatedAtMs: nowMs },
+      spec: options.spec,
+      rootCa: {
+        ...root,
+        joinTokens: {
+          worker: createJoinToken(root.certPem, random),
+          manager: createJoinToken(root.certPem, random),
+        },
+      },
+      dataPathPort: options.dataPathPort,
+      defaultAddressPools: options.defaultAddressPools,
+      subnetSize: options.subnetSize,
+      removedNodes: {},
+    };
+  }
+
+  #firstNode(id: string, addr: string, availability: InitOptions['availability']): Node {
+    const nowMs = this.#parts.clock.nowMs();
+    const host = addr.replace(/:\d+$/, '');
+    return {
+      id,
+      meta: { version: 0, createdAtMs: nowMs, updatedAtMs: nowMs },
+      spec: { labels: {}, role: 'manager', availability },
+      role: 'manager',
+      status: { state: 'unknown', message: 'not heard of yet', addr: host, atMs: nowMs },
+      manager: { addr, leader: true },
+    };
+  }
+
+  get #identityFolder(): string {
+    return join(this.#folder, 'certificates');
+  }
+
+  /** One change at a time: a leave waits for a join to end. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work);
+    // The next one only waits for the end; a failure is its own caller's.
+    this.#turn = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    return result;
+  }
+}

@@ -1,0 +1,142 @@
+/** What this host and its engine are, for the API and for the managers. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { HostInfo, ImageEvent, SystemBackend } from '../api/index.ts';
+import { assert } from '../lib/assert.ts';
+import { errnoOf } from '../lib/errors.ts';
+import type { Random } from '../lib/random.ts';
+import type { NodeDescription, Platform } from '../types/index.ts';
+import type { TaskRunner } from '../worker/executor/index.ts';
+import type { NodeFacts } from '../worker/task/index.ts';
+import type { NodeImages } from '../worker/image/index.ts';
+import type { Runtime } from '../worker/runtime/index.ts';
+import type { HostFacts } from './host-facts.ts';
+import type { DaemonOptions } from './options.ts';
+import type { SwarmNode } from './swarm-node.ts';
+import { version } from './version.ts';
+
+/** Events that may wait for a client; one that is slower loses the oldest. */
+const maxPendingEvents = 1_000;
+
+export interface SystemParts {
+  readonly runtime: Runtime;
+  readonly nodeImages: NodeImages;
+  readonly random: Random;
+}
+
+/** Also the facts that templates in specs may name: {{.Node.ID}}, {{.Node.Hostname}}. */
+export class System implements SystemBackend, NodeFacts {
+  readonly version = version;
+  readonly dataRoot: string;
+  readonly #options: DaemonOptions;
+  readonly #host: HostFacts;
+  readonly #parts: SystemParts;
+  readonly #engineId: string;
+  #executor: TaskRunner | undefined;
+  #swarm: SwarmNode | undefined;
+
+  constructor(options: DaemonOptions, host: HostFacts, parts: SystemParts) {
+    this.dataRoot = options.dataRoot;
+    this.#options = options;
+    this.#host = host;
+    this.#parts = parts;
+    this.#engineId = engineId(join(options.dataRoot, 'engine-id'), parts.random);
+  }
+
+  /** The parts that themselves need to know what this host is. */
+  attach({ executor, swarm }: { executor: TaskRunner; swarm: SwarmNode }): void {
+    this.#executor = executor;
+    this.#swarm = swarm;
+  }
+
+  /** What this node tells the managers about itself. */
+  describe(): NodeDescription {
+    const { cpus, memoryBytes } = this.#host;
+    return {
+      hostname: this.#options.hostname,
+      platform: this.platform,
+      resources: { nanoCpus: cpus * 1e9, memoryBytes },
+      engine: {
+        version,
+        labels: this.#options.labels,
+        plugins: [
+          ...['bridge', 'host', 'null'].map((name) => ({ type: 'Network', name })),
+          ...['json-file', 'local', 'none'].map((name) => ({ type: 'Log', name })),
+        ],
+      },
+    };
+  }
+
+  /** Empty while this host is in no swarm. */
+  get id(): string {
+    return this.#swarm?.status().nodeId ?? '';
+  }
+
+  get hostname(): string {
+    return this.#options.hostname;
+  }
+
+  get platform(): Required<Platform> {
+    return { architecture: this.#host.architecture, os: 'linux' };
+  }
+
+  async info(): Promise<HostInfo> {
+    const { runtime, nodeImages } = this.#parts;
+    const runtimeInfo = runtime.info();
+    const [containers, images] = await Promise.all([runtime.list(), nodeImages.images.list()]);
+    const running = containers.filter(({ state }) => state === 'running').length;
+    return {
+      ...this.#host,
+      engineId: this.#engineId,
+      hostname: this.#options.hostname,
+      containers: { running, stopped: containers.length - running },
+      images: images.length,
+      containerdVersion: runtimeInfo.containerdVersion,
+      ociRuntime: runtimeInfo.ociRuntime,
+      cgroupVersion: runtimeInfo.cgroupVersion,
+      snapshotter: runtimeInfo.snapshotter,
+      labels: Object.entries(this.#options.labels).map(([key, value]) => `${key}=${value}`),
+      insecureRegistries: this.#options.insecureRegistries,
+    };
+  }
+
+  imageUser(imageId: string): string | undefined {
+    assert(this.#executor !== undefined, 'the API is served only once the executor runs');
+    return this.#executor.imageUser(imageId);
+  }
+
+  async *imageEvents({ signal }: { signal: AbortSignal }): AsyncIterable<ImageEvent> {
+    const pending: ImageEvent[] = [];
+    let wake = Promise.withResolvers<void>();
+    const onAbort = () => wake.resolve();
+    signal.addEventListener('abort', onAbort, { once: true });
+    const listening = this.#parts.nodeImages.onEvent((event) => {
+      pending.push(event);
+      if (pending.length > maxPendingEvents) pending.shift();
+      wake.resolve();
+    });
+    try {
+      while (!signal.aborted) {
+        yield* pending.splice(0);
+        if (pending.length > 0) continue;
+        await wake.promise;
+        wake = Promise.withResolvers();
+      }
+    } finally {
+      listening[Symbol.dispose]();
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+}
+
+/** Chosen once for a data root, and kept: Docker's `ID` of an engine. */
+function engineId(path: string, random: Random): string {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+  }
+  const id = random.id();
+  writeFileSync(path, `${id}\n`, { mode: 0o644 });
+  return id;
+}
