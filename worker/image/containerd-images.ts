@@ -13,6 +13,7 @@ import {
   familiarName,
   familiarString,
   parseReference,
+  tryParseReference,
   withDefaultTag,
   type Reference,
 } from './reference.ts';
@@ -87,7 +88,7 @@ export class ContainerdImages implements Images {
   async remove(nameOrId: string, { force, inUse }: RemoveOptions): Promise<Removed> {
     const { events, library, records } = this.#parts;
     const found = await library.find(nameOrId);
-    if (found === undefined) throw noSuchImage(nameOrId);
+    if (found === undefined) return this.#removeBroken(nameOrId);
     const { image } = found;
     const plan = planRemoval({
       given: nameOrId,
@@ -173,6 +174,18 @@ export class ContainerdImages implements Images {
     await this.#parts.records.putNameless(first.target);
   }
 
+  /** A name whose image has lost parts cannot be shown, but must not take up space for ever. */
+  async #removeBroken(name: string): Promise<Removed> {
+    const { records } = this.#parts;
+    const parsed = tryParseReference(name);
+    const reference = parsed === undefined ? undefined : withDefaultTag(parsed);
+    const record =
+      reference === undefined ? undefined : await records.get(canonicalString(reference));
+    if (reference === undefined || record === undefined) throw noSuchImage(name);
+    await records.delete(record.name, { collect: true });
+    return [{ untagged: familiarString(reference) }];
+  }
+
   async #chainsOfOthers(imageId: string): Promise<ReadonlySet<string>> {
     const entries = await this.#parts.library.entries();
     const others = entries.filter(({ resolved }) => resolved.id !== imageId);
@@ -180,7 +193,7 @@ export class ContainerdImages implements Images {
   }
 }
 
-export function noSuchImage(name: string): SwarmError {
+function noSuchImage(name: string): SwarmError {
   return new SwarmError('not-found', `No such image: ${name}`);
 }
 

@@ -171,6 +171,7 @@ describe('images in a real containerd', () => {
         [id],
       );
     }
-    await client.images.delete({ name: 'docker.io/library/broken:1' });
+    assert.deepEqual(await node.images.remove('broken:1', unused), [{ untagged: 'broken:1' }]);
+    await assert.rejects(node.images.remove('broken:1', unused), { code: 'not-found' });
   });
 });

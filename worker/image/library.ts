@@ -65,29 +65,24 @@ export class Library {
   /** Undefined where a blob or a snapshot is missing: the image must be fetched again. */
   async resolve(target: Descriptor): Promise<Resolved | undefined> {
     const known = this.#resolved.get(target.digest);
-    if (known !== undefined) {
-      const top = known.chainIds.at(-1);
-      if (top === undefined || (await this.#unpacker.has(top))) return known;
-      this.#resolved.delete(target.digest);
-      return undefined;
-    }
-    try {
-      const resolved = await this.#read(target);
-      if (resolved !== undefined) this.#resolved.set(target.digest, resolved);
-      return resolved;
-    } catch (thrown) {
-      if (thrown instanceof SwarmError && thrown.code === 'not-found') return undefined;
-      throw thrown;
-    }
+    if (known === undefined) return this.#readAnew(target);
+    const top = known.chainIds.at(-1);
+    if (top === undefined || (await this.#unpacker.has(top))) return known;
+    this.#resolved.delete(target.digest);
+    return undefined;
   }
 
-  /** The records of all images that are complete, with what they stand for. */
+  /**
+   * The records of all images that are complete, with what they stand for. That an image read
+   * before is still unpacked is not looked up for each: see `find`.
+   */
   async entries(): Promise<readonly { record: ImageRecord; resolved: Resolved }[]> {
     const records = await this.#records.list();
     const entries = [];
     for (const record of records) {
       try {
-        const resolved = await this.resolve(record.target);
+        const known = this.#resolved.get(record.target.digest);
+        const resolved = known ?? (await this.#readAnew(record.target));
         if (resolved !== undefined) entries.push({ record, resolved });
       } catch (thrown) {
         const { code, message } = SwarmError.from(thrown);
@@ -130,13 +125,26 @@ export class Library {
     const id = named?.resolved.id ?? findId(entries, nameOrId);
     const group = entries.filter(({ resolved }) => resolved.id === id);
     const [first] = group;
-    if (first === undefined) return undefined;
+    if (first === undefined || (await this.resolve(first.record.target)) === undefined) {
+      return undefined;
+    }
     return {
       image: toImage(group, named?.record),
       named: named?.record,
       records: group.map(({ record }) => record),
       resolved: named?.resolved ?? first.resolved,
     };
+  }
+
+  async #readAnew(target: Descriptor): Promise<Resolved | undefined> {
+    try {
+      const resolved = await this.#read(target);
+      if (resolved !== undefined) this.#resolved.set(target.digest, resolved);
+      return resolved;
+    } catch (thrown) {
+      if (thrown instanceof SwarmError && thrown.code === 'not-found') return undefined;
+      throw thrown;
+    }
   }
 
   async #read(target: Descriptor): Promise<Resolved | undefined> {

@@ -264,7 +264,10 @@ describe('pull into a real containerd', () => {
       return true;
     };
     assert.equal((await node.images.pull(`${name}:1`)).id, image.id);
-    await assert.rejects(node.images.pull(`${name}:2`), { code: 'unavailable' });
+    const told: PullProgress[] = [];
+    const onProgress = (progress: PullProgress) => told.push(progress);
+    await assert.rejects(node.images.pull(`${name}:2`, { onProgress }), { code: 'unavailable' });
+    assert.deepEqual(told, [], 'what cannot be found fails before the first word');
     proxy.intercept = (_, response) => {
       response.writeHead(404, { 'content-type': 'application/json' });
       response.end('{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}');

@@ -18,7 +18,7 @@ import {
 } from './oci.ts';
 import { chooseManifest, formatPlatform } from './platform.ts';
 import { canonicalString, digestString, familiarString, type Reference } from './reference.ts';
-import type { RegistryClient, Repository } from './registry/index.ts';
+import type { FetchedManifest, RegistryClient, Repository } from './registry/index.ts';
 import type { ContentStore } from './store/content.ts';
 import { configLabels, indexLabels, manifestLabels } from './store/labels.ts';
 import type { Lease, Leases } from './store/leases.ts';
@@ -66,7 +66,6 @@ export class Puller {
     if (present !== undefined && reference.digest !== undefined) {
       return { resolved: present.resolved, isNew: false };
     }
-    report({ id: reference.tag ?? 'digest', status: `Pulling from ${reference.path}` });
     try {
       return await this.#fromRegistry(reference, auth, present, signal, report);
     } catch (thrown) {
@@ -107,12 +106,15 @@ export class Puller {
     const repository = await registry.repository(reference, auth);
     const remote = present === undefined ? undefined : await repository.head(signal);
     let target = present?.record.target;
-    const isNew = target === undefined || remote?.digest !== target.digest;
-    if (target === undefined || isNew) {
+    // Said as soon as it is known that there is something: what fails before fails without a word.
+    const heading = { id: wantedOf(reference), status: `Pulling from ${reference.path}` };
+    if (target === undefined || remote?.digest !== target.digest) {
+      const top = await repository.manifest(undefined, signal);
+      report(heading);
       target = await leases.during('pull', (lease) =>
-        this.#fetch({ reference, repository, lease, signal, report }),
+        this.#fetch({ reference, repository, lease, signal, report }, top),
       );
-    }
+    } else report(heading);
     const resolved = await library.resolve(target);
     if (resolved === undefined) {
       throw new SwarmError(
@@ -124,10 +126,9 @@ export class Puller {
     return { resolved, isNew: present?.record.target.digest !== target.digest };
   }
 
-  async #fetch(job: Job): Promise<Descriptor> {
+  async #fetch(job: Job, top: FetchedManifest): Promise<Descriptor> {
     const { content, records } = this.#parts;
     const { reference, repository, lease, signal } = job;
-    const top = await repository.manifest(undefined, signal);
     const document = parseManifest(top.bytes, top.descriptor.mediaType);
     const target = { ...top.descriptor, mediaType: document.mediaType };
     if (document.kind === 'manifest') {
@@ -299,6 +300,10 @@ interface Job {
   readonly lease: Lease;
   readonly signal: AbortSignal;
   readonly report: Report;
+}
+
+function wantedOf({ digest, tag = 'latest' }: Reference): string {
+  return digest ?? tag;
 }
 
 /** Docker shows the first twelve digits of a layer's digest. */

@@ -13,7 +13,7 @@ interface Case {
   readonly byId?: boolean;
   readonly force?: boolean;
   readonly usedBy?: string;
-  readonly expect: { readonly untag: readonly string[]; readonly remove: boolean } | RegExp;
+  readonly expect: { readonly untag: readonly string[]; readonly remove: boolean } | string;
 }
 
 describe('removal of images', () => {
@@ -44,7 +44,7 @@ describe('removal of images', () => {
       names: ['a:1', `a@${digest}`],
       usedBy: 'web.1',
       expect:
-        /^conflict: unable to remove repository reference "a:1" \(must force\) - container web.1 is using its referenced image 0123456789ab$/,
+        'conflict: unable to remove repository reference "a:1" (must force) - container web.1 is using its referenced image 0123456789ab',
     },
     {
       name: 'the only tag, used, forced: the image stays',
@@ -72,7 +72,7 @@ describe('removal of images', () => {
       names: ['a:1', 'a:2'],
       byId: true,
       expect:
-        /^conflict: unable to delete 0123456789ab \(must be forced\) - image is referenced in multiple repositories$/,
+        'conflict: unable to delete 0123456789ab (must be forced) - image is referenced in multiple repositories',
     },
     {
       name: 'by id, two repositories, forced',
@@ -88,7 +88,7 @@ describe('removal of images', () => {
       force: true,
       usedBy: 'web.1',
       expect:
-        /^conflict: unable to delete 0123456789ab \(cannot be forced\) - image is being used by container web.1$/,
+        'conflict: unable to delete 0123456789ab (cannot be forced) - image is being used by container web.1',
     },
   ];
   for (const { name, names, byId = false, force = false, usedBy, expect } of cases) {
@@ -103,7 +103,7 @@ describe('removal of images', () => {
           force,
           usedBy,
         });
-      if (expect instanceof RegExp) {
+      if (typeof expect === 'string') {
         assert.throws(plan, { code: 'failed-precondition', message: expect });
       } else {
         const { untag, remove } = plan();
