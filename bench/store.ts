@@ -7,9 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { silentLogger } from '../lib/log.ts';
+import { silentLogger, type Logger } from '../lib/log.ts';
 import { seededRandom } from '../lib/random.ts';
 import { LocalLog, MemoryLog, Store, type Change } from '../manager/store/index.ts';
+import { nodeDisk } from '../raft/index.ts';
 import type { Service, Task } from '../types/index.ts';
 
 const tasksCount = 100_000;
@@ -92,6 +93,74 @@ async function proposalsPerSecond(writers: number): Promise<number> {
       }),
     );
     return (count * 1000) / (performance.now() - start);
+  } finally {
+    await store[Symbol.asyncDispose]();
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** The floor: one write of an entry's size and one sync after another, with no log around them. */
+async function syncsPerSecond(): Promise<number> {
+  const folder = await mkdtemp(join(tmpdir(), 'bench-store-'));
+  try {
+    const file = await nodeDisk.create(join(folder, 'file'));
+    await file.write(Buffer.alloc(4 << 20), 0);
+    await file.sync();
+    const entry = Buffer.alloc(200, 1);
+    let count = 0;
+    const start = performance.now();
+    while (performance.now() < start + writeMs) {
+      await file.write(entry, (count * entry.length) % (4 << 20));
+      await file.sync();
+      count += 1;
+    }
+    await file.close();
+    return (count * 1000) / (performance.now() - start);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** How long proposals take, one after another, while a snapshot of 100,000 tasks is written. */
+async function besideSnapshot(): Promise<Record<string, number>> {
+  const folder = await mkdtemp(join(tmpdir(), 'bench-store-'));
+  const snapshotEntries = 100;
+  const { promise: written, resolve } = Promise.withResolvers<void>();
+  const log: Logger = {
+    ...silentLogger,
+    child: () => log,
+    info: (message) => (message === 'snapshot written' ? resolve() : undefined),
+  };
+  const store = new Store(new LocalLog({ folder, snapshotEntries }, { log }));
+  try {
+    await store.open();
+    const service = makeService();
+    await proposeAll(store, [{ op: 'put', table: 'service', object: service, base: 0 }]);
+    const tasks = Array.from({ length: tasksCount }, (_, slot) => makeTask(service, slot));
+    const put = (object: Task): Change => ({ op: 'put', table: 'task', object, base: 0 });
+    await proposeAll(store, tasks.map(put));
+    const id = tasks[0]?.id ?? '';
+    const propose = (serial: number) => {
+      const status = { state: 'running', atMs: serial, message: `${serial}` } as const;
+      return store.propose([{ op: 'task-status', id, status }], { atMs: serial });
+    };
+    while (store.index < snapshotEntries - 1) await propose(store.index);
+    const start = performance.now();
+    const latencies: number[] = [];
+    const state = { writing: true };
+    const ended = written.then(() => (state.writing = false));
+    while (state.writing)
+      latencies.push(await timed(async () => void (await propose(latencies.length))));
+    await ended;
+    const snapshotMs = performance.now() - start;
+    latencies.sort((a, b) => a - b);
+    const at = (share: number) => latencies[Math.floor(latencies.length * share)] ?? 0;
+    return {
+      durable_snapshot_100k_tasks_ms: snapshotMs,
+      propose_beside_snapshot_p50_ms: at(0.5),
+      propose_beside_snapshot_p99_ms: at(0.99),
+      propose_beside_snapshot_max_ms: latencies.at(-1) ?? 0,
+    };
   } finally {
     await store[Symbol.asyncDispose]();
     await rm(folder, { recursive: true });
@@ -196,7 +265,8 @@ export async function run(): Promise<{
   for (const writers of [1, 16, 128]) {
     ours[`durable_${writers}_writers_per_s`] = await proposalsPerSecond(writers);
   }
-  Object.assign(ours, await atScale());
+  ours['disk_write_and_sync_per_s'] = await syncsPerSecond();
+  Object.assign(ours, await atScale(), await besideSnapshot());
   console.table(ours);
   return { ours, higherIsBetter: Object.keys(ours).filter((name) => name.endsWith('_per_s')) };
 }
