@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setImmediate } from 'node:timers/promises';
 import { linkAbort, withAbort } from '../lib/abort.ts';
 import { SwarmError, messageOf } from '../lib/errors.ts';
 import { CodecError, type Codec } from '../types/index.ts';
@@ -7,6 +8,8 @@ import type { Json } from './convert/json.ts';
 
 /** A spec with every secret and label that anyone would write is far below this. */
 const maxJsonBytes = 4 * 1024 * 1024;
+/** How many objects of a list are written without a pause. */
+const listPiece = 500;
 
 export interface ExchangeOptions {
   readonly request: IncomingMessage;
@@ -86,6 +89,26 @@ export class Exchange implements Disposable {
   json(value: Json, status = 200): void {
     this.#response.writeHead(status, { 'Content-Type': 'application/json' });
     this.#response.end(`${JSON.stringify(value)}\n`);
+  }
+
+  /**
+   * A list, written piece by piece: one of a hundred thousand objects must neither hold up the
+   * daemon's other work nor fill its memory.
+   */
+  async jsonList<T>(items: readonly T[], convert: (item: T) => Json): Promise<void> {
+    if (items.length <= listPiece) {
+      this.json(items.map(convert));
+      return;
+    }
+    this.begin('application/json');
+    for (let start = 0; start < items.length; start += listPiece) {
+      const piece = items
+        .slice(start, start + listPiece)
+        .map((item) => JSON.stringify(convert(item)));
+      await this.write(`${start === 0 ? '[' : ','}${piece.join(',')}`);
+      await setImmediate();
+    }
+    this.#response.end(']\n');
   }
 
   text(value: string, status = 200): void {

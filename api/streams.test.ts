@@ -147,6 +147,21 @@ describe('streams of the API', () => {
     });
   });
 
+  describe('long lists', () => {
+    it('are written piece by piece, and are the same JSON', async () => {
+      const count = 1201;
+      const put = (index: number) => {
+        const object = makeTask(`x${String(index).padStart(5, '0')}`, service);
+        return { op: 'put', table: 'task', object, base: 0 } as const;
+      };
+      await backend.propose(Array.from({ length: count }, (_, index) => put(index)));
+      const text = (await all(await open('GET', '/tasks'))).toString();
+      const ids = (JSON.parse(text) as { ID: string }[]).map(({ ID: id }) => id);
+      assert.equal(new Set(ids).size, count + 1);
+      assert.deepEqual(ids, ids.toSorted());
+    });
+  });
+
   describe('events', () => {
     it('come as they happen, filtered', async () => {
       const filters = encodeURIComponent('{"type":["service"],"event":["update","remove"]}');

@@ -45,7 +45,18 @@ export function serviceSpecJson(spec: ServiceSpec): JsonObject {
   return { ...(serviceSpec.encode(spec) as JsonObject), TaskTemplate: taskSpecJson(spec.task) };
 }
 
+/** Specs are never changed, and thousands of tasks share one: each is written out once. */
+const encodedSpecs = new WeakMap<TaskSpec, JsonObject>();
+
 export function taskSpecJson(spec: TaskSpec): JsonObject {
+  const known = encodedSpecs.get(spec);
+  if (known !== undefined) return known;
+  const json = encodeTaskSpec(spec);
+  encodedSpecs.set(spec, json);
+  return json;
+}
+
+function encodeTaskSpec(spec: TaskSpec): JsonObject {
   const json = taskSpec.encode(spec) as JsonObject;
   const container = json['ContainerSpec'] as JsonObject | undefined;
   return {

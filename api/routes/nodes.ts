@@ -19,7 +19,7 @@ export function nodeRoutes({ backend }: RouteModules): Route[] {
         const view = await backend.manager().read();
         const tlsInfo = tlsInfoOf(view.cluster());
         const nodes = byId([...view.nodes()].filter((node) => matches(node, filters)));
-        exchange.json(nodes.map((node) => nodeJson(node, tlsInfo)));
+        await exchange.jsonList(nodes, (node) => nodeJson(node, tlsInfo));
       },
     },
     {

@@ -75,12 +75,10 @@ async function list(exchange: Exchange, { backend }: RouteModules): Promise<void
   const view = await backend.manager().read();
   const withStatus = exchange.minor >= statusSinceMinor && exchange.flag('status');
   const services = byId([...view.services()].filter((service) => matches(service, filters)));
-  exchange.json(
-    services.map((service) =>
-      serviceJson(
-        service,
-        withStatus ? serviceStatus(service, view.tasksOfService(service.id)) : undefined,
-      ),
+  await exchange.jsonList(services, (service) =>
+    serviceJson(
+      service,
+      withStatus ? serviceStatus(service, view.tasksOfService(service.id)) : undefined,
     ),
   );
 }

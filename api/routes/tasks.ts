@@ -29,7 +29,7 @@ export function taskRoutes({ backend }: RouteModules): Route[] {
       method: 'GET',
       path: '/tasks',
       async handle(exchange) {
-        exchange.json(list(exchange, await backend.manager().read()).map(taskJson));
+        await exchange.jsonList(list(exchange, await backend.manager().read()), taskJson);
       },
     },
     {
