@@ -1,4 +1,4 @@
-/** What people use: the docker CLI, old and new, and dockerode, against the API with a made-up host. */
+/** What people use: docker's CLI, old and new, and dockerode, against a made-up host. */
 import { strict as assert } from 'node:assert';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
