@@ -32,7 +32,7 @@ export interface CheckedRequest {
   readonly publicKey: Uint8Array;
 }
 
-/** Throws `invalid-argument` for one that cannot be read, is forged, or is for another kind of key. */
+/** Throws `invalid-argument` for one that is unreadable, forged, or for another kind of key. */
 export async function checkRequest(csrPem: string): Promise<CheckedRequest> {
   const x509 = await loadX509();
   if (csrPem.length > csrLengthMax) throw badRequest('it is too long');

@@ -1,0 +1,8 @@
+/**
+ * Owns the managers' side of the nodes' streams: who is there, what each node is to run, what nodes
+ * report, and container logs on their way to a reader. May import lib, types, gen and the store.
+ * Read dispatcher.ts first, then session.ts; liveness.ts and assignments.ts are the pure cores.
+ */
+export { Dispatcher, type DispatcherParts, type DispatcherStore } from './dispatcher.ts';
+export { LogBroker, type LogBrokerParts } from './log-broker.ts';
+export { downAfterMs, heartbeatPeriodMs, suspectAfterMs, unknownGraceMs } from './period.ts';

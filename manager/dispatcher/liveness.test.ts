@@ -1,0 +1,107 @@
+import { strict as assert } from 'node:assert';
+import { VirtualClock } from '../../lib/clock.ts';
+import { LivenessTracker } from './liveness.ts';
+import { downAfterMs, heartbeatPeriodMs, suspectAfterMs, unknownGraceMs } from './period.ts';
+
+describe('heartbeat figures', () => {
+  const cases = [
+    { name: 'a small swarm', nodes: 3, spec: undefined, periodMs: 500, downMs: 3_000 },
+    { name: 'up to 250 nodes', nodes: 250, spec: undefined, periodMs: 500, downMs: 3_000 },
+    { name: 'a thousand nodes', nodes: 1_000, spec: undefined, periodMs: 2_000, downMs: 8_000 },
+    { name: 'ten thousand', nodes: 10_000, spec: undefined, periodMs: 5_000, downMs: 20_000 },
+    { name: 'the spec, slower', nodes: 3, spec: 5_000, periodMs: 5_000, downMs: 20_000 },
+    { name: 'the spec, quicker', nodes: 3, spec: 100, periodMs: 100, downMs: 600 },
+    { name: 'the spec, absurd', nodes: 3, spec: 0.001, periodMs: 50, downMs: 300 },
+  ];
+  for (const { name, nodes, spec, periodMs, downMs } of cases) {
+    it(`fit ${name}`, () => {
+      assert.equal(heartbeatPeriodMs(nodes, spec), periodMs);
+      assert.equal(suspectAfterMs(periodMs), 3 * periodMs);
+      assert.equal(downAfterMs(periodMs), downMs);
+      assert.ok(unknownGraceMs(periodMs) >= 2 * downMs);
+    });
+  }
+});
+
+describe('LivenessTracker', () => {
+  const periodMs = 500;
+  const setUp = () => {
+    const clock = new VirtualClock(0);
+    const tracker = new LivenessTracker();
+    tracker.expect('n', clock.nowMs(), periodMs);
+    /** Looks every 100 ms; returns what happened and when. */
+    const watch = (forMs: number) => {
+      const seen: string[] = [];
+      for (let ms = 0; ms < forMs; ms += 100) {
+        clock.advance(100);
+        for (const { to } of tracker.check(clock.nowMs())) seen.push(`${to} at ${clock.nowMs()}`);
+      }
+      return seen;
+    };
+    return { clock, tracker, watch };
+  };
+
+  it('suspects silence at three missed heartbeats, and ends it at six', () => {
+    const { tracker, watch } = setUp();
+    assert.equal(tracker.heard('n', 0)?.to, 'ready');
+    assert.deepEqual(watch(10_000), ['disconnected at 1500', 'down at 3000']);
+  });
+
+  it('takes a suspect back at the first word', () => {
+    const { clock, tracker, watch } = setUp();
+    tracker.heard('n', 0);
+    assert.deepEqual(watch(2_900), ['disconnected at 1500']);
+    assert.equal(tracker.heard('n', clock.nowMs())?.to, 'ready');
+    assert.equal(tracker.heard('n', clock.nowMs()), undefined);
+    assert.deepEqual(watch(1_400), []);
+  });
+
+  it('suspects at once where a session breaks, and counts the grace from then', () => {
+    const { clock, tracker, watch } = setUp();
+    tracker.heard('n', 0);
+    watch(1_000);
+    assert.equal(tracker.lost('n', clock.nowMs())?.to, 'disconnected');
+    assert.equal(tracker.lost('n', clock.nowMs()), undefined);
+    assert.deepEqual(watch(10_000), ['down at 4000']);
+    assert.equal(tracker.lost('n', clock.nowMs()), undefined);
+  });
+
+  it('gives nodes not yet heard of a longer grace', () => {
+    const { watch } = setUp();
+    assert.deepEqual(watch(30_000), ['down at 12000']);
+  });
+
+  it('leaves what is down alone until it is heard of', () => {
+    const { clock, tracker, watch } = setUp();
+    tracker.expectDown('n', 0, periodMs);
+    assert.deepEqual(watch(60_000), []);
+    assert.equal(tracker.heard('n', clock.nowMs())?.to, 'ready');
+  });
+
+  it('does not judge by a shorter period before the node keeps it', () => {
+    const { tracker, watch } = setUp();
+    tracker.told('n', 5_000);
+    tracker.heard('n', 0);
+    tracker.told('n', 500);
+    assert.deepEqual(watch(14_000), []);
+    tracker.heard('n', 14_000);
+    tracker.told('n', 500);
+    assert.deepEqual(watch(2_000), ['disconnected at 15500']);
+  });
+
+  it("does not take the manager's standstill for the node's silence", () => {
+    const { clock, tracker, watch } = setUp();
+    tracker.heard('n', 0);
+    clock.advance(10_000);
+    tracker.postpone(10_000);
+    assert.deepEqual(watch(1_400), []);
+  });
+
+  it('forgets', () => {
+    const { tracker, watch } = setUp();
+    tracker.forget('n');
+    assert.equal(tracker.heard('n', 0), undefined);
+    assert.equal(tracker.size, 0);
+    assert.deepEqual(watch(60_000), []);
+  });
+});

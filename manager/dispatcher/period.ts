@@ -1,0 +1,37 @@
+/** How often nodes are to be heard of, and what silence means. Pure. */
+
+/** The managers together never handle more heartbeats a second than this, however many nodes. */
+const heartbeatsPerSecond = 500;
+const periodMinMs = 500;
+const periodMaxMs = 5_000;
+/** No swarm is asked to be quicker than this, whatever its spec says. */
+const periodFloorMs = 50;
+
+/** The period that nodes are told; the swarm's spec overrides what its size suggests. */
+export function heartbeatPeriodMs(nodeCount: number, specPeriodMs: number | undefined): number {
+  if (specPeriodMs !== undefined && specPeriodMs > 0) return Math.max(periodFloorMs, specPeriodMs);
+  const bySizeMs = Math.ceil((nodeCount * 1000) / heartbeatsPerSecond);
+  return Math.min(periodMaxMs, Math.max(periodMinMs, bySizeMs));
+}
+
+/** A node that is silent for this long is suspect: three heartbeats were missed. */
+export function suspectAfterMs(periodMs: number): number {
+  return 3 * periodMs;
+}
+
+/**
+ * A node that is silent for this long is down, and its tasks are replaced. With the period of small
+ * swarms these are three seconds: a link that fails for 1.5 s comes back within them, also through
+ * TCP's retransmission or a new connection, and replacements run within five seconds of a loss.
+ */
+export function downAfterMs(periodMs: number): number {
+  return Math.max(Math.min(6 * periodMs, 3_000), 4 * periodMs);
+}
+
+/**
+ * A node not heard of since this manager leads has this long: while there was no leader its
+ * attempts have become as rare as one in eight seconds.
+ */
+export function unknownGraceMs(periodMs: number): number {
+  return Math.max(12_000, 2 * downAfterMs(periodMs));
+}

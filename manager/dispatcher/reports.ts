@@ -1,0 +1,65 @@
+/** What becomes of nodes' reports, and of tasks whose nodes report no more. Pure. */
+import { isDeepStrictEqual } from 'node:util';
+import { compareStates, isTerminal, type TaskStatus } from '../../types/index.ts';
+import type { StoreView } from '../store/view.ts';
+
+/** A node that is down for this long is not waited for: its tasks are written off. */
+export const orphanAfterMs = 24 * 3_600_000;
+
+/**
+ * The statuses that tell something: of tasks that are this node's, and beyond what is known. After
+ * a reconnect nodes report everything anew, and that is to cost nothing.
+ */
+export function newsworthy(
+  view: Pick<StoreView, 'task'>,
+  nodeId: string,
+  statuses: ReadonlyMap<string, TaskStatus>,
+): Map<string, TaskStatus> {
+  const news = new Map<string, TaskStatus>();
+  for (const [id, status] of statuses) {
+    const task = view.task(id);
+    if (task?.nodeId !== nodeId) continue;
+    const order = compareStates(status.state, task.status.state);
+    if (order > 0 || (order === 0 && saysMore(task.status, status))) news.set(id, status);
+  }
+  return news;
+}
+
+function saysMore(present: TaskStatus, next: TaskStatus): boolean {
+  const said = ({ message, err, container, ports }: TaskStatus) => [message, err, container, ports];
+  return !isDeepStrictEqual(said(present), said(next));
+}
+
+/**
+ * Tasks to be removed whose removal the node has done, or never heard of: it does not have them.
+ * Nothing else would ever end them.
+ */
+export function lostTasks(
+  view: Pick<StoreView, 'tasksOfNode'>,
+  nodeId: string,
+  had: ReadonlySet<string>,
+): string[] {
+  const lost = [];
+  for (const task of view.tasksOfNode(nodeId)) {
+    if (task.desiredState !== 'remove' || isTerminal(task.status.state)) continue;
+    if (!had.has(task.id)) lost.push(task.id);
+  }
+  return lost;
+}
+
+/** The tasks that were on nodes which have been down for a day. */
+export function orphanedTasks(
+  view: Pick<StoreView, 'nodes' | 'tasksOfNode'>,
+  nowMs: number,
+): Map<string, TaskStatus> {
+  const statuses = new Map<string, TaskStatus>();
+  for (const { id, status } of view.nodes()) {
+    if (status.state !== 'down' || nowMs - status.atMs < orphanAfterMs) continue;
+    for (const task of view.tasksOfNode(id)) {
+      if (isTerminal(task.status.state)) continue;
+      const message = 'its node has been down for over a day';
+      statuses.set(task.id, { ...task.status, state: 'orphaned', atMs: nowMs, message });
+    }
+  }
+  return statuses;
+}

@@ -1,0 +1,252 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type {
+  ClusterNewsSchema,
+  LogSubscriptionSchema,
+  ManagerMessageSchema,
+  NodeMessage,
+  StatusBatch,
+} from '../../gen/dispatcher_pb.js';
+import type { Clock, Timer } from '../../lib/clock.ts';
+import { SwarmError } from '../../lib/errors.ts';
+import type { MessageStream } from '../../lib/grpc/index.ts';
+import type { NodeDescription, TaskStatus } from '../../types/index.ts';
+import type { AssignmentSet, NodeAssignments } from './assignments.ts';
+import { readDescription, readTaskStatus } from './wire.ts';
+
+export type Outgoing = MessageInitShape<typeof ManagerMessageSchema>;
+export type News = MessageInitShape<typeof ClusterNewsSchema>;
+export type Subscription = MessageInitShape<typeof LogSubscriptionSchema>;
+
+/** What a session needs of the dispatcher. */
+export interface SessionHost {
+  readonly after: Clock['after'];
+  /** Anything came from the node. */
+  heard(session: Session): void;
+  /** The period that the node is to keep from now on: it is told so. */
+  tellPeriodMs(session: Session): number;
+  describe(nodeId: string, description: NodeDescription): void;
+  /** Resolves once the statuses are durable. */
+  report(nodeId: string, statuses: ReadonlyMap<string, TaskStatus>): Promise<void>;
+  /** The node has these tasks, and no others. */
+  reportedAll(nodeId: string, taskIds: ReadonlySet<string>): void;
+  /** Tasks that end without the node ever hearing of them. */
+  neverSent(taskIds: readonly string[]): void;
+  news(nodeId: string): News;
+}
+
+/** Changes that come within this time of the first travel together. */
+const batchMs = 2;
+/** Sets of assignments that the node may have in hand before it gets more. */
+const unappliedMax = 8;
+const subscriptionsMax = 256;
+const statusesMax = 10_000;
+
+/**
+ * One node's stream, as the manager holds it. What is to be said is kept as state (what is dirty,
+ * the last heartbeat to answer), not as a queue of messages: a slow stream costs no memory.
+ */
+export class Session {
+  readonly id: string;
+  readonly nodeId: string;
+  /** When the certificate that the node has shown ends, milliseconds since the epoch. */
+  readonly notAfterMs: number;
+  readonly #host: SessionHost;
+  readonly #stream: MessageStream<NodeMessage, Outgoing>;
+  readonly #assignments: NodeAssignments;
+  readonly #subscriptions: Subscription[] = [];
+  readonly #ended = Promise.withResolvers<never>();
+  readonly #reported = new Set<string>();
+  #over = false;
+  #complete = false;
+  #due = false;
+  #timer: Timer | undefined;
+  #revision = 0n;
+  #applied = 0n;
+  #newsDue = false;
+  #heartbeat: { sequence: bigint; periodMs: number } | undefined;
+  #accepted: bigint | undefined;
+  #wake: (() => void) | undefined;
+
+  constructor(
+    names: Pick<Session, 'id' | 'nodeId' | 'notAfterMs'>,
+    stream: MessageStream<NodeMessage, Outgoing>,
+    assignments: NodeAssignments,
+    host: SessionHost,
+  ) {
+    this.id = names.id;
+    this.nodeId = names.nodeId;
+    this.notAfterMs = names.notAfterMs;
+    this.#stream = stream;
+    this.#assignments = assignments;
+    this.#host = host;
+  }
+
+  /** Lives until the stream ends, or the session is ended; throws what it ended with. */
+  async run(incoming: AsyncIterable<NodeMessage>): Promise<void> {
+    try {
+      await Promise.race([this.#listen(incoming), this.#speak(), this.#ended.promise]);
+    } finally {
+      this.#over = true;
+      this.#timer?.cancel();
+      this.#wake?.();
+    }
+  }
+
+  /** The node is told the reason. */
+  end(reason: SwarmError): void {
+    this.#over = true;
+    this.#ended.reject(reason);
+    // `run` throws the reason; where it has ended already nobody is left to be told.
+    this.#ended.promise.catch(() => this.#wake?.());
+  }
+
+  mark(taskId: string): void {
+    this.#assignments.mark(taskId);
+    this.#timer ??= this.#host.after(batchMs, () => {
+      this.#timer = undefined;
+      this.#due = true;
+      this.#wake?.();
+    });
+  }
+
+  markNews(): void {
+    this.#newsDue = true;
+    this.#wake?.();
+  }
+
+  /** False where too many requests wait already. */
+  subscribe(subscription: Subscription): boolean {
+    if (this.#subscriptions.length >= subscriptionsMax) return false;
+    this.#subscriptions.push(subscription);
+    this.#wake?.();
+    return true;
+  }
+
+  async #listen(incoming: AsyncIterable<NodeMessage>): Promise<void> {
+    for await (const { message } of incoming) {
+      if (this.#over) return;
+      this.#host.heard(this);
+      switch (message.case) {
+        case 'heartbeat':
+          this.#heartbeat = {
+            sequence: message.value.sequence,
+            periodMs: this.#host.tellPeriodMs(this),
+          };
+          this.#wake?.();
+          break;
+        case 'statuses':
+          this.#take(message.value);
+          break;
+        case 'description':
+          this.#host.describe(this.nodeId, readDescription(message.value));
+          break;
+        case 'applied':
+          this.#applied = message.value.revision;
+          this.#wake?.();
+          break;
+        case 'hello':
+          throw new SwarmError('invalid-argument', 'the node said Hello twice in one session');
+        default:
+          // A newer node may say more than this manager knows of.
+          break;
+      }
+    }
+  }
+
+  /**
+   * Does not wait for the disk: heartbeats behind the batch are to be heard. The node sends the
+   * next batch only when this one is acknowledged.
+   */
+  #take(batch: StatusBatch): void {
+    if (batch.updates.length > statusesMax) {
+      throw new SwarmError(
+        'invalid-argument',
+        `the node sent over ${statusesMax} statuses at once`,
+      );
+    }
+    const statuses = new Map<string, TaskStatus>();
+    for (const { taskId, status } of batch.updates) {
+      statuses.set(taskId, readTaskStatus(status));
+      if (!this.#complete) this.#reported.add(taskId);
+    }
+    if (batch.complete && !this.#complete) {
+      this.#complete = true;
+      this.#host.reportedAll(this.nodeId, this.#reported);
+      this.#reported.clear();
+    }
+    this.#host.report(this.nodeId, statuses).then(
+      () => {
+        this.#accepted = batch.sequence;
+        this.#wake?.();
+      },
+      (error: unknown) => this.end(SwarmError.from(error)),
+    );
+  }
+
+  async #speak(): Promise<void> {
+    const value = {
+      sessionId: this.id,
+      heartbeatPeriodMs: this.#host.tellPeriodMs(this),
+      news: this.#host.news(this.nodeId),
+    };
+    await this.#send({ case: 'welcome', value });
+    await this.#sendAssignments(this.#assignments.complete());
+    while (!this.#over) {
+      const next = this.#next();
+      if (next === undefined) await this.#woken();
+      else await next;
+    }
+  }
+
+  /** The most urgent thing to say, being said; nothing where all has been said. */
+  #next(): Promise<void> | undefined {
+    if (this.#heartbeat !== undefined) {
+      const value = this.#heartbeat;
+      this.#heartbeat = undefined;
+      return this.#send({ case: 'heartbeat', value });
+    }
+    if (this.#accepted !== undefined) {
+      const sequence = this.#accepted;
+      this.#accepted = undefined;
+      return this.#send({ case: 'accepted', value: { sequence } });
+    }
+    if (this.#newsDue) {
+      this.#newsDue = false;
+      return this.#send({ case: 'news', value: this.#host.news(this.nodeId) });
+    }
+    const subscription = this.#subscriptions.shift();
+    if (subscription !== undefined) return this.#send({ case: 'logs', value: subscription });
+    if (this.#due && this.#revision - this.#applied < unappliedMax) {
+      const { set, neverSent } = this.#assignments.incremental();
+      this.#due = this.#assignments.dirty;
+      if (neverSent.length > 0) this.#host.neverSent(neverSent);
+      if (set.changes.length > 0) return this.#sendAssignments(set);
+    }
+    return undefined;
+  }
+
+  async #sendAssignments(set: AssignmentSet): Promise<void> {
+    const appliesTo = this.#revision;
+    this.#revision += 1n;
+    const value = {
+      kind: set.kind,
+      appliesTo,
+      resultsIn: this.#revision,
+      changes: [...set.changes],
+    };
+    await this.#send({ case: 'assignments', value });
+  }
+
+  #send(message: NonNullable<Outgoing['message']>): Promise<void> {
+    return this.#stream.send({ message });
+  }
+
+  #woken(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = () => {
+        this.#wake = undefined;
+        resolve();
+      };
+    });
+  }
+}

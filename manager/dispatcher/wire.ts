@@ -1,0 +1,72 @@
+/** What travels as JSON inside the session's messages, read with care: nodes are not trusted. */
+import { SwarmError } from '../../lib/errors.ts';
+import { taskStates, type NodeDescription, type TaskStatus } from '../../types/index.ts';
+
+const textMax = 4_096;
+const descriptionBytesMax = 256 * 1024;
+const statusBytesMax = 64 * 1024;
+
+export function encodeJson(value: unknown): Uint8Array {
+  return Buffer.from(JSON.stringify(value));
+}
+
+/** Throws `invalid-argument` for what is no status that a node may report. */
+export function readTaskStatus(bytes: Uint8Array): TaskStatus {
+  const status = parse(bytes, 'a task status', statusBytesMax) as Partial<TaskStatus>;
+  const { state, atMs, message } = status;
+  const order = typeof state === 'string' && Object.hasOwn(taskStates, state) && taskStates[state];
+  // A node accepts, runs and ends tasks; it neither makes nor orphans them.
+  if (
+    typeof order !== 'number' ||
+    order < taskStates.accepted ||
+    order > taskStates.rejected ||
+    typeof atMs !== 'number' ||
+    typeof message !== 'string' ||
+    (status.err !== undefined && typeof status.err !== 'string') ||
+    (status.container !== undefined && typeof status.container !== 'object') ||
+    (status.ports !== undefined && !Array.isArray(status.ports))
+  ) {
+    throw bad('a task status');
+  }
+  return {
+    ...(status as TaskStatus),
+    message: message.slice(0, textMax),
+    ...(status.err === undefined ? {} : { err: status.err.slice(0, textMax) }),
+  };
+}
+
+/** Throws `invalid-argument` where the parts that planners read are not there. */
+export function readDescription(bytes: Uint8Array): NodeDescription {
+  const value = parse(bytes, 'a node description', descriptionBytesMax);
+  const description = value as Partial<NodeDescription>;
+  if (
+    typeof description.hostname !== 'string' ||
+    typeof description.platform?.os !== 'string' ||
+    typeof description.platform.architecture !== 'string' ||
+    typeof description.resources?.nanoCpus !== 'number' ||
+    typeof description.resources.memoryBytes !== 'number' ||
+    typeof description.engine?.version !== 'string' ||
+    typeof description.engine.labels !== 'object' ||
+    !Array.isArray(description.engine.plugins)
+  ) {
+    throw bad('a node description');
+  }
+  return description as NodeDescription;
+}
+
+function parse(bytes: Uint8Array, what: string, bytesMax: number): object {
+  if (bytes.length > bytesMax) throw bad(what);
+  try {
+    const value: unknown = JSON.parse(Buffer.from(bytes).toString());
+    if (typeof value === 'object' && value !== null) return value;
+  } catch (error) {
+    throw bad(what, error);
+  }
+  throw bad(what);
+}
+
+function bad(what: string, cause?: unknown): SwarmError {
+  return new SwarmError('invalid-argument', `the node sent ${what} that cannot be understood`, {
+    cause,
+  });
+}

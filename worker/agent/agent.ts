@@ -1,0 +1,192 @@
+import type { ClusterNews } from '../../gen/dispatcher_pb.js';
+import type { Clock } from '../../lib/clock.ts';
+import { SwarmError } from '../../lib/errors.ts';
+import type { NodeIdentity } from '../../lib/identity/index.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Random } from '../../lib/random.ts';
+import type { Node, NodeDescription } from '../../types/index.ts';
+import type { TaskExecutor } from '../executor/executor.ts';
+import { ManagerList, type KnownManager } from './manager-list.ts';
+import { NewsFile, type ClusterState } from './news-file.ts';
+import { Session } from './session.ts';
+
+export interface AgentParts {
+  readonly identity: NodeIdentity;
+  /** Where the last news of the swarm are kept. */
+  readonly folder: string;
+  /** Addresses to begin with; later the swarm says where its managers are. */
+  readonly managers: readonly string[];
+  readonly executor: TaskExecutor;
+  readonly describe: () => NodeDescription | Promise<NodeDescription>;
+  /** Called when the managers say something new: of this node, of the managers, of the root. */
+  readonly onNews?: (news: ClusterState) => void;
+  /** The node is no longer in the swarm; the agent has stopped, the tasks have not. */
+  readonly onRemoved?: (reason: SwarmError) => void;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+const retryMinMs = 100;
+const retryMaxMs = 8_000;
+/** The first attempts give up soon: after a short break of the link a new one gets through. */
+const welcomeTimeoutMinMs = 700;
+const welcomeTimeoutMaxMs = 5_000;
+/** A session that lived for this long was a good one: what follows is no repeated failure. */
+const goodSessionMs = 5_000;
+
+/**
+ * Keeps this node in touch with the managers. While none can be reached the tasks run on: they are
+ * the executor's.
+ */
+export class Agent implements AsyncDisposable {
+  readonly #parts: AgentParts;
+  readonly #list: ManagerList;
+  readonly #file: NewsFile;
+  readonly #stop = new AbortController();
+  #running: Promise<void> | undefined;
+  #writing: Promise<void> = Promise.resolve();
+  #state: ClusterState | undefined;
+  #connectedTo: string | undefined;
+  #lastError: SwarmError | undefined;
+
+  constructor(parts: AgentParts) {
+    this.#parts = parts;
+    this.#list = new ManagerList(parts.managers);
+    this.#file = new NewsFile(parts.folder);
+  }
+
+  /** Resolves before a manager was reached: the node works with what it knows. */
+  async start(): Promise<void> {
+    const state = await this.#file.read();
+    if (state !== undefined) {
+      this.#state = state;
+      this.#list.learn(state.managers);
+    }
+    this.#running = this.#run();
+  }
+
+  /** Ends the session. The tasks run on. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new SwarmError('cancelled', 'the agent is stopped'));
+    await this.#running;
+    await this.#writing;
+  }
+
+  /** Where managers are, as far as this node knows. */
+  get managers(): readonly KnownManager[] {
+    return this.#list.all();
+  }
+
+  /** This node, as the managers last said. */
+  get node(): Node | undefined {
+    return this.#state?.node;
+  }
+
+  /** The manager that the node has a session with. */
+  get connectedTo(): string | undefined {
+    return this.#connectedTo;
+  }
+
+  /** Why there is no session; nothing where there is one. */
+  get lastError(): SwarmError | undefined {
+    return this.#lastError;
+  }
+
+  async #run(): Promise<void> {
+    const { clock, random, log } = this.#parts;
+    const signal = this.#stop.signal;
+    let failures = 0;
+    let sessionId = '';
+    while (!signal.aborted) {
+      const addr = this.#list.pick(random) ?? '';
+      const startMs = clock.monotonicMs();
+      const { error, welcomed } = await this.#session(addr, sessionId, failures);
+      sessionId = welcomed ?? sessionId;
+      if (signal.aborted) return;
+      this.#lastError = error;
+      if (error.details['reason'] === 'node-removed') {
+        log.error('this node is no longer in the swarm', { error: error.message });
+        this.#parts.onRemoved?.(error);
+        return;
+      }
+      const good = welcomed !== undefined && clock.monotonicMs() - startMs >= goodSessionMs;
+      failures = good ? 1 : failures + 1;
+      if (!good) this.#list.failed(addr);
+      const growingMs = Math.min(retryMaxMs, retryMinMs * 2 ** (failures - 1));
+      const delayMs = growingMs * (0.5 + random.float() / 2);
+      log.warn('no session with a manager', { addr, error: error.message, retryMs: delayMs });
+      await this.#pause(delayMs);
+    }
+  }
+
+  /** One attempt, and the session that it may lead to. Returns what it ended with. */
+  async #session(
+    addr: string,
+    previousId: string,
+    failures: number,
+  ): Promise<{ readonly error: SwarmError; readonly welcomed?: string }> {
+    const { identity, executor, describe, clock, log } = this.#parts;
+    if (addr === '') {
+      return { error: new SwarmError('failed-precondition', 'this node knows of no manager') };
+    }
+    using connection = identity.connect(addr);
+    let welcomed: string | undefined;
+    try {
+      const session = new Session(
+        {
+          connection,
+          executor,
+          describe,
+          clock,
+          log,
+          onNews: (news) => this.#learn(news),
+          onWelcome: (sessionId) => {
+            welcomed = sessionId;
+            this.#connectedTo = addr;
+            this.#lastError = undefined;
+            this.#list.succeeded(addr);
+            log.info('session begins', { addr, sessionId });
+          },
+        },
+        this.#stop.signal,
+      );
+      const welcomeTimeoutMs = Math.min(
+        welcomeTimeoutMaxMs,
+        welcomeTimeoutMinMs * 2 ** Math.max(0, failures - 1),
+      );
+      return await session.run({ previousId, welcomeTimeoutMs });
+    } catch (thrown) {
+      const error = SwarmError.from(thrown);
+      return welcomed === undefined ? { error } : { error, welcomed };
+    } finally {
+      this.#connectedTo = undefined;
+    }
+  }
+
+  #learn(news: ClusterNews): void {
+    const managers = news.managers.map(({ nodeId, addr, leader }) => ({ nodeId, addr, leader }));
+    const node =
+      news.node.length === 0 ? undefined : (JSON.parse(Buffer.from(news.node).toString()) as Node);
+    const { rootCaPem } = news;
+    const state = { managers, rootCaPem, ...(node === undefined ? {} : { node }) };
+    this.#state = state;
+    this.#list.learn(managers);
+    this.#writing = this.#writing
+      .then(() => this.#file.write(state))
+      .catch((error: unknown) =>
+        this.#parts.log.error('cannot keep the news of the swarm', {
+          error: SwarmError.from(error).message,
+        }),
+      );
+    this.#parts.onNews?.(state);
+  }
+
+  async #pause(delayMs: number): Promise<void> {
+    try {
+      await this.#parts.clock.sleep(delayMs, { signal: this.#stop.signal });
+    } catch (error) {
+      if (!this.#stop.signal.aborted) throw error;
+    }
+  }
+}

@@ -1,0 +1,233 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import {
+  AssignmentChange_Action,
+  Assignments_Kind,
+  Dispatcher,
+  type Assignments,
+  type ClusterNews,
+  type ManagerMessage,
+  type NodeMessageSchema,
+} from '../../gen/dispatcher_pb.js';
+import type { Clock, Timer } from '../../lib/clock.ts';
+import { linkAbort } from '../../lib/abort.ts';
+import { SwarmError } from '../../lib/errors.ts';
+import type { CallStream, Connection } from '../../lib/grpc/index.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { AssignedTask, NodeDescription } from '../../types/index.ts';
+import type { TaskExecutor } from '../executor/executor.ts';
+import { LogPublisher } from './log-publisher.ts';
+import { Reporter } from './reporter.ts';
+
+export interface SessionParts {
+  readonly connection: Connection;
+  readonly executor: TaskExecutor;
+  readonly describe: () => NodeDescription | Promise<NodeDescription>;
+  readonly onNews: (news: ClusterNews) => void;
+  /** The manager has taken the node in. */
+  readonly onWelcome: (sessionId: string) => void;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+type Outgoing = NonNullable<MessageInitShape<typeof NodeMessageSchema>['message']>;
+type Stream = CallStream<ManagerMessage, MessageInitShape<typeof NodeMessageSchema>>;
+
+const describeEveryMs = 20_000;
+/** A manager silent for this many periods is not waited for: another connection is tried. */
+const silentPeriodsMax = 2.5;
+
+/** One session with a manager, from Hello until it breaks: `run` always throws, with the reason. */
+export class Session {
+  readonly #parts: SessionParts;
+  readonly #life: AbortController & Disposable;
+  readonly #stream: Stream;
+  readonly #cleanup = new DisposableStack();
+  readonly #broken = Promise.withResolvers<never>();
+  #periodMs = 0;
+  #heardMs = 0;
+  #sequence = 0n;
+  #revision = 0n;
+  #described = '';
+  #applying: Promise<void> = Promise.resolve();
+  #reporter: Reporter | undefined;
+  #beatTimer: Timer | undefined;
+  #describeTimer: Timer | undefined;
+
+  constructor(parts: SessionParts, signal: AbortSignal) {
+    this.#parts = parts;
+    this.#life = linkAbort(signal);
+    const { connection } = parts;
+    this.#stream = connection.client(Dispatcher).session({ signal: this.#life.signal });
+  }
+
+  async run({
+    previousId,
+    welcomeTimeoutMs,
+  }: {
+    readonly previousId: string;
+    readonly welcomeTimeoutMs: number;
+  }): Promise<never> {
+    const { clock, connection } = this.#parts;
+    const late = clock.after(welcomeTimeoutMs, () =>
+      this.#break(
+        new SwarmError('unavailable', `the manager at ${connection.addr} does not answer`),
+      ),
+    );
+    this.#cleanup.defer(() => late.cancel());
+    try {
+      const description = Buffer.from(await this.#description());
+      this.#say({ case: 'hello', value: { description, previousSessionId: previousId } });
+      return await Promise.race([this.#listen(() => late.cancel()), this.#broken.promise]);
+    } finally {
+      this.#cleanup.dispose();
+      this.#life.abort(new SwarmError('cancelled', 'the session is over'));
+      this.#life[Symbol.dispose]();
+      await this.#applied();
+    }
+  }
+
+  async #listen(onWelcome: () => void): Promise<never> {
+    for await (const { message } of this.#stream.incoming) {
+      this.#heardMs = this.#parts.clock.monotonicMs();
+      switch (message.case) {
+        case 'welcome':
+          onWelcome();
+          this.#parts.onWelcome(message.value.sessionId);
+          this.#periodMs = message.value.heartbeatPeriodMs;
+          this.#begin();
+          if (message.value.news !== undefined) this.#parts.onNews(message.value.news);
+          break;
+        case 'heartbeat':
+          this.#periodMs = message.value.periodMs;
+          break;
+        case 'assignments':
+          this.#assign(message.value);
+          break;
+        case 'accepted':
+          this.#reporter?.accepted(message.value.sequence);
+          break;
+        case 'news':
+          this.#parts.onNews(message.value);
+          break;
+        case 'logs':
+          this.#logs.take(message.value);
+          break;
+        default:
+          // A newer manager may say more than this node knows of.
+          break;
+      }
+    }
+    throw new SwarmError('unavailable', `the manager at ${this.#parts.connection.addr} hung up`);
+  }
+
+  get #logs(): LogPublisher {
+    const { connection, executor, clock, log } = this.#parts;
+    this.#publisher ??= new LogPublisher({
+      connection,
+      executor,
+      clock,
+      log,
+      signal: this.#life.signal,
+    });
+    return this.#publisher;
+  }
+  #publisher: LogPublisher | undefined;
+
+  #begin(): void {
+    const { executor, clock } = this.#parts;
+    this.#reporter = this.#cleanup.use(
+      new Reporter(executor, clock, (value) => this.#say({ case: 'statuses', value })),
+    );
+    this.#cleanup.defer(() => {
+      this.#beatTimer?.cancel();
+      this.#describeTimer?.cancel();
+    });
+    this.#beat(clock.monotonicMs());
+    this.#redescribe();
+  }
+
+  /** Beats, and looks whether the manager answers. */
+  #beat(dueMs: number): void {
+    const { clock, connection } = this.#parts;
+    if (this.#life.signal.aborted) return;
+    const nowMs = clock.monotonicMs();
+    // Where this process itself stood still, what the manager said may not have been read yet.
+    this.#heardMs += Math.max(0, nowMs - dueMs);
+    if (nowMs - this.#heardMs > silentPeriodsMax * this.#periodMs) {
+      this.#break(
+        new SwarmError('unavailable', `the manager at ${connection.addr} is silent`, {
+          details: { silentMs: nowMs - this.#heardMs },
+        }),
+      );
+      return;
+    }
+    this.#sequence += 1n;
+    this.#say({ case: 'heartbeat', value: { sequence: this.#sequence } });
+    this.#beatTimer = clock.after(this.#periodMs, () => this.#beat(nowMs + this.#periodMs));
+  }
+
+  #redescribe(): void {
+    this.#describeTimer = this.#parts.clock.after(describeEveryMs, () => {
+      const before = this.#described;
+      this.#description().then(
+        (description) => {
+          if (description !== before) {
+            this.#say({ case: 'description', value: Buffer.from(description) });
+          }
+          if (!this.#life.signal.aborted) this.#redescribe();
+        },
+        (error: unknown) => this.#break(SwarmError.from(error)),
+      );
+    });
+  }
+
+  async #description(): Promise<string> {
+    this.#described = JSON.stringify(await this.#parts.describe());
+    return this.#described;
+  }
+
+  /** Sets are applied in their order; heartbeats are heard meanwhile. */
+  #assign(set: Assignments): void {
+    const complete = set.kind === Assignments_Kind.COMPLETE;
+    if (!complete && set.appliesTo !== this.#revision) {
+      throw new SwarmError(
+        'aborted',
+        `assignments ${set.resultsIn} apply to ${set.appliesTo}, and this node has ` +
+          `${this.#revision}: asking for all of them`,
+      );
+    }
+    this.#revision = set.resultsIn;
+    const update: AssignedTask[] = [];
+    const remove: string[] = [];
+    for (const { action, type, id, object } of set.changes) {
+      if (type !== 'task') continue;
+      if (action === AssignmentChange_Action.REMOVE) remove.push(id);
+      else update.push(JSON.parse(Buffer.from(object).toString()) as AssignedTask);
+    }
+    this.#applying = this.#applying
+      .then(() => this.#parts.executor.assign({ complete, update, remove }))
+      .then(() => this.#say({ case: 'applied', value: { revision: set.resultsIn } }));
+    this.#applying.catch((error: unknown) => this.#break(SwarmError.from(error)));
+  }
+
+  /** The next session may not begin to assign before this one has ended to. */
+  async #applied(): Promise<void> {
+    try {
+      await this.#applying;
+    } catch (error) {
+      this.#parts.log.warn('cannot take assignments', { error: SwarmError.from(error).message });
+    }
+  }
+
+  /** What the stream has no room for waits in it; the manager reads without waiting for a disk. */
+  #say(message: Outgoing): void {
+    if (this.#life.signal.aborted) return;
+    this.#stream.send({ message }).catch((error: unknown) => this.#break(SwarmError.from(error)));
+  }
+
+  #break(reason: SwarmError): void {
+    this.#broken.reject(reason);
+    // `run` throws it; where it has ended already nobody is left to be told.
+    this.#broken.promise.catch(() => this.#life.abort(reason));
+  }
+}
