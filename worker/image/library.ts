@@ -38,7 +38,7 @@ export interface Resolved {
   readonly sizeBytes: number;
 }
 
-/** Image ids are at least this long where a start of one is given. */
+/** An id or a start of one, with or without its algorithm. */
 const idPattern = /^(?:sha256:)?[0-9a-f]{1,64}$/;
 
 export class Library {

@@ -2,6 +2,7 @@
 import type { Image as StoredImage } from '../../../gen/containerd/images_pb.js';
 import { SwarmError } from '../../../lib/errors.ts';
 import type { ContainerdClient } from '../../runtime/containerd/client.ts';
+import { Semaphore } from '../concurrency.ts';
 import { canonicalName, tryParseReference, type Reference } from '../reference.ts';
 import { toContainerd } from './unpack.ts';
 import type { Descriptor } from '../oci.ts';
@@ -19,6 +20,7 @@ const namelessPrefix = 'nameless@';
 
 export class Records {
   readonly #client: ContainerdClient;
+  readonly #oneAtATime = new Semaphore(1);
 
   constructor(client: ContainerdClient) {
     this.#client = client;
@@ -45,7 +47,12 @@ export class Records {
    * Makes the name stand for the target. An image that loses its only name by it stays, without
    * one; an image that gains its first name by it is nameless no more.
    */
-  async assign(name: string, target: Descriptor): Promise<void> {
+  assign(name: string, target: Descriptor): Promise<void> {
+    // What is decided from the list must still hold when it is written.
+    return this.#oneAtATime.run(() => this.#assign(name, target));
+  }
+
+  async #assign(name: string, target: Descriptor): Promise<void> {
     const records = await this.list();
     const old = records.find((record) => record.name === name);
     if (old?.target.digest === target.digest) return;
