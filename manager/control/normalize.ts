@@ -1,6 +1,6 @@
 /** Fills in what a service's spec may leave open, so that no reader has to: mode, runtime, name. */
 import type { Random } from '../../lib/random.ts';
-import type { ServiceMode, ServiceSpec } from '../../types/index.ts';
+import type { ContainerSpec, ServiceMode, ServiceSpec } from '../../types/index.ts';
 
 const adjectives = [
   'amber',
@@ -41,7 +41,8 @@ const nouns = [
 
 /**
  * The spec as it is stored. A service without a name gets one, as with Docker; the deprecated
- * networks of the service become those of its tasks.
+ * networks of the service become those of its tasks. What the API adds for clients that expect it
+ * is left out again: a spec that was read and sent back is the same, and restarts no task.
  */
 export function normalizeService(spec: ServiceSpec, random: Random): ServiceSpec {
   const { networks, ...rest } = spec;
@@ -52,6 +53,9 @@ export function normalizeService(spec: ServiceSpec, random: Random): ServiceSpec
     name: spec.name === '' ? randomName(random) : spec.name,
     task: {
       ...spec.task,
+      ...(spec.task.container === undefined
+        ? {}
+        : { container: withoutIsolation(spec.task.container) }),
       ...(merged.length > 0 ? { networks: merged } : {}),
       runtime:
         spec.task.runtime === undefined || spec.task.runtime === ''
@@ -60,6 +64,12 @@ export function normalizeService(spec: ServiceSpec, random: Random): ServiceSpec
     },
     mode: normalizeMode(spec.mode),
   };
+}
+
+/** Only Windows knows another isolation than the default one. */
+function withoutIsolation(container: ContainerSpec): ContainerSpec {
+  const { isolation, ...rest } = container;
+  return isolation === undefined || isolation === '' || isolation === 'default' ? rest : container;
 }
 
 /** Docker's defaults: replicated with one replica; a job runs one task at a time, once each. */
