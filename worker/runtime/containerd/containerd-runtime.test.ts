@@ -101,6 +101,20 @@ describe('containerd runtime', function () {
     assert.match(said, /^named\n[^]*containerd[^]*size=64k[^]*\/tmp\n$/);
   });
 
+  it('joins a network namespace that was pinned after containerd began', async () => {
+    const name = `ts-swarm-test-${process.pid}`;
+    await run('ip', ['netns', 'add', name]);
+    try {
+      await run('ip', ['-n', name, 'link', 'add', 'marker0', 'type', 'bridge']);
+      const said = await output('network', 'cat /proc/net/dev', {
+        network: { kind: 'path', path: `/run/netns/${name}` },
+      });
+      assert.match(said, /marker0:/);
+    } finally {
+      await run('ip', ['netns', 'delete', name]);
+    }
+  });
+
   it('runs an init that reaps and forwards', async () => {
     const said = await output('init', 'cat /proc/1/cmdline', { init: true });
     assert.match(said, /docker-init/);

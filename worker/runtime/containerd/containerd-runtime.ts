@@ -367,6 +367,8 @@ export class ContainerdRuntime implements Runtime {
       this.#settle(held, container);
     }
     if (this.#started) return;
+    // Whoever asks for the list once we are open sees these as exited.
+    await Promise.allSettled(this.#work);
     await removeOrphans(new Set(this.#held.keys()), this.#setup, this.#deps.log);
     this.#started = true;
   }
@@ -409,8 +411,12 @@ export class ContainerdRuntime implements Runtime {
       if (held.exit === undefined) this.#exited(held.id, lostExitCode, this.#deps.clock.nowMs());
     } else if (task.state === 'stopped') {
       // Where the exit was dealt with and the task is still there, only its deletion is missing.
-      if (held.exit === undefined) this.#exited(held.id, task.exitCode, task.atMs);
-      else void this.#deleteTask(held);
+      if (held.exit === undefined) {
+        held.state = 'running';
+        this.#exited(held.id, task.exitCode, task.atMs);
+      } else {
+        void this.#deleteTask(held);
+      }
     } else if (held.exit === undefined) {
       held.state = task.state;
     }

@@ -12,7 +12,9 @@ export class ExitNews {
     this.#listeners.add(listener);
     const unheard = this.#unheard ?? [];
     this.#unheard = undefined;
-    for (const exit of unheard) listener(exit);
+    queueMicrotask(() => {
+      for (const exit of unheard) if (this.#listeners.has(listener)) listener(exit);
+    });
     return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
   }
 

@@ -89,7 +89,7 @@ export class ContainerdSupervisor {
     const pid = this.#pid === 0 ? await this.#readPid() : this.#pid;
     if (pid === undefined || !(await this.#isOurs(pid))) return false;
     this.#pid = pid;
-    if (await this.#answers(startTimeoutMs)) return true;
+    if (await this.#answers(() => this.#isOurs(pid))) return true;
     this.#log.warn('containerd does not answer, and is killed', { pid });
     if (await this.#isOurs(pid)) process.kill(pid, 'SIGKILL');
     while (await this.#isOurs(pid)) await this.#clock.sleep(probeEveryMs);
@@ -129,7 +129,8 @@ export class ContainerdSupervisor {
     this.#pid = child.pid ?? 0;
     await writeFile(paths.pidFile, String(this.#pid));
     try {
-      if (!(await Promise.race([this.#answers(startTimeoutMs), failed]))) {
+      // While it is started, its command line changes under us: its exit tells when it is gone.
+      if (!(await Promise.race([this.#answers(async () => child.exitCode === null), failed]))) {
         throw new SwarmError('unavailable', 'containerd does not answer');
       }
     } catch (cause) {
@@ -171,11 +172,11 @@ export class ContainerdSupervisor {
     }
   }
 
-  async #answers(withinMs: number): Promise<boolean> {
-    const deadlineMs = this.#clock.monotonicMs() + withinMs;
+  async #answers(isAlive: () => Promise<boolean>): Promise<boolean> {
+    const deadlineMs = this.#clock.monotonicMs() + startTimeoutMs;
     for (;;) {
       if (await canConnect(this.#paths.socket)) return true;
-      if (this.#clock.monotonicMs() > deadlineMs || !(await this.#isOurs(this.#pid))) return false;
+      if (this.#clock.monotonicMs() > deadlineMs || !(await isAlive())) return false;
       await this.#clock.sleep(probeEveryMs);
     }
   }

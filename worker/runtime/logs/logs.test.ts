@@ -1,0 +1,218 @@
+import { strict as assert } from 'node:assert';
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  writeSync,
+  closeSync,
+  constants,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as fc from 'fast-check';
+import { realClock, VirtualClock } from '../../../lib/clock.ts';
+import { silentLogger } from '../../../lib/log.ts';
+import { collect, text } from '../runtime.contract.ts';
+import type { LogQuery } from '../runtime.ts';
+import { makeFifo } from './fifo.ts';
+import { decodeEntry, encodeEntry, lineBytesMax, LineSplitter, Stamper } from './json-lines.ts';
+import { LogFile } from './log-file.ts';
+import { LogBudget, LogPump } from './log-pump.ts';
+import { readLog } from './log-reader.ts';
+
+const all: LogQuery = { follow: false, stdout: true, stderr: true };
+const time = '2024-01-01T00:00:00.000000000Z';
+
+describe('log lines', () => {
+  it('are Docker’s json-file entries', () => {
+    const line = encodeEntry('say "hi"\n', 'stderr', time);
+    assert.equal(line, `{"log":"say \\"hi\\"\\n","stream":"stderr","time":"${time}"}\n`);
+    const decoded = decodeEntry(Buffer.from(line.trimEnd()));
+    assert.equal(decoded && text(decoded), 'stderr say "hi"\n');
+    assert.equal(decoded?.timeNs, 1_704_067_200_000_000_000n);
+  });
+
+  it('pass over what a crash has torn', () => {
+    for (const torn of ['', '{"log":"x', '[]', 'null', '{"log":1}', '{"log":"x","time":"no"}']) {
+      assert.equal(decodeEntry(Buffer.from(torn)), undefined);
+    }
+  });
+
+  it('come out whole, however they were cut on the way', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.string({ unit: 'grapheme', maxLength: 30 })),
+        fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1 }),
+        (words, sizes) => {
+          const whole = Buffer.from(words.join('\n'));
+          const splitter = new LineSplitter();
+          const out: string[] = [];
+          for (let at = 0, turn = 0; at < whole.length; turn++) {
+            const size = sizes[turn % sizes.length] ?? 1;
+            out.push(...splitter.push(whole.subarray(at, at + size)));
+            at += size;
+          }
+          out.push(...splitter.end());
+          assert.equal(out.join(''), whole.toString());
+          for (const line of out.slice(0, -1)) assert.ok(line.endsWith('\n'));
+        },
+      ),
+    );
+  });
+
+  it('are cut where they are too long, between characters', () => {
+    const splitter = new LineSplitter();
+    const long = 'é'.repeat(lineBytesMax);
+    const texts = [...splitter.push(Buffer.from(`x${long}\n`)), ...splitter.end()];
+    assert.equal(texts.join(''), `x${long}\n`);
+    assert.ok(texts.length === 3 && texts.every((part) => Buffer.byteLength(part) <= lineBytesMax));
+  });
+
+  it('have times that only grow', () => {
+    const stamper = new Stamper();
+    const stamps = [5000, 5000, 4000, 5001, 1e12].map((ms) => stamper.next(ms));
+    assert.deepEqual(stamps, [
+      '1970-01-01T00:00:05.000000000Z',
+      '1970-01-01T00:00:05.000000001Z',
+      '1970-01-01T00:00:05.000000002Z',
+      '1970-01-01T00:00:05.001000000Z',
+      '2001-09-09T01:46:40.000000000Z',
+    ]);
+  });
+});
+
+describe('log files', () => {
+  let folder: string;
+  let log: LogFile;
+  let stamper: Stamper;
+
+  beforeEach(() => {
+    stamper = new Stamper();
+    folder = mkdtempSync(join(tmpdir(), 'ts-swarm-logs-'));
+    log = new LogFile(join(folder, 'x.log'), { maxSizeBytes: 1000, maxFiles: 3 });
+  });
+  afterEach(async () => {
+    await log.end();
+    rmSync(folder, { recursive: true });
+  });
+
+  const write = async (from: number, to: number) => {
+    for (let n = from; n <= to; n++) {
+      await log.append(encodeEntry(`${n}\n`, n % 2 ? 'stdout' : 'stderr', stamper.next(n * 1000)));
+    }
+  };
+  const read = async (query: Partial<LogQuery> = {}) =>
+    (await collect(readLog(log, { ...all, ...query }))).map((line) =>
+      Number(Buffer.from(line.data).toString()),
+    );
+  const range = (from: number, to: number) =>
+    Array.from({ length: to - from + 1 }, (_, index) => from + index);
+
+  it('rotate by size, and keep so many', async () => {
+    await write(1, 100);
+    assert.ok(existsSync(`${log.path}.2`) && !existsSync(`${log.path}.3`));
+    const kept = await read();
+    assert.equal(kept.at(-1), 100);
+    assert.deepEqual(kept, range(kept[0]!, 100));
+    assert.ok(kept.length < 60 && kept.length > 20, `${kept.length} lines kept`);
+  });
+
+  it('are read from the tail across files, by stream and by time', async () => {
+    await write(1, 30);
+    assert.deepEqual(await read({ tail: 20 }), range(11, 30));
+    assert.deepEqual(await read({ tail: 3, stdout: false }), [26, 28, 30]);
+    assert.deepEqual(await read({ tail: 0 }), []);
+    assert.deepEqual(await read({ sinceMs: 27_000, untilMs: 29_500 }), [27, 28, 29]);
+    assert.deepEqual(await read({ tail: 1000 }), await read());
+  });
+
+  it('are followed through rotations to the end', async () => {
+    const following = collect(readLog(log, { ...all, follow: true }));
+    await write(1, 60);
+    await log.end();
+    const lines = (await following).map((line) => Number(Buffer.from(line.data).toString()));
+    assert.equal(lines.at(-1), 60);
+    assert.deepEqual(lines, range(lines[0]!, 60));
+  });
+
+  it('stop being followed when the reader goes', async () => {
+    const abort = new AbortController();
+    const lines = readLog(log, { ...all, follow: true }, abort.signal);
+    await write(1, 1);
+    assert.ok(!(await lines.next()).done);
+    const next = lines.next();
+    abort.abort(new Error('gone'));
+    await assert.rejects(next, /gone/);
+  });
+
+  it('go on after what a crash has torn', async () => {
+    await write(1, 2);
+    appendFileSync(log.path, '{"log":"tor\n');
+    await write(3, 4);
+    assert.deepEqual(await read(), [1, 2, 3, 4]);
+    assert.deepEqual(await read({ tail: 3 }), [2, 3, 4]);
+  });
+});
+
+describe('log pump', () => {
+  let folder: string;
+  let path: string;
+  let log: LogFile;
+  let pump: LogPump | undefined;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'ts-swarm-pump-'));
+    path = join(folder, 'stdout');
+    makeFifo(path);
+    log = new LogFile(join(folder, 'x.log'), { maxSizeBytes: 1e7, maxFiles: 2 });
+  });
+  afterEach(async () => {
+    await pump?.close();
+    rmSync(folder, { recursive: true });
+  });
+  const open = () =>
+    new LogPump([{ stream: 'stdout', path }], log, {
+      budget: new LogBudget(realClock),
+      log: silentLogger,
+    });
+
+  it('carries over what is left once the writer has gone', async () => {
+    pump = open();
+    const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+    const lines = Array.from({ length: 20_000 }, (_, index) => `line ${index}\n`).join('');
+    writeSync(fd, lines);
+    closeSync(fd);
+    await pump.drain();
+    pump = undefined;
+    const read = await collect(readLog(log, all));
+    assert.equal(read.length, 20_000);
+    assert.equal(read.map((line) => Buffer.from(line.data).toString()).join(''), lines);
+  });
+
+  it('leaves in the pipe what it has not read, for the next one', async () => {
+    const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+    pump = open();
+    await pump.close();
+    writeSync(fd, 'while away\n');
+    log = new LogFile(log.path, { maxSizeBytes: 1e7, maxFiles: 2 });
+    pump = open();
+    await pump.drain();
+    pump = undefined;
+    closeSync(fd);
+    const read = await collect(readLog(log, all));
+    assert.deepEqual(read.map(text), ['stdout while away\n']);
+  });
+
+  it('keeps logs to their share of the thread', () => {
+    const clock = new VirtualClock();
+    const budget = new LogBudget(clock);
+    assert.equal(budget.charge(0.1), 0);
+    assert.ok(budget.charge(10) >= 20);
+    clock.advance(5);
+    assert.ok(budget.charge(10) >= 35);
+    clock.advance(1000);
+    assert.equal(budget.charge(0.1), 0);
+  });
+});
