@@ -1,13 +1,11 @@
 import { strict as assert } from 'node:assert';
-import { spawn } from 'node:child_process';
 import { mkdtemp, open, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { silentLogger } from '../../lib/log.ts';
-import { seededRandom } from '../../lib/random.ts';
 import { MemoryDisk } from '../../raft/index.ts';
 import { LocalLog, type LocalLogOptions } from './local-log.ts';
+import { describeKills } from '../../test/contract/store-kill.ts';
 import { describeStoreLog } from '../../test/contract/store-log.ts';
 import { Store } from './store.ts';
 import { makeNode } from './testing.ts';
@@ -142,48 +140,4 @@ describe('LocalLog on a disk that fails', () => {
   });
 });
 
-describe('LocalLog in a process that is killed', () => {
-  it('loses nothing that it acknowledged', async function () {
-    this.timeout(120_000);
-    await using home = await makeFolder();
-    const { folder } = home;
-    const random = seededRandom(4);
-    let acknowledged = 0;
-    let withProgress = 0;
-    for (let round = 0; round < 25; round++) {
-      const before = acknowledged;
-      acknowledged = Math.max(acknowledged, await proposeUntilKilled(folder, random.integer(120)));
-      if (acknowledged > before) withProgress += 1;
-      await using store = await openStore({ folder, segmentBytes: 256 << 10 });
-      assert.ok(store.index >= acknowledged, `${store.index} of ${acknowledged} are there`);
-      const ids = [...store.nodes()].map((node) => node.meta.version).sort((a, b) => a - b);
-      assert.deepEqual(
-        ids,
-        Array.from({ length: store.index }, (_, i) => i + 1),
-      );
-      assert.deepEqual(store.audit(), []);
-      acknowledged = store.index;
-    }
-    assert.ok(
-      withProgress > 15 && acknowledged > 1000,
-      `${acknowledged} in ${withProgress} rounds`,
-    );
-  });
-});
-
-/** Returns the last index that the child said was acknowledged before it was killed. */
-async function proposeUntilKilled(folder: string, afterLines: number): Promise<number> {
-  const script = join(import.meta.dirname, '../../test/contract/store-child.ts');
-  const child = spawn(process.execPath, [script, folder], { stdio: ['ignore', 'pipe', 'inherit'] });
-  let last = 0;
-  let lines = 0;
-  const ended = new Promise((resolve) => child.once('exit', resolve));
-  for await (const line of createInterface({ input: child.stdout })) {
-    last = Number(line);
-    lines += 1;
-    if (lines === afterLines + 1) child.kill('SIGKILL');
-  }
-  await ended;
-  assert.equal(child.signalCode, 'SIGKILL', `the child ended by itself: ${child.exitCode}`);
-  return last;
-}
+describeKills('LocalLog', (folder) => new LocalLog({ folder, segmentBytes: 256 << 10 }, deps));

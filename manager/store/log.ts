@@ -30,7 +30,7 @@ export interface StoreLog extends AsyncDisposable {
 export interface StateMachine {
   /**
    * Deterministic. Called once for every entry, in order; never fails on an entry that was
-   * logged.
+   * logged. Indexes rise, but not always by one: a log may keep entries of its own.
    */
   apply(index: number, entry: Uint8Array): ApplyResult;
   /** The whole state as of the last applied entry. */

@@ -29,6 +29,8 @@ export interface RaftLogOptions {
   readonly snapshotEntries?: number;
   readonly keepEntries?: number;
   readonly segmentBytes?: number;
+  /** Proposals that may wait. 10,000 where absent. */
+  readonly maxProposals?: number;
 }
 
 export interface RaftLogParts {
@@ -51,8 +53,8 @@ const defaults = {
   snapshotEntries: 10_000,
   keepEntries: 500,
   segmentBytes: 16 * mebibyte,
+  maxProposals: 10_000,
 };
-const maxProposals = 10_000;
 
 export class RaftLog implements StoreLog {
   readonly #options: RaftLogOptions & typeof defaults;
@@ -80,7 +82,7 @@ export class RaftLog implements StoreLog {
           snapshotEntries: this.#options.snapshotEntries,
           snapshotBytes: 64 * mebibyte,
           keepEntries: this.#options.keepEntries,
-          maxProposals,
+          maxProposals: this.#options.maxProposals,
         },
         {
           machine,

@@ -121,9 +121,9 @@ export class Log implements AsyncDisposable {
   }
 
   /**
-   * Appends entries, and with them, as one write, a state where it is given. The first may follow
-   * the last one, or override one: that one and those after it are then gone. Resolves when all are
-   * durable. Rejects with LogError `full`, `busy` or `too-large` (nothing was kept, and appends
+   * Appends entries, and behind them a state where it is given: a crash may keep the first ones of
+   * them only. The first entry may follow the last one, or override one: that one and those after
+   * it are then gone. Resolves when all are durable. Rejects with LogError `full`, `busy` or `too-large` (nothing was kept, and appends
    * that followed are rejected too), or `failed`.
    */
   append(entries: readonly LogEntry[], state?: Uint8Array): Promise<void> {

@@ -1,13 +1,19 @@
 /** Proposes without end, sixteen at a time, and prints each acknowledged index: to be killed. */
 import { writeSync } from 'node:fs';
 import { silentLogger } from '../../lib/log.ts';
-import { LocalLog } from '../../manager/store/local-log.ts';
-import { Store } from '../../manager/store/store.ts';
+import { LocalLog, Store, type StoreLog } from '../../manager/store/index.ts';
 import { makeNode } from '../../manager/store/testing.ts';
+import { openRaftLog } from './raft-log.ts';
 
-const [, , folder = ''] = process.argv;
-const options = { folder, segmentBytes: 256 << 10, snapshotEntries: 300 };
-const store = new Store(new LocalLog(options, { log: silentLogger }));
+const [, , name = '', folder = ''] = process.argv;
+const options = { segmentBytes: 256 << 10, snapshotEntries: 300 };
+const logs: Readonly<Record<string, () => StoreLog>> = {
+  LocalLog: () => new LocalLog({ folder, ...options }, { log: silentLogger }),
+  RaftLog: () => openRaftLog(folder, options),
+};
+const log = logs[name]?.();
+if (log === undefined) throw new Error(`unknown log "${name}"`);
+const store = new Store(log);
 await store.open();
 let serial = 0;
 
@@ -18,7 +24,7 @@ async function proposeForever(): Promise<never> {
     const { index } = await store.propose([{ op: 'put', table: 'node', object, base: 0 }], {
       atMs: serial,
     });
-    writeSync(1, `${index}\n`);
+    writeSync(1, `${index}.\n`);
   }
 }
 
