@@ -116,13 +116,6 @@ export declare type StatusBatch = Message<"tsswarm.dispatcher.StatusBatch"> & {
    * @generated from field: uint64 sequence = 2;
    */
   sequence: bigint;
-
-  /**
-   * The last batch of a report of every task that the node has: it has no others.
-   *
-   * @generated from field: bool complete = 3;
-   */
-  complete: boolean;
 };
 
 /**

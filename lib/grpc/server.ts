@@ -70,7 +70,7 @@ export class ClusterServer implements AsyncDisposable {
 
   /** Resolves with the address once the port is open; throws where it is taken. */
   async listen(): Promise<{ addr: string; port: number }> {
-    const { identity, listenAddr } = this.#options;
+    const { identity, listenAddr, log } = this.#options;
     const { host, port } = parseAddr(listenAddr);
     const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     const tls = createServer({
@@ -85,13 +85,14 @@ export class ClusterServer implements AsyncDisposable {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
       socket.setNoDelay(true);
+      // A peer that goes away without a word is nothing that this process could not bear.
+      socket.on('error', (error) => log.debug('connection broken', { error: messageOf(error) }));
       const refusal = this.#refusalOf(socket);
       if (refusal === undefined) injector.injectConnection(socket);
       else this.#refuse(socket, refusal);
     });
     tls.on('tlsClientError', (error, socket) => {
-      const fields = { error: messageOf(error), peer: socket.remoteAddress };
-      this.#options.log.debug('handshake failed', fields);
+      log.debug('handshake failed', { error: messageOf(error), peer: socket.remoteAddress });
     });
     this.#watch = identity.onChange(() => tls.setSecureContext(contextOf(identity)));
     this.#tls = tls;
@@ -99,6 +100,7 @@ export class ClusterServer implements AsyncDisposable {
       tls.once('error', (error) => reject(cannotListen(listenAddr, error)));
       tls.listen(port, host, resolve);
     });
+    tls.on('error', (error) => log.error('the cluster port', { error: messageOf(error) }));
     const address = tls.address();
     const bound = typeof address === 'object' && address !== null ? address.port : port;
     return { addr: formatAddr(host, bound), port: bound };

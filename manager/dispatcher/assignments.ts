@@ -1,6 +1,6 @@
 /** What a node is to be told of its tasks. Pure: the store's view in, messages out. */
 import { AssignmentChange_Action, Assignments_Kind } from '../../gen/dispatcher_pb.js';
-import type { AssignedTask, Task } from '../../types/index.ts';
+import { isTerminal, type AssignedTask, type Task } from '../../types/index.ts';
 import type { StoreView } from '../store/view.ts';
 import { encodeJson } from './wire.ts';
 
@@ -53,40 +53,36 @@ export class NodeAssignments {
     this.#dirty.add(taskId);
   }
 
-  /** All there is. */
+  /**
+   * All there is. A task that is to be removed is the node's until it has stopped there and said so.
+   */
   complete(): AssignmentSet {
     this.#dirty.clear();
     this.#known.clear();
     const changes = [];
     for (const task of this.#view.tasksOfNode(this.#nodeId)) {
-      if (task.desiredState === 'remove') continue;
+      if (task.desiredState === 'remove' && isTerminal(task.status.state)) continue;
       this.#known.add(task.id);
       changes.push(update(this.#view, task));
     }
     return { kind: Assignments_Kind.COMPLETE, changes };
   }
 
-  /**
-   * What has changed since. `neverSent` are tasks that are to be removed before the node has heard
-   * of them: it will never report their end.
-   */
-  incremental(): { readonly set: AssignmentSet; readonly neverSent: readonly string[] } {
+  /** What has changed since. Tasks are removed once they are gone from the store. */
+  incremental(): AssignmentSet {
     const changes = [];
-    const neverSent: string[] = [];
     for (const id of this.#dirty) {
       if (changes.length >= changesMax) break;
       this.#dirty.delete(id);
       const task = this.#view.task(id);
-      if (task?.nodeId === this.#nodeId && task.desiredState !== 'remove') {
+      if (task?.nodeId === this.#nodeId) {
         this.#known.add(id);
         changes.push(update(this.#view, task));
       } else if (this.#known.delete(id)) {
         changes.push({ action: AssignmentChange_Action.REMOVE, type: 'task' as const, id });
-      } else if (task?.nodeId === this.#nodeId) {
-        neverSent.push(id);
       }
     }
-    return { set: { kind: Assignments_Kind.INCREMENTAL, changes }, neverSent };
+    return { kind: Assignments_Kind.INCREMENTAL, changes };
   }
 }
 

@@ -11,14 +11,14 @@ import {
 } from '../../lib/grpc/index.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
-import type { Node, NodeStatus, TaskStatus } from '../../types/index.ts';
+import type { Node, NodeStatus } from '../../types/index.ts';
 import type { ChangeBatch, ChangeListener, ObjectEvent } from '../store/event.ts';
 import type { StoreView } from '../store/view.ts';
 import { concernsNode, NodeAssignments } from './assignments.ts';
 import { LivenessTracker, type Transition } from './liveness.ts';
 import { newsFor } from './news.ts';
 import { heartbeatPeriodMs } from './period.ts';
-import { lostTasks, newsworthy, orphanedTasks } from './reports.ts';
+import { newsworthy, orphanedTasks } from './reports.ts';
 import { Session, type Outgoing, type SessionHost, type Subscription } from './session.ts';
 import { StatusWriter, type Propose } from './status-writer.ts';
 import { readDescription } from './wire.ts';
@@ -80,7 +80,7 @@ export class Dispatcher {
         this.#writeState(node.id, 'unknown', 'not heard of since this manager leads');
       }
     }
-    this.#every(checkEveryMs, () => this.#check(), stop.signal);
+    this.#every(checkEveryMs, (lateMs) => this.#check(lateMs), stop.signal);
     this.#every(orphansEveryMs, () => this.#orphan(), stop.signal);
   }
 
@@ -201,18 +201,8 @@ export class Dispatcher {
       if (this.#run === undefined) throw leadsNoMore();
       await this.#run.writer.tasks(newsworthy(this.#parts.store, nodeId, statuses));
     },
-    reportedAll: (nodeId, taskIds) =>
-      this.#settle(lostTasks(this.#parts.store, nodeId, taskIds), 'the node does not have it'),
-    neverSent: (taskIds) => this.#settle(taskIds, 'removed before its node was told of it'),
     news: (nodeId) => newsFor(this.#parts.store, nodeId),
   };
-
-  /** Ends tasks whose end no node will report. */
-  #settle(taskIds: readonly string[], message: string): void {
-    const atMs = this.#parts.clock.nowMs();
-    const status: TaskStatus = { state: 'shutdown', atMs, message };
-    this.#write((writer) => writer.tasks(new Map(taskIds.map((id) => [id, status]))));
-  }
 
   #onChange({ events, restored }: ChangeBatch): void {
     if (restored) {
@@ -261,7 +251,15 @@ export class Dispatcher {
     for (const session of this.#sessions.values()) session.markNews();
   }
 
-  #check(): void {
+  /**
+   * A late call means that this process stood still: what nodes said meanwhile waits in the sockets,
+   * and is read before they are judged.
+   */
+  #check(lateMs: number): void {
+    if (lateMs > standstillMs) {
+      this.#nodes.postpone(lateMs);
+      return;
+    }
     for (const transition of this.#nodes.check(this.#parts.clock.monotonicMs())) {
       this.#apply(transition);
     }
@@ -301,18 +299,13 @@ export class Dispatcher {
     );
   }
 
-  /**
-   * Runs at every period, while this manager leads. Late calls mean that this process stood still:
-   * what nodes said meanwhile waits in the sockets, and is read before they are judged.
-   */
-  #every(periodMs: number, run: () => void, signal: AbortSignal): void {
+  /** Runs at every period, while this manager leads; tells how late the call is. */
+  #every(periodMs: number, run: (lateMs: number) => void, signal: AbortSignal): void {
     const { clock } = this.#parts;
     const dueMs = clock.monotonicMs() + periodMs;
     clock.after(periodMs, () => {
       if (signal.aborted) return;
-      const lateMs = clock.monotonicMs() - dueMs;
-      if (lateMs > standstillMs) this.#nodes.postpone(lateMs);
-      else run();
+      run(clock.monotonicMs() - dueMs);
       this.#every(periodMs, run, signal);
     });
   }

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import type { Node, Task, TaskStatus } from '../../types/index.ts';
-import { lostTasks, newsworthy, orphanAfterMs, orphanedTasks } from './reports.ts';
+import { newsworthy, orphanAfterMs, orphanedTasks } from './reports.ts';
 import { encodeJson, readDescription, readTaskStatus } from './wire.ts';
 
 const task = (id: string, changes: Partial<Task> = {}): Task =>
@@ -44,16 +44,6 @@ describe('newsworthy', () => {
 });
 
 describe('tasks that nobody reports any more', () => {
-  it('are lost where they were to be removed and the node has them not', () => {
-    const view = viewOf(
-      task('removed', { desiredState: 'remove' }),
-      task('removed and had', { desiredState: 'remove' }),
-      task('removed and ended', { desiredState: 'remove', status: status('failed') }),
-      task('wanted'),
-    );
-    assert.deepEqual(lostTasks(view, 'n', new Set(['removed and had'])), ['removed']);
-  });
-
   it('are orphaned once their node has been down for a day', () => {
     const node = (id: string, state: Node['status']['state']): Node =>
       ({ id, status: { state, atMs: 0, message: '', addr: '' } }) as Node;

@@ -30,23 +30,6 @@ function saysMore(present: TaskStatus, next: TaskStatus): boolean {
   return !isDeepStrictEqual(said(present), said(next));
 }
 
-/**
- * Tasks to be removed whose removal the node has done, or never heard of: it does not have them.
- * Nothing else would ever end them.
- */
-export function lostTasks(
-  view: Pick<StoreView, 'tasksOfNode'>,
-  nodeId: string,
-  had: ReadonlySet<string>,
-): string[] {
-  const lost = [];
-  for (const task of view.tasksOfNode(nodeId)) {
-    if (task.desiredState !== 'remove' || isTerminal(task.status.state)) continue;
-    if (!had.has(task.id)) lost.push(task.id);
-  }
-  return lost;
-}
-
 /** The tasks that were on nodes which have been down for a day. */
 export function orphanedTasks(
   view: Pick<StoreView, 'nodes' | 'tasksOfNode'>,

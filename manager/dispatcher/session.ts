@@ -27,10 +27,6 @@ export interface SessionHost {
   describe(nodeId: string, description: NodeDescription): void;
   /** Resolves once the statuses are durable. */
   report(nodeId: string, statuses: ReadonlyMap<string, TaskStatus>): Promise<void>;
-  /** The node has these tasks, and no others. */
-  reportedAll(nodeId: string, taskIds: ReadonlySet<string>): void;
-  /** Tasks that end without the node ever hearing of them. */
-  neverSent(taskIds: readonly string[]): void;
   news(nodeId: string): News;
 }
 
@@ -55,9 +51,7 @@ export class Session {
   readonly #assignments: NodeAssignments;
   readonly #subscriptions: Subscription[] = [];
   readonly #ended = Promise.withResolvers<never>();
-  readonly #reported = new Set<string>();
   #over = false;
-  #complete = false;
   #due = false;
   #timer: Timer | undefined;
   #revision = 0n;
@@ -167,12 +161,6 @@ export class Session {
     const statuses = new Map<string, TaskStatus>();
     for (const { taskId, status } of batch.updates) {
       statuses.set(taskId, readTaskStatus(status));
-      if (!this.#complete) this.#reported.add(taskId);
-    }
-    if (batch.complete && !this.#complete) {
-      this.#complete = true;
-      this.#host.reportedAll(this.nodeId, this.#reported);
-      this.#reported.clear();
     }
     this.#host.report(this.nodeId, statuses).then(
       () => {
@@ -217,9 +205,8 @@ export class Session {
     const subscription = this.#subscriptions.shift();
     if (subscription !== undefined) return this.#send({ case: 'logs', value: subscription });
     if (this.#due && this.#revision - this.#applied < unappliedMax) {
-      const { set, neverSent } = this.#assignments.incremental();
+      const set = this.#assignments.incremental();
       this.#due = this.#assignments.dirty;
-      if (neverSent.length > 0) this.#host.neverSent(neverSent);
       if (set.changes.length > 0) return this.#sendAssignments(set);
     }
     return undefined;

@@ -100,7 +100,8 @@ describe('a node and its manager', () => {
     const id = identity.nodeId;
     const [first, second] = [newTask('t1', id), newTask('t2', id)];
     await putTask(first);
-    await putTask(newTask('gone', id, { desiredState: 'remove' }));
+    const status = { state: 'shutdown' as const, atMs: 0, message: '' };
+    await putTask(newTask('stopped', id, { desiredState: 'remove', status }));
     await putTask(newTask('elsewhere', 'other'));
     const executor = new FakeExecutor();
     await startAgent(identity, executor);
@@ -112,11 +113,11 @@ describe('a node and its manager', () => {
     await until('t2', () => executor.tasks.has('t2'));
     await propose({ op: 'task-desire', id: 't1', desiredState: 'shutdown' });
     await until('t1 to stop', () => executor.tasks.get('t1')?.desiredState === 'shutdown');
-    await propose({ op: 'task-desire', id: 't1', desiredState: 'remove' });
-    await until('t1 removed', () => !executor.tasks.has('t1'));
-    const t2 = swarm.store.task('t2');
-    await propose({ op: 'delete', table: 'task', id: 't2', base: t2?.meta.version ?? 0 });
-    await until('t2 removed', () => !executor.tasks.has('t2'));
+    for (const id of ['t1', 't2']) {
+      const base = swarm.store.task(id)?.meta.version ?? 0;
+      await propose({ op: 'delete', table: 'task', id, base });
+      await until(`${id} removed`, () => !executor.tasks.has(id));
+    }
     const incremental = executor.assignments.slice(1);
     assert.ok(incremental.every(({ complete }) => !complete));
     assert.deepEqual(incremental.flatMap(({ remove }) => remove).sort(), ['t1', 't2']);
@@ -150,26 +151,15 @@ describe('a node and its manager', () => {
     assert.equal(taskState('mine')?.state, 'running');
   });
 
-  it('ends tasks that were removed before their node heard of them', async () => {
+  it('has tasks that are to be removed stopped first, also those it was never told of', async () => {
     const { id, executor } = await startNode();
     await propose(
       { op: 'put', table: 'task', object: newTask('t1', id), base: 0 },
       { op: 'task-desire', id: 't1', desiredState: 'remove' },
     );
-    await until('t1 shut down', () => taskState('t1')?.state === 'shutdown');
-    assert.equal(executor.tasks.has('t1'), false);
-  });
-
-  it('ends tasks that are to be removed, and that the node has not', async () => {
-    const identity = await swarm.node();
-    const removed = newTask('t1', identity.nodeId, { desiredState: 'remove' });
-    await putTask(removed);
-    await putTask(newTask('t2', identity.nodeId, { desiredState: 'remove' }));
-    const executor = new FakeExecutor();
-    executor.say('t2', 'running');
-    await startAgent(identity, executor);
-    await until('t1 shut down', () => taskState('t1')?.state === 'shutdown');
-    await until('t2 known', () => taskState('t2')?.state === 'running');
+    await until('told to stop', () => executor.tasks.get('t1')?.desiredState === 'remove');
+    executor.say('t1', 'shutdown');
+    await until('shut down', () => taskState('t1')?.state === 'shutdown');
   });
 
   it('reports everything anew after the manager was away', async () => {

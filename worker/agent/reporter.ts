@@ -20,7 +20,6 @@ export class Reporter implements Disposable {
   readonly #send: (batch: Batch) => void;
   readonly #watch: Disposable;
   readonly #pending: Map<string, TaskStatus>;
-  #complete = false;
   #sequence = 0n;
   #inFlight = false;
   #timer: Timer | undefined;
@@ -39,7 +38,7 @@ export class Reporter implements Disposable {
   accepted(sequence: bigint): void {
     if (sequence !== this.#sequence) return;
     this.#inFlight = false;
-    if (this.#pending.size > 0 || !this.#complete) this.#flush();
+    this.#flush();
   }
 
   [Symbol.dispose](): void {
@@ -56,18 +55,15 @@ export class Reporter implements Disposable {
   }
 
   #flush(): void {
-    if (this.#inFlight) return;
+    if (this.#inFlight || this.#pending.size === 0) return;
     const updates = [];
     for (const [taskId, status] of this.#pending) {
       if (updates.length >= batchMax) break;
       this.#pending.delete(taskId);
       updates.push({ taskId, status: Buffer.from(JSON.stringify(status)) });
     }
-    // Changes that came meanwhile are part of it: what counts is that no task is left out.
-    const complete = !this.#complete && this.#pending.size === 0;
-    this.#complete ||= complete;
     this.#sequence += 1n;
     this.#inFlight = true;
-    this.#send({ updates, sequence: this.#sequence, complete });
+    this.#send({ updates, sequence: this.#sequence });
   }
 }
