@@ -1,6 +1,6 @@
 /** Carries out for one task what its state machine decides. */
-import { linkAbort } from '../../lib/abort.ts';
-import { messageOf } from '../../lib/errors.ts';
+import { linkAbort, withAbort } from '../../lib/abort.ts';
+import { messageOf, SwarmError } from '../../lib/errors.ts';
 import {
   isWanted,
   type AssignedTask,
@@ -275,12 +275,19 @@ export class TaskDriver {
     else await this.#stopContainer();
   }
 
+  /** The executor's end does not wait for the grace: the next one sends the signal again. */
   async #stopContainer(): Promise<void> {
-    const exit = await this.#context.runtime.stop(this.containerId, {
+    const { runtime, signal } = this.#context;
+    const stopped = runtime.stop(this.containerId, {
       signalName: this.#prepared?.container.stopSignal ?? 'SIGTERM',
       graceMs: this.#prepared?.stopGraceMs ?? 10_000,
     });
-    await this.exited(exit);
+    try {
+      await this.exited(await withAbort(stopped, signal));
+    } catch (error) {
+      if (!(error instanceof SwarmError) || error.code !== 'not-found') throw error;
+      await this.#discard();
+    }
   }
 
   async #discard(): Promise<void> {
@@ -302,7 +309,7 @@ export class TaskDriver {
 
   /** What has to happen in the end is tried until it does, or the executor ends. */
   async #until(work: () => Promise<void>): Promise<void> {
-    const { clock, log, signal } = this.#context;
+    const { log, signal } = this.#context;
     while (!signal.aborted) {
       try {
         await work();
@@ -313,9 +320,21 @@ export class TaskDriver {
           taskId: this.#task.id,
           error: messageOf(error),
         });
-        await clock.sleep(retryMs);
       }
+      await this.#pause();
     }
+  }
+
+  /** Shorter when the executor ends. */
+  async #pause(): Promise<void> {
+    const { clock, signal } = this.#context;
+    const over = Promise.withResolvers<void>();
+    const onAbort = () => over.resolve();
+    const timer = clock.after(retryMs, onAbort);
+    signal.addEventListener('abort', onAbort, { once: true });
+    await over.promise;
+    timer.cancel();
+    signal.removeEventListener('abort', onAbort);
   }
 
   #watchHealth(): void {

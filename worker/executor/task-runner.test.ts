@@ -154,6 +154,19 @@ describe('task runner', () => {
     assert.equal(status(1), undefined);
   });
 
+  it('ends without waiting for a grace, and stops again when it is back', async () => {
+    runtime.program = () => ({ ignoresSignals: true });
+    await assign(assignedTask(1));
+    await until(() => state(1) === 'running');
+    await assign(assignedTask(1, { desired: 'shutdown' }));
+    await until(() => runtime.calls.some((call) => call.startsWith('stop')));
+    await runner[Symbol.asyncDispose]();
+    await open();
+    await until(() => runtime.calls.filter((call) => call.startsWith('stop')).length === 2);
+    clock.advance(10_000);
+    await until(() => state(1) === 'shutdown');
+  });
+
   it('gives up a pull that is no longer wanted', async () => {
     images.hold = new Promise(() => {});
     await assign(assignedTask(1));

@@ -147,6 +147,43 @@ describe('containerd runtime', function () {
     assert.deepEqual((await client.containers.list({})).containers, []);
   });
 
+  it('gives a terminal, and keeps standard input open where asked', async () => {
+    const said = await output('tty', 'test -t 0 && test -t 1 && echo terminal', { tty: true });
+    assert.equal(said, 'terminal\r\n');
+    await start('stdin', 'cat; echo over', { openStdin: true });
+    await start('no-stdin', 'cat; echo over');
+    await firstLine(opened.runtime, 'no-stdin');
+    assert.equal((await opened.runtime.inspect('stdin'))?.state, 'running');
+    await opened.runtime.remove('stdin');
+    await opened.runtime.remove('no-stdin');
+  });
+
+  it('writes no log where none is wanted, and says that there is none', async () => {
+    const ended = exitOf('silent');
+    await start('silent', 'yes | head -c 10000000', {
+      log: { driver: 'none', maxSizeBytes: 1, maxFiles: 1 },
+    });
+    assert.equal((await ended).exitCode, 0);
+    await assert.rejects(collect(opened.runtime.logs('silent', query)), /does not support reading/);
+    await opened.runtime.remove('silent');
+  });
+
+  it('works in a containerd that somebody else runs, apart from others there', async () => {
+    const paths = new RuntimePaths(roots);
+    const other = join(roots.dataRoot, 'other');
+    await using guest = await openContainerd(
+      { dataRoot: other, runRoot: join(roots.runRoot, 'g'), address: paths.socket },
+      deps,
+    );
+    const { runtime } = guest;
+    await makeBusyboxImage(guest.client, guest.snapshotter);
+    await runtime.create(containerConfig({ id: 'guest', image, argv: ['sleep', '100'] }));
+    await runtime.start('guest');
+    assert.equal(await opened.runtime.inspect('guest'), undefined);
+    await runtime.remove('guest');
+    rmSync(other, { recursive: true });
+  });
+
   it('cuts a command off at its time, and its output at its length', async () => {
     await start('exec', 'sleep 100');
     const { runtime } = opened;
