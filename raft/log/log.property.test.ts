@@ -20,6 +20,8 @@ interface Round {
   readonly operations: number;
   readonly mode: CrashMode;
   readonly syncFails: boolean;
+  /** The group, if there is one of that number, that finds the disk full. */
+  readonly fullAt: number;
 }
 
 const size = fc.integer({ min: 0, max: 900 });
@@ -34,6 +36,7 @@ const round: fc.Arbitrary<Round> = fc.record({
   operations: fc.integer({ min: 0, max: 160 }),
   mode: fc.constantFrom('keep', 'lose', 'prefix', 'sectors'),
   syncFails: fc.boolean(),
+  fullAt: fc.nat(15),
 });
 
 /** What must be found after a crash: what was acknowledged, unless something newer was begun. */
@@ -141,9 +144,10 @@ describe('Log, whatever happens', () => {
         const random = () => randoms.next().value ?? 0;
         const model = new Model();
         let disk = new MemoryDisk();
-        for (const { groups, operations, mode, syncFails } of rounds) {
+        for (const one of rounds) {
+          const { operations, mode } = one;
           disk.operationsLeft = operations;
-          if (await runUntilCrash(disk, model, groups, syncFails)) crashes += 1;
+          if (await runUntilCrash(disk, model, one)) crashes += 1;
           disk = disk.crash(mode, random);
           const log = await Log.open({ folder, disk, segmentBytes });
           await model.check(log);
@@ -161,16 +165,17 @@ describe('Log, whatever happens', () => {
 async function runUntilCrash(
   disk: MemoryDisk,
   model: Model,
-  groups: Round['groups'],
-  syncFails: boolean,
+  { groups, syncFails, fullAt }: Round,
 ): Promise<boolean> {
   try {
     const log = await Log.open({ folder, disk, segmentBytes });
     for (const [position, group] of groups.entries()) {
       if (syncFails && position === groups.length - 1) disk.failNext('sync', 'EIO');
+      if (position === fullAt) disk.failNext('write', 'ENOSPC');
       const results = await Promise.allSettled(group.map((one) => model.run(log, one)));
       for (const result of results) {
-        if (result.status === 'rejected') throw result.reason;
+        if (result.status === 'fulfilled' || isFull(result.reason)) continue;
+        throw result.reason;
       }
     }
     return false;
@@ -179,6 +184,10 @@ async function runUntilCrash(
     if (error instanceof Error && 'code' in error && error.code === 'EIO') return true;
     throw error;
   }
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof LogError && error.code === 'full';
 }
 
 describe('Log with one byte changed', () => {
