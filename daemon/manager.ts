@@ -7,7 +7,7 @@ import { CertificateAuthority } from '../gen/ca_pb.js';
 import { Control as ControlService } from '../gen/control_pb.js';
 import { Dispatcher as DispatcherService } from '../gen/dispatcher_pb.js';
 import { Logs as LogsService } from '../gen/logs_pb.js';
-import { Raft as RaftService } from '../gen/raft_pb.js';
+import { Group as GroupService, Raft as RaftService } from '../gen/raft_pb.js';
 import type { ManagerBackend } from '../api/index.ts';
 import type { Clock } from '../lib/clock.ts';
 import { SwarmError } from '../lib/errors.ts';
@@ -16,13 +16,19 @@ import { createJoinToken, type NodeIdentity } from '../lib/identity/index.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Random } from '../lib/random.ts';
 import { CertificateAuthorityService } from '../manager/ca/index.ts';
-import { Control, serveControl } from '../manager/control/index.ts';
+import {
+  Control,
+  ForwardingControl,
+  serveControl,
+  type ControlApi,
+} from '../manager/control/index.ts';
 import { Dispatcher, LogBroker } from '../manager/dispatcher/index.ts';
-import { PeerTransport } from '../manager/peers/index.ts';
+import { ManagerGroup, PeerTransport } from '../manager/peers/index.ts';
 import { Reconciler } from '../manager/reconcile/index.ts';
 import { RaftLog, Store, type Change } from '../manager/store/index.ts';
 import { nodeDisk } from '../raft/index.ts';
 import type { Cluster, Node } from '../types/index.ts';
+import { LeaderLink } from './leader-link.ts';
 
 export interface ManagerOptions {
   /** Below the data root: the log and its snapshots. */
@@ -31,6 +37,8 @@ export interface ManagerOptions {
   readonly advertiseAddr: string;
   /** The first manager of a new swarm, with what its store begins with. */
   readonly bootstrap?: { readonly cluster: Cluster; readonly node: Node };
+  /** A further manager: the one that lets it in. Absent when it is in already. */
+  readonly joinThrough?: string;
 }
 
 export interface ManagerParts {
@@ -42,15 +50,20 @@ export interface ManagerParts {
   readonly onFailure: (error: SwarmError) => void;
 }
 
+const handOverTimeoutMs = 2_000;
+
 export class Manager implements AsyncDisposable {
   readonly store: Store;
   readonly ca: CertificateAuthorityService;
+  readonly group: ManagerGroup;
   readonly #options: ManagerOptions;
   readonly #parts: ManagerParts;
   readonly #server: ClusterServer;
   readonly #transport: PeerTransport;
   readonly #raftLog: RaftLog;
+  readonly #leader: LeaderLink;
   readonly #control: Control;
+  readonly #forwarding: ForwardingControl;
   readonly #dispatcher: Dispatcher;
   readonly #logBroker: LogBroker;
   readonly #reconciler: Reconciler;
@@ -60,31 +73,16 @@ export class Manager implements AsyncDisposable {
     const { identity, clock, random, log } = parts;
     this.#options = options;
     this.#parts = parts;
-    this.#transport = new PeerTransport({
-      clock,
-      random,
-      log: log.child({ module: 'peers' }),
-      connect: (addr) => identity.connect(addr),
-      ownAddr: () => options.advertiseAddr,
-      addrOf: (id) => this.store.node(id)?.manager?.addr,
-    });
-    this.#raftLog = new RaftLog(
-      {
-        id: identity.nodeId,
-        folder: join(options.folder, 'raft'),
-        bootstrap: options.bootstrap !== undefined,
-      },
-      {
-        disk: nodeDisk,
-        transport: this.#transport,
-        clock,
-        random,
-        log: log.child({ module: 'raft' }),
-        onFailure: parts.onFailure,
-      },
-    );
+    this.#transport = this.#newTransport();
+    this.#raftLog = this.#newLog();
     this.#transport.attach(this.#raftLog);
     this.store = new Store(this.#raftLog);
+    this.#leader = new LeaderLink({
+      leader: () => this.#raftLog.status?.leader ?? '',
+      addrOf: (id) => this.#transport.addrOf(id),
+      connect: (addr) => identity.connect(addr),
+    });
+    this.group = this.#newGroup();
     const { store } = this;
     this.#control = new Control({
       store,
@@ -92,9 +90,10 @@ export class Manager implements AsyncDisposable {
       random,
       makeJoinToken: (rootPem) => createJoinToken(rootPem, random),
     });
+    this.#forwarding = new ForwardingControl(() => this.#leader.client(ControlService));
     this.ca = new CertificateAuthorityService({
       view: store,
-      proposeNode: (node) => this.#addNode(node),
+      proposeNode: (node) => this.group.addNode(node),
       clock,
       log: log.child({ module: 'ca' }),
     });
@@ -111,38 +110,87 @@ export class Manager implements AsyncDisposable {
 
   /** Throws SwarmError where the port is taken or the log is damaged; then nothing is left open. */
   async start(): Promise<void> {
+    const { bootstrap, joinThrough, advertiseAddr } = this.#options;
     await using starting = new AsyncDisposableStack();
+    starting.use(this.#leader);
     starting.use(this.#transport);
     starting.use(this.store);
     await this.store.open();
-    if (this.#options.bootstrap !== undefined) await this.#writeFirst(this.#options.bootstrap);
+    if (bootstrap !== undefined) await this.#writeFirst(bootstrap);
     this.#serve();
     starting.use(this.#server);
     await this.#server.listen();
     starting.use(this.#reconciler);
     this.#reconciler.start();
     starting.defer(() => this.#dispatcher.stop());
-    starting.use(
-      this.store.onLeadership((leads) => {
-        if (leads) this.#lead();
-        else this.#dispatcher.stop();
-      }),
-    );
+    starting.use(this.store.onLeadership((leads) => this.#leadershipChanged(leads)));
+    if (joinThrough !== undefined) await this.group.join(joinThrough, advertiseAddr);
     this.#running.use(starting.move());
   }
 
+  /** A leader hands over first, so that the swarm need not wait for an election. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#handOver();
     await this.#running.disposeAsync();
   }
 
   /** What the API asks of a manager. */
   get backend(): ManagerBackend {
     return {
-      control: this.#control,
+      control: this.control,
       read: () => this.store.read(),
       watch: ({ signal }) => this.store.watch({ signal }),
       logs: (target, query, options) => this.#logBroker.logs(target, query, options),
     };
+  }
+
+  get control(): ControlApi {
+    return this.store.isLeader ? this.#control : this.#forwarding;
+  }
+
+  #newTransport(): PeerTransport {
+    const { identity, clock, random, log } = this.#parts;
+    return new PeerTransport({
+      clock,
+      random,
+      log: log.child({ module: 'peers' }),
+      connect: (addr) => identity.connect(addr),
+      ownAddr: () => this.#options.advertiseAddr,
+      addrOf: (id) => this.store.node(id)?.manager?.addr,
+    });
+  }
+
+  #newLog(): RaftLog {
+    const { identity, clock, random, log, onFailure } = this.#parts;
+    return new RaftLog(
+      {
+        id: identity.nodeId,
+        folder: join(this.#options.folder, 'raft'),
+        bootstrap: this.#options.bootstrap !== undefined,
+      },
+      {
+        disk: nodeDisk,
+        transport: this.#transport,
+        clock,
+        random,
+        log: log.child({ module: 'raft' }),
+        onFailure,
+      },
+    );
+  }
+
+  #newGroup(): ManagerGroup {
+    const { identity, clock, log } = this.#parts;
+    return new ManagerGroup({
+      ownId: identity.nodeId,
+      log: this.#raftLog,
+      clock,
+      logger: log.child({ module: 'group' }),
+      connect: (addr) => identity.connect(addr),
+      leaderAddr: () => this.#leader.addr(),
+      writeNode: (node) => this.#propose([{ op: 'put', table: 'node', object: node, base: 0 }]),
+      recordManager: (id, addr) => this.#recordManager(id, addr),
+    });
   }
 
   #serve(): void {
@@ -150,6 +198,7 @@ export class Manager implements AsyncDisposable {
     this.#server.addService(DispatcherService, this.#dispatcher.handlers, { allow: 'nodes' });
     this.#server.addService(LogsService, this.#logBroker.handlers, { allow: 'nodes' });
     this.#server.addService(RaftService, this.#transport.handlers, { allow: 'managers' });
+    this.#server.addService(GroupService, this.group.handlers, { allow: 'managers' });
     this.#server.addService(
       ControlService,
       // The port has let managers pass only.
@@ -158,9 +207,61 @@ export class Manager implements AsyncDisposable {
     );
   }
 
-  #lead(): void {
-    this.#parts.log.info('this manager leads');
+  #leadershipChanged(leads: boolean): void {
+    const { log } = this.#parts;
+    if (!leads) {
+      this.#dispatcher.stop();
+      return;
+    }
+    log.info('this manager leads');
     this.#dispatcher.start();
+    this.#recordLeader().catch((error: unknown) => {
+      log.warn('could not write down who leads', { error });
+    });
+  }
+
+  /** What `node ls` shows, and where agents turn to. */
+  async #recordLeader(): Promise<void> {
+    const ownId = this.#parts.identity.nodeId;
+    const changes = [...this.store.nodes()].flatMap((node): Change[] => {
+      const { manager } = node;
+      const leader = node.id === ownId;
+      if (manager === undefined || manager.leader === leader) return [];
+      const object = { ...node, manager: { ...manager, leader } };
+      return [{ op: 'put', table: 'node', object, base: node.meta.version }];
+    });
+    if (changes.length > 0) await this.#propose(changes);
+  }
+
+  async #recordManager(id: string, addr: string): Promise<void> {
+    const node = this.store.node(id);
+    if (node === undefined) {
+      throw new SwarmError('not-found', `node ${id} is not in the swarm: join it with a token`);
+    }
+    if (node.manager?.addr === addr) return;
+    const object: Node = { ...node, manager: { addr, leader: node.manager?.leader ?? false } };
+    await this.#propose([{ op: 'put', table: 'node', object, base: node.meta.version }]);
+  }
+
+  async #handOver(): Promise<void> {
+    const { status } = this.#raftLog;
+    const ownId = this.#parts.identity.nodeId;
+    if (status?.role !== 'leader' || status.conf.voters.length < 2) return;
+    const best = status.conf.voters
+      .filter((id) => id !== ownId && this.#raftLog.progressOf(id)?.active)
+      .toSorted((a, b) => this.#matchOf(b) - this.#matchOf(a))[0];
+    if (best === undefined) return;
+    const { clock, log } = this.#parts;
+    await this.#raftLog.transferLeadership(best);
+    const deadlineMs = clock.monotonicMs() + handOverTimeoutMs;
+    while (this.#raftLog.status?.role === 'leader' && clock.monotonicMs() < deadlineMs) {
+      await clock.sleep(10);
+    }
+    log.info('handed the lead over', { to: best });
+  }
+
+  #matchOf(id: string): number {
+    return this.#raftLog.progressOf(id)?.match ?? 0;
   }
 
   async #writeFirst({ cluster, node }: { cluster: Cluster; node: Node }): Promise<void> {
@@ -169,10 +270,6 @@ export class Manager implements AsyncDisposable {
       { op: 'put', table: 'cluster', object: cluster, base: 0 },
       { op: 'put', table: 'node', object: node, base: 0 },
     ]);
-  }
-
-  async #addNode(node: Node): Promise<void> {
-    await this.#propose([{ op: 'put', table: 'node', object: node, base: 0 }]);
   }
 
   async #propose(changes: readonly Change[]): Promise<void> {

@@ -39,6 +39,12 @@ export interface SwarmNodeParts {
   readonly log: Logger;
 }
 
+/** What the store of a new swarm begins with. */
+interface Bootstrap {
+  readonly cluster: Cluster;
+  readonly node: Node;
+}
+
 /** What runs while this daemon is in a swarm. */
 interface Active {
   readonly membership: Membership;
@@ -207,7 +213,7 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   async #enter(
     membership: Membership,
     identity: NodeIdentity,
-    bootstrap?: { cluster: Cluster; node: Node },
+    bootstrap?: Bootstrap,
   ): Promise<void> {
     try {
       await this.#activate(membership, identity, bootstrap);
@@ -222,13 +228,14 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   async #activate(
     membership: Membership,
     identity: NodeIdentity,
-    bootstrap?: { cluster: Cluster; node: Node },
+    bootstrap?: Bootstrap,
   ): Promise<void> {
     const { clock, random, log, executor, describe } = this.#parts;
     this.#state = 'pending';
     await using starting = new AsyncDisposableStack();
+    const isNew = this.#file.read() === undefined;
     const manager = membership.isManager
-      ? this.#newManager(membership, identity, bootstrap)
+      ? this.#newManager(membership, identity, { bootstrap, isNew })
       : undefined;
     if (manager !== undefined) {
       await manager.start();
@@ -268,16 +275,17 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   #newManager(
     membership: Membership,
     identity: NodeIdentity,
-    bootstrap: { cluster: Cluster; node: Node } | undefined,
+    { bootstrap, isNew }: { bootstrap: Bootstrap | undefined; isNew: boolean },
   ): Manager {
     const { clock, random, log } = this.#parts;
-    const { listenAddr, advertiseAddr } = membership;
+    const { listenAddr, advertiseAddr, joinedThrough } = membership;
     return new Manager(
       {
         folder: this.#folder,
         listenAddr,
         advertiseAddr,
         ...(bootstrap === undefined ? {} : { bootstrap }),
+        ...(isNew && joinedThrough !== undefined ? { joinThrough: joinedThrough } : {}),
       },
       {
         identity,

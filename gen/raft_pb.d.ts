@@ -179,6 +179,36 @@ export declare type JoinResponse = Message<"tsswarm.raft.JoinResponse"> & {
 export declare const JoinResponseSchema: GenMessage<JoinResponse>;
 
 /**
+ * @generated from message tsswarm.raft.AddNodeRequest
+ */
+export declare type AddNodeRequest = Message<"tsswarm.raft.AddNodeRequest"> & {
+  /**
+   * JSON of Node (types/objects.ts).
+   *
+   * @generated from field: bytes node = 1;
+   */
+  node: Uint8Array;
+};
+
+/**
+ * Describes the message tsswarm.raft.AddNodeRequest.
+ * Use `create(AddNodeRequestSchema)` to create a new message.
+ */
+export declare const AddNodeRequestSchema: GenMessage<AddNodeRequest>;
+
+/**
+ * @generated from message tsswarm.raft.AddNodeResponse
+ */
+export declare type AddNodeResponse = Message<"tsswarm.raft.AddNodeResponse"> & {
+};
+
+/**
+ * Describes the message tsswarm.raft.AddNodeResponse.
+ * Use `create(AddNodeResponseSchema)` to create a new message.
+ */
+export declare const AddNodeResponseSchema: GenMessage<AddNodeResponse>;
+
+/**
  * @generated from message tsswarm.raft.ProbeRequest
  */
 export declare type ProbeRequest = Message<"tsswarm.raft.ProbeRequest"> & {
@@ -249,6 +279,16 @@ export declare const Group: GenService<{
     methodKind: "unary";
     input: typeof JoinRequestSchema;
     output: typeof JoinResponseSchema;
+  },
+  /**
+   * A node that got its certificate from a follower is written down by the leader.
+   *
+   * @generated from rpc tsswarm.raft.Group.AddNode
+   */
+  addNode: {
+    methodKind: "unary";
+    input: typeof AddNodeRequestSchema;
+    output: typeof AddNodeResponseSchema;
   },
   /**
    * Answers, if the raft port of this node is where the caller thinks it is.

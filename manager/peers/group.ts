@@ -7,6 +7,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { messageOf, SwarmError } from '../../lib/errors.ts';
 import type { CallContext, Connection, HandlersOf } from '../../lib/grpc/index.ts';
 import type { Logger } from '../../lib/log.ts';
+import type { Node } from '../../types/index.ts';
 import { everyone, type ConfChange, type NodeId, type RaftStatus } from '../../raft/index.ts';
 
 /** The log, as far as its membership goes. */
@@ -23,12 +24,15 @@ export interface ManagerGroupParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly connect: (addr: string) => Connection;
-  readonly addrOf: (id: NodeId) => string | undefined;
+  /** Where the leader is. Throws `unavailable` while there is none. */
+  readonly leaderAddr: () => string;
+  readonly writeNode: (node: Node) => Promise<void>;
   /** Writes down where a manager is, in the store. */
   readonly recordManager: (id: NodeId, addr: string) => Promise<void>;
 }
 
 const probeTimeoutMs = 5_000;
+const callTimeoutMs = 10_000;
 const joinTimeoutMs = 60_000;
 const catchUpPollMs = 20;
 /** A learner this close behind gets the rest while it is being made a voter. */
@@ -48,8 +52,23 @@ export class ManagerGroup {
         else await this.#passOn(nodeId, addr);
         return {};
       },
+      addNode: async ({ node }) => {
+        await this.addNode(JSON.parse(Buffer.from(node).toString('utf8')) as Node);
+        return {};
+      },
       probe: () => Promise.resolve({ nodeId: this.#parts.ownId }),
     };
+  }
+
+  /** Writes down a new node, here or through the leader. */
+  async addNode(node: Node): Promise<void> {
+    if (this.#isLeader) {
+      await this.#parts.writeNode(node);
+      return;
+    }
+    using connection = this.#parts.connect(this.#parts.leaderAddr());
+    const document = Buffer.from(JSON.stringify(node));
+    await connection.client(GroupService).addNode({ node: document }, { timeoutMs: callTimeoutMs });
   }
 
   /** Asks any manager to let this one in, and waits until it is. */
@@ -150,12 +169,7 @@ export class ManagerGroup {
   }
 
   async #passOn(nodeId: NodeId, addr: string): Promise<void> {
-    const leader = this.#status().leader;
-    const leaderAddr = this.#parts.addrOf(leader);
-    if (leaderAddr === undefined) {
-      throw new SwarmError('unavailable', 'the swarm has no leader at present: try again');
-    }
-    using connection = this.#parts.connect(leaderAddr);
+    using connection = this.#parts.connect(this.#parts.leaderAddr());
     await connection.client(GroupService).join({ nodeId, addr }, { timeoutMs: joinTimeoutMs });
   }
 
