@@ -3,6 +3,7 @@
 import { strict as assert } from 'node:assert';
 import { isErrorCode } from './testing/errors.ts';
 import { containerConfig } from './testing/container-config.ts';
+import { firstLine } from './testing/first-line.ts';
 import type { ContainerConfig, ContainerExit, LogLine, LogQuery, Runtime } from './runtime.ts';
 
 /** Programs that an adapter's host can run; argv is what a shell of busybox would take. */
@@ -158,11 +159,4 @@ export async function collect(lines: AsyncIterable<LogLine>): Promise<LogLine[]>
 
 export function text(line: LogLine): string {
   return `${line.stream} ${Buffer.from(line.data).toString()}`;
-}
-
-/** Waits until the container has written: then its traps are set. */
-export async function firstLine(runtime: Runtime, id: string): Promise<void> {
-  const lines = runtime.logs(id, { ...both, follow: true })[Symbol.asyncIterator]();
-  await lines.next();
-  await lines.return?.();
 }

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,10 +8,11 @@ import { promisify } from 'node:util';
 import { realClock } from '../../../lib/clock.ts';
 import { silentLogger } from '../../../lib/log.ts';
 import { systemRandom } from '../../../lib/random.ts';
-import { collect, firstLine, runtimeContract, text } from '../runtime.contract.ts';
+import { collect, runtimeContract, text } from '../runtime.contract.ts';
 import type { ContainerConfig, ContainerExit, ImageRootfs } from '../runtime.ts';
 import { canRunContainers, makeBusyboxImage } from '../testing/busybox.ts';
 import { containerConfig } from '../testing/container-config.ts';
+import { firstLine } from '../testing/first-line.ts';
 import { isErrorCode } from '../testing/errors.ts';
 import { openContainerd, type OpenedContainerd } from './open.ts';
 import { RuntimePaths } from './paths.ts';
@@ -240,6 +242,33 @@ describe('containerd runtime', function () {
     assert.deepEqual(lines.map(text), ['stdout up\n', 'stdout bye\n']);
     await opened.runtime.remove('stays');
     await opened.runtime.remove('ends');
+  });
+
+  it('adopts containerd and containers of a daemon that was killed, and the log goes on', async () => {
+    await opened[Symbol.asyncDispose]();
+    const script = join(import.meta.dirname, '../testing/abandoned-daemon.ts');
+    const child = spawn(process.execPath, [script, roots.dataRoot, roots.runRoot], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(child.stdout, 'data');
+    const { pidFile } = new RuntimePaths(roots);
+    const pid = readFileSync(pidFile, 'utf8');
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+
+    opened = await openContainerd(roots, deps);
+    assert.equal(readFileSync(pidFile, 'utf8'), pid);
+    const { runtime } = opened;
+    assert.equal((await runtime.inspect('counts'))?.state, 'running');
+    await runtime.stop('counts', { signalName: 'SIGKILL', graceMs: 0 });
+    const numbers = (await collect(runtime.logs('counts', query))).map((line) =>
+      Number(Buffer.from(line.data).toString()),
+    );
+    assert.ok(numbers.length > 5);
+    // The kill may have torn the one line that the daemon had in hand.
+    const gaps = numbers.filter((number, index) => index > 0 && number !== numbers[index - 1]! + 1);
+    assert.ok(gaps.length <= 1, gaps.join());
+    await runtime.remove('counts');
   });
 
   it('starts containerd again when it dies, and knows what ended meanwhile', async () => {
