@@ -2,7 +2,14 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { cpuSecondsOf, makeCgroup } from './cgroup.ts';
-import { argvOf, inCgroup, killSync, memoryOf } from './processes.ts';
+import {
+  argvOf,
+  containersIn,
+  inCgroup,
+  killSync,
+  memoryOf,
+  type ContainerProcess,
+} from './processes.ts';
 import { http, type HttpResult } from './http.ts';
 import { run, runResult, type RunOptions, type RunResult } from './run.ts';
 import { Service } from './service.ts';
@@ -249,6 +256,11 @@ export class Host {
   /** Every process of the host, containers and shims included. */
   processes(): { readonly pid: number; readonly argv: readonly string[] }[] {
     return inCgroup(this.#cgroup).map((pid) => ({ pid, argv: argvOf(pid) }));
+  }
+
+  /** The containers that run on the host, whatever daemons say of them. */
+  containers(): ContainerProcess[] {
+    return containersIn(this.#cgroup);
   }
 
   /** Memory of the host's processes that `match` accepts. */

@@ -59,6 +59,30 @@ export function inCgroup(path: string): number[] {
   });
 }
 
+/** A container, as the kernel sees it. */
+export interface ContainerProcess {
+  /** The name of its cgroup, which is the container's id. */
+  readonly id: string;
+  /** Its process 1, in the machine's numbers. */
+  readonly pid: number;
+}
+
+/** The containers whose processes run in cgroups below `path`, of any runtime. */
+export function containersIn(path: string): ContainerProcess[] {
+  return inCgroup(path).flatMap((pid) => {
+    // Where its namespace numbers it 1, below the host's own namespace and the machine's.
+    const numbers = /^NSpid:\s*(.+)$/m
+      .exec(readProc(`/proc/${pid}/status`) ?? '')?.[1]
+      ?.split('\t');
+    if (numbers === undefined || numbers.length < 3 || numbers.at(-1) !== '1') return [];
+    const lines = readProc(`/proc/${pid}/cgroup`)?.split('\n') ?? [];
+    const deepest = lines
+      .map((line) => line.slice(line.indexOf(':', line.indexOf(':') + 1) + 1))
+      .reduce((a, b) => (b.split('/').length > a.split('/').length ? b : a), '');
+    return [{ id: deepest.split('/').at(-1) ?? '', pid }];
+  });
+}
+
 /** Kills with SIGKILL and waits, blocking, until `find` finds nothing more. */
 export function killSync(what: string, find: () => readonly number[], timeoutMs = 10_000): void {
   const endMs = performance.now() + timeoutMs;
