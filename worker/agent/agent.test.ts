@@ -1,5 +1,4 @@
 import { strict as assert } from 'node:assert';
-import { createServer, connect as connectTcp, type AddressInfo, type Socket } from 'node:net';
 import { create } from '@bufbuild/protobuf';
 import {
   Assignments_Kind,
@@ -9,7 +8,6 @@ import {
 import { Logs } from '../../gen/logs_pb.js';
 import { realClock } from '../../lib/clock.ts';
 import type { SwarmError } from '../../lib/errors.ts';
-import { parseAddr } from '../../lib/grpc/index.ts';
 import type { NodeIdentity } from '../../lib/identity/index.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { systemRandom } from '../../lib/random.ts';
@@ -19,7 +17,7 @@ import type { Change } from '../../manager/store/index.ts';
 import type { Task } from '../../types/index.ts';
 import type { LogLine } from '../runtime/runtime.ts';
 import { Agent, type AgentParts } from './index.ts';
-import { FakeExecutor, testDescription } from './testing.ts';
+import { FakeExecutor, newTask, startLink, testDescription } from './testing.ts';
 
 const parts = { clock: realClock, random: systemRandom, log: silentLogger };
 
@@ -335,6 +333,44 @@ describe('a node and its manager', () => {
       await until('stopped', () => executor.logQueries.every(({ signal }) => signal.aborted));
     });
 
+    it('go on after the node was away, with a notice and without repeating themselves', async () => {
+      const { id, executor, agent, identity } = await startNode();
+      const task = running('t1', id);
+      await putTask(task);
+      const [one, two, three] = [1, 2, 3].map((s) => line(s * 1_000_000_000, `line ${s}`));
+      assert.ok(one && two && three);
+      executor.logLines.set('t1', lines([one, two], 'stay'));
+      const abort = new AbortController();
+      const following = { ...query, follow: true, tail: 2 };
+      const items: string[] = [];
+      const reading = (async () => {
+        for await (const item of broker.logs({ task }, following, { signal: abort.signal })) {
+          items.push('notice' in item ? item.notice : Buffer.from(item.line.data).toString());
+        }
+      })();
+      await until('two lines', () => items.length === 2);
+      await agent[Symbol.asyncDispose]();
+      await until('a notice', () => items.length === 3);
+      executor.logLines.set('t1', lines([two, three], 'stay'));
+      await startAgent(identity, executor);
+      await until('the third', () => items.length === 4);
+      abort.abort();
+      await reading;
+      assert.deepEqual(items.toSpliced(2, 1), ['line 1', 'line 2', 'line 3']);
+      assert.match(items[2] ?? '', /^logs of task web\.1\.t1 on node h1 cannot be had: /);
+      const resumed = executor.logQueries.at(-1)?.query;
+      assert.equal(resumed?.sinceMs, 2_000);
+      assert.equal(resumed.tail, undefined);
+    });
+
+    it('are taken from the nodes that were asked, and from no others', async () => {
+      const stranger = await swarm.node();
+      using connection = stranger.connect(swarm.addr);
+      const stream = connection.client(Logs).publish();
+      await stream.send({ subscriptionId: 'made up' });
+      await assert.rejects(stream.finish(), { code: 'not-found' });
+    });
+
     it('go no faster than they are read', async () => {
       const { id, executor } = await startNode();
       let made = 0;
@@ -366,23 +402,6 @@ describe('a node and its manager', () => {
   });
 });
 
-function newTask(id: string, nodeId: string, changes: Partial<Task> = {}): Task {
-  return {
-    id,
-    meta: { version: 0, createdAtMs: 0, updatedAtMs: 0 },
-    serviceId: 'web',
-    slot: 1,
-    nodeId,
-    spec: { forceUpdate: 0 },
-    specVersion: 1,
-    name: `web.1.${id}`,
-    serviceName: 'web',
-    desiredState: 'running',
-    status: { state: 'assigned', atMs: 0, message: '' },
-    ...changes,
-  };
-}
-
 function newService() {
   return {
     id: 'web',
@@ -400,49 +419,6 @@ function downNode(id: string) {
 async function* lines(all: readonly LogLine[], then?: 'stay'): AsyncIterable<LogLine> {
   yield* all;
   if (then === 'stay') await new Promise(() => undefined);
-}
-
-/** A TCP link that can be cut without either end being told. */
-async function startLink(target: string) {
-  const { host, port } = parseAddr(target);
-  const sockets = new Set<Socket>();
-  let up = true;
-  const server = createServer((near) => {
-    if (!up) {
-      sockets.add(near);
-      near.pause();
-      return;
-    }
-    const far = connectTcp(port, host);
-    for (const [from, to] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      sockets.add(from);
-      from.on('data', (data) => up && to.write(data));
-      from.on('close', () => {
-        sockets.delete(from);
-        if (up) to.destroy();
-      });
-      from.on('error', () => from.destroy());
-    }
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    addr: `127.0.0.1:${(server.address() as AddressInfo).port}`,
-    cut: () => {
-      up = false;
-    },
-    restore: () => {
-      up = true;
-      // What was in flight is lost: old connections stay dead, new ones work.
-      for (const socket of sockets) socket.removeAllListeners('data').pause();
-    },
-    close: () => {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-    },
-  };
 }
 
 /** A manager that sends these sets to whoever comes, in place of the real one. */

@@ -1,6 +1,8 @@
-/** A node's executor for tests: keeps what it is told, and says what the test says. */
+/** For tests of the session: an executor that is told what to say, and a link that can be cut. */
+import { createServer, connect as connectTcp, type AddressInfo, type Socket } from 'node:net';
 import { SwarmError } from '../../lib/errors.ts';
-import type { AssignedTask, NodeDescription, TaskStatus } from '../../types/index.ts';
+import { parseAddr } from '../../lib/grpc/index.ts';
+import type { AssignedTask, NodeDescription, Task, TaskStatus } from '../../types/index.ts';
 import type { TaskExecutor } from '../executor/executor.ts';
 import type { LogLine, LogQuery } from '../runtime/runtime.ts';
 
@@ -11,6 +13,7 @@ export const testDescription: NodeDescription = {
   engine: { version: '0.1.0', labels: {}, plugins: [] },
 };
 
+/** Keeps what it is told, and says what the test says. */
 export class FakeExecutor implements TaskExecutor {
   readonly tasks = new Map<string, AssignedTask>();
   readonly assignments: {
@@ -65,4 +68,64 @@ export class FakeExecutor implements TaskExecutor {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+export function newTask(id: string, nodeId: string, changes: Partial<Task> = {}): Task {
+  return {
+    id,
+    meta: { version: 0, createdAtMs: 0, updatedAtMs: 0 },
+    serviceId: 'web',
+    slot: 1,
+    nodeId,
+    spec: { forceUpdate: 0 },
+    specVersion: 1,
+    name: `web.1.${id}`,
+    serviceName: 'web',
+    desiredState: 'running',
+    status: { state: 'assigned', atMs: 0, message: '' },
+    ...changes,
+  };
+}
+
+/** A TCP link that can be cut without either end being told. */
+export async function startLink(target: string) {
+  const { host, port } = parseAddr(target);
+  const sockets = new Set<Socket>();
+  let up = true;
+  const server = createServer((near) => {
+    if (!up) {
+      sockets.add(near);
+      near.pause();
+      return;
+    }
+    const far = connectTcp(port, host);
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(from);
+      from.on('data', (data) => up && to.write(data));
+      from.on('close', () => {
+        sockets.delete(from);
+        if (up) to.destroy();
+      });
+      from.on('error', () => from.destroy());
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    addr: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    cut: () => {
+      up = false;
+    },
+    restore: () => {
+      up = true;
+      // What was in flight is lost: old connections stay dead, new ones work.
+      for (const socket of sockets) socket.removeAllListeners('data').pause();
+    },
+    close: () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
+  };
 }

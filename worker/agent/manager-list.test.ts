@@ -1,0 +1,43 @@
+import { strict as assert } from 'node:assert';
+import { seededRandom } from '../../lib/random.ts';
+import { ManagerList } from './manager-list.ts';
+
+describe('ManagerList', () => {
+  const random = seededRandom(1);
+  const shares = (list: ManagerList) => {
+    const counts = new Map<string, number>();
+    for (let i = 0; i < 1_000; i += 1) {
+      const addr = list.pick(random) ?? '';
+      counts.set(addr, (counts.get(addr) ?? 0) + 1);
+    }
+    return (addr: string) => (counts.get(addr) ?? 0) / 1_000;
+  };
+  const named = (addr: string, leader = false) => ({ nodeId: `id of ${addr}`, addr, leader });
+
+  it('begins with the addresses that were given', () => {
+    const list = new ManagerList(['a', '']);
+    assert.deepEqual(list.all(), [{ nodeId: '', addr: 'a', leader: false }]);
+    assert.equal(list.pick(random), 'a');
+    assert.equal(new ManagerList([]).pick(random), undefined);
+  });
+
+  it('prefers the leader, and keeps given addresses as the last resort', () => {
+    const list = new ManagerList(['seed']);
+    list.learn([named('a'), named('b', true), named('c')]);
+    list.learn([]);
+    assert.equal(list.all().length, 3);
+    const share = shares(list);
+    assert.ok(share('b') > 0.7 && share('b') < 0.9);
+    assert.ok(share('a') > 0.05 && share('seed') < 0.05);
+  });
+
+  it('turns away from those that fail, and back when they answer', () => {
+    const list = new ManagerList([]);
+    list.learn([named('a', true), named('b')]);
+    for (let i = 0; i < 20; i += 1) list.failed('a');
+    assert.ok(shares(list)('b') > 0.99);
+    list.failed('b');
+    list.succeeded('a');
+    assert.ok(shares(list)('a') > 0.9);
+  });
+});
