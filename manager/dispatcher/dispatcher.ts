@@ -252,8 +252,8 @@ export class Dispatcher {
   }
 
   /**
-   * A late call means that this process stood still: what nodes said meanwhile waits in the sockets,
-   * and is read before they are judged.
+   * A late call means that this process stood still: what nodes said meanwhile waits in the
+   * sockets, and is read before they are judged.
    */
   #check(lateMs: number): void {
     if (lateMs > standstillMs) {
