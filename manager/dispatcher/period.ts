@@ -7,9 +7,17 @@ const periodMaxMs = 5_000;
 /** No swarm is asked to be quicker than this, whatever its spec says. */
 const periodFloorMs = 50;
 
+/**
+ * Docker's default. Its clients write it into the spec at `swarm init` and `swarm update`, whether
+ * asked to or not, so it is nobody's wish, and losing a host may not take 20 s because of it.
+ */
+const dockerDefaultMs = 5_000;
+
 /** The period that nodes are told; the swarm's spec overrides what its size suggests. */
-export function heartbeatPeriodMs(nodeCount: number, specPeriodMs: number | undefined): number {
-  if (specPeriodMs !== undefined && specPeriodMs > 0) return Math.max(periodFloorMs, specPeriodMs);
+export function heartbeatPeriodMs(nodeCount: number, specPeriodMs = dockerDefaultMs): number {
+  if (specPeriodMs !== dockerDefaultMs && specPeriodMs > 0) {
+    return Math.max(periodFloorMs, specPeriodMs);
+  }
   const bySizeMs = Math.ceil((nodeCount * 1000) / heartbeatsPerSecond);
   return Math.min(periodMaxMs, Math.max(periodMinMs, bySizeMs));
 }
