@@ -9,7 +9,8 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { silentLogger, type Logger } from '../lib/log.ts';
 import { seededRandom } from '../lib/random.ts';
-import { LocalLog, MemoryLog, Store, type Change } from '../manager/store/index.ts';
+import { openRaftLog } from '../test/contract/raft-log.ts';
+import { MemoryLog, Store, type Change } from '../manager/store/index.ts';
 import { nodeDisk } from '../raft/index.ts';
 import type { Service, Task } from '../types/index.ts';
 
@@ -67,7 +68,7 @@ function makeTask(service: Service, slot: number): Task {
 /** Writers each propose a status of a task of their own, and wait for it to be durable. */
 async function proposalsPerSecond(writers: number): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'bench-store-'));
-  const store = new Store(new LocalLog({ folder }, { log: silentLogger }));
+  const store = new Store(openRaftLog(folder));
   try {
     await store.open();
     const service = makeService();
@@ -131,7 +132,7 @@ async function besideSnapshot(): Promise<Record<string, number>> {
     child: () => log,
     info: (message) => (message === 'snapshot written' ? resolve() : undefined),
   };
-  const store = new Store(new LocalLog({ folder, snapshotEntries }, { log }));
+  const store = new Store(openRaftLog(folder, { snapshotEntries }));
   try {
     await store.open();
     const service = makeService();

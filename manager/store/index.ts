@@ -1,11 +1,10 @@
 /**
  * Owns the swarm's objects: tables, their indexes, what log entries do to them, watches, snapshots,
- * and the logs that one manager can stand on. May import lib, types and raft. Read change.ts (what
+ * and the log that managers stand on. May import lib, types and raft. Read change.ts (what
  * is written), view.ts (what is read) and store.ts first; apply.ts is the heart.
  */
 export * from './change.ts';
 export * from './event.ts';
-export { LocalLog, type LocalLogOptions } from './local-log.ts';
 export * from './log.ts';
 export { MemoryLog, type MemoryLogOptions, type MemoryStorage } from './memory-log.ts';
 export { RaftLog, type RaftLogOptions, type RaftLogParts } from './raft-log.ts';

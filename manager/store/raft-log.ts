@@ -1,6 +1,6 @@
 /** The store's log on Raft: one manager alone, or several that replicate to each other. */
 import type { Clock } from '../../lib/clock.ts';
-import { messageOf, SwarmError } from '../../lib/errors.ts';
+import { SwarmError, type ErrorCode } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
 import {
@@ -10,6 +10,7 @@ import {
   type ConfChange,
   type ConfState,
   type Disk,
+  type LogErrorCode,
   type Message,
   type NodeId,
   type RaftStatus,
@@ -241,9 +242,27 @@ function toSwarmError(thrown: unknown): SwarmError {
       return new SwarmError('failed-precondition', message, { cause: thrown });
     return new SwarmError('unavailable', message, { cause: thrown.cause ?? thrown });
   }
-  if (thrown instanceof LogError) {
-    const code = thrown.code === 'full' ? 'resource-exhausted' : 'failed-precondition';
-    return new SwarmError(code, messageOf(thrown), { cause: thrown });
-  }
-  return SwarmError.from(thrown);
+  return thrown instanceof LogError ? fromLog(thrown) : SwarmError.from(thrown);
+}
+
+const logCodes: Readonly<Record<LogErrorCode, ErrorCode>> = {
+  full: 'resource-exhausted',
+  busy: 'resource-exhausted',
+  'too-large': 'invalid-argument',
+  locked: 'failed-precondition',
+  failed: 'unavailable',
+  closed: 'unavailable',
+  corrupt: 'internal',
+  missing: 'internal',
+};
+
+function fromLog(error: LogError): SwarmError {
+  const code = logCodes[error.code];
+  const before = code === 'resource-exhausted' ? 'the change was not stored: ' : '';
+  const after = code === 'internal' ? '; restore the folder from a backup' : '';
+  const { path, offset } = error;
+  return new SwarmError(code, `${before}${error.message}${after}`, {
+    cause: error,
+    details: path === undefined ? {} : { path, ...(offset === undefined ? {} : { offset }) },
+  });
 }

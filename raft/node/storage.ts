@@ -11,7 +11,7 @@ import {
   type NodeId,
   type SnapshotMeta,
 } from '../core/index.ts';
-import { Log, Snapshots, type Disk, type LogEntry } from '../log/index.ts';
+import { Log, LogError, Snapshots, type Disk, type LogEntry } from '../log/index.ts';
 
 const types = { normal: 0, config: 1 } as const;
 const encoder = new TextEncoder();
@@ -34,11 +34,13 @@ export interface Loaded {
 }
 
 export class Storage implements AsyncDisposable {
+  readonly #folder: string;
   readonly #log: Log;
   readonly #snapshots: Snapshots;
   readonly #keepSnapshots: number;
 
-  private constructor(log: Log, snapshots: Snapshots, keepSnapshots: number) {
+  private constructor(folder: string, log: Log, snapshots: Snapshots, keepSnapshots: number) {
+    this.#folder = folder;
     this.#log = log;
     this.#snapshots = snapshots;
     this.#keepSnapshots = keepSnapshots;
@@ -54,7 +56,7 @@ export class Storage implements AsyncDisposable {
     const snapshots = new Snapshots({ disk, folder: join(folder, 'snapshots') });
     try {
       await snapshots.open();
-      return new Storage(log, snapshots, 1 + (options.keepOldSnapshots ?? 0));
+      return new Storage(folder, log, snapshots, 1 + (options.keepOldSnapshots ?? 0));
     } catch (error) {
       await log.close();
       throw error;
@@ -135,7 +137,11 @@ export class Storage implements AsyncDisposable {
 
   async #entriesFrom(from: number): Promise<Entry[]> {
     const entries: Entry[] = [];
-    const last = this.#log.lastIndex;
+    const { firstIndex, lastIndex: last } = this.#log;
+    if (firstIndex > from) {
+      const gap = `entries ${from} to ${firstIndex - 1} are in no snapshot and not in the log`;
+      throw new LogError('missing', `${this.#folder}: files are missing: ${gap}`);
+    }
     for (let next = from; next <= last;) {
       const read = await this.#log.read(next, last);
       for (const entry of read) entries.push(fromLogEntry(entry));

@@ -1,14 +1,12 @@
 /** Proposes without end, sixteen at a time, and prints each acknowledged index: to be killed. */
 import { writeSync } from 'node:fs';
-import { silentLogger } from '../../lib/log.ts';
-import { LocalLog, Store, type StoreLog } from '../../manager/store/index.ts';
+import { Store, type StoreLog } from '../../manager/store/index.ts';
 import { makeNode } from '../../manager/store/testing.ts';
 import { openRaftLog } from './raft-log.ts';
 
 const [, , name = '', folder = ''] = process.argv;
 const options = { segmentBytes: 256 << 10, snapshotEntries: 300 };
 const logs: Readonly<Record<string, () => StoreLog>> = {
-  LocalLog: () => new LocalLog({ folder, ...options }, { log: silentLogger }),
   RaftLog: () => openRaftLog(folder, options),
 };
 const log = logs[name]?.();
