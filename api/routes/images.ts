@@ -1,5 +1,6 @@
+import { linkAbort, withAbort } from '../../lib/abort.ts';
 import { SwarmError } from '../../lib/errors.ts';
-import type { Image, RegistryAuth } from '../../worker/image/images.ts';
+import type { Distribution, Image, RegistryAuth } from '../../worker/image/images.ts';
 import {
   distributionJson,
   imageHistoryJson,
@@ -13,6 +14,8 @@ import { ProgressStream } from '../progress-stream.ts';
 import { parseRegistryAuth } from '../registry-auth.ts';
 import type { Route } from '../router.ts';
 import type { RouteModules } from './modules.ts';
+
+const distributionTimeoutMs = 5_000;
 
 export function imageRoutes(modules: RouteModules): Route[] {
   const { backend } = modules;
@@ -65,8 +68,7 @@ export function imageRoutes(modules: RouteModules): Route[] {
       method: 'GET',
       path: '/distribution/{name...}/json',
       async handle(exchange) {
-        const found = await images.distribution(exchange.param('name'), authOf(exchange));
-        exchange.json(distributionJson(found));
+        exchange.json(distributionJson(await distribution(exchange, modules)));
       },
     },
   ];
@@ -82,6 +84,31 @@ async function find({ backend }: RouteModules, name: string): Promise<Image> {
   const image = await backend.images.get(name);
   if (image === undefined) throw new SwarmError('not-found', `No such image: ${name}`);
   return image;
+}
+
+/**
+ * Docker's CLI asks before it creates a service, and goes on without an answer: a registry that
+ * cannot be reached may not hold it up for as long as a pull would try.
+ */
+async function distribution(exchange: Exchange, modules: RouteModules): Promise<Distribution> {
+  const name = exchange.param('name');
+  using limit = linkAbort(exchange.signal);
+  const timer = modules.clock.after(distributionTimeoutMs, () =>
+    limit.abort(
+      new SwarmError(
+        'unavailable',
+        `the registry of ${name} has not answered within ${distributionTimeoutMs / 1000} seconds`,
+      ),
+    ),
+  );
+  try {
+    return await withAbort(
+      modules.backend.images.distribution(name, authOf(exchange)),
+      limit.signal,
+    );
+  } finally {
+    timer.cancel();
+  }
 }
 
 async function list(exchange: Exchange, { backend }: RouteModules): Promise<void> {
