@@ -34,9 +34,9 @@ export class LogFile {
     return this.#ended;
   }
 
-  /** Resolves at the next change of `version`. */
-  changed(signal?: AbortSignal): Promise<void> {
-    return withAbort(this.#change.promise, signal);
+  /** Resolves once `version` is beyond this one. Rejects with the signal's reason. */
+  async changedSince(version: number, signal?: AbortSignal): Promise<void> {
+    if (this.#version === version) await withAbort(this.#change.promise, signal);
   }
 
   /** Newest first: "x", "x.1", "x.2" … */

@@ -42,9 +42,9 @@ async function* forward(
   let position = start;
   while (position === undefined) {
     if (!follow || log.ended) return;
-    const change = log.changed(signal);
+    const { version } = log;
     position = await oldest(log);
-    if (position === undefined) await change;
+    if (position === undefined) await log.changedSince(version, signal);
   }
   let handle: FileHandle | undefined = await open(position.path, 'r');
   try {
@@ -52,8 +52,7 @@ async function* forward(
     for (;;) {
       signal?.throwIfAborted();
       // Looked up before the last read, so that what is written in between is not missed.
-      const change = log.changed(signal);
-      const ended = log.ended;
+      const { version, ended } = log;
       const next = await successor(log, handle);
       yield* reader.lines();
       if (next !== undefined) {
@@ -64,7 +63,7 @@ async function* forward(
       } else if (!follow || ended) {
         return;
       } else {
-        await change;
+        await log.changedSince(version, signal);
       }
     }
   } finally {

@@ -147,6 +147,25 @@ describe('log files', () => {
     await assert.rejects(next, /gone/);
   });
 
+  it('leave nothing that fails when the signal comes after the reader has gone', async () => {
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown) => unhandled.push(reason);
+    process.on('unhandledRejection', note);
+    try {
+      const abort = new AbortController();
+      await write(1, 2);
+      assert.equal((await collect(readLog(log, all, abort.signal))).length, 2);
+      const left = readLog(log, { ...all, follow: true }, abort.signal);
+      await left.next();
+      await left.return(undefined);
+      abort.abort(new Error('nobody waits for this'));
+      await new Promise((resolve) => setImmediate(resolve));
+    } finally {
+      process.off('unhandledRejection', note);
+    }
+    assert.deepEqual(unhandled, []);
+  });
+
   it('go on after what a crash has torn', async () => {
     await write(1, 2);
     appendFileSync(log.path, '{"log":"tor\n');
