@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { CertificateAuthority } from '../gen/ca_pb.js';
 import { Control as ControlService } from '../gen/control_pb.js';
 import { Dispatcher as DispatcherService } from '../gen/dispatcher_pb.js';
-import { Logs as LogsService } from '../gen/logs_pb.js';
+import { LogReader as LogReaderService, Logs as LogsService } from '../gen/logs_pb.js';
 import { Group as GroupService, Raft as RaftService } from '../gen/raft_pb.js';
 import type { ManagerBackend } from '../api/index.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -22,7 +22,12 @@ import {
   serveControl,
   type ControlApi,
 } from '../manager/control/index.ts';
-import { Dispatcher, LogBroker } from '../manager/dispatcher/index.ts';
+import {
+  Dispatcher,
+  forwardedLogs,
+  LogBroker,
+  serveLogReader,
+} from '../manager/dispatcher/index.ts';
 import { ManagerGroup, PeerTransport } from '../manager/peers/index.ts';
 import { Reconciler } from '../manager/reconcile/index.ts';
 import { RaftLog, Store, type Change } from '../manager/store/index.ts';
@@ -97,7 +102,13 @@ export class Manager implements AsyncDisposable {
       clock,
       log: log.child({ module: 'ca' }),
     });
-    this.#dispatcher = new Dispatcher({ store, clock, random, log });
+    this.#dispatcher = new Dispatcher({
+      store,
+      leaderId: () => this.#raftLog.status?.leader ?? '',
+      clock,
+      random,
+      log,
+    });
     this.#logBroker = new LogBroker({ store, dispatcher: this.#dispatcher, clock, random, log });
     this.#reconciler = new Reconciler({}, { store, clock, random, log });
     this.#server = new ClusterServer({
@@ -140,7 +151,10 @@ export class Manager implements AsyncDisposable {
       control: this.control,
       read: () => this.store.read(),
       watch: ({ signal }) => this.store.watch({ signal }),
-      logs: (target, query, options) => this.#logBroker.logs(target, query, options),
+      logs: (target, query, options) =>
+        this.store.isLeader
+          ? this.#logBroker.logs(target, query, options)
+          : forwardedLogs(this.#leader.client(LogReaderService), target, query, options),
     };
   }
 
@@ -197,6 +211,9 @@ export class Manager implements AsyncDisposable {
     this.#server.addService(CertificateAuthority, this.ca.handlers, { allow: 'anyone' });
     this.#server.addService(DispatcherService, this.#dispatcher.handlers, { allow: 'nodes' });
     this.#server.addService(LogsService, this.#logBroker.handlers, { allow: 'nodes' });
+    this.#server.addService(LogReaderService, serveLogReader(this.#logBroker, this.store), {
+      allow: 'managers',
+    });
     this.#server.addService(RaftService, this.#transport.handlers, { allow: 'managers' });
     this.#server.addService(GroupService, this.group.handlers, { allow: 'managers' });
     this.#server.addService(

@@ -13,6 +13,71 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_logs: GenFile;
 
 /**
+ * @generated from message tsswarm.logs.ReadRequest
+ */
+export declare type ReadRequest = Message<"tsswarm.logs.ReadRequest"> & {
+  /**
+   * @generated from oneof tsswarm.logs.ReadRequest.target
+   */
+  target: {
+    /**
+     * @generated from field: string service_id = 1;
+     */
+    value: string;
+    case: "serviceId";
+  } | {
+    /**
+     * @generated from field: string task_id = 2;
+     */
+    value: string;
+    case: "taskId";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * JSON of LogQuery (worker/runtime/runtime.ts).
+   *
+   * @generated from field: bytes query = 3;
+   */
+  query: Uint8Array;
+};
+
+/**
+ * Describes the message tsswarm.logs.ReadRequest.
+ * Use `create(ReadRequestSchema)` to create a new message.
+ */
+export declare const ReadRequestSchema: GenMessage<ReadRequest>;
+
+/**
+ * @generated from message tsswarm.logs.ReadResponse
+ */
+export declare type ReadResponse = Message<"tsswarm.logs.ReadResponse"> & {
+  /**
+   * @generated from field: tsswarm.logs.LogMessage line = 1;
+   */
+  line?: LogMessage | undefined;
+
+  /**
+   * Instead of a line: what cannot be had, for the reader.
+   *
+   * @generated from field: string notice = 2;
+   */
+  notice: string;
+
+  /**
+   * JSON of Task, with the first line of each: the reader may not know it yet.
+   *
+   * @generated from field: bytes task = 3;
+   */
+  task: Uint8Array;
+};
+
+/**
+ * Describes the message tsswarm.logs.ReadResponse.
+ * Use `create(ReadResponseSchema)` to create a new message.
+ */
+export declare const ReadResponseSchema: GenMessage<ReadResponse>;
+
+/**
  * @generated from message tsswarm.logs.PublishRequest
  */
 export declare type PublishRequest = Message<"tsswarm.logs.PublishRequest"> & {
@@ -123,6 +188,22 @@ export declare const Logs: GenService<{
     methodKind: "client_streaming";
     input: typeof PublishRequestSchema;
     output: typeof PublishResponseSchema;
+  },
+}>;
+
+/**
+ * Between managers: the nodes' sessions are with the leader, so only it can ask them.
+ *
+ * @generated from service tsswarm.logs.LogReader
+ */
+export declare const LogReader: GenService<{
+  /**
+   * @generated from rpc tsswarm.logs.LogReader.Read
+   */
+  read: {
+    methodKind: "server_streaming";
+    input: typeof ReadRequestSchema;
+    output: typeof ReadResponseSchema;
   },
 }>;
 

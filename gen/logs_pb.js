@@ -10,28 +10,42 @@ import { enumDesc, fileDesc, messageDesc, serviceDesc, tsEnum } from "@bufbuild/
  * Describes the file logs.proto.
  */
 export const file_logs = /*@__PURE__*/
-  fileDesc("Cgpsb2dzLnByb3RvEgx0c3N3YXJtLmxvZ3MiZAoOUHVibGlzaFJlcXVlc3QSFwoPc3Vic2NyaXB0aW9uX2lkGAEgASgJEioKCG1lc3NhZ2VzGAIgAygLMhgudHNzd2FybS5sb2dzLkxvZ01lc3NhZ2USDQoFZXJyb3IYAyABKAkiYgoKTG9nTWVzc2FnZRIPCgd0YXNrX2lkGAEgASgJEg8KB3RpbWVfbnMYAiABKAQSJAoGc3RyZWFtGAMgASgOMhQudHNzd2FybS5sb2dzLlN0cmVhbRIMCgRkYXRhGAQgASgMIhEKD1B1Ymxpc2hSZXNwb25zZSpGCgZTdHJlYW0SFgoSU1RSRUFNX1VOU1BFQ0lGSUVEEAASEQoNU1RSRUFNX1NURE9VVBABEhEKDVNUUkVBTV9TVERFUlIQAjJQCgRMb2dzEkgKB1B1Ymxpc2gSHC50c3N3YXJtLmxvZ3MuUHVibGlzaFJlcXVlc3QaHS50c3N3YXJtLmxvZ3MuUHVibGlzaFJlc3BvbnNlKAFiBnByb3RvMw");
+  fileDesc("Cgpsb2dzLnByb3RvEgx0c3N3YXJtLmxvZ3MiTwoLUmVhZFJlcXVlc3QSFAoKc2VydmljZV9pZBgBIAEoCUgAEhEKB3Rhc2tfaWQYAiABKAlIABINCgVxdWVyeRgDIAEoDEIICgZ0YXJnZXQiVAoMUmVhZFJlc3BvbnNlEiYKBGxpbmUYASABKAsyGC50c3N3YXJtLmxvZ3MuTG9nTWVzc2FnZRIOCgZub3RpY2UYAiABKAkSDAoEdGFzaxgDIAEoDCJkCg5QdWJsaXNoUmVxdWVzdBIXCg9zdWJzY3JpcHRpb25faWQYASABKAkSKgoIbWVzc2FnZXMYAiADKAsyGC50c3N3YXJtLmxvZ3MuTG9nTWVzc2FnZRINCgVlcnJvchgDIAEoCSJiCgpMb2dNZXNzYWdlEg8KB3Rhc2tfaWQYASABKAkSDwoHdGltZV9ucxgCIAEoBBIkCgZzdHJlYW0YAyABKA4yFC50c3N3YXJtLmxvZ3MuU3RyZWFtEgwKBGRhdGEYBCABKAwiEQoPUHVibGlzaFJlc3BvbnNlKkYKBlN0cmVhbRIWChJTVFJFQU1fVU5TUEVDSUZJRUQQABIRCg1TVFJFQU1fU1RET1VUEAESEQoNU1RSRUFNX1NUREVSUhACMlAKBExvZ3MSSAoHUHVibGlzaBIcLnRzc3dhcm0ubG9ncy5QdWJsaXNoUmVxdWVzdBodLnRzc3dhcm0ubG9ncy5QdWJsaXNoUmVzcG9uc2UoATJMCglMb2dSZWFkZXISPwoEUmVhZBIZLnRzc3dhcm0ubG9ncy5SZWFkUmVxdWVzdBoaLnRzc3dhcm0ubG9ncy5SZWFkUmVzcG9uc2UwAWIGcHJvdG8z");
+
+/**
+ * Describes the message tsswarm.logs.ReadRequest.
+ * Use `create(ReadRequestSchema)` to create a new message.
+ */
+export const ReadRequestSchema = /*@__PURE__*/
+  messageDesc(file_logs, 0);
+
+/**
+ * Describes the message tsswarm.logs.ReadResponse.
+ * Use `create(ReadResponseSchema)` to create a new message.
+ */
+export const ReadResponseSchema = /*@__PURE__*/
+  messageDesc(file_logs, 1);
 
 /**
  * Describes the message tsswarm.logs.PublishRequest.
  * Use `create(PublishRequestSchema)` to create a new message.
  */
 export const PublishRequestSchema = /*@__PURE__*/
-  messageDesc(file_logs, 0);
+  messageDesc(file_logs, 2);
 
 /**
  * Describes the message tsswarm.logs.LogMessage.
  * Use `create(LogMessageSchema)` to create a new message.
  */
 export const LogMessageSchema = /*@__PURE__*/
-  messageDesc(file_logs, 1);
+  messageDesc(file_logs, 3);
 
 /**
  * Describes the message tsswarm.logs.PublishResponse.
  * Use `create(PublishResponseSchema)` to create a new message.
  */
 export const PublishResponseSchema = /*@__PURE__*/
-  messageDesc(file_logs, 2);
+  messageDesc(file_logs, 4);
 
 /**
  * Describes the enum tsswarm.logs.Stream.
@@ -50,4 +64,12 @@ export const Stream = /*@__PURE__*/
  */
 export const Logs = /*@__PURE__*/
   serviceDesc(file_logs, 0);
+
+/**
+ * Between managers: the nodes' sessions are with the leader, so only it can ask them.
+ *
+ * @generated from service tsswarm.logs.LogReader
+ */
+export const LogReader = /*@__PURE__*/
+  serviceDesc(file_logs, 1);
 

@@ -16,7 +16,7 @@ import type { ChangeBatch, ChangeListener, ObjectEvent } from '../store/event.ts
 import type { StoreView } from '../store/view.ts';
 import { concernsNode, NodeAssignments } from './assignments.ts';
 import { LivenessTracker, type Transition } from './liveness.ts';
-import { newsFor } from './news.ts';
+import { managersFor, newsFor } from './news.ts';
 import { heartbeatPeriodMs } from './period.ts';
 import { newsworthy, orphanedTasks } from './reports.ts';
 import { Session, type Outgoing, type SessionHost, type Subscription } from './session.ts';
@@ -31,6 +31,8 @@ export interface DispatcherStore extends StoreView {
 
 export interface DispatcherParts {
   readonly store: DispatcherStore;
+  /** Who leads as far as this manager knows; empty while nobody does. */
+  readonly leaderId: () => string;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -92,7 +94,7 @@ export class Dispatcher {
     run.stop.abort();
     run.watch[Symbol.dispose]();
     run.writer.stop();
-    for (const session of this.#sessions.values()) session.end(leadsNoMore());
+    for (const session of this.#sessions.values()) session.end(this.#leadsNoMore());
   }
 
   /** Sends the request to the node; false where it has no session, or too many requests wait. */
@@ -110,13 +112,13 @@ export class Dispatcher {
     stream: MessageStream<NodeMessage, Outgoing>,
     { peer, remoteIp }: CallContext,
   ): Promise<void> {
-    if (this.#run === undefined) throw leadsNoMore();
+    if (this.#run === undefined) throw this.#leadsNoMore();
     if (peer === undefined) throw new SwarmError('unauthenticated', 'a node must say who it is');
     const { nodeId } = peer;
     const iterator = stream.incoming[Symbol.asyncIterator]();
     const hello = await this.#hello(iterator);
     const description = readDescription(hello.description);
-    if (this.#run === undefined) throw leadsNoMore();
+    if (this.#run === undefined) throw this.#leadsNoMore();
     const node = this.#parts.store.node(nodeId);
     if (node === undefined) throw removed(nodeId);
 
@@ -198,15 +200,23 @@ export class Dispatcher {
     describe: (nodeId, description) =>
       this.#write((writer) => writer.node(nodeId, { description })),
     report: async (nodeId, statuses) => {
-      if (this.#run === undefined) throw leadsNoMore();
+      if (this.#run === undefined) throw this.#leadsNoMore();
       await this.#run.writer.tasks(newsworthy(this.#parts.store, nodeId, statuses));
     },
-    news: (nodeId) => newsFor(this.#parts.store, nodeId),
+    news: (nodeId) => newsFor(this.#parts.store, nodeId, this.#parts.leaderId()),
   };
+
+  /** Tells the node where else to ask, so that it need not try every manager. */
+  #leadsNoMore(): SwarmError {
+    const { store, leaderId } = this.#parts;
+    return new SwarmError('unavailable', 'this manager does not lead; ask another one', {
+      details: { reason: 'not-leader', managers: managersFor(store, leaderId()) },
+    });
+  }
 
   #onChange({ events, restored }: ChangeBatch): void {
     if (restored) {
-      for (const session of this.#sessions.values()) session.end(leadsNoMore());
+      for (const session of this.#sessions.values()) session.end(this.#leadsNoMore());
       return;
     }
     for (const event of events) this.#onEvent(event);
@@ -327,10 +337,4 @@ function addrOf(node: Node, remoteIp: string): string {
 
 function certificateExpired(): SwarmError {
   return new SwarmError('unauthenticated', "the session's certificate has expired; connect anew");
-}
-
-function leadsNoMore(): SwarmError {
-  return new SwarmError('unavailable', 'this manager does not lead; ask another one', {
-    details: { reason: 'not-leader' },
-  });
 }

@@ -5,4 +5,5 @@
  */
 export { Dispatcher, type DispatcherParts, type DispatcherStore } from './dispatcher.ts';
 export { LogBroker, type LogBrokerParts } from './log-broker.ts';
+export { forwardedLogs, serveLogReader } from './log-forwarding.ts';
 export { downAfterMs, heartbeatPeriodMs, suspectAfterMs, unknownGraceMs } from './period.ts';

@@ -3,15 +3,29 @@ import type { StoreView } from '../store/view.ts';
 import type { News } from './session.ts';
 import { encodeJson } from './wire.ts';
 
+/** A manager as nodes are told of it. */
+export interface ManagerNews {
+  readonly nodeId: string;
+  readonly addr: string;
+  readonly leader: boolean;
+}
+
+/** Who leads is better known to the log than to the store, which hears of it a moment later. */
+export function managersFor(view: Pick<StoreView, 'nodes'>, leaderId: string): ManagerNews[] {
+  return [...view.nodes()].flatMap(({ id, manager }) =>
+    manager === undefined ? [] : [{ nodeId: id, addr: manager.addr, leader: id === leaderId }],
+  );
+}
+
 /** What a node is told of its swarm: where the managers are, what it is itself, whom to trust. */
-export function newsFor(view: Pick<StoreView, 'cluster' | 'node' | 'nodes'>, nodeId: string): News {
-  const managers = [];
-  for (const { id, manager } of view.nodes()) {
-    if (manager !== undefined) managers.push({ nodeId: id, ...manager });
-  }
+export function newsFor(
+  view: Pick<StoreView, 'cluster' | 'node' | 'nodes'>,
+  nodeId: string,
+  leaderId: string,
+): News {
   const node: Node | undefined = view.node(nodeId);
   return {
-    managers,
+    managers: managersFor(view, leaderId),
     node: node === undefined ? new Uint8Array() : encodeJson(node),
     rootCaPem: view.cluster()?.rootCa.certPem ?? '',
   };

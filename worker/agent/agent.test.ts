@@ -31,7 +31,7 @@ describe('a node and its manager', () => {
     cleanup = new AsyncDisposableStack();
     swarm = cleanup.use(await startTestSwarm({ dispatcher: { heartbeatPeriodMs: 100 } }));
     const { store } = swarm;
-    dispatcher = new Dispatcher({ store, ...parts });
+    dispatcher = new Dispatcher({ store, leaderId: () => swarm.manager.nodeId, ...parts });
     broker = new LogBroker({ store, dispatcher, ...parts });
     swarm.server.addService(DispatcherDesc, dispatcher.handlers, { allow: 'nodes' });
     swarm.server.addService(Logs, broker.handlers, { allow: 'nodes' });

@@ -32,6 +32,8 @@ const retryMaxMs = 8_000;
 /** The first attempts give up soon: after a short break of the link a new one gets through. */
 const welcomeTimeoutMinMs = 700;
 const welcomeTimeoutMaxMs = 5_000;
+/** After a manager that does not lead, the one that does is asked soon. */
+const redirectedMaxMs = 300;
 /** A session that lived for this long was a good one: what follows is no repeated failure. */
 const goodSessionMs = 5_000;
 
@@ -110,10 +112,12 @@ export class Agent implements AsyncDisposable {
         this.#parts.onRemoved?.(error);
         return;
       }
+      const redirected = this.#redirected(error);
       const good = welcomed !== undefined && clock.monotonicMs() - startMs >= goodSessionMs;
       failures = good ? 1 : failures + 1;
-      if (!good) this.#list.failed(addr);
-      const growingMs = Math.min(retryMaxMs, retryMinMs * 2 ** (failures - 1));
+      if (!good && !redirected) this.#list.failed(addr);
+      const maxMs = redirected ? redirectedMaxMs : retryMaxMs;
+      const growingMs = Math.min(maxMs, retryMinMs * 2 ** (failures - 1));
       const delayMs = growingMs * (0.5 + random.float() / 2);
       log.warn('no session with a manager', { addr, error: error.message, retryMs: delayMs });
       await this.#pause(delayMs);
@@ -162,6 +166,14 @@ export class Agent implements AsyncDisposable {
     } finally {
       this.#connectedTo = undefined;
     }
+  }
+
+  /** A manager that does not lead names those that it knows. */
+  #redirected({ details }: SwarmError): boolean {
+    if (details['reason'] !== 'not-leader') return false;
+    const { managers } = details;
+    if (Array.isArray(managers)) this.#list.learn(managers as KnownManager[]);
+    return true;
   }
 
   #learn(news: ClusterNews): void {

@@ -7,7 +7,8 @@ export interface KnownManager {
   readonly leader: boolean;
 }
 
-const leaderBonus = 8;
+/** A leader that answers is asked before all others. */
+const leaderBonus = 100;
 /** Where the swarm does not name an address that was given once, it is the last resort. */
 const unnamedMalus = 0.1;
 const failuresMax = 6;
@@ -32,7 +33,11 @@ export class ManagerList {
     return this.#seeds.map((addr) => ({ nodeId: '', addr, leader: false }));
   }
 
+  /** One that fails to answer may lead no more. */
   failed(addr: string): void {
+    this.#named = this.#named.map((manager) =>
+      manager.addr === addr ? { ...manager, leader: false } : manager,
+    );
     this.#failures.set(addr, Math.min(failuresMax, (this.#failures.get(addr) ?? 0) + 1));
   }
 
