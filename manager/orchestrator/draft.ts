@@ -2,6 +2,7 @@
  * A service's tasks while they are planned: each step of the plan sees what the steps before it have
  * decided. Nothing leaves the draft but a list of changes.
  */
+import { assert } from '../../lib/assert.ts';
 import type { PlanEnv } from '../reconcile/plan.ts';
 import type { Change } from '../store/change.ts';
 import type { StoreView } from '../store/view.ts';
@@ -133,6 +134,7 @@ export class Draft {
   }
 
   wakeAt(atMs: number): void {
+    assert(atMs > this.env.nowMs, 'a plan that asks to be made again at once would spin');
     this.#wakeAtMs = Math.min(this.#wakeAtMs, atMs);
   }
 

@@ -1,6 +1,12 @@
 /** Steps that keep each slot filled: replacing what has failed, scaling, and letting start. */
 import { constraintsOf, satisfiesAll } from '../scheduler/index.ts';
-import { compareStates, type Node, type Service, type Task } from '../../types/index.ts';
+import {
+  compareStates,
+  isTerminal,
+  type Node,
+  type Service,
+  type Task,
+} from '../../types/index.ts';
 import type { Draft, Slot } from './draft.ts';
 import { faultOf, mayRestart, restartDelayMs } from './restart.ts';
 import { hostModePorts, stopping, wanted } from './task.ts';
@@ -33,6 +39,13 @@ export function replaceFailed(draft: Draft): void {
       const spec = dirty ? task.spec : draft.service.spec.task;
       const fault = faultOf(draft.view, task, spec);
       if (fault === undefined) continue;
+      const { nowMs } = draft.env;
+      if (fault === 'ended' && task.desiredState === 'ready' && (task.startAtMs ?? 0) > nowMs) {
+        // A held task may fail while it is prepared: the delay that it is held for is waited out,
+        // or an image that does not exist would be tried again and again without a pause.
+        draft.wakeAt(task.startAtMs ?? nowMs);
+        continue;
+      }
       if (!draft.room(2)) return;
       draft.desire(task, 'shutdown');
       // An old task that a start-first update still keeps is no stand-in for the new one.
@@ -42,7 +55,6 @@ export function replaceFailed(draft: Draft): void {
       // A global service's slot is its node: there is nowhere else to go.
       const nowhere = slot.nodeId !== undefined && fault !== 'ended';
       if (others || nowhere || !mayRestart(task, slot.tasks)) continue;
-      const { nowMs } = draft.env;
       draft.create(slot, {
         startAtMs: fault === 'ended' ? nowMs + restartDelayMs(task.spec) : nowMs,
         // A paused update goes no further by way of failures: what is lost comes back as it was.
@@ -90,7 +102,7 @@ export function releaseHeld(draft: Draft): void {
   const { nowMs } = draft.env;
   for (const slot of draft.slots.values()) {
     for (const task of slot.tasks) {
-      if (task.desiredState !== 'ready') continue;
+      if (task.desiredState !== 'ready' || isTerminal(task.status.state)) continue;
       const dueMs = task.startAtMs ?? nowMs;
       if (dueMs > nowMs) {
         draft.wakeAt(dueMs);

@@ -212,9 +212,10 @@ function launch(
     if (free <= 0) return;
     const old = slot.tasks.filter(wanted);
     if (!draft.room(1 + old.length)) return;
-    const keepOld = settings.startFirst && old.some((task) => task.status.state === 'running');
-    if (!keepOld) for (const task of old) draft.desire(task, 'shutdown');
-    draft.create(slot, { waitForOthers: !keepOld });
+    const works = ({ status }: Task) => status.state === 'running';
+    const kept = settings.startFirst ? old.findLast(works) : undefined;
+    for (const task of old) if (task !== kept) draft.desire(task, 'shutdown');
+    draft.create(slot, { waitForOthers: kept === undefined });
     free--;
   }
 }
@@ -241,10 +242,8 @@ function finish(
     doneAtMs = Math.max(doneAtMs, finishedAtMs === undefined ? Infinity : finishedAtMs + watchMs);
   }
   const replaced = live.every((slot) => !slot.tasks.some((t) => wanted(t) && draft.isDirty(t)));
-  if (doneAtMs > nowMs || !replaced) {
-    if (doneAtMs !== Infinity) draft.wakeAt(doneAtMs);
-    return;
-  }
+  if (doneAtMs > nowMs && doneAtMs !== Infinity) draft.wakeAt(doneAtMs);
+  if (doneAtMs > nowMs || !replaced) return;
   const rollingBack = draft.service.updateStatus?.state === 'rollback_started';
   const done = rollingBack
     ? withStatus(draft.service, 'rollback_completed', 'rollback completed')

@@ -44,7 +44,7 @@ export function filtersFor(
     hostPortFilter(table, sample),
     maxReplicasFilter(sample, serviceCount),
   ].filter((filter) => filter !== undefined);
-  const accepts = withMemory(all, fixedKey(sample), table.size, remembered);
+  const accepts = withMemory(all, sample, table.size, remembered);
   const refusal = (number: number) => {
     for (let position = 0; position < accepts.length; position++) {
       if (!accepts[position]!(number)) return position;
@@ -68,8 +68,10 @@ export function filtersFor(
 
 /** All that the filters look at in a task: groups with equal keys are refused alike. */
 export function requirementKey(task: Task): string {
-  const reservations = task.spec.resources?.reservations;
-  return JSON.stringify([fixedKey(task), reservations ?? null, hostPortsOf(task)]);
+  const { placement, resources } = task.spec;
+  // How many replicas a node may have is asked of each service on its own.
+  const own = (placement?.maxReplicas ?? 0) > 0 ? task.serviceId : '';
+  return JSON.stringify([own, fixedKey(task), resources?.reservations, hostPortsOf(task)]);
 }
 
 /** The generic resources that a task claims on a node that has passed the filters. */
@@ -90,10 +92,14 @@ function sentence(filters: readonly Filter[], counts: readonly number[]): string
 
 function withMemory(
   filters: readonly Filter[],
-  key: string,
+  sample: Task,
   size: number,
   remembered: FixedAnswers,
 ): ((number: number) => boolean)[] {
+  if (filters.every((filter) => filter.fixed === undefined)) {
+    return filters.map((filter) => filter.accepts);
+  }
+  const key = fixedKey(sample);
   return filters.map((filter) => {
     if (filter.fixed === undefined) return filter.accepts;
     const name = `${filter.fixed} ${key}`;

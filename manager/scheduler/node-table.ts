@@ -20,7 +20,7 @@ export class NodeTable {
 
   readonly #view: StoreView;
   readonly #usages: readonly NodeUsage[];
-  readonly #numbers = new Map<string, number>();
+  #numbers: Map<string, number> | undefined;
   readonly #serviceDeltas = new Map<string, Map<number, number>>();
   readonly #portsTaken = new Map<number, Set<string>>();
   readonly #generic = new Map<number, GenericResource[]>();
@@ -55,6 +55,8 @@ export class NodeTable {
   }
 
   numberOf(nodeId: string): number | undefined {
+    // Built when it is first asked for: with very many nodes it is half of the table's cost.
+    this.#numbers ??= new Map(this.nodes.map((node, number) => [node.id, number]));
     return this.#numbers.get(nodeId);
   }
 
@@ -111,7 +113,7 @@ export class NodeTable {
 
   /** A task of the view will not be wanted on its node any more: what it took is free. */
   release(task: Task): void {
-    const number = this.#numbers.get(task.nodeId);
+    const number = this.numberOf(task.nodeId);
     if (number === undefined) return;
     this.#account(number, task, -1);
     for (const port of hostPortsOf(task)) this.#ownPorts(number).delete(port);
@@ -127,7 +129,6 @@ export class NodeTable {
     const node = this.nodes[number];
     const usage = this.#usages[number];
     if (node === undefined || usage === undefined) return;
-    this.#numbers.set(node.id, number);
     const resources = node.description?.resources;
     this.freeNanoCpus[number] = (resources?.nanoCpus ?? 0) - usage.nanoCpus;
     this.freeMemoryBytes[number] = (resources?.memoryBytes ?? 0) - usage.memoryBytes;

@@ -65,8 +65,8 @@ class Run {
     this.#table = new NodeTable(view);
     for (const task of request.released) this.#table.release(task);
     const { bound, free } = grouped(request.tasks);
-    for (const tasks of bound.values()) this.#confirm(tasks);
-    for (const tasks of free.values()) this.#placeGroup(tasks);
+    for (const tasks of bound) this.#confirm(tasks);
+    for (const tasks of free) this.#placeGroup(tasks);
   }
 
   result(): Schedule {
@@ -95,29 +95,28 @@ class Run {
 
   #placeGroup(tasks: readonly Task[]): void {
     const sample = tasks[0]!;
-    const key = (sample.spec.placement?.maxReplicas ?? 0) > 0 ? undefined : requirementKey(sample);
-    let reason = key === undefined ? undefined : this.#refused.get(key);
-    if (reason === undefined) {
-      const counts = this.#table.serviceCounts(sample.serviceId);
-      const filters = filtersFor(this.#table, sample, counts, this.#fixed);
-      const picker = this.#pickerFor(sample, filters, counts);
-      for (const [index, task] of tasks.entries()) {
-        if (this.#full) {
-          this.#untried += tasks.length - index;
-          return;
-        }
-        const number = picker.pick();
-        if (number === noNode) {
-          reason = filters.explain();
-          if (key !== undefined) this.#refused.set(key, reason);
-          this.#refuse(tasks.slice(index), reason);
-          return;
-        }
-        this.#give(task, number);
-        picker.placed(number);
+    const known = this.#refused.size === 0 ? undefined : this.#refused.get(requirementKey(sample));
+    if (known !== undefined) {
+      this.#refuse(tasks, known);
+      return;
+    }
+    const counts = this.#table.serviceCounts(sample.serviceId);
+    const filters = filtersFor(this.#table, sample, counts, this.#fixed);
+    const picker = this.#pickerFor(sample, filters, counts);
+    for (const [index, task] of tasks.entries()) {
+      if (this.#full) {
+        this.#untried += tasks.length - index;
+        return;
       }
-    } else {
-      this.#refuse(tasks, reason);
+      const number = picker.pick();
+      if (number === noNode) {
+        const reason = filters.explain();
+        this.#refused.set(requirementKey(sample), reason);
+        this.#refuse(tasks.slice(index), reason);
+        return;
+      }
+      this.#give(task, number);
+      picker.placed(number);
     }
   }
 
@@ -166,17 +165,29 @@ function failed({ status }: Task): boolean {
 
 /** Tasks that are alike, by service and spec version; those bound to a node apart. */
 function grouped(tasks: Iterable<Task>): {
-  readonly bound: Map<string, Task[]>;
-  readonly free: Map<string, Task[]>;
+  readonly bound: readonly Task[][];
+  readonly free: readonly Task[][];
 } {
-  const bound = new Map<string, Task[]>();
-  const free = new Map<string, Task[]>();
+  const bound: Task[][] = [];
+  const free: Task[][] = [];
+  const byService = new Map<string, Task[][]>();
   for (const task of tasks) {
-    const groups = task.forNodeId === undefined ? free : bound;
-    const key = `${task.serviceId} ${task.specVersion}`;
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [task]);
-    else group.push(task);
+    let groups = byService.get(task.serviceId);
+    if (groups === undefined) byService.set(task.serviceId, (groups = []));
+    const group = groups.find(([sample]) => sample !== undefined && alike(sample, task));
+    if (group !== undefined) {
+      group.push(task);
+      continue;
+    }
+    const started = [task];
+    groups.push(started);
+    (task.forNodeId === undefined ? free : bound).push(started);
   }
   return { bound, free };
+}
+
+function alike(a: Task, b: Task): boolean {
+  return (
+    a.specVersion === b.specVersion && (a.forNodeId === undefined) === (b.forNodeId === undefined)
+  );
 }

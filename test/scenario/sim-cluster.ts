@@ -12,6 +12,9 @@ import { MemoryLog, Store, type Change } from '../../manager/store/index.ts';
 import type { Node, Service, ServiceSpec, Task, TaskStatus } from '../../types/index.ts';
 import { SimWorker, plainBehaviour, type Behaviour } from './sim-worker.ts';
 
+/** Everything that a moment causes takes a few turns of the event loop; more is a hot loop. */
+const maxTurns = 500;
+
 /** Silence for this long makes a suspect node one that is down. */
 const downAfterMs = 3000;
 
@@ -109,7 +112,8 @@ export class SimCluster implements AsyncDisposable {
 
   /** Lets everything happen that needs no time. */
   async settle(): Promise<void> {
-    for (;;) {
+    for (let turns = 0; ; turns++) {
+      assert.ok(turns < maxTurns, 'the managers go on changing things without time passing');
       const { index } = this.store;
       await turn();
       await this.#reconciler.idle();
@@ -122,8 +126,11 @@ export class SimCluster implements AsyncDisposable {
   async run(durationMs: number, each?: () => void): Promise<void> {
     const endMs = this.clock.nowMs() + durationMs;
     await this.settle();
+    let instants = 0;
     for (;;) {
       const nextMs = this.clock.nextTimerMs();
+      instants = nextMs === this.clock.nowMs() ? instants + 1 : 0;
+      assert.ok(instants < maxTurns, 'timers fire again and again without time passing');
       if (nextMs === undefined || nextMs > endMs) break;
       this.clock.advance(Math.max(0, nextMs - this.clock.nowMs()));
       await this.settle();

@@ -1,0 +1,189 @@
+/**
+ * Random commands and faults; at every moment nobody may have started a slot's work twice, and once
+ * the faults stop, what runs is what was asked for.
+ */
+import { strict as assert } from 'node:assert';
+import * as fc from 'fast-check';
+import { isWanted, type Task } from '../../types/index.ts';
+import { SimCluster } from './sim-cluster.ts';
+import { edited, newSpec } from './spec.ts';
+
+const nodes = ['a', 'b', 'c', 'd'];
+const services = ['web', 'api', 'log'];
+const node = fc.constantFrom(...nodes);
+const service = fc.constantFrom(...services);
+
+type Step = (cluster: SimCluster) => void;
+interface Named {
+  readonly step: Step;
+  readonly [fc.toStringMethod]: () => string;
+}
+
+/** What a command needs is not always there: then it does nothing. */
+const guarded = (text: string, step: Step): Named => ({ step, [fc.toStringMethod]: () => text });
+
+const steps: fc.Arbitrary<Named> = fc.oneof(
+  fc.tuple(service, fc.nat(9)).map(([name, replicas]) =>
+    guarded(`scale ${name}=${replicas}`, (cluster) => {
+      const present = cluster.store.serviceByName(name);
+      if (present?.spec.mode.replicated === undefined) return;
+      cluster.updateService(name, (spec) => edited(spec, [`replicas=${replicas}`]));
+    }),
+  ),
+  fc
+    .tuple(service, fc.constantFrom('good:1', 'good:2', 'slow', 'bad', 'gone'))
+    .map(([name, image]) =>
+      guarded(`update ${name} image=${image}`, (cluster) => {
+        if (cluster.store.serviceByName(name) === undefined) return;
+        cluster.updateService(name, (spec) => edited(spec, [`image=${image}`]));
+      }),
+    ),
+  service.map((name) =>
+    guarded(`rollback ${name}`, (cluster) => {
+      const present = cluster.store.serviceByName(name);
+      if (present?.previousSpec !== undefined) cluster.rollback(name);
+    }),
+  ),
+  service.map((name) =>
+    guarded(`rm ${name}`, (cluster) => {
+      if (cluster.store.serviceByName(name) !== undefined) cluster.removeService(name);
+    }),
+  ),
+  service.map((name) => guarded(`create ${name}`, (cluster) => create(cluster, name))),
+  fc
+    .tuple(node, fc.constantFrom('active' as const, 'drain' as const, 'pause' as const))
+    .map(([id, availability]) =>
+      guarded(`${availability} ${id}`, (cluster) => {
+        if (cluster.store.node(id) !== undefined) cluster.updateNode(id, { availability });
+      }),
+    ),
+  fc.tuple(node, fc.boolean()).map(([id, kill]) =>
+    guarded(`${kill ? 'kill' : 'cut'} ${id}`, (cluster) => {
+      if (cluster.store.node(id)?.status.state === 'ready') cluster.cut(id, { kill });
+    }),
+  ),
+  node.map((id) =>
+    guarded(`restore ${id}`, (cluster) => {
+      if ((cluster.store.node(id)?.status.state ?? 'ready') !== 'ready') cluster.restore(id);
+    }),
+  ),
+  node.map((id) =>
+    guarded(`crash on ${id}`, (cluster) => {
+      const worker = cluster.workers.get(id);
+      const [running] = worker?.running ?? [];
+      if (running !== undefined) worker?.crash(running, 1);
+    }),
+  ),
+  node.map((id) =>
+    guarded(`remove ${id}`, (cluster) => {
+      if (cluster.store.node(id) !== undefined) cluster.removeNode(id);
+    }),
+  ),
+  node.map((id) =>
+    guarded(`join ${id}`, (cluster) => {
+      if (cluster.store.node(id) === undefined) cluster.addNode(id);
+    }),
+  ),
+  fc
+    .integer({ min: 0, max: 6 })
+    .map((limit) => guarded(`history ${limit}`, (cluster) => cluster.setHistoryLimit(limit))),
+);
+
+function create(cluster: SimCluster, name: string): void {
+  if (cluster.store.serviceByName(name) !== undefined) return;
+  const words: Record<string, string[]> = {
+    web: ['replicas=4', 'delay=1s', 'update-delay=1s', 'monitor=1s'],
+    api: ['replicas=3', 'delay=1s', 'order=start-first', 'failure-action=rollback'],
+    log: ['mode=global', 'delay=1s', 'parallelism=2', 'failure-action=continue'],
+  };
+  cluster.createService(newSpec(name, ['image=good:1', ...(words[name] ?? [])]));
+}
+
+async function started(): Promise<SimCluster> {
+  const cluster = new SimCluster();
+  await cluster.start();
+  for (const id of nodes) cluster.addNode(id);
+  const plain = { startMs: 100, stopMs: 300, exitCode: 0, hangs: false };
+  cluster.behaviours.set('slow', { ...plain, startMs: 3000 });
+  cluster.behaviours.set('bad', { ...plain, exitAfterMs: 500, exitCode: 1 });
+  cluster.behaviours.set('gone', { ...plain, rejected: 'no such image' });
+  for (const name of services) create(cluster, name);
+  await cluster.run(500);
+  return cluster;
+}
+
+function slotOf(task: Task): string {
+  return `${task.serviceId}/${task.slot}/${task.slot === 0 ? task.nodeId || task.forNodeId : ''}`;
+}
+
+/** Slots with two wanted tasks, but for the old and the new one of a start-first update. */
+function doubled(cluster: SimCluster): string[] {
+  const wanted = [...cluster.store.tasks()].filter((task) => isWanted(task.desiredState));
+  return [...Map.groupBy(wanted, slotOf)].flatMap(([slot, tasks]) => {
+    const present = cluster.store.service(tasks[0]!.serviceId);
+    const startFirst = present?.spec.updateConfig?.order === 'start-first';
+    const allowed = startFirst || present === undefined ? 2 : 1;
+    return tasks.length <= allowed ? [] : [`slot ${slot} has ${tasks.length} wanted tasks`];
+  });
+}
+
+/** What runs on the nodes is what the store wants, and that is what the specs ask for. */
+function checkConverged(cluster: SimCluster): void {
+  for (const { id, spec, updateStatus } of cluster.store.services()) {
+    const tasks = [...cluster.store.tasksOfService(id)].filter((t) => isWanted(t.desiredState));
+    const expected = spec.mode.global === undefined ? spec.mode.replicated?.replicas : nodes.length;
+    assert.equal(tasks.length, expected, `${spec.name} has ${tasks.length} wanted tasks`);
+    for (const task of tasks) {
+      assert.equal(task.desiredState, 'running', `${task.name} is still held`);
+      assert.equal(task.status.state, 'running', `${task.name} is ${task.status.state}`);
+      assert.equal(task.spec.container?.image, spec.task.container?.image);
+    }
+    const state = updateStatus?.state ?? 'completed';
+    assert.ok(state.endsWith('completed'), `the update of ${spec.name} is ${state}`);
+  }
+  const running = [...cluster.workers.values()].flatMap((worker) => worker.running).sort();
+  const wanted = [...cluster.store.tasks()].filter((task) => isWanted(task.desiredState));
+  assert.deepEqual(running, wanted.map((task) => task.id).sort());
+}
+
+describe('random commands and faults', function () {
+  this.timeout(60_000);
+
+  it('never doubles a slot, and ends with what was asked for', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(steps, fc.constantFrom(0, 50, 400, 2500, 8000)), {
+          maxLength: 30,
+          size: 'max',
+        }),
+        async (script) => {
+          await using cluster = await started();
+          const violations: string[] = [];
+          cluster.store.onChange(() => violations.push(...doubled(cluster)));
+          for (const [{ step }, waitMs] of script) {
+            step(cluster);
+            if (waitMs > 0) await cluster.run(waitMs);
+            else await cluster.settle();
+            assert.deepEqual(violations, []);
+            assert.deepEqual(cluster.store.audit(), []);
+          }
+          for (const id of nodes) {
+            if (cluster.store.node(id) === undefined) cluster.addNode(id);
+            else if (cluster.node(id).status.state !== 'ready') cluster.restore(id);
+            await cluster.settle();
+            cluster.updateNode(id, { availability: 'active' });
+          }
+          await cluster.settle();
+          // The user's last word: an image that works.
+          for (const { spec } of cluster.store.services()) {
+            cluster.updateService(spec.name, (present) => edited(present, ['image=good:3']));
+          }
+          await cluster.run(15 * 60_000);
+          assert.deepEqual(violations, []);
+          checkConverged(cluster);
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+});

@@ -1,0 +1,253 @@
+/**
+ * Scenarios as text: paragraphs of commands, a line of dashes, and what they print. A scenario runs
+ * on a SimCluster; the result is the same text with what was really printed.
+ *
+ *     nodes a b [label=value…]        nodes join
+ *     image NAME exit=1 after=2s …    what containers of an image do (see `image` below)
+ *     create NAME key=value …         see spec.ts for the keys
+ *     update NAME key=value …         rollback NAME         scale NAME=3        rm NAME
+ *     drain|activate|pause|cut|kill|restore|remove NODE     label NODE key=value
+ *     crash NAME.SLOT                 the container of a slot's task dies
+ *     history N                       the limit of old tasks
+ *     run 5s [quiet]                  time passes; prints what happens
+ *     ps NAME                         the service's tasks, as the store has them
+ *     service NAME                    update status and published ports
+ *     nodes-of NAME                   how many of its wanted tasks each node has
+ */
+import type { ObjectEvent } from '../../manager/store/index.ts';
+import { isTerminal, isWanted, type Task } from '../../types/index.ts';
+import { SimCluster } from './sim-cluster.ts';
+import { plainBehaviour, type Behaviour } from './sim-worker.ts';
+import { duration, edited, newSpec, wrong } from './spec.ts';
+
+/** Runs a scenario and returns it with the output that it had this time. */
+export async function runScenario(text: string): Promise<string> {
+  const scenario = new Scenario();
+  await scenario.start();
+  const paragraphs = text.trim().split(/\n{2,}/);
+  const out: string[] = [];
+  for (const paragraph of paragraphs) {
+    const commands = (paragraph.split(/^----$/m)[0] ?? '').trimEnd();
+    const printed: string[] = [];
+    for (const line of commands.split('\n')) {
+      if (!line.startsWith('#') && line !== '') printed.push(...(await scenario.execute(line)));
+    }
+    const isComment = commands.split('\n').every((line) => line.startsWith('#'));
+    out.push(isComment ? commands : [commands, '----', ...printed].join('\n'));
+  }
+  await scenario.stop();
+  return `${out.join('\n\n')}\n`;
+}
+
+type Command = (words: string[]) => string[] | void | Promise<string[]>;
+
+class Scenario {
+  readonly #cluster = new SimCluster();
+  readonly #aliases = new Map<string, string>();
+  readonly #counts = new Map<string, number>();
+  readonly #startMs = this.#cluster.clock.nowMs();
+  #printed: string[] = [];
+
+  async start(): Promise<void> {
+    await this.#cluster.start();
+    this.#cluster.store.onChange(({ events }) => {
+      for (const event of events) this.#tell(event);
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.#cluster[Symbol.asyncDispose]();
+  }
+
+  async execute(line: string): Promise<string[]> {
+    const [name = '', ...words] = line.trim().split(/\s+/);
+    const command = this.#commands[name];
+    if (command === undefined) throw wrong(`"${name}" is no command`);
+    const printed = await command(words);
+    if (name !== 'run') this.#cluster.store.audit().forEach((sentence) => this.#say(sentence));
+    return printed ?? [];
+  }
+
+  readonly #commands: Readonly<Record<string, Command>> = {
+    nodes: (words) => {
+      const options = words.filter((word) => word.includes('='));
+      const pairs = Object.fromEntries(options.map((word) => word.split('=') as [string, string]));
+      const { cpus, memory, gpu, ...labels } = pairs;
+      for (const id of words.filter((word) => !word.includes('='))) {
+        this.#cluster.addNode(id, {
+          labels,
+          ...(cpus === undefined ? {} : { nanoCpus: Number(cpus) * 1e9 }),
+          ...(memory === undefined ? {} : { memoryBytes: Number(memory) * 2 ** 20 }),
+          ...(gpu === undefined ? {} : { generic: { kind: 'gpu', value: Number(gpu) } }),
+        });
+      }
+    },
+    image: ([name = '', ...words]) => {
+      this.#cluster.behaviours.set(name, behaviour(words));
+    },
+    create: ([name = '', ...words]) => this.#cluster.createService(newSpec(name, words)),
+    update: ([name = '', ...words]) =>
+      this.#cluster.updateService(name, (spec) => edited(spec, words)),
+    scale: ([word = '']) => {
+      const [name = '', replicas = ''] = word.split('=');
+      this.#cluster.updateService(name, (spec) => edited(spec, [`replicas=${replicas}`]));
+    },
+    rollback: ([name = '']) => this.#cluster.rollback(name),
+    rm: ([name = '']) => this.#cluster.removeService(name),
+    drain: ([id = '']) => this.#cluster.updateNode(id, { availability: 'drain' }),
+    activate: ([id = '']) => this.#cluster.updateNode(id, { availability: 'active' }),
+    pause: ([id = '']) => this.#cluster.updateNode(id, { availability: 'pause' }),
+    label: ([id = '', word = '']) => {
+      const [key = '', value = ''] = word.split('=');
+      const { labels } = this.#cluster.node(id).spec;
+      this.#cluster.updateNode(id, { labels: { ...labels, [key]: value } });
+    },
+    cut: ([id = '']) => this.#cluster.cut(id),
+    kill: ([id = '']) => this.#cluster.cut(id, { kill: true }),
+    restore: ([id = '']) => this.#cluster.restore(id),
+    remove: ([id = '']) => this.#cluster.removeNode(id),
+    crash: ([name = '']) => this.#crash(name),
+    history: ([limit = '']) => this.#cluster.setHistoryLimit(Number(limit)),
+    run: async ([time = '', how]) => {
+      this.#printed = [];
+      await this.#cluster.run(duration(time));
+      return how === 'quiet' ? [] : this.#printed;
+    },
+    ps: ([name = '']) => this.#tasksOf(name).map((task) => this.#row(task)),
+    service: ([name = '']) => this.#describe(name),
+    'nodes-of': ([name = '']) => {
+      const tasks = this.#tasksOf(name).filter((task) => isWanted(task.desiredState));
+      const counts = Map.groupBy(tasks, (task) => task.nodeId || '(none)');
+      return [...counts]
+        .sort(([a], [b]) => compare(a, b))
+        .map(([node, there]) => `${node}: ${there.length}`);
+    },
+  };
+
+  #crash(name: string): void {
+    const [serviceName = '', slot] = name.split('.');
+    const task = this.#tasksOf(serviceName).find(
+      ({ status, slot: number, nodeId }) =>
+        status.state === 'running' && (String(number) === slot || nodeId === slot),
+    );
+    if (task === undefined) throw wrong(`nothing runs as ${name}`);
+    this.#cluster.worker(task.nodeId).crash(task.id, 137);
+  }
+
+  #tasksOf(name: string): Task[] {
+    const tasks = this.#cluster.tasks(name);
+    const number = (task: Task) => Number(this.#alias(task).split('#')[1]);
+    return tasks.sort(
+      (a, b) =>
+        a.slot - b.slot ||
+        compare(a.nodeId || a.forNodeId, b.nodeId || b.forNodeId) ||
+        number(a) - number(b),
+    );
+  }
+
+  #row(task: Task): string {
+    const { status, desiredState } = task;
+    const where = task.nodeId === '' ? '-' : task.nodeId;
+    const err = status.err === undefined ? '' : `: ${status.err}`;
+    const image = task.spec.container?.image ?? '';
+    return `${this.#alias(task)} ${image} ${where} ${desiredState} ${status.state}${err}`;
+  }
+
+  #describe(name: string): string[] {
+    const { updateStatus, ports = [] } = this.#cluster.service(name);
+    const status =
+      updateStatus === undefined
+        ? []
+        : [this.#named(`${updateStatus.state}: ${updateStatus.message}`)];
+    const published = ports.map(
+      (port) => `port ${port.publishedPort ?? 'open'} to ${port.targetPort} (${port.publishMode})`,
+    );
+    return [...status, ...published];
+  }
+
+  #say(text: string): void {
+    const seconds = (this.#cluster.clock.nowMs() - this.#startMs) / 1000;
+    this.#printed.push(`${seconds.toFixed(2)}s ${text}`);
+  }
+
+  #tell(event: ObjectEvent): void {
+    if (event.table === 'service') {
+      const { spec, updateStatus } = event.object;
+      const before = event.old?.updateStatus;
+      if (updateStatus !== undefined && updateStatus.message !== before?.message) {
+        this.#say(this.#named(`${spec.name}: ${updateStatus.message}`));
+      }
+      return;
+    }
+    if (event.table === 'node') {
+      const { id, status } = event.object;
+      if (event.action === 'update' && status.state !== event.old?.status.state) {
+        this.#say(`node ${id} is ${status.state}`);
+      }
+      return;
+    }
+    if (event.table === 'task') this.#tellTask(event.action, event.object, event.old);
+  }
+
+  #tellTask(action: ObjectEvent['action'], task: Task, old: Task | undefined): void {
+    const alias = this.#alias(task);
+    if (action === 'remove') {
+      this.#say(`${alias} forgotten`);
+      return;
+    }
+    const { status, nodeId, desiredState } = task;
+    const err = status.err === undefined ? '' : `: ${status.err}`;
+    if (status.state === 'pending' && status.err !== old?.status.err) {
+      this.#say(`${alias} waits${err}`);
+    }
+    if (nodeId !== '' && (old?.nodeId ?? '') === '') {
+      this.#say(`${alias} on ${nodeId}${desiredState === 'ready' ? ', held' : ''}`);
+    }
+    if (old !== undefined && desiredState !== old.desiredState) {
+      this.#say(
+        `${alias} should ${old.desiredState === 'ready' ? 'go from ready to ' : ''}${desiredState}`,
+      );
+    }
+    const told = status.state === 'running' || isTerminal(status.state);
+    if (told && status.state !== old?.status.state) this.#say(`${alias} ${status.state}${err}`);
+  }
+
+  /** `web.1#2`: the second task of its slot. */
+  #alias(task: Task): string {
+    let alias = this.#aliases.get(task.id);
+    if (alias === undefined) {
+      const place = task.forNodeId ?? (task.slot === 0 ? task.nodeId : String(task.slot));
+      const slot = `${task.serviceName}.${place}`;
+      const count = (this.#counts.get(slot) ?? 0) + 1;
+      this.#counts.set(slot, count);
+      alias = `${slot}#${count}`;
+      this.#aliases.set(task.id, alias);
+    }
+    return alias;
+  }
+
+  #named(text: string): string {
+    return text.replace(/\b[0-9a-z]{25}\b/g, (id) => this.#aliases.get(id) ?? id);
+  }
+}
+
+/** `exit=1 after=2s start=100ms stop=1s rejected=reason hangs` */
+function behaviour(words: readonly string[]): Behaviour {
+  let made: Behaviour = plainBehaviour;
+  for (const word of words) {
+    const [key, value = ''] = word.split('=');
+    if (key === 'exit') made = { exitAfterMs: 0, ...made, exitCode: Number(value) };
+    else if (key === 'after') made = { ...made, exitAfterMs: duration(value) };
+    else if (key === 'start') made = { ...made, startMs: duration(value) };
+    else if (key === 'stop') made = { ...made, stopMs: duration(value) };
+    else if (key === 'rejected') made = { ...made, rejected: value.replaceAll('_', ' ') };
+    else if (key === 'hangs') made = { ...made, hangs: true };
+    else throw wrong(`"${word}" says nothing of an image`);
+  }
+  return made;
+}
+
+function compare(a = '', b = ''): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
