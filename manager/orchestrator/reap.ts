@@ -1,4 +1,5 @@
 /** Which old tasks are forgotten: those beyond the history limit, and those of removed nodes. */
+import type { StoreView } from '../store/view.ts';
 import { isTerminal, type Service, type Task } from '../../types/index.ts';
 import type { Draft, Slot } from './draft.ts';
 import { evidenceLimit } from './restart.ts';
@@ -49,13 +50,18 @@ function keptTasks(service: Service, slot: Slot): ReadonlySet<Task> {
   return kept;
 }
 
+/** When a task on a node that is down will be given up; undefined where the node is not down. */
+export function givenUpAtMs(view: StoreView, task: Task): number | undefined {
+  const node = view.node(task.nodeId);
+  return node?.status.state === 'down' ? node.status.atMs + orphanAfterMs : undefined;
+}
+
 function giveUpOnLostNodes(draft: Draft, slot: Slot): void {
   const { nowMs } = draft.env;
   for (const task of slot.tasks) {
     if (wanted(task) || isTerminal(task.status.state)) continue;
-    const node = draft.view.node(task.nodeId);
-    if (node === undefined || node.status.state !== 'down') continue;
-    const dueMs = node.status.atMs + orphanAfterMs;
+    const dueMs = givenUpAtMs(draft.view, task);
+    if (dueMs === undefined) continue;
     if (nowMs < dueMs) {
       draft.wakeAt(dueMs);
     } else if (draft.room(1)) {

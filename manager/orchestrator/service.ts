@@ -4,7 +4,7 @@ import type { Change } from '../store/change.ts';
 import type { StoreView } from '../store/view.ts';
 import type { Service, Task } from '../../types/index.ts';
 import { Draft } from './draft.ts';
-import { reap } from './reap.ts';
+import { givenUpAtMs, reap } from './reap.ts';
 import { releaseHeld, replaceFailed, scale, spanNodes } from './slots.ts';
 import { deletable, wanted } from './task.ts';
 import { update } from './update.ts';
@@ -57,14 +57,22 @@ export function planService(
 }
 
 /** The plan for the tasks of a service that was removed: stopped first, then deleted. */
-export function planRemovedService(view: StoreView, serviceId: string, limit: number): ServicePlan {
+export function planRemovedService(
+  view: StoreView,
+  serviceId: string,
+  env: PlanEnv,
+  limit: number,
+): ServicePlan {
   const changes: Change[] = [];
   const released: Task[] = [];
   let unfinished = false;
   let seen = 0;
+  let wakeAtMs = Infinity;
   for (const task of view.tasksOfService(serviceId)) {
     seen += 1;
-    const gone = deletable(view, task);
+    const dueMs = givenUpAtMs(view, task) ?? Infinity;
+    const gone = deletable(view, task) || dueMs <= env.nowMs;
+    if (!gone) wakeAtMs = Math.min(wakeAtMs, dueMs);
     if (!gone && task.desiredState === 'remove') continue;
     if (changes.length >= limit) {
       unfinished = true;
@@ -77,7 +85,8 @@ export function planRemovedService(view: StoreView, serviceId: string, limit: nu
     );
     if (wanted(task)) released.push(task);
   }
-  return { changes, created: [], released, unfinished, seen };
+  const wake = wakeAtMs === Infinity ? {} : { wakeAtMs };
+  return { changes, created: [], released, unfinished, seen, ...wake };
 }
 
 const nothing: ServicePlan = {

@@ -154,9 +154,7 @@ function reactToFailures(
   if (failures.length / total <= settings.maxFailureRatio) return false;
   const { service } = draft;
   const rollingBack = service.updateStatus?.state === 'rollback_started';
-  const cause = first.lateStart
-    ? `task ${first.task.id} not having started within ${startTimeoutMs / 60_000} minutes`
-    : `failure or early termination of task ${first.task.id}`;
+  const cause = causeOf(first);
   if (settings.action === 'rollback' && !rollingBack && service.previousSpec !== undefined) {
     const message = `update rolled back due to ${cause}`;
     draft.changeService(rolledBack(service, message, draft.env.nowMs));
@@ -171,6 +169,12 @@ function reactToFailures(
     ),
   );
   return true;
+}
+
+function causeOf({ task, lateStart }: NonNullable<Progress['failed']>): string {
+  if (!lateStart) return `failure or early termination of task ${task.id}`;
+  const why = task.status.err === undefined ? '' : `: ${task.status.err}`;
+  return `task ${task.id} not having started within ${startTimeoutMs / 60_000} minutes${why}`;
 }
 
 /** The tasks of the previous spec that still run are those of the service again. */

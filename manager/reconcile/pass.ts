@@ -98,7 +98,7 @@ class Pass {
   #planService(id: string): void {
     const present = this.#view.service(id);
     if (present === undefined) {
-      const plan = planRemovedService(this.#view, id, this.#room);
+      const plan = planRemovedService(this.#view, id, this.#env, this.#room);
       this.#take(id, plan);
       return;
     }
