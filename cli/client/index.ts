@@ -1,5 +1,5 @@
 /**
- * Owns the way to the daemon: where it is, HTTP, versions, streams and the shape of what comes back.
+ * Owns the way to the daemon: where it is, HTTP, versions, streams, and the shape of answers.
  * Imports `lib` only. Read client.ts first.
  */
 import type { Context } from '../command/context.ts';

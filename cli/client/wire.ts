@@ -1,6 +1,6 @@
 /**
- * The Docker Engine API's JSON as far as the CLI reads it. Go writes an empty list as null and leaves
- * out what is empty, so nearly everything may be absent.
+ * The Docker Engine API's JSON as far as the CLI reads it. Go writes an empty list as null and
+ * leaves out what is empty, so nearly everything may be absent.
  */
 export interface WireMeta {
   readonly ID: string;
@@ -24,7 +24,11 @@ export interface WireSpec {
 export interface WireTaskSpec {
   readonly ContainerSpec?: { readonly Image?: string; readonly TTY?: boolean };
   readonly Placement?: { readonly MaxReplicas?: number };
-  readonly RestartPolicy?: { readonly Condition?: string; readonly MaxAttempts?: number };
+  readonly RestartPolicy?: {
+    readonly Condition?: string;
+    readonly MaxAttempts?: number;
+    readonly Delay?: number;
+  };
 }
 
 export interface WireServiceSpec extends WireSpec {
@@ -80,6 +84,12 @@ export interface WireTask extends WireMeta {
   };
 }
 
+export interface WireTlsInfo {
+  readonly TrustRoot?: string;
+  readonly CertIssuerSubject?: string;
+  readonly CertIssuerPublicKey?: string;
+}
+
 export interface WireNode extends WireMeta {
   readonly Spec: WireSpec & { readonly Role: string; readonly Availability: string };
   readonly Description: {
@@ -91,11 +101,7 @@ export interface WireNode extends WireMeta {
       readonly Labels?: Readonly<Record<string, string>> | null;
       readonly Plugins?: readonly { readonly Type: string; readonly Name: string }[] | null;
     };
-    readonly TLSInfo?: {
-      readonly TrustRoot?: string;
-      readonly CertIssuerSubject?: string;
-      readonly CertIssuerPublicKey?: string;
-    };
+    readonly TLSInfo?: WireTlsInfo;
   };
   readonly Status: { readonly State: string; readonly Message?: string; readonly Addr?: string };
   readonly ManagerStatus?: {
@@ -108,7 +114,7 @@ export interface WireNode extends WireMeta {
 export interface WireSwarm extends WireMeta {
   readonly Spec: Readonly<Record<string, unknown>>;
   readonly JoinTokens: { readonly Worker: string; readonly Manager: string };
-  readonly TLSInfo?: { readonly TrustRoot?: string };
+  readonly TLSInfo?: WireTlsInfo;
   readonly RootRotationInProgress?: boolean;
 }
 
@@ -123,7 +129,11 @@ export interface WireInfo {
     readonly RemoteManagers?: readonly { readonly NodeID: string; readonly Addr: string }[] | null;
     readonly Nodes?: number;
     readonly Managers?: number;
-    readonly Cluster?: { readonly ID?: string; readonly Spec?: Readonly<Record<string, unknown>> };
+    readonly Cluster?: {
+      readonly ID?: string;
+      readonly Spec?: Readonly<Record<string, unknown>>;
+      readonly TLSInfo?: WireTlsInfo;
+    };
   };
 }
 

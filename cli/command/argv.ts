@@ -83,7 +83,7 @@ function inDockersWords(error: CommanderError, argv: readonly string[]): string 
     const [short, long] = named.split(/[ ,]+/);
     const last = argv.at(-1) ?? '';
     const byShort = short !== undefined && /^-[^-]/.test(last) && /^-[^-]$/.test(short);
-    if (byShort) return `flag needs an argument: ${JSON.stringify(short[1])} in ${last}`;
+    if (byShort) return `flag needs an argument: '${short[1]}' in ${last}`;
     return `flag needs an argument: ${long?.startsWith('--') ? long : short}`;
   }
   if (error.code === 'commander.unknownOption') {

@@ -32,8 +32,9 @@ async function dispatch(argv: readonly string[], outer: Context): Promise<void> 
   );
   const context: Context = { ...outer, host: globals.flags.get(globalFlags.host) ?? outer.host };
   if (globals.flags.get(globalFlags.version)) {
-    const { printShortVersion } = await import('../commands/system/version.ts');
-    return printShortVersion(context);
+    const { ownVersion } = await import('../system/own-version.ts');
+    context.out.line(`${programName} version ${ownVersion()}`);
+    return;
   }
   const found = find(globals.operands);
   if ('verbs' in found.entry) return groupHelp(found.path, found.entry, found.rest, context);

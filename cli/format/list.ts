@@ -16,15 +16,15 @@ export interface Listing<Row> {
   readonly table: readonly string[];
   /** From --format. */
   readonly format: string | undefined;
-  /** Prints this column alone. */
-  readonly quiet?: string | undefined;
+  /** Prints this alone. */
+  readonly quiet?: ((row: Row) => string) | undefined;
 }
 
 export async function printList<Row>(out: Output, listing: Listing<Row>): Promise<void> {
   const { rows, columns, table, quiet } = listing;
   const format = listing.format ?? '';
   if (quiet !== undefined && (format === '' || format === 'table')) {
-    for (const row of rows) out.line(String(columns[quiet]!.value(row)));
+    for (const row of rows) out.line(quiet(row));
     return;
   }
   if (format === '' || format === 'table') {
@@ -35,16 +35,18 @@ export async function printList<Row>(out: Output, listing: Listing<Row>): Promis
     for (const line of alignColumns([header, ...lines])) out.line(line);
     return;
   }
-  const { compileTemplate } = await import('./template.ts');
+  const { compileTemplate, rowMark } = await import('./template.ts');
   const asTable = /^table\s/.test(format);
   const source = asTable ? format.slice('table '.length).trimStart() : format;
   const template = compileTemplate(format === 'json' ? '{{json .}}' : unescape(source));
-  const lines = rows.map((row) => template.run(document(columns, (column) => column.value(row))));
+  const lines = rows.map((row) =>
+    template.run(document(columns, rowMark, (column) => column.value(row))),
+  );
   if (!asTable) {
     for (const line of lines) out.line(line);
     return;
   }
-  const header = template.runHeader(document(columns, (column) => column.header));
+  const header = template.runHeader(document(columns, rowMark, (column) => column.header));
   for (const line of alignColumns([header, ...lines])) out.line(line);
 }
 
@@ -56,9 +58,10 @@ export function unescape(source: string): string {
 /** Only what the template asks for is computed. */
 function document<Row>(
   columns: Readonly<Record<string, Column<Row>>>,
+  mark: symbol,
   read: (column: Column<Row>) => unknown,
 ): object {
-  const target = {};
+  const target = { [mark]: true };
   for (const name of Object.keys(columns).sort()) {
     Object.defineProperty(target, name, { enumerable: true, get: () => read(columns[name]!) });
   }

@@ -104,9 +104,7 @@ class Execution {
     const nodes = this.#parsed.defined.get(name);
     if (nodes === undefined || depth >= maxDepth) {
       const problem = nodes === undefined ? 'not defined' : 'calls itself too deeply';
-      throw new TemplateError(`: template ${JSON.stringify(name)} ${problem}`, {
-        whileRunning: true,
-      });
+      throw new TemplateError(`: template ${JSON.stringify(name)} ${problem}`);
     }
     const value = pipeline === undefined ? undefined : this.#pipeline(pipeline, dot, scope);
     this.nodes(nodes, value, new Scope(undefined, [['$', value]]), depth + 1);
@@ -260,7 +258,6 @@ class Execution {
   #error(pipeline: Pipeline, problem: string): TemplateError {
     return new TemplateError(
       `:${pipeline.line}:${pipeline.column}: executing "" at <${pipeline.text}>: ${problem}`,
-      { whileRunning: true },
     );
   }
 }

@@ -27,11 +27,19 @@ export function print(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** Go's encoding/json escapes what would be unsafe inside HTML only where asked; Docker does not. */
+/** Marks the row of a list: Docker writes those with Go's escapes for HTML, and nothing else. */
+export const rowMark = Symbol('row of a list');
+
+const htmlInJson: Readonly<Record<string, string>> = {
+  '<': '\\u003c',
+  '>': '\\u003e',
+  '&': '\\u0026',
+};
+
 function json(value: unknown): string {
-  return JSON.stringify(value ?? null, (_, item: unknown) =>
-    typeof item === 'function' ? undefined : item,
-  );
+  const text = JSON.stringify(value ?? null);
+  const isRow = typeof value === 'object' && value !== null && rowMark in value;
+  return isRow ? text.replace(/[<>&]/g, (char) => htmlInJson[char] ?? char) : text;
 }
 
 function size(value: unknown): number {

@@ -88,7 +88,7 @@ function endOfQuote(source: string, start: number): number {
 }
 
 export function syntaxError(line: number, message: string): TemplateError {
-  return new TemplateError(`:${line}: ${message}`, { whileRunning: false });
+  return new TemplateError(`:${line}: ${message}`);
 }
 
 const patterns: readonly (readonly [Token['kind'], RegExp])[] = [

@@ -8,6 +8,7 @@ import { execute } from './template-exec.ts';
 import { functions, headerFunctions } from './template-functions.ts';
 import { parseTemplate } from './template-parse.ts';
 
+export { rowMark } from './template-functions.ts';
 export { goValue } from './template-values.ts';
 
 export interface Template {
@@ -40,7 +41,6 @@ function explained<T>(work: () => T): T {
     if (!(error instanceof TemplateError)) throw error;
     throw new SwarmError('invalid-argument', `template parsing error: ${error.message}`, {
       cause: error,
-      details: { exitCode: error.whileRunning ? 1 : 64 },
     });
   }
 }

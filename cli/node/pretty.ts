@@ -1,69 +1,60 @@
 /** `node inspect --pretty`. */
 import type { WireNode } from '../client/wire.ts';
-import { entryLines, pairLines, timeLine } from '../format/pretty.ts';
+import { optionalLine, pairLines, timeLine } from '../format/pretty.ts';
 import { capitalized, humanBinarySize } from '../format/units.ts';
 
 export function prettyNode(node: WireNode): string {
   const { Description: about, ManagerStatus: manager, Spec: spec, Status: status } = node;
-  const resources = about.Resources ?? {};
-  const plugins = new Map<string, string[]>();
-  for (const { Type, Name } of about.Engine?.Plugins ?? []) {
-    plugins.set(Type, [...(plugins.get(Type) ?? []), Name]);
-  }
-  const certificate = about.TLSInfo;
   return [
-    ...entryLines('', [
-      ['ID', node.ID],
-      ['Name', spec.Name],
-    ]),
-    ...pairLines('', 'Labels', spec.Labels ?? {}),
-    ...entryLines('', [
-      ['Hostname', about.Hostname],
-      ['Joined at', timeLine(node.CreatedAt)],
-      ['Status', ''],
-    ]),
-    ...entryLines(' ', [
-      ['State', capitalized(status.State)],
-      ['Message', status.Message],
-      ['Availability', capitalized(spec.Availability)],
-      ['Address', status.Addr],
-    ]),
+    `ID:\t\t\t${node.ID}`,
+    ...optionalLine('Name:\t\t\t', spec.Name),
+    ...pairLines('Labels', spec.Labels ?? {}, '- '),
+    `Hostname:              \t${about.Hostname ?? ''}`,
+    `Joined at:             \t${timeLine(node.CreatedAt)}`,
+    'Status:',
+    ` State:\t\t\t${capitalized(status.State)}`,
+    ...optionalLine(' Message:\t\t', status.Message && capitalized(status.Message)),
+    ` Availability:         \t${capitalized(spec.Availability)}`,
+    ...optionalLine(' Address:\t\t', status.Addr),
     ...(manager === undefined
       ? []
       : [
           'Manager Status:',
-          ...entryLines(' ', [
-            ['Address', manager.Addr],
-            ['Raft Status', capitalized(manager.Reachability ?? '')],
-            ['Leader', manager.Leader ? 'Yes' : 'No'],
-          ]),
+          ` Address:\t\t${manager.Addr ?? ''}`,
+          ` Raft Status:\t\t${capitalized(manager.Reachability ?? '')}`,
+          ` Leader:\t\t${manager.Leader ? 'Yes' : 'No'}`,
         ]),
     'Platform:',
-    ...entryLines(' ', [
-      ['Operating System', about.Platform?.OS],
-      ['Architecture', about.Platform?.Architecture],
-    ]),
+    ` Operating System:\t${about.Platform?.OS ?? ''}`,
+    ` Architecture:\t\t${about.Platform?.Architecture ?? ''}`,
     'Resources:',
-    ...entryLines(' ', [
-      ['CPUs', String((resources.NanoCPUs ?? 0) / 1e9)],
-      ['Memory', humanBinarySize(resources.MemoryBytes ?? 0)],
-    ]),
-    ...(plugins.size === 0 ? [] : ['Plugins:']),
-    ...entryLines(
-      ' ',
-      [...plugins].map(([type, names]) => [type, names.join(', ')] as const),
-    ),
-    ...entryLines('', [['Engine Version', about.Engine?.EngineVersion]]),
-    ...pairLines('', 'Engine Labels', about.Engine?.Labels ?? {}),
-    ...(certificate === undefined
-      ? []
-      : [
-          'TLS Info:',
-          ' TrustRoot:',
-          (certificate.TrustRoot ?? '').trimEnd(),
-          '',
-          ` Issuer Subject:\t${certificate.CertIssuerSubject ?? ''}`,
-          ` Issuer Public Key:\t${certificate.CertIssuerPublicKey ?? ''}`,
-        ]),
+    ` CPUs:\t\t\t${Math.floor((about.Resources?.NanoCPUs ?? 0) / 1e9)}`,
+    ` Memory:\t\t${humanBinarySize(about.Resources?.MemoryBytes ?? 0)}`,
+    ...engineLines(node),
+    ...certificateLines(node),
   ].join('\n');
+}
+
+function engineLines({ Description: { Engine: engine } }: WireNode): string[] {
+  const plugins = new Map<string, string[]>();
+  for (const { Type, Name } of engine?.Plugins ?? []) {
+    plugins.set(Type, [...(plugins.get(Type) ?? []), Name]);
+  }
+  return [
+    ...(plugins.size === 0 ? [] : ['Plugins:']),
+    ...[...plugins].map(([type, names]) => ` ${type}:\t\t${names.join(', ')}`),
+    `Engine Version:\t\t${engine?.EngineVersion ?? ''}`,
+    ...pairLines('Engine Labels', engine?.Labels ?? {}, '- '),
+  ];
+}
+
+function certificateLines({ Description: { TLSInfo: info } }: WireNode): string[] {
+  if (info === undefined) return [];
+  return [
+    'TLS Info:',
+    ' TrustRoot:',
+    info.TrustRoot ?? '',
+    ` Issuer Subject:\t${info.CertIssuerSubject ?? ''}`,
+    ` Issuer Public Key:\t${info.CertIssuerPublicKey ?? ''}`,
+  ];
 }

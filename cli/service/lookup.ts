@@ -37,7 +37,7 @@ export async function listServices(
 /** `key=value` of --filter, many times. Throws in Docker's words where there is no value. */
 export function parseFilter(text: string): readonly [string, string] {
   const at = text.indexOf('=');
-  if (at < 0) throw new Error(`invalid filter '${text}'`);
+  if (at < 0) throw new Error(`bad format of filter (expected name=value)`);
   return [text.slice(0, at).trim().toLowerCase(), text.slice(at + 1).trim()] as const;
 }
 

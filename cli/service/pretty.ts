@@ -1,165 +1,178 @@
 /** `service inspect --pretty`. */
-import { serviceSpec, type ServiceSpec, type UpdateConfig } from '../../types/index.ts';
+import {
+  serviceSpec,
+  type ContainerSpec,
+  type ServiceSpec,
+  type UpdateConfig,
+} from '../../types/index.ts';
 import type { WireService } from '../client/wire.ts';
-import { entryLines, pairLines } from '../format/pretty.ts';
+import { optionalLine, pairLines } from '../format/pretty.ts';
 import { goDuration, humanBinarySize, humanDuration } from '../format/units.ts';
 
 export function prettyService(service: WireService, nowMs: number): string {
   const spec = serviceSpec.decode(service.Spec, 'Spec');
-  const { replicated, replicatedJob } = spec.mode;
-  const mode = spec.mode.global
-    ? 'Global'
-    : replicatedJob
-      ? 'ReplicatedJob'
-      : spec.mode.globalJob
-        ? 'GlobalJob'
-        : 'Replicated';
+  const container: Partial<ContainerSpec> = spec.task.container ?? {};
   return [
-    ...entryLines('', [
-      ['ID', service.ID],
-      ['Name', spec.name],
-    ]),
-    ...pairLines('', 'Labels', spec.labels),
-    ...entryLines('', [
-      ['Service Mode', mode],
-      ...(replicated ? [[' Number of Replicas', replicated.replicas ?? 0] as const] : []),
-      ...(replicatedJob
-        ? [
-            [' Max Concurrent', replicatedJob.maxConcurrent ?? 0] as const,
-            [' Total Completions', replicatedJob.totalCompletions ?? 0] as const,
-          ]
-        : []),
-    ]),
+    '',
+    `ID:\t\t${service.ID}`,
+    `Name:\t\t${spec.name}`,
+    ...pairLines('Labels', spec.labels, ''),
+    ...modeLines(spec),
     ...updateStatusLines(service, nowMs),
     ...placementLines(spec),
-    ...updateLines('UpdateConfig', spec.updateConfig),
-    ...updateLines('RollbackConfig', spec.rollbackConfig),
-    ...containerLines(spec),
+    ...updateLines('Update', spec.updateConfig),
+    ...updateLines('Rollback', spec.rollbackConfig),
+    ...containerLines(container),
+    ...kernelLines(container),
+    ...fileLines(container),
+    ...logLines(spec),
+    'Resources:',
     ...resourceLines(spec),
     ...(spec.task.networks?.length
       ? [`Networks: ${spec.task.networks.map(({ target }) => target).join(' ')}`]
       : []),
-    ...entryLines('', [['Endpoint Mode', spec.endpoint?.mode ?? 'vip']]),
+    `Endpoint Mode:\t${spec.endpoint?.mode ?? ''}`,
     ...portLines(service),
-    ...healthLines(spec),
+    ...healthLines(container),
+    '',
   ].join('\n');
+}
+
+function modeLines({ mode: { global, globalJob, replicated, replicatedJob } }: ServiceSpec) {
+  if (global !== undefined) return ['Service Mode:\tGlobal'];
+  if (globalJob !== undefined) return ['Service Mode:\tGlobalJob'];
+  if (replicatedJob === undefined) {
+    return ['Service Mode:\tReplicated', ` Replicas:\t${replicated?.replicas ?? 0}`];
+  }
+  return [
+    'Service Mode:\tReplicatedJob',
+    ` Max Concurrent:\t${replicatedJob.maxConcurrent ?? 0}`,
+    ` Total Completions:\t${replicatedJob.totalCompletions ?? 0}`,
+  ];
 }
 
 function updateStatusLines(service: WireService, nowMs: number): string[] {
   const status = service.UpdateStatus;
   if (!status?.State) return [];
-  const ago = (time: string | undefined) =>
-    time === undefined ? undefined : `${humanDuration(nowMs - Date.parse(time)).toLowerCase()} ago`;
-  const completed = status.State.endsWith('completed') ? ago(status.CompletedAt) : undefined;
+  const ago = (time: string) => `${humanDuration(nowMs - Date.parse(time)).toLowerCase()} ago`;
+  const completed = status.State.endsWith('completed') ? status.CompletedAt : undefined;
   return [
     'UpdateStatus:',
-    ...entryLines(' ', [
-      ['State', status.State],
-      ['Started', ago(status.StartedAt)],
-      ['Completed', completed],
-      ['Message', status.Message],
-    ]),
+    ` State:\t\t${status.State}`,
+    ...optionalLine(' Started:\t', status.StartedAt && ago(status.StartedAt)),
+    ...optionalLine(' Completed:\t', completed && ago(completed)),
+    ` Message:\t${status.Message ?? ''}`,
   ];
 }
 
 function placementLines({ task: { placement } }: ServiceSpec): string[] {
   if (placement === undefined) return [];
   const { constraints = [], preferences = [], maxReplicas } = placement;
+  const spread = preferences.map((preference) => `spread=${preference.spread?.descriptor ?? ''}`);
   return [
     'Placement:',
-    ...entryLines(' ', [
-      ['Constraints', constraints.length > 0 ? `[${constraints.join(' ')}]` : undefined],
-      [
-        'Preferences',
-        preferences.length > 0
-          ? preferences.map(({ spread }) => `spread=${spread?.descriptor}`).join(', ')
-          : undefined,
-      ],
-      ['Max Replicas Per Node', maxReplicas || undefined],
-    ]),
+    ...(constraints.length > 0 ? [` Constraints:\t[${constraints.join(' ')}]`] : []),
+    ...(spread.length > 0 ? [` Preferences:   [${spread.join(' ')}]`] : []),
+    ...optionalLine(' Max Replicas Per Node:   ', maxReplicas || undefined),
   ];
 }
 
-function updateLines(title: string, config: UpdateConfig | undefined): string[] {
+function updateLines(noun: 'Update' | 'Rollback', config: UpdateConfig | undefined): string[] {
   if (config === undefined) return [];
-  const noun = title === 'UpdateConfig' ? 'Update' : 'Rollback';
   return [
-    `${title}:`,
-    ...entryLines(' ', [
-      ['Parallelism', config.parallelism],
-      ['Delay', config.delayMs ? goDuration(config.delayMs) : undefined],
-      ['On failure', config.failureAction],
-      ['Monitoring Period', config.monitorMs ? goDuration(config.monitorMs) : undefined],
-      ['Max failure ratio', config.maxFailureRatio],
-      [`${noun} order`, config.order],
-    ]),
+    `${noun}Config:`,
+    ` Parallelism:\t${config.parallelism}`,
+    ...optionalLine(' Delay:\t\t', config.delayMs ? goDuration(config.delayMs) : undefined),
+    ` On failure:\t${config.failureAction ?? 'pause'}`,
+    ...optionalLine(
+      ' Monitoring Period: ',
+      config.monitorMs ? goDuration(config.monitorMs) : undefined,
+    ),
+    ` Max failure ratio: ${config.maxFailureRatio}`,
+    ...optionalLine(` ${`${noun} order:`.padEnd(19)}`, config.order),
   ];
 }
 
-function containerLines({ task: { container } }: ServiceSpec): string[] {
-  if (container === undefined) return [];
+function containerLines(container: Partial<ContainerSpec>): string[] {
+  // A blank closes every list in Docker's template.
   const listed = (values: readonly string[] | undefined) =>
-    values?.length ? values.join(' ') : undefined;
-  const { mounts = [], secrets = [], configs = [] } = container;
+    values?.length ? `${values.join(' ')} ` : undefined;
+  const init = container.init === undefined ? undefined : String(container.init);
   return [
     'ContainerSpec:',
-    ...entryLines(' ', [
-      ['Image', container.image],
-      ['Args', listed(container.args)],
-      ['Command', listed(container.command)],
-      ['Env', listed(container.env)],
-      ['Dir', container.dir || undefined],
-      ['User', container.user || undefined],
-      ['Groups', listed(container.groups)],
-      ['Init', container.init === undefined ? undefined : String(container.init)],
-      ['StopSignal', container.stopSignal || undefined],
-      [
-        'Stop grace',
-        container.stopGracePeriodMs === undefined
-          ? undefined
-          : goDuration(container.stopGracePeriodMs),
-      ],
-    ]),
+    ` Image:\t\t${container.image ?? ''}`,
+    ...optionalLine(' Args:\t\t', listed(container.args)),
+    ...optionalLine(' Env:\t\t', listed(container.env)),
+    ...optionalLine(' Dir:\t\t', container.dir),
+    ...optionalLine(' Init:\t\t', init),
+    ...optionalLine(' User: ', container.user),
+  ];
+}
+
+function kernelLines(container: Partial<ContainerSpec>): string[] {
+  const { capabilityAdd = [], capabilityDrop = [], sysctls = {}, ulimits = [] } = container;
+  const capabilities = [
+    ...(capabilityAdd.length > 0 ? [` Add: ${capabilityAdd.join(', ')}`] : []),
+    ...(capabilityDrop.length > 0 ? [` Drop: ${capabilityDrop.join(', ')}`] : []),
+  ];
+  const settings = Object.entries(sysctls).map(([key, value]) => ` ${key}: ${value}`);
+  const limits = ulimits.map(({ name, soft, hard }) => ` ${name}: ${soft}:${hard}`);
+  return [
+    ...(capabilities.length > 0 ? ['Capabilities:', ...capabilities] : []),
+    ...(settings.length > 0 ? ['SysCtls:', ...settings] : []),
+    ...(limits.length > 0 ? ['Ulimits:', ...limits] : []),
+  ];
+}
+
+function fileLines({ mounts = [], secrets = [], configs = [] }: Partial<ContainerSpec>): string[] {
+  const named = (target: string | undefined, source: string) => [
+    ` Target:\t${target ?? ''}`,
+    `  Source:\t${source}`,
+  ];
+  return [
     ...(mounts.length > 0 ? ['Mounts:'] : []),
-    ...mounts.flatMap((mount) =>
-      entryLines(' ', [
-        ['Target', mount.target],
-        ['Source', mount.source ?? ''],
-        ['ReadOnly', String(mount.readOnly ?? false)],
-        ['Type', mount.type],
-      ]),
-    ),
-    ...(secrets.length > 0 ? ['Secrets:'] : []),
-    ...secrets.flatMap((secret) =>
-      entryLines(' ', [
-        ['Target', secret.file?.name],
-        ['Source', secret.secretName],
-      ]),
-    ),
+    ...mounts.flatMap((mount) => [
+      ...named(mount.target, mount.source ?? ''),
+      `  ReadOnly:\t${mount.readOnly ?? false}`,
+      `  Type:\t\t${mount.type}`,
+    ]),
     ...(configs.length > 0 ? ['Configs:'] : []),
-    ...configs.flatMap((config) =>
-      entryLines(' ', [
-        ['Target', config.file?.name],
-        ['Source', config.configName],
-      ]),
-    ),
-    ...pairLines('', 'Container Labels', container.labels ?? {}),
+    ...configs.flatMap(({ file, configName }) => named(file?.name, configName)),
+    ...(secrets.length > 0 ? ['Secrets:'] : []),
+    ...secrets.flatMap(({ file, secretName }) => named(file?.name, secretName)),
+  ];
+}
+
+function logLines({ task: { logDriver } }: ServiceSpec): string[] {
+  if (logDriver === undefined) return [];
+  const options = Object.entries(logDriver.options ?? {});
+  return [
+    'Log Driver:',
+    ...optionalLine(' Name:\t\t', logDriver.name),
+    ...(options.length > 0 ? [' LogOpts:'] : []),
+    ...options.map(([key, value]) => `  ${`${key}:`.padEnd(15)} ${value}`),
+    '',
   ];
 }
 
 function resourceLines({ task: { resources } }: ServiceSpec): string[] {
-  const amounts = (part: { nanoCpus?: number; memoryBytes?: number } | undefined) =>
-    entryLines(' ', [
-      ['CPU', part?.nanoCpus ? part.nanoCpus / 1e9 : undefined],
-      ['Memory', part?.memoryBytes ? humanBinarySize(part.memoryBytes) : undefined],
-    ]);
-  const reserved = amounts(resources?.reservations);
-  const limited = amounts(resources?.limits);
-  if (reserved.length + limited.length === 0) return [];
+  const amounts = (
+    title: string,
+    part: { nanoCpus?: number; memoryBytes?: number; pids?: number } | undefined,
+  ) => {
+    const lines = [
+      ...optionalLine('  CPU:\t\t', part?.nanoCpus ? part.nanoCpus / 1e9 : undefined),
+      ...optionalLine(
+        '  Memory:\t',
+        part?.memoryBytes ? humanBinarySize(part.memoryBytes) : undefined,
+      ),
+      ...optionalLine('  PIDs:\t\t', part?.pids || undefined),
+    ];
+    return lines.length === 0 ? [] : [` ${title}:`, ...lines];
+  };
   return [
-    'Resources:',
-    ...(reserved.length > 0 ? [' Reservations:', ...reserved.map((line) => ` ${line}`)] : []),
-    ...(limited.length > 0 ? [' Limits:', ...limited.map((line) => ` ${line}`)] : []),
+    ...amounts('Reservations', resources?.reservations),
+    ...amounts('Limits', resources?.limits),
   ];
 }
 
@@ -168,30 +181,28 @@ function portLines(service: WireService): string[] {
   if (ports.length === 0) return [];
   return [
     'Ports:',
-    ...ports.flatMap((port) =>
-      entryLines(' ', [
-        ['PublishedPort', port.PublishedPort ?? 0],
-        ['  Protocol', port.Protocol ?? 'tcp'],
-        ['  TargetPort', port.TargetPort ?? 0],
-        ['  PublishMode', port.PublishMode ?? 'ingress'],
-      ]),
-    ),
+    ...ports.flatMap((port) => [
+      ` PublishedPort = ${port.PublishedPort ?? 0}`,
+      `  Protocol = ${port.Protocol ?? 'tcp'}`,
+      `  TargetPort = ${port.TargetPort ?? 0}`,
+      // The blank is Docker's.
+      `  PublishMode = ${port.PublishMode ?? 'ingress'} `,
+    ]),
   ];
 }
 
-function healthLines({ task: { container } }: ServiceSpec): string[] {
-  const check = container?.healthCheck;
+function healthLines({ healthCheck: check }: Partial<ContainerSpec>): string[] {
   if (check === undefined) return [];
-  const time = (ms: number | undefined) => (ms === undefined ? undefined : goDuration(ms));
   return [
-    'Healthcheck:',
-    ...entryLines(' ', [
-      ['Interval', time(check.intervalMs)],
-      ['Retries', check.retries],
-      ['StartPeriod', time(check.startPeriodMs)],
-      ['Timeout', time(check.timeoutMs)],
-      ['Tests', check.test?.length ? '' : undefined],
-    ]),
-    ...(check.test ?? []).map((word) => `  Test = ${word}`),
+    ' Healthcheck:',
+    `  Interval = ${goDuration(check.intervalMs ?? 0)}`,
+    `  Retries = ${check.retries ?? 0}`,
+    `  StartPeriod =\t${goDuration(check.startPeriodMs ?? 0)}`,
+    `  Timeout =\t${goDuration(check.timeoutMs ?? 0)}`,
+    ...(check.test?.length ? ['  Tests:'] : []),
+    ...(check.test ?? []).map((word, index, all) =>
+      index === all.length - 1 ? `\t Test = ${word} ` : `\t Test = ${word}`,
+    ),
+    '',
   ];
 }

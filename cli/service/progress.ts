@@ -9,8 +9,9 @@ import { goDuration } from '../format/units.ts';
 const hopelessFailures = 3;
 /** A task without a node is waited for this long: a node may be about to come up. */
 const pendingPatienceMs = 10_000;
-/** The manager needs a moment to replace a task that ended; without a successor by then, it won't. */
+/** What the manager needs, beyond the restart's own delay, to replace a task that has ended. */
 const replacementPatienceMs = 3000;
+const defaultRestartDelayMs = 5000;
 const defaultMonitorMs = 5000;
 
 export interface Snapshot {
@@ -75,29 +76,38 @@ interface Slot {
 
 type Mode = 'replicated' | 'global' | 'replicated-job' | 'global-job';
 
+export interface TrackerOptions {
+  /** Going back is what was asked for. */
+  readonly rollback: boolean;
+  /** 0 waits for ever. */
+  readonly timeoutMs: number;
+  /** The service's version before the change: what failed before it says nothing of the change. */
+  readonly sinceVersion: number;
+}
+
 export class ProgressTracker {
   readonly #rollback: boolean;
   readonly #timeoutMs: number;
+  readonly #sinceVersion: number;
   #startMs: number | undefined;
-  #baselineMs = 0;
   #convergedAtMs: number | undefined;
   /** Since when a slot has been in a condition that may be for good: key → condition and time. */
+  /** Why the update was taken back: the tasks that tell are gone once it has been. */
+  #rollbackReasons: readonly string[] = [];
+  #rollbackMessage: string | undefined;
   readonly #stuckSince = new Map<string, { condition: string; atMs: number }>();
 
-  /** `rollback`: going back is what was asked for. `timeoutMs`: 0 waits for ever. */
-  constructor(options: { readonly rollback: boolean; readonly timeoutMs: number }) {
+  constructor(options: TrackerOptions) {
+    this.#sinceVersion = options.sinceVersion;
     this.#rollback = options.rollback;
     this.#timeoutMs = options.timeoutMs;
   }
 
   step(snapshot: Snapshot): ProgressView {
     const { service, nowMs } = snapshot;
-    if (this.#startMs === undefined) {
-      this.#startMs = nowMs;
-      this.#baselineMs = Date.parse(service.UpdatedAt) || 0;
-    }
+    this.#startMs ??= nowMs;
     const mode = modeOf(service);
-    const slots = slotsOf(snapshot, mode, this.#baselineMs);
+    const slots = slotsOf(snapshot, mode, this.#sinceVersion);
     const done = slots.filter((slot) => slot.done).length;
     const update = service.UpdateStatus?.State ?? '';
     const settled = update !== 'updating' && update !== 'rollback_started';
@@ -138,6 +148,7 @@ export class ProgressTracker {
   #outcome(snapshot: Snapshot, slots: readonly Slot[], leftMs: number | undefined): Outcome {
     const { service, nowMs } = snapshot;
     const { State: state = '', Message: message = '' } = service.UpdateStatus ?? {};
+    this.#noteRollback(snapshot, slots);
     const open = slots.filter((slot) => !slot.done);
     const tell = (sentence: string, named: readonly Slot[]): Outcome => ({
       kind: 'failed',
@@ -148,12 +159,14 @@ export class ProgressTracker {
     if (state === 'rollback_paused') return tell(`service rollback paused: ${message}`, failing);
     if (leftMs !== undefined && leftMs <= 0) {
       if (state === 'rollback_completed' && !this.#rollback) {
-        return tell(`service rolled back: ${message}`, []);
+        const why = this.#rollbackMessage ?? message;
+        const lines = [`service rolled back: ${why}`, ...this.#rollbackReasons];
+        return { kind: 'failed', message: lines.join('\n') };
       }
       return { kind: 'converged' };
     }
     const name = service.Spec.Name ?? service.ID;
-    const counted = `${slots.length - open.length} out of ${slots.length} tasks are running`;
+    const counted = `${slots.length - open.length} out of ${slots.length} tasks running`;
     if (this.#isHopeless(service, slots, open, nowMs)) {
       const why = slots.length === 0 ? ': no node runs it, see its constraints' : `: ${counted}`;
       return tell(`service ${name} does not converge${why}`, open);
@@ -163,6 +176,14 @@ export class ProgressTracker {
       return tell(`service ${name} has not converged after ${after}: ${counted}`, open);
     }
     return { kind: 'going' };
+  }
+
+  #noteRollback(snapshot: Snapshot, slots: readonly Slot[]): void {
+    const { State: state = '', Message: message = '' } = snapshot.service.UpdateStatus ?? {};
+    if (this.#rollback || state === 'rollback_completed') return;
+    const failing = slots.filter((slot) => slot.failures.length > 0);
+    if (failing.length > 0) this.#rollbackReasons = reasonsOf(failing, snapshot.nodes);
+    if (state === 'rollback_started') this.#rollbackMessage = message;
   }
 
   /** Every slot that does not run has a reason never to, and nothing else is still moving. */
@@ -178,14 +199,15 @@ export class ProgressTracker {
     if (open.length === 0) return false;
     let stuck = 0;
     const untouched = open.filter((slot) => slot.task === undefined).length;
-    for (const slot of open) if (this.#isStuck(slot, nowMs)) stuck++;
+    const patienceMs = replacementPatience(service);
+    for (const slot of open) if (this.#isStuck(slot, patienceMs, nowMs)) stuck++;
     if (stuck === 0) return false;
     // An update takes slots in turn: those still untouched wait for the stuck ones.
     const waitingMs = this.#lasts('*', `untouched ${untouched}`, nowMs);
     return stuck + untouched === open.length && (untouched === 0 || waitingMs >= pendingPatienceMs);
   }
 
-  #isStuck(slot: Slot, nowMs: number): boolean {
+  #isStuck(slot: Slot, patienceMs: number, nowMs: number): boolean {
     const { task, failures } = slot;
     const state = task?.Status.State ?? '';
     const ended = task !== undefined && (stateProgress[state] ?? 0) > runningProgress;
@@ -193,7 +215,7 @@ export class ProgressTracker {
     const condition = ended ? `ended ${task.ID}` : placeless ? 'pending' : 'moving';
     const forMs = this.#lasts(slot.key, condition, nowMs);
     if (failures.length >= hopelessFailures) return true;
-    if (ended) return forMs >= replacementPatienceMs;
+    if (ended) return forMs >= patienceMs;
     return placeless && forMs >= pendingPatienceMs;
   }
 
@@ -204,6 +226,13 @@ export class ProgressTracker {
     this.#stuckSince.set(key, { condition, atMs: nowMs });
     return 0;
   }
+}
+
+/** How long a task that ended may stay the last of its slot until no other will come. */
+function replacementPatience(service: WireService): number {
+  const { Condition: condition, Delay: delay } = service.Spec.TaskTemplate.RestartPolicy ?? {};
+  if (condition === 'none') return replacementPatienceMs;
+  return replacementPatienceMs + (delay === undefined ? defaultRestartDelayMs : delay / 1e6);
 }
 
 function modeOf(service: WireService): Mode {
@@ -217,7 +246,7 @@ function isGlobal(mode: Mode): boolean {
   return mode === 'global' || mode === 'global-job';
 }
 
-function slotsOf(snapshot: Snapshot, mode: Mode, baselineMs: number): Slot[] {
+function slotsOf(snapshot: Snapshot, mode: Mode, sinceVersion: number): Slot[] {
   const { service, nodes } = snapshot;
   const iteration = service.JobStatus?.JobIteration?.Index ?? 0;
   const isJob = mode.endsWith('job');
@@ -240,7 +269,7 @@ function slotsOf(snapshot: Snapshot, mode: Mode, baselineMs: number): Slot[] {
       label,
       name: slotName,
       task,
-      failures: history.filter((entry) => hasFailed(entry, baselineMs)),
+      failures: history.filter((entry) => hasFailed(entry, sinceVersion)),
       done: task !== undefined && (isJob ? task.Status.State === 'complete' : isUp(task, nodes)),
     };
   };
@@ -309,16 +338,16 @@ function isUp(task: WireTask, nodes: ReadonlyMap<string, WireNode>): boolean {
   );
 }
 
-function hasFailed(task: WireTask, sinceMs: number): boolean {
+function hasFailed(task: WireTask, sinceVersion: number): boolean {
   const failed = task.Status.State === 'failed' || task.Status.State === 'rejected';
-  return failed && Date.parse(task.Status.Timestamp) >= sinceMs;
+  return failed && task.Version.Index > sinceVersion;
 }
 
 function viewOf({ label, task }: Slot): SlotView {
   const state = task?.Status.State ?? '';
   const step = stateProgress[state] ?? 0;
   const err = task?.Status.Err ?? '';
-  const failed = step > (stateProgress['complete'] ?? 0);
+  const failed = ['failed', 'rejected', 'orphaned'].includes(state);
   return {
     label,
     text: err !== '' && (failed || step < runningProgress) ? err : state,

@@ -33,7 +33,7 @@ export async function printTasks(
     columns: columnsFor(context.clock.nowMs(), options.noTrunc),
     table: ['ID', 'Name', 'Image', 'Node', 'DesiredState', 'CurrentState', 'Error', 'Ports'],
     format: options.format,
-    quiet: options.quiet ? 'ID' : undefined,
+    quiet: options.quiet ? ({ task }) => task.ID : undefined,
   });
 }
 

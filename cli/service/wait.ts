@@ -24,9 +24,13 @@ export const timeoutFlag = durationMs(
 
 export interface WaitOptions {
   readonly quiet: boolean;
+  /** What the user calls the service; its id where that is all there is. */
+  readonly name?: string;
   /** Going back is what was asked for. */
   readonly rollback?: boolean;
   readonly timeoutMs: number | undefined;
+  /** The service's version before the change that is waited for; 0 for a new service. */
+  readonly sinceVersion: number;
 }
 
 /**
@@ -39,11 +43,13 @@ export async function waitConverged(
   serviceId: string,
   options: WaitOptions,
 ): Promise<void> {
+  const named = options.name ?? serviceId;
   const interrupted = new AbortController();
   const interrupt = context.onInterrupt(() => interrupted.abort());
   const tracker = new ProgressTracker({
     rollback: options.rollback ?? false,
     timeoutMs: options.timeoutMs ?? defaultTimeoutMs,
+    sinceVersion: options.sinceVersion,
   });
   const screen = screenFor(context.out, options.quiet);
   const startMs = context.clock.monotonicMs();
@@ -53,7 +59,7 @@ export async function waitConverged(
       const view = await look(client, serviceId, tracker, context, signal);
       screen.show(view);
       if (view.outcome.kind === 'converged') {
-        screen.end('verify: Service converged');
+        screen.end(`verify: Service ${named} converged`);
         return;
       }
       if (view.outcome.kind === 'failed') {
@@ -67,7 +73,7 @@ export async function waitConverged(
     if (!interrupted.signal.aborted || !isAbort(error)) throw error;
     screen.end();
     context.out.line('Operation continuing in background.');
-    context.out.line(`Use \`ts-swarm service ps ${serviceId}\` to check progress.`);
+    context.out.line(`Use \`ts-swarm service ps ${named}\` to check progress.`);
   } finally {
     interrupt[Symbol.dispose]();
   }
@@ -127,7 +133,7 @@ class PlainScreen implements Screen {
     if (lastLine !== undefined) this.#out.line(lastLine);
   }
 
-  /** A crash loop says the same for ever: what was said is kept, up to a bound, and not repeated. */
+  /** A crash loop says the same for ever: what was said is kept, within a bound. */
   #once(key: string, line: string): void {
     if (this.#said.has(key)) return;
     if (this.#said.size < 1000) this.#said.add(key);

@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url';
 import type { Clock } from '../../lib/clock.ts';
 import { errnoOf, messageOf, SwarmError } from '../../lib/errors.ts';
 import { Client } from '../client/index.ts';
+import { silentExit } from '../command/errors.ts';
 
 const startTimeoutMs = 60_000;
 const pollMs = 50;
@@ -22,11 +23,13 @@ function besideCli(...path: readonly string[]): string {
 /** Runs the daemon in this process until it ends. */
 export async function runDaemonInFront(argv: readonly string[]): Promise<void> {
   const file = besideCli('daemon', 'main');
-  const { main } = (await import(pathToFileURL(file).href)) as DaemonProgram;
-  process.exitCode = await main(argv);
+  const program = (await import(pathToFileURL(file).href)) as DaemonProgram;
+  const exitCode = await program.main(argv);
+  if (exitCode !== 0) throw silentExit(exitCode);
 }
 
 interface DaemonProgram {
+  /** Resolves to the exit code when the daemon has ended. */
   main(argv: readonly string[]): Promise<number>;
 }
 

@@ -35,10 +35,11 @@ export const command: Command = {
       filters: filtersQuery(filters),
     });
     const sorted = (images ?? []).toSorted((a, b) => b.Created - a.Created);
+    const noTrunc = flags.get(noTruncFlag) ?? false;
     const withDigests = flags.get(digests) ?? false;
     await printList(context.out, {
       rows: sorted.flatMap((image) => rowsOf(image, withDigests)),
-      columns: columnsFor(context.clock.nowMs(), flags.get(noTruncFlag) ?? false),
+      columns: columnsFor(context.clock.nowMs(), noTrunc),
       table: [
         'Repository',
         'Tag',
@@ -48,7 +49,7 @@ export const command: Command = {
         'Size',
       ],
       format: flags.get(formatFlag),
-      quiet: flags.get(quiet) ? 'ID' : undefined,
+      quiet: flags.get(quiet) ? ({ image }) => shownId(image, noTrunc) : undefined,
     });
   },
 };
@@ -75,11 +76,15 @@ function rowsOf(image: WireImage, withDigests: boolean): Row[] {
   return rows.length > 0 ? rows : [{ image, repository: none, tag: none, digest: none }];
 }
 
+function shownId(image: WireImage, noTrunc: boolean): string {
+  return noTrunc ? image.Id : image.Id.replace(/^sha256:/, '').slice(0, 12);
+}
+
 function columnsFor(nowMs: number, noTrunc: boolean): Record<string, Column<Row>> {
   return {
     ID: {
       header: 'IMAGE ID',
-      value: ({ image }) => (noTrunc ? image.Id : image.Id.replace(/^sha256:/, '').slice(0, 12)),
+      value: ({ image }) => shownId(image, noTrunc),
     },
     Repository: { header: 'REPOSITORY', value: ({ repository }) => repository },
     Tag: { header: 'TAG', value: ({ tag }) => tag },
@@ -99,7 +104,7 @@ function columnsFor(nowMs: number, noTrunc: boolean): Record<string, Column<Row>
       header: 'CONTAINERS',
       value: ({ image: { Containers: count = -1 } }) => (count < 0 ? 'N/A' : String(count)),
     },
-    VirtualSize: { header: 'SIZE', value: ({ image }) => humanSize(image.Size, 3) },
+    VirtualSize: { header: 'SIZE', value: ({ image }) => humanSize(image.Size) },
     SharedSize: {
       header: 'SHARED SIZE',
       value: ({ image: { SharedSize: size = -1 } }) => (size < 0 ? 'N/A' : humanSize(size)),

@@ -1,5 +1,5 @@
 import { connect } from '../../client/index.ts';
-import type { WireInfo, WireNode } from '../../client/wire.ts';
+import type { WireInfo, WireNode, WireTlsInfo } from '../../client/wire.ts';
 import { noArgs, type Command } from '../../command/command.ts';
 import { filterFlag, formatFlag } from '../../command/common-flags.ts';
 import { bool } from '../../command/flags.ts';
@@ -12,6 +12,19 @@ const quiet = bool('quiet', 'Only display IDs', { short: 'q' });
 interface Row {
   readonly node: WireNode;
   readonly self: boolean;
+  /** What every node's certificate should go back to. */
+  readonly trusted: WireTlsInfo | undefined;
+}
+
+/** Whether the node has its certificate from the root that the swarm trusts now. */
+function tlsStatus({ node, trusted }: Row): string {
+  const own = node.Description.TLSInfo;
+  if (trusted?.TrustRoot === undefined || own === undefined) return 'Unknown';
+  const same =
+    own.TrustRoot === trusted.TrustRoot &&
+    own.CertIssuerSubject === trusted.CertIssuerSubject &&
+    own.CertIssuerPublicKey === trusted.CertIssuerPublicKey;
+  return same ? 'Ready' : 'Needs Rotation';
 }
 
 const columns: Readonly<Record<string, Column<Row>>> = {
@@ -34,7 +47,7 @@ const columns: Readonly<Record<string, Column<Row>>> = {
     header: 'ENGINE VERSION',
     value: ({ node }) => node.Description.Engine?.EngineVersion ?? '',
   },
-  TLSStatus: { header: 'TLS STATUS', value: () => 'Unknown' },
+  TLSStatus: { header: 'TLS STATUS', value: tlsStatus },
 };
 
 /** The default table's first column; templates know `.ID` and `.Self`. */
@@ -54,7 +67,11 @@ export const command: Command = {
       flags.get(quiet) ? undefined : client.get<WireInfo>('/info'),
     ]);
     const rows = nodes
-      .map((node) => ({ node, self: node.ID === info?.Swarm?.NodeID }))
+      .map((node) => ({
+        node,
+        self: node.ID === info?.Swarm?.NodeID,
+        trusted: info?.Swarm?.Cluster?.TLSInfo,
+      }))
       .sort((a, b) =>
         naturalCompare(a.node.Description.Hostname ?? '', b.node.Description.Hostname ?? ''),
       );
@@ -64,7 +81,7 @@ export const command: Command = {
       columns: format === '' || format === 'table' ? { ...columns, IDAndSelf: idAndSelf } : columns,
       table: ['IDAndSelf', 'Hostname', 'Status', 'Availability', 'ManagerStatus', 'EngineVersion'],
       format,
-      quiet: flags.get(quiet) ? 'ID' : undefined,
+      quiet: flags.get(quiet) ? ({ node }) => node.ID : undefined,
     });
   },
 };

@@ -56,6 +56,7 @@ export const command: Command = {
     await waitConverged(context, client, created.ID, {
       quiet: flags.get(quietProgressFlag) ?? false,
       timeoutMs: flags.get(timeoutFlag),
+      sinceVersion: 0,
     });
   },
 };

@@ -1,4 +1,5 @@
-import { connect } from '../../client/index.ts';
+import { SwarmError } from '../../../lib/errors.ts';
+import { connect, type Client } from '../../client/index.ts';
 import type { WireService } from '../../client/wire.ts';
 import { atLeast, type Command } from '../../command/command.ts';
 import { inspectFormatFlag } from '../../command/common-flags.ts';
@@ -16,10 +17,7 @@ export const command: Command = {
   async run(context, references, flags) {
     const client = connect(context);
     const format = flags.get(inspectFormatFlag);
-    const get = (reference: string) =>
-      client.get<WireService>(`/services/${encodeURIComponent(reference)}`, {
-        insertDefaults: true,
-      });
+    const get = (reference: string) => getService(client, reference);
     if (!flags.get(pretty)) {
       return printInspected(context.out, references, get, { format, optional: optionalFields });
     }
@@ -32,3 +30,13 @@ export const command: Command = {
     }
   },
 };
+
+async function getService(client: Client, reference: string): Promise<WireService> {
+  const path = `/services/${encodeURIComponent(reference)}`;
+  try {
+    return await client.get<WireService>(path, { insertDefaults: true });
+  } catch (error) {
+    if (SwarmError.from(error).code !== 'not-found') throw error;
+    throw new SwarmError('not-found', `Error: no such service: ${reference}`, { cause: error });
+  }
+}

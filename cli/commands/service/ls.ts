@@ -25,7 +25,7 @@ export const command: Command = {
       columns: serviceColumns,
       table: ['ID', 'Name', 'Mode', 'Replicas', 'Image', 'Ports'],
       format: flags.get(formatFlag),
-      quiet: flags.get(quiet) ? 'ID' : undefined,
+      quiet: flags.get(quiet) ? ({ service }) => service.ID.slice(0, 12) : undefined,
     });
   },
 };

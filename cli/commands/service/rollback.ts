@@ -20,9 +20,11 @@ export const command: Command = {
     context.out.line(reference);
     if (flags.get(detachFlag)) return;
     await waitConverged(context, client, service.ID, {
+      name: reference,
       quiet: flags.get(quietProgressFlag) ?? false,
       rollback: true,
       timeoutMs: flags.get(timeoutFlag),
+      sinceVersion: service.Version.Index,
     });
   },
 };

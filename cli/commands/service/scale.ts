@@ -10,36 +10,34 @@ import { findService } from '../../service/lookup.ts';
 import { changeService } from '../../service/change.ts';
 import { timeoutFlag, waitConverged } from '../../service/wait.ts';
 
-interface Wanted {
-  readonly reference: string;
-  readonly replicas: number;
-}
-
 export const command: Command = {
   usage: 'SERVICE=REPLICAS [SERVICE=REPLICAS...]',
   flags: [detachFlag, quietProgressFlag, timeoutFlag],
   args: atLeast(1),
   async run(context, operands, flags) {
-    const wanted = operands.map(parseWanted);
+    const wanted = operands.map(splitOperand);
     const client = connect(context);
     const errors: string[] = [];
-    const scaled: { id: string; reference: string }[] = [];
-    for (const { reference, replicas } of wanted) {
+    const scaled: { id: string; reference: string; sinceVersion: number }[] = [];
+    for (const [reference, count] of wanted) {
       try {
+        const replicas = replicasOf(count);
         const service = await findService(client, reference);
         await scale(client, service, replicas);
         context.out.line(`${reference} scaled to ${replicas}`);
-        scaled.push({ id: service.ID, reference });
+        scaled.push({ id: service.ID, reference, sinceVersion: service.Version.Index });
       } catch (error) {
         errors.push(`${reference}: ${messageOf(error)}`);
       }
     }
-    for (const { id, reference } of flags.get(detachFlag) ? [] : scaled) {
+    for (const { id, reference, sinceVersion } of flags.get(detachFlag) ? [] : scaled) {
       if (scaled.length > 1) context.out.line(reference);
       try {
         await waitConverged(context, client, id, {
+          name: reference,
           quiet: flags.get(quietProgressFlag) ?? false,
           timeoutMs: flags.get(timeoutFlag),
+          sinceVersion,
         });
       } catch (error) {
         errors.push(SwarmError.from(error).message);
@@ -51,17 +49,20 @@ export const command: Command = {
 
 const replicasFlag = unsigned('replicas', '');
 
-function parseWanted(operand: string): Wanted {
+function splitOperand(operand: string): readonly [string, string] {
   const [reference, count] = splitPair(operand);
-  if (count === undefined || reference === '') {
-    throw commandError(
-      `invalid scale specifier '${operand}'.\n` +
-        `See 'ts-swarm service scale --help'.\n\n` +
-        `Usage:  ts-swarm service scale ${command.usage}`,
-    );
-  }
+  if (count !== undefined && reference !== '') return [reference, count];
+  throw commandError(
+    `invalid scale specifier '${operand}'.\n` +
+      `See 'ts-swarm service scale --help'.\n\n` +
+      `Usage:  ts-swarm service scale ${command.usage}\n\n` +
+      'Scale one or multiple replicated services',
+  );
+}
+
+function replicasOf(count: string): number {
   try {
-    return { reference, replicas: replicasFlag.parse(count, undefined) };
+    return replicasFlag.parse(count, undefined);
   } catch (error) {
     throw commandError(`invalid replicas value ${count}: ${messageOf(error)}`);
   }

@@ -59,9 +59,11 @@ export const command: Command = {
     context.out.line(reference);
     if (flags.get(detachFlag)) return;
     await waitConverged(context, client, service.ID, {
+      name: reference,
       quiet: flags.get(quietProgressFlag) ?? false,
       rollback: back,
       timeoutMs: flags.get(timeoutFlag),
+      sinceVersion: service.Version.Index,
     });
   },
 };

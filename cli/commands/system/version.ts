@@ -1,10 +1,8 @@
-import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { connect } from '../../client/index.ts';
 import { noArgs, type Command } from '../../command/command.ts';
-import type { Context } from '../../command/context.ts';
 import { text } from '../../command/flags.ts';
 import { alignColumns } from '../../format/table.ts';
+import { ownVersion } from '../../system/own-version.ts';
 
 const format = text('format', 'Format output using a custom template: json, or a Go template', {
   short: 'f',
@@ -64,30 +62,6 @@ export const command: Command = {
     if (problem !== undefined) throw problem;
   },
 };
-
-export function printShortVersion(context: Context): void {
-  context.out.line(`ts-swarm version ${ownVersion()}`);
-}
-
-function ownVersion(): string {
-  // The package's root is two folders up from cli/commands, three from dist/cli/commands.
-  for (let folder = import.meta.dirname; folder !== dirname(folder); folder = dirname(folder)) {
-    const found = versionIn(join(folder, 'package.json'));
-    if (found !== undefined) return found;
-  }
-  return 'unknown';
-}
-
-function versionIn(path: string): string | undefined {
-  let content: string;
-  try {
-    content = readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
-  }
-  const parsed = JSON.parse(content) as { name?: string; version?: string };
-  return parsed.name === 'ts-swarm' ? parsed.version : undefined;
-}
 
 function architecture(): string {
   return process.arch === 'x64' ? 'amd64' : process.arch;
