@@ -142,6 +142,7 @@ export class FakeBackend implements Backend {
     clock: this.clock,
     random: this.random,
     makeJoinToken: () => `SWMTKN-1-${'0'.repeat(50)}-${this.random.id()}`,
+    checkDemotion: () => undefined,
   });
 
   readonly #manager: ManagerBackend = {

@@ -28,7 +28,7 @@ import {
   LogBroker,
   serveLogReader,
 } from '../manager/dispatcher/index.ts';
-import { ManagerGroup, PeerTransport } from '../manager/peers/index.ts';
+import { ManagerGroup, PeerTransport, RoleKeeper } from '../manager/peers/index.ts';
 import { Reconciler } from '../manager/reconcile/index.ts';
 import { RaftLog, Store, type Change } from '../manager/store/index.ts';
 import { nodeDisk } from '../raft/index.ts';
@@ -56,6 +56,7 @@ export interface ManagerParts {
 }
 
 const handOverTimeoutMs = 2_000;
+const announceEveryMs = 500;
 
 export class Manager implements AsyncDisposable {
   readonly store: Store;
@@ -72,6 +73,7 @@ export class Manager implements AsyncDisposable {
   readonly #dispatcher: Dispatcher;
   readonly #logBroker: LogBroker;
   readonly #reconciler: Reconciler;
+  readonly #roles: RoleKeeper;
   readonly #running = new AsyncDisposableStack();
 
   constructor(options: ManagerOptions, parts: ManagerParts) {
@@ -94,6 +96,7 @@ export class Manager implements AsyncDisposable {
       clock,
       random,
       makeJoinToken: (rootPem) => createJoinToken(rootPem, random),
+      checkDemotion: (id) => this.group.checkRemoval(id),
     });
     this.#forwarding = new ForwardingControl(() => this.#leader.client(ControlService));
     this.ca = new CertificateAuthorityService({
@@ -111,6 +114,7 @@ export class Manager implements AsyncDisposable {
     });
     this.#logBroker = new LogBroker({ store, dispatcher: this.#dispatcher, clock, random, log });
     this.#reconciler = new Reconciler({}, { store, clock, random, log });
+    this.#roles = new RoleKeeper({ store, group: this.group, clock, log });
     this.#server = new ClusterServer({
       listenAddr: options.listenAddr,
       identity,
@@ -133,15 +137,30 @@ export class Manager implements AsyncDisposable {
     await this.#server.listen();
     starting.use(this.#reconciler);
     this.#reconciler.start();
+    starting.use(this.#roles);
     starting.defer(() => this.#dispatcher.stop());
     starting.use(this.store.onLeadership((leads) => this.#leadershipChanged(leads)));
-    if (joinThrough !== undefined) await this.group.join(joinThrough, advertiseAddr);
+    if (joinThrough !== undefined && !this.#isVoter) {
+      await this.group.join(joinThrough, advertiseAddr);
+    }
+    const stop = new AbortController();
+    const announcing = this.#announce(stop.signal).catch((error: unknown) => {
+      if (!stop.signal.aborted) throw error;
+    });
+    starting.defer(async () => {
+      stop.abort();
+      await announcing;
+    });
     this.#running.use(starting.move());
   }
 
   /** A leader hands over first, so that the swarm need not wait for an election. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#handOver();
+    try {
+      await this.group.stepDown(handOverTimeoutMs);
+    } catch (error) {
+      this.#parts.log.info('the lead could not be handed over', { error });
+    }
     await this.#running.disposeAsync();
   }
 
@@ -156,6 +175,16 @@ export class Manager implements AsyncDisposable {
           ? this.#logBroker.logs(target, query, options)
           : forwardedLogs(this.#leader.client(LogReaderService), target, query, options),
     };
+  }
+
+  /** How many managers there are, as far as this one knows. */
+  get voters(): number {
+    return this.#raftLog.status?.conf.voters.length ?? 0;
+  }
+
+  get #isVoter(): boolean {
+    const voters = this.#raftLog.status?.conf.voters ?? [];
+    return voters.includes(this.#parts.identity.nodeId);
   }
 
   get control(): ControlApi {
@@ -204,6 +233,7 @@ export class Manager implements AsyncDisposable {
       leaderAddr: () => this.#leader.addr(),
       writeNode: (node) => this.#propose([{ op: 'put', table: 'node', object: node, base: 0 }]),
       recordManager: (id, addr) => this.#recordManager(id, addr),
+      forgetManager: (id) => this.#forgetManager(id),
     });
   }
 
@@ -226,6 +256,7 @@ export class Manager implements AsyncDisposable {
 
   #leadershipChanged(leads: boolean): void {
     const { log } = this.#parts;
+    this.#roles.setLeads(leads);
     if (!leads) {
       this.#dispatcher.stop();
       return;
@@ -260,25 +291,26 @@ export class Manager implements AsyncDisposable {
     await this.#propose([{ op: 'put', table: 'node', object, base: node.meta.version }]);
   }
 
-  async #handOver(): Promise<void> {
-    const { status } = this.#raftLog;
-    const ownId = this.#parts.identity.nodeId;
-    if (status?.role !== 'leader' || status.conf.voters.length < 2) return;
-    const best = status.conf.voters
-      .filter((id) => id !== ownId && this.#raftLog.progressOf(id)?.active)
-      .toSorted((a, b) => this.#matchOf(b) - this.#matchOf(a))[0];
-    if (best === undefined) return;
-    const { clock, log } = this.#parts;
-    await this.#raftLog.transferLeadership(best);
-    const deadlineMs = clock.monotonicMs() + handOverTimeoutMs;
-    while (this.#raftLog.status?.role === 'leader' && clock.monotonicMs() < deadlineMs) {
-      await clock.sleep(10);
-    }
-    log.info('handed the lead over', { to: best });
+  async #forgetManager(id: string): Promise<void> {
+    const node = this.store.node(id);
+    if (node?.manager === undefined) return;
+    const { manager: _gone, ...rest } = node;
+    const object: Node = { ...rest, role: 'worker', spec: { ...node.spec, role: 'worker' } };
+    await this.#propose([{ op: 'put', table: 'node', object, base: node.meta.version }]);
   }
 
-  #matchOf(id: string): number {
-    return this.#raftLog.progressOf(id)?.match ?? 0;
+  /** Until the others know where this manager is: it may have moved while it was away. */
+  async #announce(signal: AbortSignal): Promise<void> {
+    const { clock, identity, log } = this.#parts;
+    const { advertiseAddr } = this.#options;
+    while (this.store.node(identity.nodeId)?.manager?.addr !== advertiseAddr) {
+      try {
+        await this.group.join(this.#leader.addr(), advertiseAddr);
+      } catch (error) {
+        log.debug('the leader does not know yet where this manager is', { error });
+      }
+      await clock.sleep(announceEveryMs, { signal });
+    }
   }
 
   async #writeFirst({ cluster, node }: { cluster: Cluster; node: Node }): Promise<void> {

@@ -63,6 +63,10 @@ const isWorker =
 const alreadyInSwarm =
   'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join ' +
   'another one.';
+const managerLeaves =
+  'You are attempting to leave the swarm on a node that is participating as a manager. The only ' +
+  'way to restore a swarm that has lost consensus is to reinitialize it with ' +
+  '`--force-new-cluster`. Use `--force` to suppress this message.';
 const lastManager =
   'You are attempting to leave the swarm on a node that is participating as a manager. Removing ' +
   'the last manager erases all current state of the swarm. Use `--force` to ignore this message.';
@@ -200,13 +204,55 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
       if (membership === undefined) {
         throw new SwarmError('unavailable', 'This node is not part of a swarm');
       }
-      if (membership.isManager && !force) throw new SwarmError('unavailable', lastManager);
+      if (membership.isManager && !force) {
+        const others = (this.#active?.manager?.voters ?? 1) > 1;
+        throw new SwarmError('unavailable', others ? managerLeaves : lastManager);
+      }
+      await this.#letGo();
       await this.#deactivate();
       this.#file.remove();
       await this.#parts.executor.clear();
       await rm(this.#folder, { recursive: true, force: true });
       this.#parts.log.info('left the swarm', { nodeId: membership.nodeId });
     });
+  }
+
+  /** Asks the other managers to go on without this one; a forced leave does not depend on them. */
+  async #letGo(): Promise<void> {
+    const manager = this.#active?.manager;
+    if (manager === undefined || manager.voters < 2) return;
+    try {
+      await manager.group.leave();
+    } catch (error) {
+      this.#parts.log.warn('left without the other managers', { error: messageOf(error) });
+    }
+  }
+
+  /** The managers have made this node a manager, or a worker. */
+  async #changeRole(): Promise<void> {
+    const active = this.#active;
+    if (active === undefined) return;
+    const { membership, identity, agent } = active;
+    const isManager = identity.role === 'manager';
+    if (isManager === membership.isManager) return;
+    const managers = agent.managers;
+    const through = managers.find(({ leader }) => leader) ?? managers[0];
+    const { joinedThrough: _old, ...rest } = membership;
+    const changed: Membership = {
+      ...rest,
+      isManager,
+      ...(through === undefined ? {} : { joinedThrough: through.addr }),
+    };
+    this.#parts.log.info('the role of this node changes', { role: identity.role });
+    await this.#deactivate();
+    // What a manager knew is of no use to a worker, and of harm to one that is promoted again.
+    await rm(join(this.#folder, 'raft'), { recursive: true, force: true });
+    try {
+      await this.#activate(changed, identity);
+      this.#file.write(changed);
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   /** Begins a membership; one that cannot begin leaves nothing behind. */
@@ -233,9 +279,8 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
     const { clock, random, log, executor, describe } = this.#parts;
     this.#state = 'pending';
     await using starting = new AsyncDisposableStack();
-    const isNew = this.#file.read() === undefined;
     const manager = membership.isManager
-      ? this.#newManager(membership, identity, { bootstrap, isNew })
+      ? this.#newManager(membership, identity, bootstrap)
       : undefined;
     if (manager !== undefined) {
       await manager.start();
@@ -249,21 +294,30 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
       ],
       executor,
       describe,
+      onNews: ({ node }) => {
+        if (node !== undefined && node.role !== identity.role) renewer.renewNow();
+      },
+      onRemoved: (reason) => void this.#inTurn(() => this.#removed(reason)),
       clock,
       random,
       log,
     });
     starting.use(agent);
+    const remote = remoteCertificates(identity, () => agent.managers.map(({ addr }) => addr));
+    const own = manager?.ca.ownCertificates(identity.nodeId);
     const renewer = new CertificateRenewer({
       identity,
-      source:
-        manager?.ca.ownCertificates(identity.nodeId) ??
-        remoteCertificates(identity, () => agent.managers.map(({ addr }) => addr)),
+      source: {
+        // A manager that follows may not have heard yet what its own role is to be.
+        renew: (request, options) =>
+          (own !== undefined && manager?.store.isLeader ? own : remote).renew(request, options),
+      },
       clock,
       random,
       log: log.child({ module: 'certificate' }),
     });
     starting.use(renewer);
+    starting.use(identity.onChange(() => void this.#inTurn(() => this.#changeRole())));
     renewer.start();
     await agent.start();
     this.#active = { membership, identity, manager, agent, running: starting.move() };
@@ -275,7 +329,7 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   #newManager(
     membership: Membership,
     identity: NodeIdentity,
-    { bootstrap, isNew }: { bootstrap: Bootstrap | undefined; isNew: boolean },
+    bootstrap: Bootstrap | undefined,
   ): Manager {
     const { clock, random, log } = this.#parts;
     const { listenAddr, advertiseAddr, joinedThrough } = membership;
@@ -285,7 +339,7 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
         listenAddr,
         advertiseAddr,
         ...(bootstrap === undefined ? {} : { bootstrap }),
-        ...(isNew && joinedThrough !== undefined ? { joinThrough: joinedThrough } : {}),
+        ...(joinedThrough === undefined ? {} : { joinThrough: joinedThrough }),
       },
       {
         identity,
@@ -300,6 +354,13 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
         },
       },
     );
+  }
+
+  /** The swarm has removed this node: its tasks are not wanted any more. */
+  async #removed(reason: SwarmError): Promise<void> {
+    await this.#deactivate();
+    await this.#parts.executor.clear();
+    this.#fail(reason);
   }
 
   async #deactivate(): Promise<void> {

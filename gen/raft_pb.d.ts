@@ -179,6 +179,34 @@ export declare type JoinResponse = Message<"tsswarm.raft.JoinResponse"> & {
 export declare const JoinResponseSchema: GenMessage<JoinResponse>;
 
 /**
+ * @generated from message tsswarm.raft.LeaveRequest
+ */
+export declare type LeaveRequest = Message<"tsswarm.raft.LeaveRequest"> & {
+  /**
+   * @generated from field: string node_id = 1;
+   */
+  nodeId: string;
+};
+
+/**
+ * Describes the message tsswarm.raft.LeaveRequest.
+ * Use `create(LeaveRequestSchema)` to create a new message.
+ */
+export declare const LeaveRequestSchema: GenMessage<LeaveRequest>;
+
+/**
+ * @generated from message tsswarm.raft.LeaveResponse
+ */
+export declare type LeaveResponse = Message<"tsswarm.raft.LeaveResponse"> & {
+};
+
+/**
+ * Describes the message tsswarm.raft.LeaveResponse.
+ * Use `create(LeaveResponseSchema)` to create a new message.
+ */
+export declare const LeaveResponseSchema: GenMessage<LeaveResponse>;
+
+/**
  * @generated from message tsswarm.raft.AddNodeRequest
  */
 export declare type AddNodeRequest = Message<"tsswarm.raft.AddNodeRequest"> & {
@@ -289,6 +317,16 @@ export declare const Group: GenService<{
     methodKind: "unary";
     input: typeof AddNodeRequestSchema;
     output: typeof AddNodeResponseSchema;
+  },
+  /**
+   * The caller is no manager any more: it leaves, and asks for nothing but to be let go.
+   *
+   * @generated from rpc tsswarm.raft.Group.Leave
+   */
+  leave: {
+    methodKind: "unary";
+    input: typeof LeaveRequestSchema;
+    output: typeof LeaveResponseSchema;
   },
   /**
    * Answers, if the raft port of this node is where the caller thinks it is.

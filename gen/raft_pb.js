@@ -10,7 +10,7 @@ import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2
  * Describes the file raft.proto.
  */
 export const file_raft = /*@__PURE__*/
-  fileDesc("CgpyYWZ0LnByb3RvEgx0c3N3YXJtLnJhZnQiSwoJUmFmdEJhdGNoEisKCG1lc3NhZ2VzGAEgAygLMhkudHNzd2FybS5yYWZ0LlJhZnRNZXNzYWdlEhEKCWZyb21fYWRkchgCIAEoCSJVCgtSYWZ0TWVzc2FnZRIOCgZoZWFkZXIYASABKAwSKAoHZW50cmllcxgCIAMoCzIXLnRzc3dhcm0ucmFmdC5SYWZ0RW50cnkSDAoEZGF0YRgDIAEoDCI3CglSYWZ0RW50cnkSDgoGY29uZmlnGAEgASgIEgwKBHRlcm0YAiABKAQSDAoEZGF0YRgDIAEoDCIMCgpSYWZ0Q2xvc2VkIlwKDVNuYXBzaG90Q2h1bmsSKgoHbWVzc2FnZRgBIAEoCzIZLnRzc3dhcm0ucmFmdC5SYWZ0TWVzc2FnZRIRCglmcm9tX2FkZHIYAiABKAkSDAoEZGF0YRgDIAEoDCITChFTbmFwc2hvdEluc3RhbGxlZCIsCgtKb2luUmVxdWVzdBIPCgdub2RlX2lkGAEgASgJEgwKBGFkZHIYAiABKAkiDgoMSm9pblJlc3BvbnNlIh4KDkFkZE5vZGVSZXF1ZXN0EgwKBG5vZGUYASABKAwiEQoPQWRkTm9kZVJlc3BvbnNlIg4KDFByb2JlUmVxdWVzdCIgCg1Qcm9iZVJlc3BvbnNlEg8KB25vZGVfaWQYASABKAkymgEKBFJhZnQSPwoIRXhjaGFuZ2USFy50c3N3YXJtLnJhZnQuUmFmdEJhdGNoGhgudHNzd2FybS5yYWZ0LlJhZnRDbG9zZWQoARJRCg9JbnN0YWxsU25hcHNob3QSGy50c3N3YXJtLnJhZnQuU25hcHNob3RDaHVuaxofLnRzc3dhcm0ucmFmdC5TbmFwc2hvdEluc3RhbGxlZCgBMtABCgVHcm91cBI9CgRKb2luEhkudHNzd2FybS5yYWZ0LkpvaW5SZXF1ZXN0GhoudHNzd2FybS5yYWZ0LkpvaW5SZXNwb25zZRJGCgdBZGROb2RlEhwudHNzd2FybS5yYWZ0LkFkZE5vZGVSZXF1ZXN0Gh0udHNzd2FybS5yYWZ0LkFkZE5vZGVSZXNwb25zZRJACgVQcm9iZRIaLnRzc3dhcm0ucmFmdC5Qcm9iZVJlcXVlc3QaGy50c3N3YXJtLnJhZnQuUHJvYmVSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("CgpyYWZ0LnByb3RvEgx0c3N3YXJtLnJhZnQiSwoJUmFmdEJhdGNoEisKCG1lc3NhZ2VzGAEgAygLMhkudHNzd2FybS5yYWZ0LlJhZnRNZXNzYWdlEhEKCWZyb21fYWRkchgCIAEoCSJVCgtSYWZ0TWVzc2FnZRIOCgZoZWFkZXIYASABKAwSKAoHZW50cmllcxgCIAMoCzIXLnRzc3dhcm0ucmFmdC5SYWZ0RW50cnkSDAoEZGF0YRgDIAEoDCI3CglSYWZ0RW50cnkSDgoGY29uZmlnGAEgASgIEgwKBHRlcm0YAiABKAQSDAoEZGF0YRgDIAEoDCIMCgpSYWZ0Q2xvc2VkIlwKDVNuYXBzaG90Q2h1bmsSKgoHbWVzc2FnZRgBIAEoCzIZLnRzc3dhcm0ucmFmdC5SYWZ0TWVzc2FnZRIRCglmcm9tX2FkZHIYAiABKAkSDAoEZGF0YRgDIAEoDCITChFTbmFwc2hvdEluc3RhbGxlZCIsCgtKb2luUmVxdWVzdBIPCgdub2RlX2lkGAEgASgJEgwKBGFkZHIYAiABKAkiDgoMSm9pblJlc3BvbnNlIh8KDExlYXZlUmVxdWVzdBIPCgdub2RlX2lkGAEgASgJIg8KDUxlYXZlUmVzcG9uc2UiHgoOQWRkTm9kZVJlcXVlc3QSDAoEbm9kZRgBIAEoDCIRCg9BZGROb2RlUmVzcG9uc2UiDgoMUHJvYmVSZXF1ZXN0IiAKDVByb2JlUmVzcG9uc2USDwoHbm9kZV9pZBgBIAEoCTKaAQoEUmFmdBI/CghFeGNoYW5nZRIXLnRzc3dhcm0ucmFmdC5SYWZ0QmF0Y2gaGC50c3N3YXJtLnJhZnQuUmFmdENsb3NlZCgBElEKD0luc3RhbGxTbmFwc2hvdBIbLnRzc3dhcm0ucmFmdC5TbmFwc2hvdENodW5rGh8udHNzd2FybS5yYWZ0LlNuYXBzaG90SW5zdGFsbGVkKAEykgIKBUdyb3VwEj0KBEpvaW4SGS50c3N3YXJtLnJhZnQuSm9pblJlcXVlc3QaGi50c3N3YXJtLnJhZnQuSm9pblJlc3BvbnNlEkYKB0FkZE5vZGUSHC50c3N3YXJtLnJhZnQuQWRkTm9kZVJlcXVlc3QaHS50c3N3YXJtLnJhZnQuQWRkTm9kZVJlc3BvbnNlEkAKBUxlYXZlEhoudHNzd2FybS5yYWZ0LkxlYXZlUmVxdWVzdBobLnRzc3dhcm0ucmFmdC5MZWF2ZVJlc3BvbnNlEkAKBVByb2JlEhoudHNzd2FybS5yYWZ0LlByb2JlUmVxdWVzdBobLnRzc3dhcm0ucmFmdC5Qcm9iZVJlc3BvbnNlYgZwcm90bzM");
 
 /**
  * Describes the message tsswarm.raft.RaftBatch.
@@ -69,32 +69,46 @@ export const JoinResponseSchema = /*@__PURE__*/
   messageDesc(file_raft, 7);
 
 /**
+ * Describes the message tsswarm.raft.LeaveRequest.
+ * Use `create(LeaveRequestSchema)` to create a new message.
+ */
+export const LeaveRequestSchema = /*@__PURE__*/
+  messageDesc(file_raft, 8);
+
+/**
+ * Describes the message tsswarm.raft.LeaveResponse.
+ * Use `create(LeaveResponseSchema)` to create a new message.
+ */
+export const LeaveResponseSchema = /*@__PURE__*/
+  messageDesc(file_raft, 9);
+
+/**
  * Describes the message tsswarm.raft.AddNodeRequest.
  * Use `create(AddNodeRequestSchema)` to create a new message.
  */
 export const AddNodeRequestSchema = /*@__PURE__*/
-  messageDesc(file_raft, 8);
+  messageDesc(file_raft, 10);
 
 /**
  * Describes the message tsswarm.raft.AddNodeResponse.
  * Use `create(AddNodeResponseSchema)` to create a new message.
  */
 export const AddNodeResponseSchema = /*@__PURE__*/
-  messageDesc(file_raft, 9);
+  messageDesc(file_raft, 11);
 
 /**
  * Describes the message tsswarm.raft.ProbeRequest.
  * Use `create(ProbeRequestSchema)` to create a new message.
  */
 export const ProbeRequestSchema = /*@__PURE__*/
-  messageDesc(file_raft, 10);
+  messageDesc(file_raft, 12);
 
 /**
  * Describes the message tsswarm.raft.ProbeResponse.
  * Use `create(ProbeResponseSchema)` to create a new message.
  */
 export const ProbeResponseSchema = /*@__PURE__*/
-  messageDesc(file_raft, 11);
+  messageDesc(file_raft, 13);
 
 /**
  * @generated from service tsswarm.raft.Raft

@@ -35,7 +35,11 @@ async function swarm() {
   await store.open();
   let tokens = 0;
   const makeJoinToken = (rootPem: string) => `${rootPem}-${++tokens}`;
-  const control = new Control({ store, clock, random, makeJoinToken });
+  const checkDemotion = (nodeId: string) => {
+    if (nodeId !== 'last') return;
+    throw new SwarmError('failed-precondition', 'attempting to demote the last manager');
+  };
+  const control = new Control({ store, clock, random, makeJoinToken, checkDemotion });
   const propose = async (...changes: Change[]) => {
     const result = await store.propose(changes, { atMs: clock.nowMs() });
     assert.ok(result.applied);
@@ -221,7 +225,7 @@ describe('commands on services', () => {
 });
 
 describe('commands on nodes', () => {
-  it('drain one, and leave its role alone', async () => {
+  it('drain one, and ask for another role', async () => {
     const { control, store, addNode } = await swarm();
     await addNode(makeNode('n1'));
     const drained = { labels: { zone: 'a' }, role: 'worker', availability: 'drain' } as const;
@@ -230,8 +234,23 @@ describe('commands on nodes', () => {
     assert.deepEqual(store.node('n1')?.spec, drained);
     const promoted = { ...drained, role: 'manager' } as const;
     const now = store.node('n1')?.meta.version ?? 0;
-    const promotion = control.updateNode({ id: 'n1', version: now, spec: promoted });
-    await assert.rejects(promotion, { code: 'unimplemented' });
+    await control.updateNode({ id: 'n1', version: now, spec: promoted });
+    assert.equal(store.node('n1')?.spec.role, 'manager');
+    assert.equal(store.node('n1')?.role, 'worker');
+  });
+
+  it('refuse to demote where that would cost the quorum', async () => {
+    const { control, store, addNode } = await swarm();
+    const manager = { labels: {}, role: 'manager', availability: 'active' } as const;
+    await addNode(makeNode('last', { role: 'manager', spec: manager }));
+    const version = store.node('last')?.meta.version ?? 0;
+    const demotion = control.updateNode({
+      id: 'last',
+      version,
+      spec: { ...manager, role: 'worker' },
+    });
+    await assert.rejects(demotion, { code: 'failed-precondition', message: /last manager/ });
+    assert.equal(store.node('last')?.spec.role, 'manager');
   });
 
   it('remove one that is down, with its tasks, and remember its certificate', async () => {

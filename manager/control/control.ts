@@ -17,7 +17,7 @@ import type { ControlApi } from './api.ts';
 import { checkSwarmSpec } from './check-swarm-spec.ts';
 import { normalizeService } from './normalize.ts';
 import { checkPortConflicts } from './ports.ts';
-import { refuseUnsupportedNode, refuseUnsupportedService } from './unsupported.ts';
+import { refuseUnsupportedService } from './unsupported.ts';
 import { validateService } from './validate-service.ts';
 
 /** The store as commands need it. */
@@ -32,6 +32,8 @@ export interface ControlModules {
   readonly random: Random;
   /** A new join token for the root certificate. */
   readonly makeJoinToken: (rootCertPem: string) => string;
+  /** Throws where demoting the manager would cost the swarm its quorum. */
+  readonly checkDemotion: (nodeId: string) => void;
 }
 
 /** Planning again after so many conflicts in a row would only add to the load that causes them. */
@@ -101,7 +103,9 @@ export class Control implements ControlApi {
     await this.#commit(() => {
       const node = this.#node(args.id);
       requireVersion(args.version, node);
-      refuseUnsupportedNode(args.spec, node.spec);
+      if (node.spec.role === 'manager' && args.spec.role === 'worker') {
+        this.#modules.checkDemotion(node.id);
+      }
       const object = { ...node, spec: args.spec };
       return [{ op: 'put', table: 'node', object, base: node.meta.version }];
     });

@@ -3,14 +3,7 @@
  * rather than ignored. Each refusal leaves this file when its feature arrives.
  */
 import { SwarmError } from '../../lib/errors.ts';
-import type {
-  ContainerSpec,
-  Mount,
-  NodeSpec,
-  ServiceSpec,
-  SwarmSpec,
-  TaskSpec,
-} from '../../types/index.ts';
+import type { ContainerSpec, Mount, ServiceSpec, SwarmSpec, TaskSpec } from '../../types/index.ts';
 
 /** Networks that every node has; a task without any is on the node's gateway bridge. */
 const builtInNetworks: ReadonlySet<string> = new Set(['host', 'none']);
@@ -108,15 +101,6 @@ function refuseContainer(container: ContainerSpec): void {
   if (container.privileges?.seccomp?.mode === 'custom') {
     throw unsupported(
       'seccomp profiles of your own are not supported by this version; use default or unconfined',
-    );
-  }
-}
-
-export function refuseUnsupportedNode(spec: NodeSpec, present: NodeSpec): void {
-  if (spec.role !== present.role) {
-    throw unsupported(
-      `a node's role cannot be changed to ${spec.role} in this version: a swarm has one manager, ` +
-        'the node that it was initialised on',
     );
   }
 }

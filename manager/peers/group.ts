@@ -29,10 +29,13 @@ export interface ManagerGroupParts {
   readonly writeNode: (node: Node) => Promise<void>;
   /** Writes down where a manager is, in the store. */
   readonly recordManager: (id: NodeId, addr: string) => Promise<void>;
+  /** Writes down that a node is no manager any more. */
+  readonly forgetManager: (id: NodeId) => Promise<void>;
 }
 
 const probeTimeoutMs = 5_000;
 const callTimeoutMs = 10_000;
+const leaveTimeoutMs = 10_000;
 const joinTimeoutMs = 60_000;
 const catchUpPollMs = 20;
 /** A learner this close behind gets the rest while it is being made a voter. */
@@ -56,6 +59,14 @@ export class ManagerGroup {
         await this.addNode(JSON.parse(Buffer.from(node).toString('utf8')) as Node);
         return {};
       },
+      leave: async ({ nodeId }, { peer }) => {
+        if (peer?.nodeId !== nodeId) {
+          throw new SwarmError('permission-denied', 'a manager may take out only itself');
+        }
+        await this.remove(nodeId);
+        await this.#parts.forgetManager(nodeId);
+        return {};
+      },
       probe: () => Promise.resolve({ nodeId: this.#parts.ownId }),
     };
   }
@@ -71,6 +82,15 @@ export class ManagerGroup {
     await connection.client(GroupService).addNode({ node: document }, { timeoutMs: callTimeoutMs });
   }
 
+  /** Hands the lead to another manager and waits until it is gone, within the time. */
+  async stepDown(timeoutMs: number): Promise<void> {
+    const { clock } = this.#parts;
+    const deadlineMs = clock.monotonicMs() + timeoutMs;
+    if (!this.#isLeader || this.#status().conf.voters.length < 2) return;
+    await this.#handOver();
+    while (this.#isLeader && clock.monotonicMs() < deadlineMs) await clock.sleep(catchUpPollMs);
+  }
+
   /** Asks any manager to let this one in, and waits until it is. */
   async join(through: string, ownAddr: string): Promise<void> {
     using connection = this.#parts.connect(through);
@@ -79,15 +99,30 @@ export class ManagerGroup {
       .join({ nodeId: this.#parts.ownId, addr: ownAddr }, { timeoutMs: joinTimeoutMs });
   }
 
+  /** This manager goes: hands over where it leads, and is taken out by whoever leads then. */
+  async leave(): Promise<void> {
+    const { clock, ownId, leaderAddr, connect } = this.#parts;
+    const deadlineMs = clock.monotonicMs() + leaveTimeoutMs;
+    this.checkRemoval(ownId);
+    while (this.#isLeader) {
+      await this.#handOver();
+      if (clock.monotonicMs() > deadlineMs) {
+        throw new SwarmError('unavailable', 'no other manager has taken the lead over: try again');
+      }
+      await clock.sleep(catchUpPollMs);
+    }
+    using connection = connect(leaderAddr());
+    await connection.client(GroupService).leave({ nodeId: ownId }, { timeoutMs: leaveTimeoutMs });
+  }
+
   /**
-   * Takes a manager out. Refused when those that can be reached would be too few without it: the
-   * swarm would lose its quorum. The leader hands over first, and the new leader is to be asked.
+   * Throws `failed-precondition` where taking the manager out would cost the swarm its quorum: those
+   * that can be reached would be too few of those that are left.
    */
-  async remove(id: NodeId): Promise<void> {
+  checkRemoval(id: NodeId): void {
     const { log, ownId } = this.#parts;
-    const status = this.#status();
-    const { conf } = status;
-    if (!everyone(conf).includes(id)) return;
+    const { conf, role } = this.#status();
+    if (!conf.voters.includes(id)) return;
     const left = conf.voters.filter((voter) => voter !== id);
     if (left.length === 0) {
       throw new SwarmError(
@@ -95,23 +130,42 @@ export class ManagerGroup {
         'attempting to demote the last manager of the swarm: promote another node first',
       );
     }
+    if (role !== 'leader') return;
     const reachable = left.filter((voter) => voter === ownId || log.progressOf(voter)?.active);
     const needed = Math.floor(left.length / 2) + 1;
-    if (reachable.length < needed) {
-      throw new SwarmError(
-        'failed-precondition',
-        "can't remove member from the raft: this would result in a loss of quorum (of the " +
-          `${left.length} managers left, ${reachable.length} can be reached and ${needed} are ` +
-          'needed)',
-      );
-    }
+    if (reachable.length >= needed) return;
+    throw new SwarmError(
+      'failed-precondition',
+      "can't remove member from the raft: this would result in a loss of quorum (of the " +
+        `${left.length} managers left, ${reachable.length} can be reached and ${needed} are needed)`,
+    );
+  }
+
+  /** Takes a manager out. The leader hands over first and throws: the next one is to be asked. */
+  async remove(id: NodeId): Promise<void> {
+    const { log, logger, ownId } = this.#parts;
+    if (!everyone(this.#status().conf).includes(id)) return;
+    this.checkRemoval(id);
     if (id === ownId) {
-      const successor = reachable.find((voter) => voter !== ownId);
-      if (successor !== undefined) await log.transferLeadership(successor);
-      throw new SwarmError('unavailable', 'the leadership is being handed over: try again');
+      await this.#handOver();
+      throw new SwarmError('unavailable', 'the lead is being handed over: the next leader goes on');
     }
     await log.changeMembership({ steps: [{ op: 'remove', node: id }], transition: 'auto' });
-    this.#parts.logger.info('a manager was removed from the group', { nodeId: id });
+    logger.info('a manager was removed from the group', { nodeId: id });
+  }
+
+  /** To the manager that is closest to this one's log. */
+  async #handOver(): Promise<void> {
+    const { log, logger, ownId } = this.#parts;
+    const matchOf = (id: NodeId) => log.progressOf(id)?.match ?? 0;
+    const best = this.#status()
+      .conf.voters.filter((id) => id !== ownId && log.progressOf(id)?.active)
+      .toSorted((a, b) => matchOf(b) - matchOf(a))[0];
+    if (best === undefined) {
+      throw new SwarmError('unavailable', 'no other manager can be reached to take the lead');
+    }
+    await log.transferLeadership(best);
+    logger.info('handing the lead over', { to: best });
   }
 
   async #add(id: NodeId, addr: string): Promise<void> {
