@@ -15,12 +15,13 @@ export function linkAbort(parent: AbortSignal | undefined): AbortController & Di
 /** Rejects with the signal's reason as soon as it aborts; else settles as `promise` does. */
 export async function withAbort<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
   if (signal === undefined) return promise;
-  signal.throwIfAborted();
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const onAbort = () => reject(signal.reason as Error);
-  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
   try {
-    return await Promise.race([promise, aborted]);
+    // Also after an abort somebody listens to `promise`: its own failure would end the process.
+    return await Promise.race([aborted, promise]);
   } finally {
     signal.removeEventListener('abort', onAbort);
   }

@@ -1,7 +1,7 @@
 /** Gets the images of tasks: once for all tasks of one version of a service, and few at once. */
-import { withAbort } from '../../lib/abort.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import type { AssignedTask } from '../../types/index.ts';
+import { SharedWork } from '../image/concurrency.ts';
 import type { Image, Images, RegistryAuth } from '../image/images.ts';
 import { Limiter } from './limiter.ts';
 
@@ -11,7 +11,9 @@ const rememberedMax = 512;
 export class ImagePulls {
   readonly #images: Images;
   readonly #limiter = new Limiter(pullsMax);
-  readonly #running = new Map<string, Promise<Image>>();
+  readonly #shared = new SharedWork<Image, never>(() => '');
+  /** Also those that have been given up and are being cleared away. */
+  readonly #running = new Set<Promise<Image>>();
   /** What was pulled for a version of a service → id of the image. */
   readonly #pulled = new Map<string, string>();
 
@@ -20,7 +22,8 @@ export class ImagePulls {
   }
 
   /**
-   * Throws what the registry said. A caller that is aborted leaves a pull that others wait for.
+   * Throws what the registry said. A caller that is aborted leaves a pull that others wait for;
+   * with the last one of them the pull itself is aborted.
    */
   async get(task: AssignedTask, signal: AbortSignal): Promise<Image> {
     const reference = task.spec.container?.image ?? '';
@@ -30,19 +33,32 @@ export class ImagePulls {
       const image = await this.#images.get(known);
       if (image !== undefined) return image;
     }
-    let running = this.#running.get(key);
-    if (running === undefined) {
-      running = this.#pull(key, reference, task.registryAuth);
-      this.#running.set(key, running);
-      const done = () => this.#running.delete(key);
-      running.then(done, done);
-    }
-    return withAbort(running, signal);
+    const auth = task.registryAuth;
+    return this.#shared.run(
+      key,
+      (aborted) => this.#track(this.#pull(key, reference, auth, aborted)),
+      { signal },
+    );
   }
 
-  async #pull(key: string, reference: string, auth: string | undefined): Promise<Image> {
-    const options = auth === undefined ? {} : { auth: decodeAuth(auth) };
-    const image = await this.#limiter.run(() => this.#images.pull(reference, options));
+  /** Resolves when nothing is being done for pulls any more; their callers have been aborted. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#running);
+  }
+
+  #track(pull: Promise<Image>): Promise<Image> {
+    this.#running.add(pull);
+    return pull.finally(() => this.#running.delete(pull));
+  }
+
+  async #pull(
+    key: string,
+    reference: string,
+    auth: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Image> {
+    const options = { signal, ...(auth === undefined ? {} : { auth: decodeAuth(auth) }) };
+    const image = await this.#limiter.run(() => this.#images.pull(reference, options), signal);
     this.#pulled.set(key, image.id);
     const oldest = this.#pulled.keys().next().value;
     if (this.#pulled.size > rememberedMax && oldest !== undefined) this.#pulled.delete(oldest);

@@ -175,6 +175,26 @@ describe('task runner', () => {
     await until(() => state(1) === 'shutdown');
   });
 
+  it('aborts a pull with the last task that waits for it, and at the end', async () => {
+    images.hold = new Promise(() => {});
+    await assign(assignedTask(1), assignedTask(2));
+    await until(() => images.running === 1);
+    await runner.assign({ complete: false, update: [], remove: [taskId(1)] });
+    await turns();
+    assert.equal(images.running, 1, 'the other task waits for it');
+    await runner.assign({ complete: false, update: [], remove: [taskId(2)] });
+    await until(() => images.running === 0);
+    await assign(assignedTask(3));
+    await until(() => images.running === 1);
+    await runner.clear();
+    assert.equal(images.running, 0, 'the node has left');
+    await assign(assignedTask(4));
+    await until(() => images.running === 1);
+    await runner[Symbol.asyncDispose]();
+    assert.equal(images.running, 0, 'the daemon has ended');
+    await open();
+  });
+
   it('pulls once for all tasks of a service, and few images at once', async () => {
     const release = Promise.withResolvers<void>();
     images.hold = release.promise;

@@ -165,6 +165,7 @@ export class TaskRunner implements TaskExecutor {
     this.#stopping.abort(new SwarmError('cancelled', 'the daemon ends'));
     for (const driver of this.#drivers.values()) await driver.close();
     await Promise.all(this.#removals);
+    await this.#context.pulls.settled();
     this.#save();
     this.#copy[Symbol.dispose]();
   }

@@ -124,6 +124,18 @@ describe('SharedWork', () => {
     assert.equal(await shared.run('k', () => Promise.resolve('fresh'), {}), 'fresh');
   });
 
+  it('at its end aborts what runs, and waits for it', async () => {
+    const { shared, gate, state, work } = scene();
+    const call = assert.rejects(shared.run('k', work, {}), /^Error: cleared up$/);
+    let ended = false;
+    const end = shared[Symbol.asyncDispose]().then(() => (ended = true));
+    await settle();
+    assert.equal(state.signal?.aborted, true);
+    assert.equal(ended, false);
+    gate.reject(new Error('cleared up'));
+    await Promise.all([call, end]);
+  });
+
   it('tells latecomers the newest of each thing, and those who left nothing more', async () => {
     const { shared, gate, state, work } = scene();
     const early: Progress[] = [];

@@ -78,6 +78,8 @@ interface Flight<T, P> {
  */
 export class SharedWork<T, P> {
   readonly #flights = new Map<string, Flight<T, P>>();
+  /** Also those that everybody has left, until they have cleared up. */
+  readonly #running = new Set<Flight<T, P>>();
   readonly #progressKey: (progress: P) => string;
 
   constructor(progressKey: (progress: P) => string) {
@@ -110,6 +112,15 @@ export class SharedWork<T, P> {
     }
   }
 
+  /** Aborts every run; resolves when all of them have ended. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const running = [...this.#running];
+    for (const { controller } of running) {
+      controller.abort(new SwarmError('cancelled', 'the daemon ends'));
+    }
+    await Promise.allSettled(running.map(({ result }) => result));
+  }
+
   #start(
     key: string,
     work: (signal: AbortSignal, report: (progress: P) => void) => Promise<T>,
@@ -123,9 +134,11 @@ export class SharedWork<T, P> {
     };
     const result = work(controller.signal, report).finally(() => {
       if (this.#flights.get(key) === flight) this.#flights.delete(key);
+      this.#running.delete(flight);
     });
     const flight: Flight<T, P> = { result, controller, listeners, latest, callers: 0 };
     this.#flights.set(key, flight);
+    this.#running.add(flight);
     return flight;
   }
 }

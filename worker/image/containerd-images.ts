@@ -39,7 +39,7 @@ type ImportOptions = Parameters<Images['import']>[1];
 type RemoveOptions = Parameters<Images['remove']>[1];
 type Removed = Awaited<ReturnType<Images['remove']>>;
 
-export class ContainerdImages implements Images {
+export class ContainerdImages implements Images, AsyncDisposable {
   readonly #parts: ContainerdImagesParts;
   readonly #pulls = new SharedWork<Image, PullProgress>(({ id, status }) => id ?? status);
 
@@ -57,6 +57,11 @@ export class ContainerdImages implements Images {
       (signal, report) => this.#pull(reference, auth, signal, report),
       caller,
     );
+  }
+
+  /** Aborts pulls, and waits until they have let go of what they hold in containerd. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#pulls[Symbol.asyncDispose]();
   }
 
   get(nameOrId: string): Promise<Image | undefined> {

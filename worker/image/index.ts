@@ -64,15 +64,19 @@ export function createImages(options: ImagesOptions, dependencies: ImagesDepende
   const library = new Library({ records, content, unpacker }, runnable, log);
   const events = new ImageEvents(clock);
   const parts = { registry, content, leases, records, unpacker, library, clock, log };
+  const images = new ContainerdImages({
+    ...parts,
+    events,
+    puller: new Puller(parts, runnable),
+    loader: new ArchiveLoader(parts, runnable),
+    importer: (tarball, given) => importTarball(parts, host, tarball, given),
+  });
   return {
-    images: new ContainerdImages({
-      ...parts,
-      events,
-      puller: new Puller(parts, runnable),
-      loader: new ArchiveLoader(parts, runnable),
-      importer: (tarball, given) => importTarball(parts, host, tarball, given),
-    }),
+    images,
     onEvent: (listener) => events.subscribe(listener),
-    [Symbol.asyncDispose]: () => registry[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await images[Symbol.asyncDispose]();
+      await registry[Symbol.asyncDispose]();
+    },
   };
 }

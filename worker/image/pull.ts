@@ -1,5 +1,6 @@
 /** Brings an image from its registry: manifest, configuration and layers, unpacked and recorded. */
-import { linkAbort } from '../../lib/abort.ts';
+import { linkAbort, withAbort } from '../../lib/abort.ts';
+import { assert } from '../../lib/assert.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -41,6 +42,11 @@ type Report = (progress: PullProgress) => void;
 /** Layers downloaded at a time by one pull, and by all together: each holds a few MiB. */
 const downloadsPerPull = 3;
 const downloadsInAll = 9;
+/**
+ * How long a registry may take to say what a name stands for, all tries together: a task waits for
+ * it. Shorter where a present image can serve.
+ */
+const answerMs = { present: 5_000, absent: 15_000 } as const;
 /** Progress of one layer is told no more often than this. */
 const progressPeriodMs = 100;
 
@@ -102,19 +108,17 @@ export class Puller {
     signal: AbortSignal,
     report: Report,
   ): Promise<{ resolved: Resolved; isNew: boolean }> {
-    const { leases, library, registry } = this.#parts;
-    const repository = await registry.repository(reference, auth);
-    const remote = present === undefined ? undefined : await repository.head(signal);
-    let target = present?.record.target;
+    const { leases, library } = this.#parts;
+    const { repository, top } = await this.#ask(reference, auth, present?.record, signal);
     // Said as soon as it is known that there is something: what fails before fails without a word.
-    const heading = { id: wantedOf(reference), status: `Pulling from ${reference.path}` };
-    if (target === undefined || remote?.digest !== target.digest) {
-      const top = await repository.manifest(undefined, signal);
-      report(heading);
-      target = await leases.during('pull', (lease) =>
-        this.#fetch({ reference, repository, lease, signal, report }, top),
-      );
-    } else report(heading);
+    report({ id: wantedOf(reference), status: `Pulling from ${reference.path}` });
+    const target =
+      top === undefined
+        ? present?.record.target
+        : await leases.during('pull', (lease) =>
+            this.#fetch({ reference, repository, lease, signal, report }, top),
+          );
+    assert(target !== undefined, 'only what is present is not asked for');
     const resolved = await library.resolve(target);
     if (resolved === undefined) {
       throw new SwarmError(
@@ -124,6 +128,34 @@ export class Puller {
     }
     report({ status: `Digest: ${target.digest}` });
     return { resolved, isNew: present?.record.target.digest !== target.digest };
+  }
+
+  /** Its manifest, unless it is the one that is present. */
+  async #ask(
+    reference: Reference,
+    auth: RegistryAuth | undefined,
+    present: ImageRecord | undefined,
+    signal: AbortSignal,
+  ): Promise<{ repository: Repository; top: FetchedManifest | undefined }> {
+    const { clock, registry } = this.#parts;
+    const limitMs = present === undefined ? answerMs.absent : answerMs.present;
+    let repository: Repository | undefined;
+    using patience = linkAbort(signal);
+    const timer = clock.after(limitMs, () => {
+      const silence = `registry ${reference.domain} did not answer within ${limitMs / 1000} s`;
+      const message = repository?.trouble?.message ?? silence;
+      patience.abort(new SwarmError('unavailable', message, { cause: repository?.trouble }));
+    });
+    try {
+      repository = await withAbort(registry.repository(reference, auth), patience.signal);
+      const remote = present === undefined ? undefined : await repository.head(patience.signal);
+      if (present !== undefined && remote?.digest === present.target.digest) {
+        return { repository, top: undefined };
+      }
+      return { repository, top: await repository.manifest(undefined, patience.signal) };
+    } finally {
+      timer.cancel();
+    }
   }
 
   async #fetch(job: Job, top: FetchedManifest): Promise<Descriptor> {

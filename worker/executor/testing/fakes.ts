@@ -1,3 +1,4 @@
+import { withAbort } from '../../../lib/abort.ts';
 import type { SwarmError } from '../../../lib/errors.ts';
 import type { AssignedTask, ContainerSpec, DesiredState, TaskSpec } from '../../../types/index.ts';
 import type { Image, ImageConfig, Images } from '../../image/images.ts';
@@ -25,11 +26,11 @@ export class FakeImages implements Pick<Images, 'pull' | 'get'> {
   error: SwarmError | undefined;
   hold: Promise<void> = Promise.resolve();
 
-  async pull(reference: string): Promise<Image> {
+  async pull(reference: string, { signal }: { signal?: AbortSignal } = {}): Promise<Image> {
     this.pulls.push(reference);
     this.runningMost = Math.max(this.runningMost, ++this.running);
     try {
-      await this.hold;
+      await withAbort(this.hold, signal);
       if (this.error !== undefined) throw this.error;
       return this.#image(reference);
     } finally {

@@ -1,5 +1,6 @@
 /** One repository of a registry: its manifests and blobs, over whichever endpoint answers. */
 import { createHash } from 'node:crypto';
+import { withAbort } from '../../../lib/abort.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { SwarmError } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
@@ -56,6 +57,7 @@ export class Repository {
   readonly #parts: RepositoryDependencies;
   /** The one that answered last comes first; what it rules out is gone. */
   #endpoints: readonly Endpoint[];
+  #trouble: SwarmError | undefined;
 
   constructor(
     reference: Reference,
@@ -67,6 +69,11 @@ export class Repository {
     this.#endpoints = endpoints;
     this.#auth = auth;
     this.#parts = dependencies;
+  }
+
+  /** What last went wrong and was tried again. */
+  get trouble(): SwarmError | undefined {
+    return this.#trouble;
   }
 
   /** What the tag names now, without its contents; undefined where the registry does not tell. */
@@ -254,10 +261,12 @@ export class Repository {
     const { clock, log, retry } = this.#parts;
     for (let failures = 1; ; failures += 1) {
       try {
-        return await run();
+        // The look-up of a name takes its time, whatever the signal says.
+        return await withAbort(run(), signal);
       } catch (thrown) {
         const passes = isUnavailable(thrown) && thrown.details['transient'] === true;
-        if (!passes || failures >= retry.attempts) throw thrown;
+        if (signal?.aborted || !passes || failures >= retry.attempts) throw thrown;
+        this.#trouble = thrown;
         log.warn('registry is asked again', { failures, reason: thrown.message });
         await clock.sleep(this.#pauseMs(failures), signal === undefined ? {} : { signal });
       }
