@@ -15,6 +15,7 @@ const maxQueued = 4_096;
 const maxQueuedBytes = 32 << 20;
 const maxBatchBytes = 2 << 20;
 const backoffMs = { first: 50, last: 1_000 } as const;
+const lastingMs = 500;
 const chunkBytes = 512 << 10;
 const snapshotTimeoutMs = 10 * 60_000;
 
@@ -93,15 +94,19 @@ export class Peer implements AsyncDisposable {
     }
   }
 
-  async #stream(connection: Connection, onSent: () => void): Promise<void> {
+  async #stream(connection: Connection, onLasting: () => void): Promise<void> {
+    const { clock } = this.#parts;
     const stream = connection.client(RaftService).exchange({ signal: this.#abort.signal });
+    const startMs = clock.monotonicMs();
     while (await this.#hasWork()) {
       await stream.send({
         messages: this.#takeBatch().map(encodeMessage),
         fromAddr: this.#parts.ownAddr(),
       });
+      // What was sent may still wait for a connection: only a stream that lasts has reached anybody.
+      if (clock.monotonicMs() - startMs < lastingMs) continue;
       this.#reached();
-      onSent();
+      onLasting();
     }
   }
 
