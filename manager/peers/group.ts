@@ -1,6 +1,6 @@
 /**
- * Who is a manager: members are added as learners first and vote once they have caught up, so that a
- * new one, however far behind, never holds up a commit. Only the leader changes anything.
+ * Who is a manager: members are added as learners first and vote once they have caught up, so that
+ * a new one, however far behind, never holds up a commit. Only the leader changes anything.
  */
 import { Group as GroupService } from '../../gen/raft_pb.js';
 import type { Clock } from '../../lib/clock.ts';
@@ -116,8 +116,8 @@ export class ManagerGroup {
   }
 
   /**
-   * Throws `failed-precondition` where taking the manager out would cost the swarm its quorum: those
-   * that can be reached would be too few of those that are left.
+   * Throws `failed-precondition` where taking the manager out would cost the swarm its quorum:
+   * those that can be reached would be too few of those that are left.
    */
   checkRemoval(id: NodeId): void {
     const { log, ownId } = this.#parts;

@@ -103,7 +103,8 @@ export class Peer implements AsyncDisposable {
         messages: this.#takeBatch().map(encodeMessage),
         fromAddr: this.#parts.ownAddr(),
       });
-      // What was sent may still wait for a connection: only a stream that lasts has reached anybody.
+      // What was sent may still wait for a connection: only a stream that lasts has reached
+      // anybody.
       if (clock.monotonicMs() - startMs < lastingMs) continue;
       this.#reached();
       onLasting();
