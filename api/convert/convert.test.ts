@@ -133,6 +133,7 @@ describe('a service', () => {
       makeTask('a', service, { status: status('running') }),
       makeTask('b', service, { status: status('failed'), desiredState: 'shutdown' }),
       makeTask('c', service),
+      makeTask('d', service, { status: status('running'), desiredState: 'shutdown' }),
     ];
     const expected = { running: 1, desired: 2, completed: 0 };
     assert.deepEqual(serviceStatus(service, tasks), expected);

@@ -1,5 +1,6 @@
 /** Services, and the specs in them, as the Docker Engine API writes them. */
 import {
+  isWanted,
   serviceSpec,
   taskSpec,
   portConfig,
@@ -80,13 +81,16 @@ export function portsJson(ports: readonly PortConfig[]): JsonObject[] {
   return ports.map((port) => portConfig.encode(port) as JsonObject);
 }
 
-/** What `service ls` shows as replicas. */
+/**
+ * What `service ls` shows as replicas. A task that was replaced is none of them, also where its
+ * node is lost and can never say that it has stopped.
+ */
 export function serviceStatus(service: Service, tasks: Iterable<Task>): ServiceStatus {
   let running = 0;
   let wanted = 0;
   let completed = 0;
   for (const task of tasks) {
-    if (task.status.state === 'running') running++;
+    if (task.status.state === 'running' && isWanted(task.desiredState)) running++;
     if (task.status.state === 'complete') completed++;
     if (task.desiredState === 'running' || task.desiredState === 'complete') wanted++;
   }
