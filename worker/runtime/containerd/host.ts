@@ -3,7 +3,7 @@ import { access, readFile, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../../lib/errors.ts';
 
-const cgroupRoot = '/sys/fs/cgroup';
+export const cgroupRoot = '/sys/fs/cgroup';
 const hybridMount = join(cgroupRoot, 'unified');
 
 export interface HostFacts {

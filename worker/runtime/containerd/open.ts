@@ -4,7 +4,8 @@ import { SwarmError } from '../../../lib/errors.ts';
 import type { Runtime } from '../runtime.ts';
 import { connectContainerd, type ContainerdClient } from './client.ts';
 import { ContainerdRuntime, type RuntimeDeps } from './containerd-runtime.ts';
-import { hostFacts } from './host.ts';
+import { delegateControllers } from './cgroup-root.ts';
+import { cgroupRoot, hostFacts } from './host.ts';
 import { chooseOciRuntime } from './oci-runtime.ts';
 import { RuntimePaths } from './paths.ts';
 import { ContainerdSupervisor } from './supervisor.ts';
@@ -38,6 +39,8 @@ export async function openContainerd(
 ): Promise<OpenedContainerd> {
   const paths = new RuntimePaths(options);
   const host = await hostFacts();
+  // Before anything is started, which would only have to move as well.
+  if (host.cgroupVersion === 2) await delegateControllers(cgroupRoot, deps.log);
   await mkdir(options.dataRoot, { recursive: true, mode: 0o711 });
   await using opening = new AsyncDisposableStack();
   const hybridMount = options.address === undefined ? host.hybridMount : undefined;
