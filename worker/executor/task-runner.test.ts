@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { VirtualClock } from '../../lib/clock.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
@@ -269,6 +270,20 @@ describe('task runner', () => {
     assert.deepEqual(runtime.calls, []);
     await assign(assignedTask(3), assignedTask(1, { desired: 'shutdown' }));
     await until(() => state(3) === 'running' && state(1) === 'shutdown');
+  });
+
+  it('goes on while its disk takes nothing, and writes what happened later', async () => {
+    await assign(assignedTask(1));
+    await until(() => state(1) === 'running');
+    const other = new DatabaseSync(join(folder, 'data', 'tasks', 'tasks.db'));
+    other.exec('BEGIN IMMEDIATE');
+    clock.advance(50);
+    other.exec('ROLLBACK');
+    const stored = () => String(other.prepare('SELECT status FROM task').get()?.['status']);
+    assert.equal(stored(), 'null');
+    clock.advance(5_000);
+    assert.match(stored(), /"state":"running"/);
+    other.close();
   });
 
   it('fails a task whose container is gone after a restart', async () => {

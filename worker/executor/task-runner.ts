@@ -39,6 +39,8 @@ const removalsMax = 16;
 const probesMax = 8;
 /** Progress is written this long after the first change that is not. */
 const saveDelayMs = 50;
+/** After a failure: the disk is full, or broken. */
+const saveRetryMs = 5_000;
 
 export class TaskRunner implements TaskExecutor {
   readonly #deps: TaskRunnerDeps;
@@ -167,6 +169,7 @@ export class TaskRunner implements TaskExecutor {
     await Promise.all(this.#removals);
     await this.#context.pulls.settled();
     this.#save();
+    this.#saving?.cancel();
     this.#copy[Symbol.dispose]();
   }
 
@@ -231,7 +234,15 @@ export class TaskRunner implements TaskExecutor {
   #save(): void {
     this.#saving?.cancel();
     this.#saving = undefined;
-    this.#copy.save(this.#unsaved);
-    this.#unsaved.clear();
+    try {
+      this.#copy.save(this.#unsaved);
+      this.#unsaved.clear();
+    } catch (error) {
+      this.#deps.log.error('the progress of tasks could not be written, and is tried again', {
+        tasks: this.#unsaved.size,
+        error: messageOf(error),
+      });
+      this.#saving = this.#deps.clock.after(saveRetryMs, () => this.#save());
+    }
   }
 }
