@@ -2,6 +2,7 @@
  * What the store costs: durable proposals a second, entries applied a second, memory for each task,
  * and snapshots of 100,000 tasks. `node bench/store.ts` prints a table.
  */
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +12,7 @@ import { silentLogger, type Logger } from '../lib/log.ts';
 import { seededRandom } from '../lib/random.ts';
 import { openRaftLog } from '../test/contract/raft-log.ts';
 import { MemoryLog, Store, type Change } from '../manager/store/index.ts';
-import { nodeDisk } from '../raft/index.ts';
+import { AesCipher, nodeDisk, type Cipher } from '../raft/index.ts';
 import type { Service, Task } from '../types/index.ts';
 
 const tasksCount = 100_000;
@@ -66,9 +67,9 @@ function makeTask(service: Service, slot: number): Task {
 }
 
 /** Writers each propose a status of a task of their own, and wait for it to be durable. */
-async function proposalsPerSecond(writers: number): Promise<number> {
+async function proposalsPerSecond(writers: number, cipher?: Cipher): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'bench-store-'));
-  const store = new Store(openRaftLog(folder));
+  const store = new Store(openRaftLog(folder, {}, cipher));
   try {
     await store.open();
     const service = makeService();
@@ -123,7 +124,7 @@ async function syncsPerSecond(): Promise<number> {
 }
 
 /** How long proposals take, one after another, while a snapshot of 100,000 tasks is written. */
-async function besideSnapshot(): Promise<Record<string, number>> {
+async function besideSnapshot(cipher?: Cipher): Promise<Record<string, number>> {
   const folder = await mkdtemp(join(tmpdir(), 'bench-store-'));
   const snapshotEntries = 100;
   const { promise: written, resolve } = Promise.withResolvers<void>();
@@ -132,7 +133,7 @@ async function besideSnapshot(): Promise<Record<string, number>> {
     child: () => log,
     info: (message) => (message === 'snapshot written' ? resolve() : undefined),
   };
-  const store = new Store(openRaftLog(folder, { snapshotEntries }));
+  const store = new Store(openRaftLog(folder, { snapshotEntries }, cipher));
   try {
     await store.open();
     const service = makeService();
@@ -258,16 +259,22 @@ async function atScale(): Promise<Record<string, number>> {
   };
 }
 
+/** Managers encrypt what they keep; `plain` figures are beside it to show what that costs. */
+function newCipher(): Cipher {
+  return new AesCipher([randomBytes(32)]);
+}
+
 export async function run(): Promise<{
   ours: Record<string, number>;
   higherIsBetter: string[];
 }> {
   const ours: Record<string, number> = {};
   for (const writers of [1, 16, 128]) {
-    ours[`durable_${writers}_writers_per_s`] = await proposalsPerSecond(writers);
+    ours[`durable_${writers}_writers_per_s`] = await proposalsPerSecond(writers, newCipher());
+    ours[`durable_plain_${writers}_writers_per_s`] = await proposalsPerSecond(writers);
   }
   ours['disk_write_and_sync_per_s'] = await syncsPerSecond();
-  Object.assign(ours, await atScale(), await besideSnapshot());
+  Object.assign(ours, await atScale(), await besideSnapshot(newCipher()));
   console.table(ours);
   return { ours, higherIsBetter: Object.keys(ours).filter((name) => name.endsWith('_per_s')) };
 }

@@ -7,6 +7,7 @@ import {
   LogError,
   RaftError,
   RaftNode,
+  type Cipher,
   type ConfChange,
   type ConfState,
   type Disk,
@@ -36,6 +37,8 @@ export interface RaftLogOptions {
 
 export interface RaftLogParts {
   readonly disk: Disk;
+  /** Encrypts what is on the disk. */
+  readonly cipher?: Cipher;
   readonly transport: Transport;
   readonly clock: Clock;
   readonly random: Random;
@@ -71,13 +74,13 @@ export class RaftLog implements StoreLog {
   }
 
   async open(machine: StateMachine): Promise<void> {
-    const { clock, disk, transport, log, onMembership } = this.#parts;
+    const { clock, disk, cipher, transport, log, onMembership } = this.#parts;
     const { id, folder, segmentBytes } = this.#options;
     try {
       this.#node = await RaftNode.open<ApplyResult>(
         {
           raft: this.#raftConfig(),
-          storage: { folder, disk, segmentBytes },
+          storage: { folder, disk, segmentBytes, ...(cipher === undefined ? {} : { cipher }) },
           bootstrap: this.#options.bootstrap,
           tickMs: this.#options.tickMs,
           snapshotEntries: this.#options.snapshotEntries,
@@ -125,6 +128,11 @@ export class RaftLog implements StoreLog {
 
   async transferLeadership(to: NodeId): Promise<void> {
     await this.#translated((node) => Promise.resolve(node.transferLeadership(to)));
+  }
+
+  /** The cipher has a new key: what was encrypted with older ones gives way to it. */
+  renewStorageKey(): Promise<void> {
+    return this.#translated((node) => node.renewStorageKey());
   }
 
   receive(message: Message, snapshotData?: Uint8Array): void {
@@ -254,6 +262,7 @@ const logCodes: Readonly<Record<LogErrorCode, ErrorCode>> = {
   closed: 'unavailable',
   corrupt: 'internal',
   missing: 'internal',
+  'wrong-key': 'failed-precondition',
 };
 
 function fromLog(error: LogError): SwarmError {

@@ -1,4 +1,5 @@
 /** Records of several appends, as the bytes of one write. */
+import { recordPlace } from './cipher.ts';
 import type { Contents } from './contents.ts';
 import { encodeRecord, recordBytes, type LogRecord } from './record.ts';
 import type { Segment } from './segment.ts';
@@ -26,7 +27,7 @@ export class Batch {
     let size = 0;
     take: for (const pending of queue) {
       for (const record of pending.records.slice(pending.next)) {
-        const bytes = recordBytes(record.payload.length);
+        const bytes = recordBytes(record.payload.length + segment.cipher.overheadBytes);
         if (size + bytes > room) break take;
         this.#taken.push({ pending, record, bytes });
         size += bytes;
@@ -37,7 +38,9 @@ export class Batch {
     let at = 0;
     for (const { record, bytes } of this.#taken) {
       const previous = this.#checksum;
-      this.#checksum = encodeRecord(this.bytes, at, record, { ...context, previous });
+      const place = recordPlace(record, { sequence: segment.sequence, offset: segment.end + at });
+      const encrypted = { ...record, payload: segment.cipher.encrypt(record.payload, place) };
+      this.#checksum = encodeRecord(this.bytes, at, encrypted, { ...context, previous });
       at += bytes;
     }
   }

@@ -1,6 +1,7 @@
 /**
  * - `corrupt`: what is on the disk is not what was written; `path` and `offset` say where.
  * - `missing`: files of the log are gone.
+ * - `wrong-key`: a file is encrypted with a key that was not given, or not encrypted at all.
  * - `locked`: another process has the log open.
  * - `full`: the disk has no room. Nothing of the append was kept; it may be tried again.
  * - `busy`: too many bytes wait to be written. It may be tried again.
@@ -12,6 +13,7 @@
 export type LogErrorCode =
   | 'corrupt'
   | 'missing'
+  | 'wrong-key'
   | 'locked'
   | 'full'
   | 'busy'
@@ -39,9 +41,9 @@ export class LogError extends Error {
   }
 }
 
-export function corrupt(path: string, offset: number, why: string): LogError {
+export function corrupt(path: string, offset: number, why: string, cause?: unknown): LogError {
   const message = `${path} is damaged at byte ${offset}: ${why}`;
-  return new LogError('corrupt', message, { path, offset });
+  return new LogError('corrupt', message, { path, offset, cause });
 }
 
 /** What a system call's error means for the log. */

@@ -1,6 +1,7 @@
 /** Random appends, crashes at any disk operation, faults: nothing that was acknowledged is lost. */
 import { strict as assert } from 'node:assert';
 import * as fc from 'fast-check';
+import { AesCipher, aesKeyBytes } from './aes-cipher.ts';
 import { LogError } from './errors.ts';
 import { Log, type LogEntry } from './log.ts';
 import { MemoryDisk, type CrashMode } from './memory-disk.ts';
@@ -134,41 +135,55 @@ class Model {
 const text = (data: Uint8Array) => Buffer.from(data).toString();
 
 describe('Log, whatever happens', () => {
-  it('loses nothing that it acknowledged, and keeps the order', async function () {
-    this.timeout(60_000);
-    let crashes = 0;
-    const property = fc.asyncProperty(
-      fc.array(round, { minLength: 1, maxLength: 6 }),
-      fc.infiniteStream(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })),
-      async (rounds, randoms) => {
-        const random = () => randoms.next().value ?? 0;
-        const model = new Model();
-        let disk = new MemoryDisk();
-        for (const one of rounds) {
-          const { operations, mode } = one;
-          disk.operationsLeft = operations;
-          if (await runUntilCrash(disk, model, one)) crashes += 1;
-          disk = disk.crash(mode, random);
-          const log = await Log.open({ folder, disk, segmentBytes });
-          await model.check(log);
-          // Not closed: the next round begins as after another kill.
-          disk = disk.crash('keep', random);
-        }
-      },
-    );
-    await fc.assert(property, { numRuns: 300, seed: 20_261_121 });
-    assert.ok(crashes > 300, `${crashes} crashes came about`);
-  });
+  for (const encrypted of [false, true]) {
+    const how = encrypted ? ', encrypted with keys that change' : '';
+    it(`loses nothing that it acknowledged, and keeps the order${how}`, async function () {
+      this.timeout(60_000);
+      assert.ok((await crashesOf(encrypted)) > 300);
+    });
+  }
 });
+
+/** How many of the runs ended in a crash; throws when one of them has lost anything. */
+async function crashesOf(encrypted: boolean): Promise<number> {
+  let crashes = 0;
+  const property = fc.asyncProperty(
+    fc.array(round, { minLength: 1, maxLength: 6 }),
+    fc.infiniteStream(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })),
+    async (rounds, randoms) => {
+      const random = () => randoms.next().value ?? 0;
+      const model = new Model();
+      let disk = new MemoryDisk();
+      let keys = 0;
+      const newKey = () => Buffer.alloc(aesKeyBytes, (keys += 1));
+      const cipher = new AesCipher([newKey()]);
+      for (const one of rounds) {
+        const { operations, mode } = one;
+        disk.operationsLeft = operations;
+        const given = encrypted ? { cipher } : {};
+        if (await runUntilCrash(disk, model, one, given)) crashes += 1;
+        disk = disk.crash(mode, random);
+        const log = await Log.open({ folder, disk, segmentBytes, ...given });
+        await model.check(log);
+        // Not closed: the next round begins as after another kill.
+        disk = disk.crash('keep', random);
+        if (random() < 0.3) cipher.use(newKey());
+      }
+    },
+  );
+  await fc.assert(property, { numRuns: 300, seed: 20_261_121 });
+  return crashes;
+}
 
 /** Returns whether the disk was cut off before all was done. */
 async function runUntilCrash(
   disk: MemoryDisk,
   model: Model,
   { groups, syncFails, fullAt }: Round,
+  given: { cipher?: AesCipher },
 ): Promise<boolean> {
   try {
-    const log = await Log.open({ folder, disk, segmentBytes });
+    const log = await Log.open({ folder, disk, segmentBytes, ...given });
     for (const [position, group] of groups.entries()) {
       if (syncFails && position === groups.length - 1) disk.failNext('sync', 'EIO');
       if (position === fullAt) disk.failNext('write', 'ENOSPC');

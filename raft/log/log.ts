@@ -1,4 +1,5 @@
 import { Batch, type Pending } from './batch.ts';
+import { recordPlace, type Cipher } from './cipher.ts';
 import type { Contents } from './contents.ts';
 import type { Disk, DiskLock } from './disk.ts';
 import { corrupt, fromDisk, LogError } from './errors.ts';
@@ -19,6 +20,8 @@ export interface LogEntry {
 export interface LogOptions {
   readonly folder: string;
   readonly disk: Disk;
+  /** Encrypts payloads; they are plain where it is absent. */
+  readonly cipher?: Cipher;
   /** Size of a segment's file; each is filled with zeros before use. 64 MiB where absent. */
   readonly segmentBytes?: number;
   /** The most that one write and one sync carry; a larger record goes alone. 1 MiB where absent. */
@@ -28,6 +31,10 @@ export interface LogOptions {
   /** The largest entry or state that is taken. 32 MiB where absent. */
   readonly recordBytes?: number;
 }
+
+type AllOptions = Required<Omit<LogOptions, 'cipher'>> & {
+  readonly cipher: Cipher | undefined;
+};
 
 const mebibyte = 1 << 20;
 const defaults = {
@@ -42,7 +49,7 @@ const defaults = {
  * Appends are pipelined: those that come while a sync is under way share the next one.
  */
 export class Log implements AsyncDisposable {
-  readonly #options: Required<LogOptions>;
+  readonly #options: AllOptions;
   readonly #lock: DiskLock;
   readonly #segments: Segments;
   readonly #contents: Contents;
@@ -56,7 +63,7 @@ export class Log implements AsyncDisposable {
   readonly cut: TornTail | undefined;
 
   private constructor(
-    options: Required<LogOptions>,
+    options: AllOptions,
     lock: DiskLock,
     segments: Segments,
     contents: Contents,
@@ -72,15 +79,16 @@ export class Log implements AsyncDisposable {
 
   /**
    * Opens the log in the folder, or creates it. Cuts a torn tail; throws LogError `corrupt` for any
-   * other damage, `missing` for a segment that is gone, `locked` while another process has it.
+   * other damage, `missing` for a segment that is gone, `locked` while another process has it, and
+   * `wrong-key` for a segment that the cipher has no key for.
    */
   static async open(options: LogOptions): Promise<Log> {
-    const all = { ...defaults, ...options };
+    const all = { ...defaults, cipher: undefined, ...options };
     const { disk, folder } = all;
     await disk.makeFolder(folder);
     const lock = await disk.lock(folder);
     try {
-      const { contents, segments, cut } = await recover(disk, folder);
+      const { contents, segments, cut } = await recover(disk, folder, all.cipher);
       const files = new Segments(all, segments);
       try {
         await files.start(contents);
@@ -177,7 +185,11 @@ export class Log implements AsyncDisposable {
         throw corrupt(segment.path, place.offset, `entry ${from + position} is not there any more`);
       }
       const { index, term, type, payload } = record;
-      return { index, term, type, data: payload };
+      const { path, sequence } = segment;
+      const { offset } = place;
+      const bound = recordPlace(record, { sequence, offset });
+      const data = segment.cipher.decrypt(payload, bound, { path, offset });
+      return { index, term, type, data };
     });
   }
 
@@ -185,6 +197,16 @@ export class Log implements AsyncDisposable {
   async compact(upToIndex: number): Promise<void> {
     this.#check();
     await this.#segments.compact(upToIndex, this.#contents);
+  }
+
+  /** The keys that are needed to read it. */
+  get keyIds(): ReadonlySet<string> {
+    return this.#segments.keyIds;
+  }
+
+  /** The last entry that was not encrypted with the cipher's present key; 0 for none. */
+  get staleIndex(): number {
+    return this.#segments.staleIndex;
   }
 
   /** Waits for what was appended, and lets go of the folder. */
@@ -271,8 +293,9 @@ export class Log implements AsyncDisposable {
       this.#queue.shift()?.resolve();
       return;
     }
-    const needed = recordBytes(record.payload.length);
-    const segment = await this.#segments.withRoom(needed, this.#contents);
+    const { length } = record.payload;
+    const segment = await this.#segments.withRoom(length, this.#contents);
+    const needed = recordBytes(length + segment.cipher.overheadBytes);
     const room = Math.min(segment.size - segment.end, Math.max(this.#options.batchBytes, needed));
     const batch = new Batch(segment, this.#queue, room);
     await this.#segments.write(batch.bytes);

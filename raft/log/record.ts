@@ -40,6 +40,8 @@ export interface SegmentHeader {
   /** Where the segment before ended, and its last checksum. */
   readonly previousEnd: number;
   readonly previousChecksum: number;
+  /** The key that its records' payloads are encrypted with: 16 hex digits, zeros for none. */
+  readonly keyId: string;
 }
 
 export const segmentHeaderBytes = 64;
@@ -51,7 +53,7 @@ export const sectorBytes = 512;
 const recordMark = 0xa55a;
 const endMark = 0x5a;
 const segmentMark = 0x4c53_5452;
-const formatVersion = 1;
+const formatVersion = 2;
 const two32 = 2 ** 32;
 const kindOf = new Map<number, RecordKind>(
   Object.entries(recordKinds).map(([name, number]) => [number, name as RecordKind]),
@@ -158,6 +160,7 @@ export function encodeSegmentHeader(out: Buffer, header: SegmentHeader): number 
   writeUInt64(out, header.firstIndex, 24);
   out.writeUInt32LE(header.previousEnd, 32);
   out.writeUInt32LE(header.previousChecksum, 36);
+  out.write(header.keyId, 40, 8, 'hex');
   const checksum = crc32(out.subarray(4, segmentHeaderBytes));
   out.writeUInt32LE(checksum, 0);
   return checksum;
@@ -178,6 +181,7 @@ export function decodeSegmentHeader(
     firstIndex: readUInt64(bytes, 24),
     previousEnd: bytes.readUInt32LE(32),
     previousChecksum: bytes.readUInt32LE(36),
+    keyId: bytes.toString('hex', 40, 48),
     checksum,
   };
 }

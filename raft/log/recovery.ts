@@ -1,5 +1,6 @@
 /** What a crash left behind: reads every segment, cuts a torn tail, refuses what is damaged. */
 import { join } from 'node:path';
+import { FileCipher, recordPlace, type Cipher } from './cipher.ts';
 import { Contents } from './contents.ts';
 import type { Disk, DiskFile } from './disk.ts';
 import { corrupt, LogError } from './errors.ts';
@@ -11,6 +12,7 @@ import {
   mayBeRecord,
   recordHeaderBytes,
   segmentHeaderBytes,
+  type FoundRecord,
 } from './record.ts';
 import { isUnfinished, type Segment, segmentName, sequenceOf, spareName } from './segment.ts';
 
@@ -31,8 +33,12 @@ export interface TornTail {
 type Header = Exclude<ReturnType<typeof decodeSegmentHeader>, string>;
 type Opened = Segment & { readonly header: Header };
 
-/** Throws LogError `corrupt` (naming file and byte) or `missing`. */
-export async function recover(disk: Disk, folder: string): Promise<Recovered> {
+/** Throws LogError `corrupt` (naming file and byte), `missing` or `wrong-key`. */
+export async function recover(
+  disk: Disk,
+  folder: string,
+  cipher: Cipher | undefined,
+): Promise<Recovered> {
   const names = await disk.list(folder);
   for (const name of names.filter(isUnfinished)) await disk.unlink(join(folder, name));
   // A process that was killed may have left a name in the cache that is not on the disk yet.
@@ -46,7 +52,9 @@ export async function recover(disk: Disk, folder: string): Promise<Recovered> {
   const contents = new Contents();
   let cut: TornTail | undefined;
   try {
-    for (const sequence of sequences) segments.push(await openSegment(disk, folder, sequence));
+    for (const sequence of sequences) {
+      segments.push(await openSegment(disk, folder, sequence, cipher));
+    }
     for (const [position, segment] of segments.entries()) {
       const bytes = Buffer.allocUnsafe(segment.size);
       await segment.file.read(bytes, 0);
@@ -73,7 +81,12 @@ function checkNoneMissing(folder: string, sequences: readonly number[]): void {
   }
 }
 
-async function openSegment(disk: Disk, folder: string, sequence: number): Promise<Opened> {
+async function openSegment(
+  disk: Disk,
+  folder: string,
+  sequence: number,
+  cipher: Cipher | undefined,
+): Promise<Opened> {
   const path = join(folder, segmentName(sequence));
   const file = await disk.open(path);
   const block = Buffer.alloc(segmentHeaderBytes);
@@ -89,6 +102,13 @@ async function openSegment(disk: Disk, folder: string, sequence: number): Promis
     await file.close();
     throw corrupt(path, 0, wrong ?? '');
   }
+  let fileCipher: FileCipher;
+  try {
+    fileCipher = FileCipher.of(cipher, header.keyId, path);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
   return {
     header,
     sequence,
@@ -96,6 +116,7 @@ async function openSegment(disk: Disk, folder: string, sequence: number): Promis
     file,
     size: await file.size(),
     seed: header.checksum,
+    cipher: fileCipher,
     end: segmentHeaderBytes,
     checksum: header.checksum,
     maxIndex: 0,
@@ -115,7 +136,7 @@ function scan(segment: Segment, bytes: Buffer, limit: number, contents: Contents
     if (record === undefined || record.previous !== segment.checksum) break;
     const { path, end: offset } = segment;
     const place = { segment, offset, bytes: record.bytes, term: record.term };
-    if (!contents.add(record, place)) {
+    if (!contents.add(readable(record, segment), place)) {
       const why = `entry ${record.index} follows entry ${contents.lastIndex}`;
       throw corrupt(path, offset, why);
     }
@@ -124,6 +145,15 @@ function scan(segment: Segment, bytes: Buffer, limit: number, contents: Contents
     segment.checksum = record.checksum;
   }
   return durable;
+}
+
+/** States are needed at once; entries are decrypted when they are read. */
+function readable(record: FoundRecord, segment: Segment): FoundRecord {
+  if (record.kind !== 'state') return record;
+  const { sequence, path, end: offset } = segment;
+  const place = recordPlace(record, { sequence, offset });
+  const payload = segment.cipher.decrypt(record.payload, place, { path, offset });
+  return { ...record, payload };
 }
 
 /** A segment that another one follows was whole and durable before that one was made. */

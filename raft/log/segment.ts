@@ -1,5 +1,6 @@
 /** One file of the log, filled with zeros before it is used: later writes allocate nothing. */
 import { join } from 'node:path';
+import { recordPlace, type FileCipher } from './cipher.ts';
 import type { Disk, DiskFile } from './disk.ts';
 import {
   encodeRecord,
@@ -17,6 +18,8 @@ export interface Segment {
   readonly size: number;
   /** Seeds the checksums of its records: one of another segment is not taken for its own. */
   readonly seed: number;
+  /** What its records' payloads go through. */
+  readonly cipher: FileCipher;
   /** Where the next record goes. */
   end: number;
   /** Checksum of the last record, or of the header. */
@@ -75,15 +78,19 @@ export async function promoteSpare(
   disk: Disk,
   folder: string,
   file: DiskFile,
-  header: SegmentHeader,
+  named: Omit<SegmentHeader, 'keyId'>,
+  cipher: FileCipher,
   state: Uint8Array | undefined,
 ): Promise<Segment> {
-  const stateBytes = state === undefined ? 0 : recordBytes(state.length);
+  const header = { ...named, keyId: cipher.keyId };
+  const stateBytes = state === undefined ? 0 : recordBytes(state.length + cipher.overheadBytes);
   const block = Buffer.alloc(segmentHeaderBytes + stateBytes);
   const seed = encodeSegmentHeader(block, header);
   let checksum = seed;
   if (state !== undefined) {
-    const record = { kind: 'state', index: 0, term: 0, type: 0, payload: state } as const;
+    const what = { kind: 'state', index: 0, term: 0, type: 0 } as const;
+    const at = { sequence: header.sequence, offset: segmentHeaderBytes };
+    const record = { ...what, payload: cipher.encrypt(state, recordPlace(what, at)) };
     const context = { seed, previous: seed, durable: segmentHeaderBytes };
     checksum = encodeRecord(block, segmentHeaderBytes, record, context);
   }
@@ -100,6 +107,7 @@ export async function promoteSpare(
     file,
     size,
     seed,
+    cipher,
     end: block.length,
     checksum,
     ...rest,

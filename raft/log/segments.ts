@@ -1,5 +1,6 @@
 /** The log's files: writes go to the last one, and the next is made ready before it is needed. */
 import { join } from 'node:path';
+import { FileCipher, type Cipher } from './cipher.ts';
 import type { Contents } from './contents.ts';
 import type { Disk, DiskFile } from './disk.ts';
 import { fromDisk, LogError } from './errors.ts';
@@ -11,6 +12,7 @@ interface Options {
   readonly disk: Disk;
   readonly folder: string;
   readonly segmentBytes: number;
+  readonly cipher: Cipher | undefined;
 }
 
 export class Segments {
@@ -43,9 +45,14 @@ export class Segments {
     return last;
   }
 
-  /** The segment that the next record of that size goes to: a new one where the last is full. */
-  async withRoom(bytes: number, contents: Contents): Promise<Segment> {
-    if (this.last.end + bytes > this.last.size) await this.#rotate(bytes, contents);
+  /**
+   * The segment that the next record of that payload goes to: a new one where the last is full, or
+   * encrypted with an older key.
+   */
+  async withRoom(payloadLength: number, contents: Contents): Promise<Segment> {
+    const bytes = recordBytes(payloadLength + this.last.cipher.overheadBytes);
+    const stale = this.last.cipher.keyId !== new FileCipher(this.#options.cipher).keyId;
+    if (stale || this.last.end + bytes > this.last.size) await this.#rotate(bytes, contents);
     return this.last;
   }
 
@@ -69,6 +76,18 @@ export class Segments {
       this.#compacting = undefined;
     });
     return this.#compacting;
+  }
+
+  /** The keys that segments are encrypted with. */
+  get keyIds(): ReadonlySet<string> {
+    return new Set(this.#all.map(({ cipher }) => cipher.keyId));
+  }
+
+  /** The last entry in segments that are not encrypted with the present key; 0 for none. */
+  get staleIndex(): number {
+    const { keyId } = new FileCipher(this.#options.cipher);
+    const stale = this.#all.filter(({ cipher }) => cipher.keyId !== keyId);
+    return Math.max(0, ...stale.map(({ maxIndex }) => maxIndex));
   }
 
   async close(): Promise<void> {
@@ -98,7 +117,8 @@ export class Segments {
   async #rotate(needed: number, contents: Contents): Promise<void> {
     const { disk, folder, segmentBytes } = this.#options;
     const { state } = contents;
-    const stateBytes = state === undefined ? 0 : recordBytes(state.length);
+    const cipher = new FileCipher(this.#options.cipher);
+    const stateBytes = state === undefined ? 0 : recordBytes(state.length + cipher.overheadBytes);
     const size = Math.max(segmentBytes, segmentHeaderBytes + stateBytes + needed);
     const previous = this.#all.at(-1);
     const file = await this.#takeSpare(size);
@@ -110,7 +130,7 @@ export class Segments {
     };
     let segment: Segment;
     try {
-      segment = await promoteSpare(disk, folder, file, header, state);
+      segment = await promoteSpare(disk, folder, file, header, cipher, state);
     } catch (error) {
       await file.close();
       throw error;

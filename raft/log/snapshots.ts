@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { FileCipher, partPlace, type Cipher } from './cipher.ts';
 import type { Disk, DiskFile } from './disk.ts';
 import { corrupt, fromDisk } from './errors.ts';
 import { readUInt64, writeUInt64 } from './record.ts';
@@ -12,8 +13,10 @@ export interface SnapshotInfo {
 }
 
 const mark = 0x4e53_5452;
-const formatVersion = 1;
+const formatVersion = 2;
 const headerBytes = 40;
+/** The key that the parts are encrypted with; zeros for none. */
+const keyIdAt = 32;
 /** Length and checksum before each part; the checksum carries on the one before. */
 const partHeaderBytes = 8;
 const endLength = 0xffff_ffff;
@@ -26,10 +29,13 @@ const syncBytes = 4 << 20;
 export class Snapshots {
   readonly #disk: Disk;
   readonly #folder: string;
+  readonly #cipher: Cipher | undefined;
 
-  constructor({ disk, folder }: { disk: Disk; folder: string }) {
+  /** Parts are encrypted where there is a cipher. */
+  constructor({ disk, folder, cipher }: { disk: Disk; folder: string; cipher?: Cipher }) {
     this.#disk = disk;
     this.#folder = folder;
+    this.#cipher = cipher;
   }
 
   /** Creates the folder, and removes what unfinished snapshots left. */
@@ -70,7 +76,7 @@ export class Snapshots {
       const file = await this.#disk.create(unfinished);
       let bytes: number;
       try {
-        bytes = await writeAll(file, { index, term }, parts);
+        bytes = await writeAll(file, { index, term }, new FileCipher(this.#cipher), parts);
       } finally {
         await file.close();
       }
@@ -82,7 +88,10 @@ export class Snapshots {
     }
   }
 
-  /** Reads and checks a snapshot. Throws LogError `corrupt`, which names the file and the byte. */
+  /**
+   * Reads and checks a snapshot. Throws LogError `corrupt`, which names the file and the byte, and
+   * `wrong-key`.
+   */
   async load({ path, index, term }: SnapshotInfo): Promise<Uint8Array> {
     const file = await this.#disk.open(path);
     let bytes: Buffer;
@@ -92,7 +101,23 @@ export class Snapshots {
     } finally {
       await file.close();
     }
-    return unwrap(path, bytes, { index, term });
+    return unwrap(path, bytes, { index, term }, this.#cipher);
+  }
+
+  /** The keys that are needed to read them. */
+  async keyIds(): Promise<ReadonlySet<string>> {
+    const found = new Set<string>();
+    for (const { path } of await this.list()) {
+      const file = await this.#disk.open(path);
+      try {
+        const header = Buffer.alloc(headerBytes);
+        await file.read(header, 0);
+        found.add(header.toString('hex', keyIdAt, headerBytes));
+      } finally {
+        await file.close();
+      }
+    }
+    return found;
   }
 
   /** Removes all but the newest `keep`. */
@@ -106,6 +131,7 @@ export class Snapshots {
 async function writeAll(
   file: DiskFile,
   { index, term }: { index: number; term: number },
+  cipher: FileCipher,
   parts: Iterable<Uint8Array>,
 ): Promise<number> {
   const header = Buffer.alloc(headerBytes);
@@ -113,12 +139,16 @@ async function writeAll(
   header.writeUInt32LE(formatVersion, 8);
   writeUInt64(header, index, 16);
   writeUInt64(header, term, 24);
+  header.write(cipher.keyId, keyIdAt, 8, 'hex');
   let checksum = crc32(header.subarray(4));
   header.writeUInt32LE(checksum, 0);
   await file.write(header, 0);
   let at = headerBytes;
   let unsynced = at;
-  for (const part of parts) {
+  let count = 0;
+  for (const plain of parts) {
+    const part = cipher.encrypt(plain, partPlace({ index, term }, count, false));
+    count += 1;
     const framed = Buffer.allocUnsafe(partHeaderBytes + part.length);
     checksum = crc32(part, checksum);
     framed.writeUInt32LE(part.length, 0);
@@ -131,20 +161,55 @@ async function writeAll(
     await file.sync();
     unsynced = 0;
   }
-  const end = Buffer.alloc(partHeaderBytes);
+  // Shows that no part is missing; without a cipher it is empty.
+  const proof = cipher.encrypt(new Uint8Array(), partPlace({ index, term }, count, true));
+  const end = Buffer.alloc(partHeaderBytes + proof.length);
   end.writeUInt32LE(endLength, 0);
-  end.writeUInt32LE(crc32(end.subarray(0, 4), checksum), 4);
+  checksum = crc32(proof, crc32(end.subarray(0, 4), checksum));
+  end.writeUInt32LE(checksum, 4);
+  end.set(proof, partHeaderBytes);
   await file.write(end, at);
   await file.sync();
   return at + end.length;
 }
 
+type Named = { readonly index: number; readonly term: number };
+
 /** The parts, one behind the other, moved together within the file's own bytes. */
-function unwrap(path: string, bytes: Buffer, named: { index: number; term: number }): Buffer {
+function unwrap(path: string, bytes: Buffer, named: Named, cipher: Cipher | undefined): Buffer {
+  let checksum = checkHeader(path, bytes, named);
+  const fileCipher = FileCipher.of(cipher, bytes.toString('hex', keyIdAt, headerBytes), path);
+  let length = 0;
+  let count = 0;
+  for (let at = headerBytes; ;) {
+    if (at + partHeaderBytes > bytes.length) throw corrupt(path, at, 'it ends too early');
+    const stated = bytes.readUInt32LE(at);
+    const last = stated === endLength;
+    const start = at + partHeaderBytes;
+    const size = last ? fileCipher.overheadBytes : stated;
+    if (start + size > bytes.length) throw corrupt(path, at, 'it ends too early');
+    if (last) checksum = crc32(bytes.subarray(at, at + 4), checksum);
+    const part = bytes.subarray(start, start + size);
+    checksum = crc32(part, checksum);
+    if (checksum !== bytes.readUInt32LE(at + 4)) {
+      throw corrupt(path, at, 'a checksum does not match');
+    }
+    const place = partPlace(named, count, last);
+    const plain = fileCipher.decrypt(part, place, { path, offset: at });
+    if (last) return bytes.subarray(0, length);
+    bytes.set(plain, length);
+    length += plain.length;
+    count += 1;
+    at = start + size;
+  }
+}
+
+/** Returns its checksum, which the parts' carry on. */
+function checkHeader(path: string, bytes: Buffer, named: Named): number {
   if (bytes.length < headerBytes + partHeaderBytes || bytes.readUInt32LE(4) !== mark) {
     throw corrupt(path, 0, 'it is not a snapshot');
   }
-  let checksum = crc32(bytes.subarray(4, headerBytes));
+  const checksum = crc32(bytes.subarray(4, headerBytes));
   if (bytes.readUInt32LE(0) !== checksum) {
     throw corrupt(path, 0, "the header's checksum does not match");
   }
@@ -155,21 +220,5 @@ function unwrap(path: string, bytes: Buffer, named: { index: number; term: numbe
   if (readUInt64(bytes, 16) !== named.index || readUInt64(bytes, 24) !== named.term) {
     throw corrupt(path, 16, 'it is another snapshot than its name says');
   }
-  let length = 0;
-  for (let at = headerBytes; ;) {
-    if (at + partHeaderBytes > bytes.length) throw corrupt(path, at, 'it ends too early');
-    const size = bytes.readUInt32LE(at);
-    const start = at + partHeaderBytes;
-    const last = size === endLength;
-    const covered = last ? bytes.subarray(at, at + 4) : bytes.subarray(start, start + size);
-    if (!last && start + size > bytes.length) throw corrupt(path, at, 'it ends too early');
-    checksum = crc32(covered, checksum);
-    if (checksum !== bytes.readUInt32LE(at + 4)) {
-      throw corrupt(path, at, 'a checksum does not match');
-    }
-    if (last) return bytes.subarray(0, length);
-    bytes.copy(bytes, length, start, start + size);
-    length += size;
-    at = start + size;
-  }
+  return checksum;
 }

@@ -45,6 +45,8 @@ export class RaftNode<T> implements AsyncDisposable {
   #lastSnapshot: number;
   #bytesSinceSnapshot = 0;
   #snapshotting = false;
+  /** A snapshot is to replace what was encrypted with an older key. */
+  #keyRenewed: boolean;
   #installing: Promise<void> | undefined;
   #incoming: { index: number; data: Uint8Array } | undefined;
   #hard: HardState;
@@ -65,6 +67,7 @@ export class RaftNode<T> implements AsyncDisposable {
     this.#options = options;
     this.#ports = ports;
     this.#storage = storage;
+    this.#keyRenewed = storage.staleIndex > 0;
     this.#raft = raft;
     this.#applied = start.applied;
     this.#lastSnapshot = start.applied;
@@ -161,6 +164,17 @@ export class RaftNode<T> implements AsyncDisposable {
     const dropped = this.#raft.transferLeadership(to);
     if (dropped !== undefined) throw refusal(dropped);
     this.#schedule();
+  }
+
+  /**
+   * What is written from now on is encrypted with the cipher's present key, and what was encrypted
+   * with older ones gives way to a snapshot as soon as its last entry is applied.
+   */
+  async renewStorageKey(): Promise<void> {
+    this.#check();
+    await this.#storage.renewKey();
+    this.#keyRenewed = true;
+    this.#maybeSnapshot();
   }
 
   /** Stands for election without waiting for its time-out. */
@@ -367,7 +381,8 @@ export class RaftNode<T> implements AsyncDisposable {
   #maybeSnapshot(): void {
     const due =
       this.#applied - this.#lastSnapshot >= this.#options.snapshotEntries ||
-      this.#bytesSinceSnapshot >= this.#options.snapshotBytes;
+      this.#bytesSinceSnapshot >= this.#options.snapshotBytes ||
+      (this.#keyRenewed && this.#applied > 0 && this.#applied >= this.#storage.staleIndex);
     if (!due || this.#snapshotting || this.#closed) return;
     this.#snapshotting = true;
     this.#snapshot()
@@ -377,6 +392,7 @@ export class RaftNode<T> implements AsyncDisposable {
       })
       .finally(() => {
         this.#snapshotting = false;
+        if (this.#keyRenewed) this.#maybeSnapshot();
       });
   }
 
@@ -387,11 +403,14 @@ export class RaftNode<T> implements AsyncDisposable {
     const meta: SnapshotMeta = { index, term, conf: this.#raft.status.conf };
     this.#lastSnapshot = index;
     this.#bytesSinceSnapshot = 0;
+    const covered = this.#keyRenewed && index >= this.#storage.staleIndex;
+    if (covered) this.#keyRenewed = false;
     await this.#storage.saveSnapshot(meta, this.#ports.machine.snapshotParts());
     if (this.#closed) return;
     const compactTo = Math.max(0, index - this.#options.keepEntries);
     this.#raft.compact(meta, compactTo);
-    await this.#storage.compact(compactTo);
+    // The disk need not keep what is under an old key for followers: they can take the snapshot.
+    await this.#storage.compact(covered ? Math.max(compactTo, index) : compactTo);
   }
 
   async #appliedTo(index: number): Promise<void> {

@@ -11,7 +11,7 @@ import {
   type NodeId,
   type SnapshotMeta,
 } from '../core/index.ts';
-import { Log, LogError, Snapshots, type Disk, type LogEntry } from '../log/index.ts';
+import { Log, LogError, Snapshots, type Cipher, type Disk, type LogEntry } from '../log/index.ts';
 
 const types = { normal: 0, config: 1 } as const;
 const encoder = new TextEncoder();
@@ -20,6 +20,8 @@ const decoder = new TextDecoder();
 export interface StorageOptions {
   readonly folder: string;
   readonly disk: Disk;
+  /** Encrypts what is on the disk. */
+  readonly cipher?: Cipher;
   readonly segmentBytes?: number;
   /** Snapshots kept besides the newest. */
   readonly keepOldSnapshots?: number;
@@ -38,25 +40,31 @@ export class Storage implements AsyncDisposable {
   readonly #log: Log;
   readonly #snapshots: Snapshots;
   readonly #keepSnapshots: number;
+  readonly #cipher: Cipher | undefined;
+  /** Snapshots that are being written, with a key that no file names yet. */
+  #saving = 0;
 
-  private constructor(folder: string, log: Log, snapshots: Snapshots, keepSnapshots: number) {
-    this.#folder = folder;
+  private constructor(options: StorageOptions, log: Log, snapshots: Snapshots) {
+    this.#folder = options.folder;
+    this.#cipher = options.cipher;
     this.#log = log;
     this.#snapshots = snapshots;
-    this.#keepSnapshots = keepSnapshots;
+    this.#keepSnapshots = 1 + (options.keepOldSnapshots ?? 0);
   }
 
   static async open(options: StorageOptions): Promise<Storage> {
     const { folder, disk, segmentBytes } = options;
+    const cipher = options.cipher === undefined ? {} : { cipher: options.cipher };
     const log = await Log.open({
       folder: join(folder, 'wal'),
       disk,
+      ...cipher,
       ...(segmentBytes === undefined ? {} : { segmentBytes }),
     });
-    const snapshots = new Snapshots({ disk, folder: join(folder, 'snapshots') });
+    const snapshots = new Snapshots({ disk, folder: join(folder, 'snapshots'), ...cipher });
     try {
       await snapshots.open();
-      return new Storage(folder, log, snapshots, 1 + (options.keepOldSnapshots ?? 0));
+      return new Storage(options, log, snapshots);
     } catch (error) {
       await log.close();
       throw error;
@@ -104,8 +112,13 @@ export class Storage implements AsyncDisposable {
   }
 
   async saveSnapshot(meta: SnapshotMeta, parts: Iterable<Uint8Array>): Promise<void> {
-    await this.#snapshots.save(meta, wrapSnapshot(meta.conf, parts));
-    await this.#snapshots.prune(this.#keepSnapshots);
+    this.#saving += 1;
+    try {
+      await this.#snapshots.save(meta, wrapSnapshot(meta.conf, parts));
+      await this.#snapshots.prune(this.#keepSnapshots);
+    } finally {
+      this.#saving -= 1;
+    }
   }
 
   /** A snapshot from the leader takes the place of the whole log. */
@@ -124,6 +137,29 @@ export class Storage implements AsyncDisposable {
 
   async compact(upToIndex: number): Promise<void> {
     await this.#log.compact(upToIndex);
+    await this.#releaseKeys();
+  }
+
+  /** The last entry that is encrypted with an older key; 0 for none. */
+  get staleIndex(): number {
+    return this.#log.staleIndex;
+  }
+
+  /** What is written from now on is encrypted with the cipher's present key. */
+  async renewKey(): Promise<void> {
+    const { state } = this.#log;
+    // It goes to a new segment, of the new key. Without one, nothing was written yet.
+    if (state !== undefined) await this.#log.saveState(state);
+  }
+
+  /** Nothing is encrypted any more with keys that no file names. */
+  async #releaseKeys(): Promise<void> {
+    if (this.#cipher?.retain === undefined) return;
+    const present = this.#cipher.keyId;
+    const snapshots = await this.#snapshots.keyIds();
+    // Another key may have become the present one meanwhile, and files of it are being written.
+    if (this.#cipher.keyId !== present || this.#saving > 0) return;
+    this.#cipher.retain(new Set([...this.#log.keyIds, ...snapshots]));
   }
 
   /** The log goes on from the snapshot, unless it is behind it or belongs to another history. */
