@@ -28,7 +28,7 @@ export interface AgentParts {
 }
 
 const retryMinMs = 100;
-const retryMaxMs = 8_000;
+const retryMaxMs = 4_000;
 /** The first attempts give up soon: after a short break of the link a new one gets through. */
 const welcomeTimeoutMinMs = 700;
 const welcomeTimeoutMaxMs = 5_000;
@@ -117,7 +117,9 @@ export class Agent implements AsyncDisposable {
       failures = good ? 1 : failures + 1;
       if (!good && !redirected) this.#list.failed(addr);
       const maxMs = redirected ? redirectedMaxMs : retryMaxMs;
-      const growingMs = Math.min(maxMs, retryMinMs * 2 ** (failures - 1));
+      // Every manager is tried once before the pause grows.
+      const rounds = Math.floor((failures - 1) / this.#list.all().length);
+      const growingMs = Math.min(maxMs, retryMinMs * 2 ** rounds);
       const delayMs = growingMs * (0.5 + random.float() / 2);
       log.warn('no session with a manager', { addr, error: error.message, retryMs: delayMs });
       await this.#pause(delayMs);
