@@ -158,6 +158,14 @@ export interface WireImage {
   readonly Containers?: number;
 }
 
+/** Orders what was made later first. Times may leave out their fractions: they are no texts. */
+export function newestFirst(
+  a: Pick<WireMeta, 'CreatedAt'>,
+  b: Pick<WireMeta, 'CreatedAt'>,
+): number {
+  return Date.parse(b.CreatedAt) - Date.parse(a.CreatedAt) || 0;
+}
+
 /** A line of a stream that tells the progress of a pull, a load or an import. */
 export interface WireProgress {
   readonly status?: string;

@@ -1,10 +1,11 @@
 /** What a command may use of the process it runs in; a test passes its own. */
+import type { Readable } from 'node:stream';
 import type { Clock } from '../../lib/clock.ts';
 import type { Output } from '../format/output.ts';
 
 export interface Context {
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly stdin: NodeJS.ReadableStream;
+  readonly stdin: Readable;
   readonly out: Output;
   readonly err: Output;
   readonly clock: Clock;

@@ -131,11 +131,19 @@ export const tree: Group = {
     swarm: {
       short: 'Manage Swarm',
       verbs: {
+        backup: {
+          short: 'Write everything that the managers know to a file',
+          load: () => import('../commands/swarm/backup.ts'),
+        },
         ca: {
           short: 'Display and rotate the root CA',
           load: () => import('../commands/swarm/ca.ts'),
         },
         ...swarmVerbs,
+        restore: {
+          short: 'Make a swarm of a backup, or bring a backup into a swarm',
+          load: () => import('../commands/swarm/restore.ts'),
+        },
         update: { short: 'Update the swarm', load: () => import('../commands/swarm/update.ts') },
       },
     },

@@ -1,7 +1,7 @@
 /** The tar archive that a command sends: a file, or what is piped in. */
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { messageOf } from '../../lib/errors.ts';
 import type { Context } from '../command/context.ts';
 import { commandError } from '../command/errors.ts';
@@ -12,7 +12,7 @@ export async function openInput(context: Context, path: string | undefined): Pro
     if ('isTTY' in context.stdin && context.stdin.isTTY === true) {
       throw commandError('requested load from stdin, but stdin is empty');
     }
-    return new Readable().wrap(context.stdin);
+    return context.stdin;
   }
   try {
     const about = await stat(path);

@@ -49,11 +49,11 @@ function engineLines({ Description: { Engine: engine } }: WireNode): string[] {
 }
 
 function certificateLines({ Description: { TLSInfo: info } }: WireNode): string[] {
-  if (info === undefined) return [];
+  if (!info?.TrustRoot) return [];
   return [
     'TLS Info:',
     ' TrustRoot:',
-    info.TrustRoot ?? '',
+    info.TrustRoot,
     ` Issuer Subject:\t${info.CertIssuerSubject ?? ''}`,
     ` Issuer Public Key:\t${info.CertIssuerPublicKey ?? ''}`,
   ];

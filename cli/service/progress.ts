@@ -2,7 +2,7 @@
  * Decides from snapshots of a service how far it has come, and whether it will get there. Pure: the
  * caller polls, draws, and passes the time in.
  */
-import type { WireNode, WireService, WireTask } from '../client/wire.ts';
+import { newestFirst, type WireNode, type WireService, type WireTask } from '../client/wire.ts';
 import { goDuration } from '../format/units.ts';
 
 /** A slot that failed this often since the change is not going to run. */
@@ -318,7 +318,7 @@ function keepBest(
 
 function newestWantedFirst(a: WireTask, b: WireTask): number {
   const rank = (task: WireTask) => (isWanted(task) ? 0 : 1);
-  return rank(a) - rank(b) || (a.CreatedAt < b.CreatedAt ? 1 : -1);
+  return rank(a) - rank(b) || newestFirst(a, b);
 }
 
 function isWanted(task: WireTask): boolean {

@@ -1,6 +1,6 @@
 /** The table of tasks that `service ps` and `node ps` print. */
 import type { Client } from '../client/index.ts';
-import type { WirePort, WireTask } from '../client/wire.ts';
+import { newestFirst, type WirePort, type WireTask } from '../client/wire.ts';
 import type { Context } from '../command/context.ts';
 import { printList, type Column } from '../format/list.ts';
 import { capitalized, ellipsis, humanDuration, naturalCompare } from '../format/units.ts';
@@ -27,7 +27,9 @@ export async function printTasks(
   tasks: readonly WireTask[],
   options: TaskListOptions,
 ): Promise<void> {
-  const rows = await rowsOf(client, tasks, options.noResolve);
+  const named = await rowsOf(client, tasks, options.noResolve);
+  const isTable = /^(table|$)/.test(options.format ?? '');
+  const rows = isTable ? drawHistory(named) : named;
   await printList(context.out, {
     rows,
     columns: columnsFor(context.clock.nowMs(), options.noTrunc),
@@ -37,7 +39,7 @@ export async function printTasks(
   });
 }
 
-/** Newest first within a slot; what came before it is drawn as its history. */
+/** By name, and newest first within a slot. */
 async function rowsOf(
   client: Client,
   tasks: readonly WireTask[],
@@ -57,11 +59,14 @@ async function rowsOf(
     const nodeId = task.NodeID ?? '';
     return { task, name: `${service}.${place}`, node: nodeNames.get(nodeId) ?? nodeId };
   });
-  named.sort(
-    (a, b) => naturalCompare(a.name, b.name) || (a.task.CreatedAt < b.task.CreatedAt ? 1 : -1),
-  );
-  return named.map((row, index) =>
-    row.name === named[index - 1]?.name ? { ...row, name: ` \\_ ${row.name}` } : row,
+  named.sort((a, b) => naturalCompare(a.name, b.name) || newestFirst(a.task, b.task));
+  return named;
+}
+
+/** In a table, the tasks that a task came after hang below it. */
+function drawHistory(rows: readonly Row[]): Row[] {
+  return rows.map((row, index) =>
+    row.name === rows[index - 1]?.name ? { ...row, name: ` \\_ ${row.name}` } : row,
   );
 }
 

@@ -1,5 +1,5 @@
 /** Waits until a service has converged, and draws how far it has come. */
-import { isAbort, SwarmError } from '../../lib/errors.ts';
+import { SwarmError } from '../../lib/errors.ts';
 import type { Client } from '../client/index.ts';
 import type { Context } from '../command/context.ts';
 import { durationMs } from '../command/flags.ts';
@@ -70,7 +70,7 @@ export async function waitConverged(
       await context.clock.sleep(eager ? eagerPollMs : pollMs, { signal });
     }
   } catch (error) {
-    if (!interrupted.signal.aborted || !isAbort(error)) throw error;
+    if (!interrupted.signal.aborted) throw error;
     screen.end();
     context.out.line('Operation continuing in background.');
     context.out.line(`Use \`ts-swarm service ps ${named}\` to check progress.`);

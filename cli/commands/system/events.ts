@@ -1,4 +1,4 @@
-import { isAbort, messageOf } from '../../../lib/errors.ts';
+import { messageOf } from '../../../lib/errors.ts';
 import { connect, filtersQuery } from '../../client/index.ts';
 import { jsonDocuments } from '../../client/streams.ts';
 import type { WireEvent } from '../../client/wire.ts';
@@ -53,7 +53,7 @@ export const command: Command = {
       }
     } catch (error) {
       // Ctrl-C is how a user ends the stream.
-      if (!stop.signal.aborted || !isAbort(error)) throw error;
+      if (!stop.signal.aborted) throw error;
     } finally {
       interrupt[Symbol.dispose]();
     }

@@ -1,0 +1,161 @@
+/** Our CLI beside docker's, old and new, against one daemon: the same words for the same questions. */
+import { strict as assert } from 'node:assert';
+import { execFile } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createApiServer, type ApiServer } from '../api/index.ts';
+import { FakeBackend } from '../api/testing.ts';
+import { realClock } from '../lib/clock.ts';
+import { silentLogger } from '../lib/log.ts';
+import type { Change } from '../manager/store/index.ts';
+import { makeNode, makeTask } from '../manager/store/testing.ts';
+import { parseShellWords } from './format/parse.ts';
+import { runCli, type Ran } from './testing/run-cli.ts';
+
+/** Debian's docker.io, and a newer one where there is one. */
+const newest = '/usr/local/bin/docker';
+const programs = ['/usr/bin/docker', newest];
+
+const lines = [
+  'service ls',
+  'service ls -q',
+  'service ls --filter name=we',
+  'service ls --filter nope=1',
+  "service ls --format '{{.ID}} {{.Name}} {{.Mode}} {{.Replicas}} {{.Image}} {{.Ports}}'",
+  "service ls --format 'table {{upper .Name}}\\t{{.Replicas}}'",
+  "service ls --format '{{json .}}'",
+  "service ls --format '{{range .}}'",
+  'service ps web',
+  'service ps -q web',
+  'service ps --no-trunc web',
+  'service ps --filter desired-state=shutdown web',
+  'service ps nope',
+  "service ps --format '{{.Name}} {{.Node}} {{.DesiredState}} {{.Error}} {{.Ports}}' web",
+  'service inspect web',
+  'service inspect --pretty web',
+  "service inspect --format '{{.Spec.Name}} {{json .Endpoint.Ports}}' web",
+  "service inspect --format '{{range .Spec.TaskTemplate.ContainerSpec.Env}}{{.}};{{end}}' web",
+  'service scale nope=3',
+  'service rm nope',
+  'node ls',
+  'node ls -q',
+  'node ls --filter role=worker',
+  "node ls --format '{{.ID}} {{.Self}} {{.Hostname}} {{.Status}} {{.ManagerStatus}} {{.TLSStatus}}'",
+  "node ls --format 'table {{.Hostname}}\\t{{.Availability}}'",
+  'node ps h1',
+  'node inspect self',
+  'node inspect --pretty self',
+  'node inspect nope',
+  'node rm nope',
+  'images',
+  'images -q',
+  'images --no-trunc',
+  'image ls --digests',
+  'image inspect 10.99.0.254:5000/web:1',
+  'image inspect nope',
+  'image rm nope',
+  'swarm join-token -q worker',
+];
+
+describe('cli/docker-parity', function suite() {
+  this.timeout(60_000);
+  let folder: string;
+  let host: string;
+  let server: ApiServer;
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'cli-parity-'));
+    host = `unix://${folder}/docker.sock`;
+    const backend = new FakeBackend();
+    server = createApiServer({ backend, log: silentLogger, clock: realClock });
+    await server.listen({ unixSocket: join(folder, 'docker.sock') });
+    await backend.becomeManager();
+    await fill(backend, host);
+  });
+
+  after(async () => {
+    await server[Symbol.asyncDispose]();
+    rmSync(folder, { recursive: true });
+  });
+
+  const docker = (program: string, args: readonly string[]) =>
+    new Promise<Ran>((resolve) => {
+      const env = { PATH: '/usr/bin', HOME: folder, DOCKER_HOST: host };
+      execFile(program, args, { env, timeout: 30_000 }, (error, out, err) => {
+        resolve({ code: error === null ? 0 : Number(error.code ?? -1), out, err });
+      });
+    });
+
+  for (const program of programs) {
+    describe(program, () => {
+      before(function check() {
+        if (!existsSync(program)) this.skip();
+      });
+
+      for (const line of lines) {
+        it(line, async () => {
+          const args = parseShellWords(line);
+          const [ours, theirs] = [await runCli(host, args), await docker(program, args)];
+          assert.deepEqual(withoutError(ours), withoutError(theirs));
+          // The old client has words of its own for some of the daemon's errors.
+          if (program === newest) assert.equal(ours.err.trim(), theirs.err.trim());
+        });
+      }
+    });
+  }
+});
+
+function withoutError({ code, out }: Ran): Omit<Ran, 'err'> {
+  return { code, out };
+}
+
+/** Two nodes, a service that has a history, and one that is global. */
+async function fill(backend: FakeBackend, host: string): Promise<void> {
+  const create = async (line: string) => {
+    const ran = await runCli(host, ['service', 'create', '-d', ...parseShellWords(line)]);
+    assert.equal(ran.code, 0, ran.err);
+    return ran.out.trim();
+  };
+  const webId = await create(
+    '--name web --replicas 3 -p published=53,target=53,protocol=udp,mode=host ' +
+      '-e A=1 -e B=2 -l tier=front --limit-memory 64m --constraint node.role==worker ' +
+      '--mount type=bind,source=/a,target=/b,readonly --update-delay 3s --restart-max-attempts 2 ' +
+      '10.99.0.254:5000/web:1 sleep 1000',
+  );
+  await create('--name agent --mode global --replicas-max-per-node 1 10.99.0.254:5000/web:1');
+  const view = await backend.store.read();
+  const service = view.service(webId);
+  assert.ok(service);
+  const worker = makeNode('workernode000000000000000', {
+    spec: { labels: { zone: 'a' }, role: 'worker', availability: 'drain' },
+    description: {
+      hostname: 'h2',
+      platform: { architecture: 'x86_64', os: 'linux' },
+      resources: { nanoCpus: 2e9, memoryBytes: 2 ** 31 },
+      engine: { version: '0.1.0', labels: { disk: 'ssd' }, plugins: [] },
+    },
+  });
+  const status = (state: 'running' | 'failed', err: string) => ({
+    state,
+    atMs: backend.clock.nowMs(),
+    message: '',
+    ...(err === '' ? {} : { err }),
+  });
+  const makeOne = (id: string, slot: number, overrides: Parameters<typeof makeTask>[2]) =>
+    makeTask(id.padEnd(25, '0'), service, { slot, nodeId: backend.status.nodeId, ...overrides });
+  const tasks = [
+    makeOne('taskold', 1, {
+      desiredState: 'shutdown',
+      status: status('failed', 'task: non-zero exit (137) after a very long while'),
+    }),
+    makeOne('taskone', 1, { status: status('running', '') }),
+    makeOne('tasktwo', 2, { nodeId: worker.id, status: status('running', '') }),
+  ];
+  await backend.propose([{ op: 'put', table: 'node', object: worker, base: 0 }]);
+  for (const object of tasks) {
+    const change: Change = { op: 'put', table: 'task', object, base: 0 };
+    await backend.propose([change]);
+    backend.clock.advance(1500);
+  }
+}
