@@ -4,8 +4,10 @@ import { formSwarm, type Host, type Lab } from '../../test/lab/index.ts';
 
 export interface Swarm {
   readonly name: string;
-  /** Starts a daemon on every host and makes one swarm of them, the first host its manager. */
-  start(lab: Lab): Promise<void>;
+  /** Starts a daemon on every host and makes one swarm of them, the first hosts its managers. */
+  start(lab: Lab, managers?: number): Promise<void>;
+  /** Starts the host's daemon again after it was killed. */
+  startDaemon(lab: Lab, host: Host): Promise<void>;
   /** Whether this process is the daemon itself. */
   isDaemon(argv: readonly string[]): boolean;
 }
@@ -23,14 +25,20 @@ export function isOverhead(argv: readonly string[]): boolean {
   return !isTask && line !== 'sleep infinity' && !named(argv, 'unshare', 'nsenter', 'tini');
 }
 
+/** Whether this process is the swarm's daemon on this host. */
+export function isDaemonOf(swarm: Swarm, host: Host, argv: readonly string[]): boolean {
+  return swarm.isDaemon(argv) && argv.some((flag) => flag === `--data-root=${host.dataRoot}`);
+}
+
 /** Docker Engine as Debian installs it, with its own containerd. */
 export function dockerSwarm(runtime: 'runc' | 'crun'): Swarm {
   return {
     name: `Docker Swarm (${runtime})`,
-    async start(lab) {
+    async start(lab, managers = 1) {
       await Promise.all(lab.hosts.map((host) => startDockerd(lab, host, runtime)));
-      await formSwarm(lab.hosts, 1);
+      await formSwarm(lab.hosts, managers);
     },
+    startDaemon: (lab, host) => startDockerd(lab, host, runtime),
     isDaemon: (argv) => named(argv, 'dockerd'),
   };
 }
@@ -51,6 +59,7 @@ async function startDockerd(lab: Lab, host: Host, runtime: 'runc' | 'crun'): Pro
 
 export const tsSwarm: Swarm = {
   name: 'ts-swarm',
-  start: (lab) => lab.startSwarm(),
+  start: (lab, managers = 1) => lab.startSwarm({ managers }),
+  startDaemon: (_lab, host) => host.startDaemon(),
   isDaemon: (argv) => named(argv, 'node'),
 };
