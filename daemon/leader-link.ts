@@ -14,17 +14,33 @@ const noLeader =
   'The swarm does not have a leader. It is possible that too few managers are online: make sure ' +
   'that more than half of them are.';
 
+const leaderLost =
+  'The swarm has lost its leader before it answered: look whether the change was made before you ' +
+  'try again.';
+
 export class LeaderLink implements Disposable {
   readonly #parts: LeaderLinkParts;
   #connection: Connection | undefined;
+  #calls = new AbortController();
 
   constructor(parts: LeaderLinkParts) {
     this.#parts = parts;
   }
 
   [Symbol.dispose](): void {
-    this.#connection?.[Symbol.dispose]();
-    this.#connection = undefined;
+    this.#disconnect();
+  }
+
+  /** Somebody else leads now, or nobody: calls to the one before would wait for it in vain. */
+  changed(): void {
+    const leader = this.#parts.leader();
+    if (leader !== '' && this.#parts.addrOf(leader) === this.#connection?.addr) return;
+    this.#disconnect();
+  }
+
+  /** Aborts when the leader that calls are sent to now is not the leader any more. */
+  get signal(): AbortSignal {
+    return this.#calls.signal;
   }
 
   /** Throws SwarmError `unavailable` while there is no leader. */
@@ -38,9 +54,17 @@ export class LeaderLink implements Disposable {
   client<S extends DescService>(service: S): ClientOf<S> {
     const addr = this.addr();
     if (this.#connection?.addr !== addr) {
-      this.#connection?.[Symbol.dispose]();
+      this.#disconnect();
       this.#connection = this.#parts.connect(addr);
     }
     return this.#connection.client(service);
+  }
+
+  #disconnect(): void {
+    if (this.#connection === undefined) return;
+    this.#calls.abort(new SwarmError('unavailable', leaderLost));
+    this.#calls = new AbortController();
+    this.#connection[Symbol.dispose]();
+    this.#connection = undefined;
   }
 }

@@ -98,7 +98,10 @@ export class Manager implements AsyncDisposable {
       makeJoinToken: (rootPem) => createJoinToken(rootPem, random),
       checkDemotion: (id) => this.group.checkRemoval(id),
     });
-    this.#forwarding = new ForwardingControl(() => this.#leader.client(ControlService));
+    this.#forwarding = new ForwardingControl(
+      () => this.#leader.client(ControlService),
+      () => this.#leader.signal,
+    );
     this.ca = new CertificateAuthorityService({
       view: store,
       proposeNode: (node) => this.group.addNode(node),
@@ -217,6 +220,7 @@ export class Manager implements AsyncDisposable {
         clock,
         random,
         log: log.child({ module: 'raft' }),
+        onLeader: () => this.#leader.changed(),
         onFailure,
       },
     );

@@ -46,10 +46,15 @@ export function serveControl<Context>(
 /** The commands of the leader, wherever it is. */
 export class ForwardingControl implements ControlApi {
   readonly #leader: () => ClientOf<typeof ControlService>;
+  readonly #signal: () => AbortSignal | undefined;
 
-  /** `leader` throws `unavailable` while there is none. */
-  constructor(leader: () => ClientOf<typeof ControlService>) {
+  /** `leader` throws `unavailable` while there is none; `signal` aborts when it is lost. */
+  constructor(
+    leader: () => ClientOf<typeof ControlService>,
+    signal: () => AbortSignal | undefined = () => undefined,
+  ) {
     this.#leader = leader;
+    this.#signal = signal;
   }
 
   createService(
@@ -82,7 +87,10 @@ export class ForwardingControl implements ControlApi {
 
   async #call<T>(method: Method, args: unknown): Promise<T> {
     const request = { method, arguments: encode(args) };
-    const { result } = await this.#leader().call(request, { timeoutMs: callTimeoutMs });
+    const leader = this.#leader();
+    const signal = this.#signal();
+    const options = signal === undefined ? {} : { signal };
+    const { result } = await leader.call(request, { timeoutMs: callTimeoutMs, ...options });
     return (result.length === 0 ? undefined : parse(result)) as T;
   }
 }

@@ -46,6 +46,8 @@ export interface RaftLogParts {
   /** The log can go on no more: its disk failed, or what it holds cannot be. */
   readonly onFailure: (error: SwarmError) => void;
   readonly onMembership?: (conf: ConfState) => void;
+  /** Who leads, as far as this manager knows; empty when it has just lost sight of the leader. */
+  readonly onLeader?: (id: NodeId) => void;
 }
 
 const mebibyte = 1 << 20;
@@ -92,7 +94,10 @@ export class RaftLog implements StoreLog {
           machine,
           transport,
           everyMs: (periodMs, callback) => every(clock, periodMs, callback),
-          onLeadership: ({ role }) => this.#roleChanged(role === 'leader'),
+          onLeadership: ({ role, leader }) => {
+            this.#roleChanged(role === 'leader');
+            this.#parts.onLeader?.(leader);
+          },
           ...(onMembership === undefined ? {} : { onMembership }),
           onProblem: (what, error) => log.warn(what, { error }),
           onFailure: (error) => this.#failed(error),

@@ -1,0 +1,65 @@
+/** A follower's calls end with the leader that they were sent to. */
+import { strict as assert } from 'node:assert';
+import type { Connection } from '../lib/grpc/index.ts';
+import { SwarmError } from '../lib/errors.ts';
+import { LeaderLink } from './leader-link.ts';
+
+function start() {
+  const state = { leader: 'a', closed: [] as string[] };
+  const link = new LeaderLink({
+    leader: () => state.leader,
+    addrOf: (id) => (id === 'nowhere' ? undefined : `${id}:2377`),
+    connect: (addr) =>
+      ({
+        addr,
+        client: () => ({ addr }),
+        [Symbol.dispose]: () => state.closed.push(addr),
+      }) as unknown as Connection,
+  });
+  const call = () => {
+    link.client({} as never);
+    return link.signal;
+  };
+  return { state, link, call };
+}
+
+describe('leader link', () => {
+  for (const [what, next] of [
+    ['somebody else leads', 'b'],
+    ['nobody leads', ''],
+    ['the new leader is nowhere', 'nowhere'],
+  ] as const) {
+    it(`breaks off what waits for a leader when ${what}`, () => {
+      const { state, link, call } = start();
+      const signal = call();
+      state.leader = next;
+      link.changed();
+      assert.ok(signal.aborted);
+      const reason = SwarmError.from(signal.reason);
+      assert.equal(reason.code, 'unavailable');
+      assert.match(reason.message, /lost its leader/);
+      assert.deepEqual(state.closed, ['a:2377']);
+    });
+  }
+
+  it('leaves calls alone while the leader is the same', () => {
+    const { state, link, call } = start();
+    const signal = call();
+    link.changed();
+    assert.equal(call(), signal);
+    assert.ok(!signal.aborted);
+    assert.deepEqual(state.closed, []);
+  });
+
+  it('sends the next call to the new leader, also where nobody told of the change', () => {
+    const { state, link, call } = start();
+    const signal = call();
+    state.leader = 'b';
+    const next = call();
+    assert.ok(signal.aborted && !next.aborted);
+    state.leader = '';
+    assert.throws(() => call(), /does not have a leader/);
+    link.changed();
+    assert.ok(next.aborted);
+  });
+});
