@@ -1,6 +1,7 @@
 /** What the HTTP API stands on. The composition root (daemon/) provides it. */
 import type { ControlApi } from '../manager/control/api.ts';
 import type { ObjectEvent } from '../manager/store/event.ts';
+import type { Backup } from '../manager/store/backup-file.ts';
 import type { StoreView } from '../manager/store/view.ts';
 import type { Service, SwarmSpec, Task } from '../types/index.ts';
 import type { Images } from '../worker/image/images.ts';
@@ -71,10 +72,20 @@ export interface JoinOptions {
   readonly availability: 'active' | 'pause' | 'drain';
 }
 
+export interface RestoreOptions {
+  readonly listenAddr: string;
+  readonly advertiseAddr: string;
+  readonly dataPathAddr: string;
+  readonly availability: 'active' | 'pause' | 'drain';
+  readonly backup: Backup;
+}
+
 /** Whether and how this daemon is in a swarm. */
 export interface SwarmBackend {
   /** Returns the node's id. */
   init(options: InitOptions): Promise<string>;
+  /** Like `init`, with a swarm that begins as the backup has it. Returns the node's id. */
+  restore(options: RestoreOptions): Promise<string>;
   join(options: JoinOptions): Promise<void>;
   leave(options: { force: boolean }): Promise<void>;
   status(): SwarmStatus;
@@ -100,6 +111,11 @@ export interface ManagerBackend {
    * bounded number of events gets a SwarmError `resource-exhausted`, and must list again.
    */
   watch(options: { signal: AbortSignal }): AsyncIterable<ObjectEvent>;
+  /** Everything that was acknowledged before the call, as one file, made as it is asked for. */
+  backup(options: { passphrase?: string }): Promise<{
+    readonly encrypted: boolean;
+    readonly parts: AsyncIterable<Uint8Array>;
+  }>;
   /**
    * Lines of the tasks from all nodes, merged as they come. A node that is down yields a notice.
    */

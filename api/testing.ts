@@ -3,7 +3,7 @@ import { VirtualClock } from '../lib/clock.ts';
 import { SwarmError } from '../lib/errors.ts';
 import { seededRandom } from '../lib/random.ts';
 import { Control } from '../manager/control/index.ts';
-import { MemoryLog, Store, type Change } from '../manager/store/index.ts';
+import { encodeBackup, MemoryLog, Store, type Change } from '../manager/store/index.ts';
 import { swarmSpec, type Cluster, type Node, type Task } from '../types/index.ts';
 import type { Image, Images } from '../worker/image/images.ts';
 import type { LogLine, LogQuery } from '../worker/runtime/runtime.ts';
@@ -14,6 +14,7 @@ import type {
   InitOptions,
   JoinOptions,
   ManagerBackend,
+  RestoreOptions,
   SwarmStatus,
 } from './backend.ts';
 
@@ -74,6 +75,7 @@ export class FakeBackend implements Backend {
   readonly store = new Store(new MemoryLog());
   readonly initCalls: InitOptions[] = [];
   readonly joinCalls: JoinOptions[] = [];
+  readonly restoreCalls: RestoreOptions[] = [];
   readonly leaveCalls: boolean[] = [];
   readonly imageEventsOut: ImageEvent[] = [];
   logEntries: (query: LogQuery, signal: AbortSignal) => AsyncIterable<LogEntry> = nothing;
@@ -103,6 +105,10 @@ export class FakeBackend implements Backend {
       return this.becomeManager();
     },
     join: async (options) => void this.joinCalls.push(options),
+    restore: async (options) => {
+      this.restoreCalls.push(options);
+      return this.becomeManager();
+    },
     leave: async ({ force }) => void this.leaveCalls.push(force),
     status: () => this.status,
   };
@@ -149,6 +155,13 @@ export class FakeBackend implements Backend {
     control: this.#control,
     read: () => this.store.read(),
     watch: (options) => this.store.watch({ ...options }),
+    backup: ({ passphrase }) => {
+      const { store, clock } = this;
+      const info = { clusterId: store.cluster()?.id ?? '', createdAtMs: clock.nowMs() };
+      const snapshot = store.snapshotParts();
+      const parts = encodeBackup({ ...info, index: store.index }, snapshot, passphrase);
+      return Promise.resolve({ encrypted: passphrase !== undefined, parts });
+    },
     logs: (_target, query, { signal }) => {
       this.logQueries.push(query);
       return this.logEntries(query, signal);

@@ -30,10 +30,21 @@ import {
 } from '../manager/dispatcher/index.ts';
 import { ManagerGroup, PeerTransport, RoleKeeper } from '../manager/peers/index.ts';
 import { Reconciler } from '../manager/reconcile/index.ts';
-import { RaftLog, Store, type Change } from '../manager/store/index.ts';
+import {
+  encodeBackup,
+  RaftLog,
+  Store,
+  type Change,
+  type InitialState,
+} from '../manager/store/index.ts';
 import { nodeDisk } from '../raft/index.ts';
 import type { Cluster, Node } from '../types/index.ts';
 import { LeaderLink } from './leader-link.ts';
+
+/** What the store of a new swarm begins with: its first objects, or all that a backup holds. */
+export type Bootstrap =
+  | { readonly cluster: Cluster; readonly node: Node }
+  | { readonly restored: InitialState };
 
 export interface ManagerOptions {
   /** Below the data root: the log and its snapshots. */
@@ -41,7 +52,7 @@ export interface ManagerOptions {
   readonly listenAddr: string;
   readonly advertiseAddr: string;
   /** The first manager of a new swarm, with what its store begins with. */
-  readonly bootstrap?: { readonly cluster: Cluster; readonly node: Node };
+  readonly bootstrap?: Bootstrap;
   /** A further manager: the one that lets it in. Absent when it is in already. */
   readonly joinThrough?: string;
 }
@@ -134,7 +145,7 @@ export class Manager implements AsyncDisposable {
     starting.use(this.#transport);
     starting.use(this.store);
     await this.store.open();
-    if (bootstrap !== undefined) await this.#writeFirst(bootstrap);
+    if (bootstrap !== undefined && 'cluster' in bootstrap) await this.#writeFirst(bootstrap);
     this.#serve();
     starting.use(this.#server);
     await this.#server.listen();
@@ -173,6 +184,7 @@ export class Manager implements AsyncDisposable {
       control: this.control,
       read: () => this.store.read(),
       watch: ({ signal }) => this.store.watch({ signal }),
+      backup: (options) => this.#backup(options),
       logs: (target, query, options) =>
         this.store.isLeader
           ? this.#logBroker.logs(target, query, options)
@@ -208,11 +220,15 @@ export class Manager implements AsyncDisposable {
 
   #newLog(): RaftLog {
     const { identity, clock, random, log, onFailure } = this.#parts;
+    const { bootstrap } = this.#options;
     return new RaftLog(
       {
         id: identity.nodeId,
         folder: join(this.#options.folder, 'raft'),
-        bootstrap: this.#options.bootstrap !== undefined,
+        bootstrap: bootstrap !== undefined,
+        ...(bootstrap !== undefined && 'restored' in bootstrap
+          ? { initial: bootstrap.restored }
+          : {}),
       },
       {
         disk: nodeDisk,
@@ -315,6 +331,17 @@ export class Manager implements AsyncDisposable {
       }
       await clock.sleep(announceEveryMs, { signal });
     }
+  }
+
+  async #backup({ passphrase }: { passphrase?: string }) {
+    const { index } = await this.store.read();
+    const snapshot = this.store.snapshotParts();
+    const { clusterId } = this.#parts.identity;
+    const info = { clusterId, createdAtMs: this.#parts.clock.nowMs(), index };
+    return {
+      encrypted: passphrase !== undefined,
+      parts: encodeBackup(info, snapshot, passphrase),
+    };
   }
 
   async #writeFirst({ cluster, node }: { cluster: Cluster; node: Node }): Promise<void> {

@@ -8,6 +8,7 @@ import type {
   InitOptions,
   JoinOptions,
   ManagerBackend,
+  RestoreOptions,
   SwarmBackend,
   SwarmStatus,
 } from '../api/index.ts';
@@ -28,8 +29,9 @@ import type { Cluster, Node, NodeDescription } from '../types/index.ts';
 import { Agent } from '../worker/agent/index.ts';
 import type { TaskExecutor } from '../worker/executor/index.ts';
 import { resolveAdvertiseAddr, resolveDataPathAddr, resolveListenAddr } from './addresses.ts';
-import { Manager } from './manager.ts';
+import { Manager, type Bootstrap } from './manager.ts';
 import { MembershipFile, type Membership } from './membership.ts';
+import { prepareRestore } from './restore.ts';
 
 export interface SwarmNodeParts {
   readonly executor: TaskExecutor;
@@ -37,12 +39,6 @@ export interface SwarmNodeParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
-}
-
-/** What the store of a new swarm begins with. */
-interface Bootstrap {
-  readonly cluster: Cluster;
-  readonly node: Node;
 }
 
 /** What runs while this daemon is in a swarm. */
@@ -166,6 +162,21 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
       const cluster = this.#newCluster(clusterId, root, options);
       const node = this.#firstNode(identity.nodeId, advertiseAddr, options.availability);
       await this.#enter(membership, identity, { cluster, node });
+      return identity.nodeId;
+    });
+  }
+
+  restore(options: RestoreOptions): Promise<string> {
+    return this.#inTurn(async () => {
+      this.#refuseIfMember();
+      const { clock } = this.#parts;
+      const { membership, bootstrap, identity } = await prepareRestore(options, {
+        folder: this.#folder,
+        identityFolder: this.#identityFolder,
+        clock,
+      });
+      this.#parts.log.info('restoring a swarm from a backup', { ...membership });
+      await this.#enter(membership, identity, bootstrap);
       return identity.nodeId;
     });
   }

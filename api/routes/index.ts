@@ -7,6 +7,7 @@ import type { RouteModules } from './modules.ts';
 import { networkRoutes } from './networks.ts';
 import { nodeRoutes } from './nodes.ts';
 import { serviceRoutes } from './services.ts';
+import { swarmBackupRoutes } from './swarm-backup.ts';
 import { swarmRoutes } from './swarm.ts';
 import { systemRoutes } from './system.ts';
 import { taskRoutes } from './tasks.ts';
@@ -16,6 +17,7 @@ export function allRoutes(modules: RouteModules): Route[] {
     ...systemRoutes(modules),
     ...eventRoutes(modules),
     ...swarmRoutes(modules),
+    ...swarmBackupRoutes(modules),
     ...nodeRoutes(modules),
     ...serviceRoutes(modules),
     ...taskRoutes(modules),

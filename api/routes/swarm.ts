@@ -152,7 +152,7 @@ function named(spec: SwarmSpec): SwarmSpec {
 }
 
 /** "host", "host:port", ":port", "[v6]", "[v6]:port" or a bare IPv6 address, with a port. */
-function withPort(addr: string, field: string): string {
+export function withPort(addr: string, field: string): string {
   const text = addr.replace(/^tcp:\/\//, '');
   if (text === '') {
     throw new SwarmError('invalid-argument', `invalid ${field} "": invalid empty address`);

@@ -4,6 +4,7 @@
  * so that a follower can forward a call to the leader (proto/control.proto) as it is.
  */
 import type { NodeSpec, ServiceSpec, SwarmSpec } from '../../types/index.ts';
+import type { RestoreBatch, RestoreCounts } from './restore.ts';
 
 export interface ControlApi {
   /**
@@ -40,4 +41,7 @@ export interface ControlApi {
     rotateWorkerToken: boolean;
     rotateManagerToken: boolean;
   }): Promise<void>;
+
+  /** Puts a backup's specs in the place of the present ones, in one transaction. */
+  restore(args: RestoreBatch): Promise<RestoreCounts>;
 }

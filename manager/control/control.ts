@@ -17,6 +17,7 @@ import type { ControlApi } from './api.ts';
 import { checkSwarmSpec } from './check-swarm-spec.ts';
 import { normalizeService } from './normalize.ts';
 import { checkPortConflicts } from './ports.ts';
+import { countChanges, planRestore, type RestoreBatch, type RestoreCounts } from './restore.ts';
 import { refuseUnsupportedService } from './unsupported.ts';
 import { validateService } from './validate-service.ts';
 
@@ -155,6 +156,16 @@ export class Control implements ControlApi {
     });
   }
 
+  async restore(batch: RestoreBatch): Promise<RestoreCounts> {
+    let counts: RestoreCounts = { created: 0, updated: 0, removed: 0 };
+    await this.#commit(() => {
+      const changes = planRestore(this.#modules.store, batch);
+      counts = countChanges(changes);
+      return changes;
+    });
+    return counts;
+  }
+
   #checked(given: ServiceSpec): ServiceSpec {
     const spec = normalizeService(given, this.#modules.random);
     validateService(spec);
@@ -167,7 +178,9 @@ export class Control implements ControlApi {
   async #commit(plan: () => readonly Change[]): Promise<void> {
     const atMs = this.#modules.clock.nowMs();
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
-      const result = await this.#modules.store.propose(plan(), { atMs });
+      const changes = plan();
+      if (changes.length === 0) return;
+      const result = await this.#modules.store.propose(changes, { atMs });
       if (result.applied) return;
     }
     throw new SwarmError(

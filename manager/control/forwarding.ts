@@ -14,6 +14,7 @@ const methods: ReadonlySet<string> = new Set<Method>([
   'updateNode',
   'removeNode',
   'updateCluster',
+  'restore',
 ]);
 
 /** A command waits for the leader's commit: longer than an election, shorter than a user's patience. */
@@ -83,6 +84,10 @@ export class ForwardingControl implements ControlApi {
 
   updateCluster(args: Parameters<ControlApi['updateCluster']>[0]): Promise<void> {
     return this.#call('updateCluster', args);
+  }
+
+  restore(args: Parameters<ControlApi['restore']>[0]): ReturnType<ControlApi['restore']> {
+    return this.#call('restore', args);
   }
 
   async #call<T>(method: Method, args: unknown): Promise<T> {

@@ -7,4 +7,5 @@ export * from './api.ts';
 export { Control, type ControlModules, type ControlStore } from './control.ts';
 export { ForwardingControl, serveControl } from './forwarding.ts';
 export { checkSwarmSpec } from './check-swarm-spec.ts';
+export * from './restore.ts';
 export { isImageReference } from './image-reference.ts';

@@ -3,11 +3,13 @@
  * and the log that managers stand on. May import lib, types and raft. Read change.ts (what
  * is written), view.ts (what is read) and store.ts first; apply.ts is the heart.
  */
+export { decodeBackup, encodeBackup, type Backup, type BackupInfo } from './backup-file.ts';
 export * from './change.ts';
 export * from './event.ts';
 export * from './log.ts';
 export { MemoryLog, type MemoryLogOptions, type MemoryStorage } from './memory-log.ts';
 export { RaftLog, type RaftLogOptions, type RaftLogParts } from './raft-log.ts';
+export { openBackup, restoredState, type InitialState } from './restored.ts';
 export { Store } from './store.ts';
 export * from './view.ts';
 export type { WatchOptions } from './watch.ts';

@@ -18,12 +18,15 @@ import {
   type Transport,
 } from '../../raft/index.ts';
 import type { ApplyResult, StateMachine, StoreLog } from './log.ts';
+import type { InitialState } from './restored.ts';
 
 export interface RaftLogOptions {
   readonly id: NodeId;
   readonly folder: string;
   /** The first manager of a new swarm; else an empty folder waits to be added to a group. */
   readonly bootstrap: boolean;
+  /** What the first manager's store begins with, a backup's content; else it begins empty. */
+  readonly initial?: InitialState;
   readonly tickMs?: number;
   /** Ticks without a leader before an election; at random up to twice as many. */
   readonly electionTicks?: number;
@@ -77,13 +80,16 @@ export class RaftLog implements StoreLog {
 
   async open(machine: StateMachine): Promise<void> {
     const { clock, disk, cipher, transport, log, onMembership } = this.#parts;
-    const { id, folder, segmentBytes } = this.#options;
+    const { id, folder, segmentBytes, initial } = this.#options;
     try {
       this.#node = await RaftNode.open<ApplyResult>(
         {
           raft: this.#raftConfig(),
           storage: { folder, disk, segmentBytes, ...(cipher === undefined ? {} : { cipher }) },
           bootstrap: this.#options.bootstrap,
+          ...(initial === undefined
+            ? {}
+            : { initial: { index: initial.index, data: initial.snapshot } }),
           tickMs: this.#options.tickMs,
           snapshotEntries: this.#options.snapshotEntries,
           snapshotBytes: 64 * mebibyte,

@@ -4,5 +4,12 @@
  */
 export { RaftError, type RaftErrorCode } from './errors.ts';
 export { RaftNode } from './node.ts';
-export type { Machine, NodeOptions, NodePorts, RaftStatus, Transport } from './ports.ts';
+export type {
+  InitialState,
+  Machine,
+  NodeOptions,
+  NodePorts,
+  RaftStatus,
+  Transport,
+} from './ports.ts';
 export { Storage, type StorageOptions } from './storage.ts';

@@ -85,7 +85,7 @@ export class RaftNode<T> implements AsyncDisposable {
     try {
       let loaded = await storage.load();
       if (loaded === undefined && options.bootstrap) {
-        await storage.bootstrap(options.raft.id);
+        await storage.bootstrap(options.raft.id, options.initial);
         loaded = await storage.load();
       }
       const hardState = loaded?.hardState ?? { term: 0, vote: '', commit: 0 };

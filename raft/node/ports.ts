@@ -2,11 +2,19 @@
 import type { ConfState, Message, NodeId, RaftConfig, Role, SoftState } from '../core/index.ts';
 import type { StorageOptions } from './storage.ts';
 
+/** A state machine's state as of a log index; the log goes on behind it. */
+export interface InitialState {
+  readonly index: number;
+  readonly data: Uint8Array;
+}
+
 export interface NodeOptions {
   readonly raft: RaftConfig;
   readonly storage: StorageOptions;
   /** An empty folder becomes the first node of a new group; else it waits to be added to one. */
   readonly bootstrap: boolean;
+  /** What that first node begins with, such as a backup's content; else it begins empty. */
+  readonly initial?: InitialState;
   readonly tickMs: number;
   /** Entries and bytes of the log after which a snapshot is made. */
   readonly snapshotEntries: number;

@@ -12,6 +12,7 @@ import {
   type SnapshotMeta,
 } from '../core/index.ts';
 import { Log, LogError, Snapshots, type Cipher, type Disk, type LogEntry } from '../log/index.ts';
+import type { InitialState } from './ports.ts';
 
 const types = { normal: 0, config: 1 } as const;
 const encoder = new TextEncoder();
@@ -95,8 +96,16 @@ export class Storage implements AsyncDisposable {
     };
   }
 
-  /** Makes the first node of a new group: its own membership is its first committed entry. */
-  async bootstrap(id: NodeId): Promise<void> {
+  /**
+   * Makes the first node of a new group: its own membership is its first committed entry, or stands
+   * in a snapshot with the state that the group begins with.
+   */
+  async bootstrap(id: NodeId, initial?: InitialState): Promise<void> {
+    if (initial !== undefined) {
+      const conf = { ...emptyConf(), voters: [id] };
+      await this.installSnapshot({ index: initial.index, term: 1, conf }, initial.data);
+      return;
+    }
     const data = encodeConfChange({ steps: [{ op: 'add-voter', node: id }], transition: 'auto' });
     const first: Entry = { index: 1, term: 1, kind: 'config', data };
     await this.write([first], { term: 1, vote: '', commit: 1 });

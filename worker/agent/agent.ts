@@ -115,7 +115,9 @@ export class Agent implements AsyncDisposable {
       const redirected = this.#redirected(error);
       const good = welcomed !== undefined && clock.monotonicMs() - startMs >= goodSessionMs;
       failures = good ? 1 : failures + 1;
-      if (!good && !redirected) this.#list.failed(addr);
+      // One that knows of no leader is no better than one that does not answer: a leader may be
+      // where attempts have failed for long.
+      if (!good && !(redirected && this.#list.hasLeader)) this.#list.failed(addr);
       const maxMs = redirected ? redirectedMaxMs : retryMaxMs;
       // Every manager is tried once before the pause grows.
       const rounds = Math.floor((failures - 1) / this.#list.all().length);

@@ -31,6 +31,15 @@ describe('ManagerList', () => {
     assert.ok(share('a') > 0 && share('a') >= share('seed'));
   });
 
+  it('knows whether anybody leads, until the one that did has failed', () => {
+    const list = new ManagerList(['seed']);
+    assert.equal(list.hasLeader, false);
+    list.learn([named('a'), named('b', true)]);
+    assert.equal(list.hasLeader, true);
+    list.failed('b');
+    assert.equal(list.hasLeader, false);
+  });
+
   it('turns away from those that fail, and back when they answer', () => {
     const list = new ManagerList([]);
     list.learn([named('a', true), named('b')]);

@@ -33,6 +33,10 @@ export class ManagerList {
     return this.#seeds.map((addr) => ({ nodeId: '', addr, leader: false }));
   }
 
+  get hasLeader(): boolean {
+    return this.#named.some(({ leader }) => leader);
+  }
+
   /** One that fails to answer may lead no more. */
   failed(addr: string): void {
     this.#named = this.#named.map((manager) =>

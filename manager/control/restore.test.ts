@@ -1,0 +1,145 @@
+import { strict as assert } from 'node:assert';
+import { swarmSpec, type Cluster, type Service } from '../../types/index.ts';
+import { VirtualClock } from '../../lib/clock.ts';
+import { seededRandom } from '../../lib/random.ts';
+import { MemoryLog, Store, type Change } from '../store/index.ts';
+import { makeNode, makeService } from '../store/testing.ts';
+import { Control } from './control.ts';
+import { planBatches } from './restore.ts';
+
+async function swarm(...changes: Change[]) {
+  const store = new Store(new MemoryLog());
+  await store.open();
+  const clock = new VirtualClock();
+  const control = new Control({
+    store,
+    clock,
+    random: seededRandom(1),
+    makeJoinToken: () => '',
+    checkDemotion: () => undefined,
+  });
+  for (const change of changes) {
+    assert.ok((await store.propose([change], { atMs: clock.nowMs() })).applied);
+  }
+  /** As the API does it. */
+  const restore = async (backup: Store) => {
+    const totals = { created: 0, updated: 0, removed: 0 };
+    for (const batch of planBatches(store, backup)) {
+      // A follower would pass it on as JSON.
+      const passed = JSON.parse(JSON.stringify(batch)) as typeof batch;
+      const { created, updated, removed } = await control.restore(passed);
+      totals.created += created;
+      totals.updated += updated;
+      totals.removed += removed;
+    }
+    return totals;
+  };
+  return { store, restore };
+}
+
+function put(service: Service): Change {
+  return { op: 'put', table: 'service', object: service, base: 0 };
+}
+
+function withImage(id: string, image: string, port?: number): Service {
+  const { spec, ...rest } = makeService(id);
+  const ports = [
+    { protocol: 'tcp', targetPort: 80, publishedPort: port ?? 0, publishMode: 'ingress' },
+  ] as const;
+  const task = { ...spec.task, container: { image } };
+  return {
+    ...rest,
+    spec: { ...spec, task, ...(port === undefined ? {} : { endpoint: { ports } }) },
+  };
+}
+
+const clusterPut = (id: string, taskHistoryLimit: number, autoLockManagers: boolean): Change => {
+  const spec = swarmSpec.decode(
+    {
+      Orchestration: { TaskHistoryRetentionLimit: taskHistoryLimit },
+      EncryptionConfig: { AutoLockManagers: autoLockManagers },
+    },
+    '',
+  );
+  const object: Cluster = {
+    id,
+    meta: { version: 0, createdAtMs: 0, updatedAtMs: 0 },
+    spec,
+    rootCa: { certPem: id, keyPem: id, joinTokens: { worker: 'w', manager: 'm' } },
+    dataPathPort: 4789,
+    defaultAddressPools: [],
+    subnetSize: 24,
+    removedNodes: {},
+  };
+  return { op: 'put', table: 'cluster', object, base: 0 };
+};
+
+describe('a backup restored into a swarm that runs', () => {
+  it('makes its services those of the backup, and says how many changed', async () => {
+    const backup = await swarm(
+      clusterPut('c1', 3, false),
+      put(withImage('kept', 'web:1')),
+      put(withImage('changed', 'web:1')),
+      put(withImage('lost', 'web:1', 8080)),
+    );
+    const { store, restore } = await swarm(
+      clusterPut('c1', 9, true),
+      put(withImage('kept', 'web:1')),
+      put(withImage('changed', 'web:2')),
+      put(withImage('newer', 'web:3', 8080)),
+    );
+    const kept = store.service('kept');
+    const counts = await restore(backup.store);
+    assert.deepEqual(counts, { created: 1, updated: 2, removed: 1 });
+    assert.deepEqual([...store.services()].map(({ id }) => id).toSorted(), [
+      'changed',
+      'kept',
+      'lost',
+    ]);
+    assert.equal(store.service('kept'), kept, 'what is the same is not touched');
+    const changed = store.service('changed');
+    assert.equal(changed?.spec.task.container?.image, 'web:1');
+    assert.equal(changed.previousSpec?.task.container?.image, 'web:2');
+    assert.ok(changed.specVersion > (changed.previousSpecVersion ?? 0));
+    const cluster = store.cluster();
+    assert.equal(cluster?.spec.orchestration.taskHistoryLimit, 3);
+    assert.equal(cluster.spec.encryption.autoLockManagers, true, 'the lock is the swarm’s own');
+    assert.deepEqual(await restore(backup.store), { created: 0, updated: 0, removed: 0 });
+  });
+
+  it('gives nodes their labels back, and leaves roles alone', async () => {
+    const labels = { zone: 'a' };
+    const then = { labels, role: 'manager', availability: 'drain' } as const;
+    const node = (change: object): Change => {
+      return { op: 'put', table: 'node', object: makeNode('n1', change), base: 0 };
+    };
+    const backup = await swarm(clusterPut('c1', 3, false), node({ spec: then }));
+    const { store, restore } = await swarm(clusterPut('c1', 3, false), node({}));
+    await restore(backup.store);
+    assert.deepEqual(store.node('n1')?.spec, { labels, role: 'worker', availability: 'drain' });
+  });
+
+  it('goes in batches that fit any log', async () => {
+    const many = Array.from({ length: 250 }, (_, i) => put(makeService(`s${i}`)));
+    const backup = await swarm(clusterPut('c1', 3, false), ...many);
+    const { store, restore } = await swarm(clusterPut('c1', 3, false));
+    const sizes = planBatches(store, backup.store).map(({ services }) => services.length);
+    assert.deepEqual(sizes, [0, 100, 100, 50]);
+    assert.deepEqual(await restore(backup.store), { created: 250, updated: 0, removed: 0 });
+  });
+
+  it('is refused before anything is changed where a service has another mode', async () => {
+    const global = makeService('s1');
+    const backup = await swarm(
+      clusterPut('c1', 3, false),
+      put({ ...global, spec: { ...global.spec, mode: { global: {} } } }),
+    );
+    const { restore, store } = await swarm(clusterPut('c1', 9, false), put(makeService('s1')));
+    const before = store.digest();
+    await assert.rejects(restore(backup.store), {
+      message:
+        'service s1 is of another mode now than in the backup (global): remove it, and restore again',
+    });
+    assert.equal(store.digest(), before);
+  });
+});

@@ -1,0 +1,160 @@
+/**
+ * A backup's specs put into a swarm that runs: what the swarm is asked to do becomes what it was
+ * asked to do then. Nodes, certificates, tokens and tasks stay as they are.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { SwarmError } from '../../lib/errors.ts';
+import type { NodeSpec, Service, SwarmSpec } from '../../types/index.ts';
+import type { Change } from '../store/change.ts';
+import type { StoreView } from '../store/view.ts';
+
+/** What one transaction restores. Plain JSON, so that a follower can pass it on. */
+export interface RestoreBatch {
+  /** Services as the backup has them. */
+  readonly services: readonly Service[];
+  /** Ids of services to be removed. */
+  readonly removedServices: readonly string[];
+  readonly nodes: readonly { readonly id: string; readonly spec: NodeSpec }[];
+  readonly clusterSpec?: SwarmSpec;
+}
+
+/** How many objects the batches create, change or remove. */
+export interface RestoreCounts {
+  readonly created: number;
+  readonly updated: number;
+  readonly removed: number;
+}
+
+/** Small enough for one log entry, whatever the log stands on. */
+const batchBytes = 512 << 10;
+const batchObjects = 100;
+
+/**
+ * The way from the present state to the backup's, removals first: they free names and ports.
+ * Throws `failed-precondition` for what cannot be done, before anything is.
+ */
+export function planBatches(present: StoreView, backup: StoreView): RestoreBatch[] {
+  const services = [...backup.services()];
+  for (const service of services) refuseOtherMode(present.service(service.id), service);
+  const removed = [...present.services()].filter(({ id }) => backup.service(id) === undefined);
+  const nodes = [...backup.nodes()].filter(({ id }) => present.node(id) !== undefined);
+  const spec = backup.cluster()?.spec;
+  const first: RestoreBatch = {
+    services: [],
+    removedServices: [],
+    nodes: [],
+    ...(spec === undefined ? {} : { clusterSpec: spec }),
+  };
+  return [
+    first,
+    ...inPieces(removed.map(({ id }) => id)).map((removedServices) => ({
+      services: [],
+      nodes: [],
+      removedServices,
+    })),
+    ...inPieces(services).map((piece) => ({ services: piece, removedServices: [], nodes: [] })),
+    ...inPieces(nodes.map(({ id, spec: nodeSpec }) => ({ id, spec: nodeSpec }))).map((piece) => ({
+      services: [],
+      removedServices: [],
+      nodes: piece,
+    })),
+  ];
+}
+
+/** What the batch still has to change. */
+export function planRestore(view: StoreView, batch: RestoreBatch): Change[] {
+  return [
+    ...batch.removedServices.flatMap((id): Change[] => {
+      const service = view.service(id);
+      if (service === undefined) return [];
+      return [{ op: 'delete', table: 'service', id, base: service.meta.version }];
+    }),
+    ...batch.services.flatMap((service) => planService(view, service)),
+    ...batch.nodes.flatMap(({ id, spec }) => planNode(view, id, spec)),
+    ...(batch.clusterSpec === undefined ? [] : planCluster(view, batch.clusterSpec)),
+  ];
+}
+
+export function countChanges(changes: readonly Change[]): RestoreCounts {
+  const puts = changes.filter((change) => change.op === 'put');
+  return {
+    created: puts.filter(({ base }) => base === 0).length,
+    updated: puts.filter(({ base }) => base !== 0).length,
+    removed: changes.length - puts.length,
+  };
+}
+
+function planService(view: StoreView, { id, spec, registryAuth }: Service): Change[] {
+  const present = view.service(id);
+  const auth = registryAuth === undefined ? {} : { registryAuth };
+  if (present === undefined) {
+    // Tasks of the service may still be there: no spec of theirs has had this number.
+    const meta = { version: 0, createdAtMs: 0, updatedAtMs: 0 };
+    const object: Service = { id, meta, spec, specVersion: view.index, ...auth };
+    return [{ op: 'put', table: 'service', object, base: 0 }];
+  }
+  refuseOtherMode(present, { id, spec });
+  if (isDeepStrictEqual(present.spec, spec)) return [];
+  const object: Service = {
+    id,
+    meta: present.meta,
+    spec,
+    specVersion: present.meta.version,
+    previousSpec: present.spec,
+    previousSpecVersion: present.specVersion,
+    ...auth,
+    ...(present.registryAuth === undefined ? {} : { previousRegistryAuth: present.registryAuth }),
+  };
+  return [{ op: 'put', table: 'service', object, base: present.meta.version }];
+}
+
+/** Who is a manager is another command's affair. */
+function planNode(view: StoreView, id: string, spec: NodeSpec): Change[] {
+  const present = view.node(id);
+  if (present === undefined) return [];
+  const restored = { ...spec, role: present.spec.role };
+  if (isDeepStrictEqual(present.spec, restored)) return [];
+  const object = { ...present, spec: restored };
+  return [{ op: 'put', table: 'node', object, base: present.meta.version }];
+}
+
+/** Keys and locks are the running swarm's own. */
+function planCluster(view: StoreView, spec: SwarmSpec): Change[] {
+  const present = view.cluster();
+  if (present === undefined) return [];
+  const { ca, encryption } = present.spec;
+  const restored = { ...spec, ca, encryption };
+  if (isDeepStrictEqual(present.spec, restored)) return [];
+  const object = { ...present, spec: restored };
+  return [{ op: 'put', table: 'cluster', object, base: present.meta.version }];
+}
+
+function refuseOtherMode(
+  present: Service | undefined,
+  service: Pick<Service, 'id' | 'spec'>,
+): void {
+  const then = Object.keys(service.spec.mode)[0];
+  if (present === undefined || Object.keys(present.spec.mode)[0] === then) return;
+  throw new SwarmError(
+    'failed-precondition',
+    `service ${present.spec.name} is of another mode now than in the backup (${then}): remove it, ` +
+      'and restore again',
+  );
+}
+
+function inPieces<T>(items: readonly T[]): T[][] {
+  const pieces: T[][] = [];
+  let bytes = 0;
+  for (const item of items) {
+    const size = JSON.stringify(item).length;
+    const last = pieces.at(-1);
+    if (last === undefined || last.length >= batchObjects || bytes + size > batchBytes) {
+      pieces.push([item]);
+      bytes = size;
+    } else {
+      last.push(item);
+      bytes += size;
+    }
+  }
+  return pieces;
+}
