@@ -7,9 +7,9 @@ import { commandError, exitCodeOf, usageError } from './errors.ts';
 import { bool, FlagValues, text } from './flags.ts';
 import { tree, type Group, type Verb } from './tree.ts';
 
-export const programName = 'ts-swarm';
+const programName = 'ts-swarm';
 
-export const globalFlags = {
+const globalFlags = {
   host: text('host', 'Daemon socket to connect to', { short: 'H' }),
   version: bool('version', 'Print version information and quit', { short: 'v' }),
 };

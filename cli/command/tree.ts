@@ -25,6 +25,11 @@ const swarmVerbs = {
     load: () => import('../commands/swarm/join-token.ts'),
   },
   leave: { short: 'Leave the swarm', load: () => import('../commands/swarm/leave.ts') },
+  unlock: { short: 'Unlock swarm', load: () => import('../commands/swarm/unlock.ts') },
+  'unlock-key': {
+    short: 'Manage the unlock key',
+    load: () => import('../commands/swarm/unlock-key.ts'),
+  },
 } as const satisfies Record<string, Verb>;
 
 const imageVerbs = {

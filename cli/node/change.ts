@@ -12,7 +12,7 @@ export async function findNode(client: Client, reference: string): Promise<WireN
   return client.get<WireNode>(`/nodes/${encodeURIComponent(id)}`);
 }
 
-export async function nodeReference(client: Client, reference: string): Promise<string> {
+async function nodeReference(client: Client, reference: string): Promise<string> {
   if (reference !== 'self') return reference;
   const info = await client.get<WireInfo>('/info');
   const id = info.Swarm?.NodeID;

@@ -138,7 +138,8 @@ export class ProgressTracker {
       notes.push(`rollback: ${message}`);
     }
     if (leftMs !== undefined && leftMs > 0) {
-      const seconds = Math.ceil(leftMs / 1000);
+      // Rounded first: the last bit of a sum of fractions must not make a second more.
+      const seconds = Math.ceil(Math.round(leftMs) / 1000);
       const unit = seconds === 1 ? 'second' : 'seconds';
       notes.push(`verify: Waiting ${seconds} ${unit} to verify that tasks are stable...`);
     }
@@ -154,7 +155,8 @@ export class ProgressTracker {
       kind: 'failed',
       message: [sentence, ...reasonsOf(named, snapshot.nodes)].join('\n'),
     });
-    const failing = slots.filter((slot) => !slot.done || slot.failures.length > 0);
+    const failed = slots.filter((slot) => slot.failures.length > 0);
+    const failing = failed.length > 0 ? failed : open;
     if (state === 'paused') return tell(`service update paused: ${message}`, failing);
     if (state === 'rollback_paused') return tell(`service rollback paused: ${message}`, failing);
     if (leftMs !== undefined && leftMs <= 0) {

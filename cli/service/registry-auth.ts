@@ -20,7 +20,7 @@ const helperTimeoutMs = 30_000;
 const helperAnswerBytes = 1024 * 1024;
 
 /** The registry that an image's name points to. */
-export function registryOf(image: string): string {
+function registryOf(image: string): string {
   const [first = '', ...rest] = image.split('/');
   const isHost = rest.length > 0 && (/[.:]/.test(first) || first === 'localhost');
   return isHost && first !== 'docker.io' ? first : hubKey;

@@ -25,7 +25,7 @@ export const serviceColumns: Readonly<Record<string, Column<ServiceRow>>> = {
   },
 };
 
-export function modeWord(service: WireService): string {
+function modeWord(service: WireService): string {
   const mode = service.Spec.Mode ?? {};
   if (mode.Global !== undefined) return 'global';
   if (mode.ReplicatedJob !== undefined) return 'replicated job';
@@ -46,7 +46,7 @@ function replicasText({ service, running, desired, completed }: ServiceRow): str
 }
 
 /** `*:8080->80/tcp`; ports that follow each other are drawn as ranges. */
-export function shownIngressPorts(ports: readonly WirePort[]): string {
+function shownIngressPorts(ports: readonly WirePort[]): string {
   const sorted = ports
     .filter((port) => port.PublishMode === 'ingress' || port.PublishMode === undefined)
     .map((port) => ({

@@ -5,7 +5,7 @@ import { parseCsv, splitPair } from '../format/parse.ts';
 import type { SwarmSpec } from '../../types/index.ts';
 import type { Draft } from '../service/draft.ts';
 
-const autolock = bool(
+export const autolock = bool(
   'autolock',
   'Enable manager autolocking (requiring an unlock key to start a stopped manager)',
 );

@@ -7,7 +7,7 @@ import { SwarmError } from '../../lib/errors.ts';
 export type Role = 'worker' | 'manager';
 
 /** Where other hosts reach this manager's cluster port. */
-export async function managerAddress(client: Client): Promise<string> {
+async function managerAddress(client: Client): Promise<string> {
   const info = await client.get<WireInfo>('/info');
   const nodeId = info.Swarm?.NodeID ?? '';
   const node = await client.get<WireNode>(`/nodes/${nodeId}`);

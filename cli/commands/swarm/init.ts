@@ -1,11 +1,12 @@
 import type { WireSwarm } from '../../client/wire.ts';
 import { noArgs, type Command } from '../../command/command.ts';
 import { bool, list, unsigned, type FlagValues } from '../../command/flags.ts';
-import { changedSpec, clusterFlags } from '../../swarm/cluster-flags.ts';
+import { autolock, changedSpec, clusterFlags } from '../../swarm/cluster-flags.ts';
 import { daemonFlags } from '../../swarm/daemon-flags.ts';
 import { printJoinCommand } from '../../swarm/join-command.ts';
 import { localDaemon } from '../../swarm/local.ts';
 import { nodeFlags } from '../../swarm/node-flags.ts';
+import { fetchUnlockKey, printUnlockCommand } from '../../swarm/unlock-key.ts';
 
 const dataPathPort = unsigned(
   'data-path-port',
@@ -46,6 +47,7 @@ export const command: Command = {
       `To add a manager to this swarm, run 'ts-swarm join-token manager' ` +
         `and follow the instructions.\n`,
     );
+    if (flags.get(autolock)) printUnlockCommand(context.out, await fetchUnlockKey(client));
   },
 };
 
@@ -59,7 +61,7 @@ function requestBody(flags: FlagValues): unknown {
     DefaultAddrPool: pools.length === 0 ? null : pools,
     SubnetSize: flags.get(maskLength) ?? 0,
     ForceNewCluster: flags.get(forceNewCluster) ?? false,
-    AutoLockManagers: false,
+    AutoLockManagers: flags.get(autolock) ?? false,
     Availability: flags.get(nodeFlags.availability) ?? 'active',
     Spec: changedSpec({}, flags),
   };

@@ -2,7 +2,9 @@ import { connect } from '../../client/index.ts';
 import type { WireSwarm } from '../../client/wire.ts';
 import { noArgs, type Command } from '../../command/command.ts';
 import { usageError } from '../../command/errors.ts';
-import { changedSpec, clusterFlags } from '../../swarm/cluster-flags.ts';
+import { autolock, changedSpec, clusterFlags } from '../../swarm/cluster-flags.ts';
+import { fetchUnlockKey, printUnlockCommand } from '../../swarm/unlock-key.ts';
+import { swarmSpec } from '../../../types/index.ts';
 
 export const command: Command = {
   usage: '[OPTIONS]',
@@ -24,5 +26,9 @@ export const command: Command = {
       body: changedSpec(swarm.Spec, flags),
     });
     context.out.line('Swarm updated.');
+    const wasLocked = swarmSpec.decode(swarm.Spec, 'Spec').encryption.autoLockManagers;
+    if (flags.get(autolock) !== true || wasLocked) return;
+    context.out.line('');
+    printUnlockCommand(context.out, await fetchUnlockKey(client));
   },
 };

@@ -75,7 +75,7 @@ async function lineOf(wanted: string): Promise<(event: WireEvent) => string> {
     });
 }
 
-export function eventLine(event: WireEvent): string {
+function eventLine(event: WireEvent): string {
   const seconds = event.time ?? Math.floor((event.timeNano ?? 0) / 1e9);
   // JSON's numbers hold a time in nanoseconds only to some hundred of them: that is what is shown.
   const nanoseconds = Math.max(0, Math.round((event.timeNano ?? 0) - seconds * 1e9)) % 1e9;

@@ -93,7 +93,7 @@ function serverLines(server: WireVersion): string[] {
       ...alignColumns(
         [
           ['Version', Version] as const,
-          ...Object.entries(Details ?? {}).map(([key, value]) => [key, value] as const),
+          ...Object.entries(Details ?? {}).filter(([, value]) => value !== ''),
         ].map(([key, value]) => `  ${key}:\t${value}`),
         { minWidth: 20, padding: 1 },
       ),

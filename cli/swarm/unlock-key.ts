@@ -1,0 +1,43 @@
+/** How the unlock key of a swarm is shown, and asked for. */
+import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
+import { text as allOf } from 'node:stream/consumers';
+import type { Client } from '../client/index.ts';
+import type { Context } from '../command/context.ts';
+import { commandError } from '../command/errors.ts';
+import type { Output } from '../format/output.ts';
+
+/** Throws where autolock is off. */
+export async function fetchUnlockKey(client: Client): Promise<string> {
+  const { UnlockKey: key } = await client.get<{ UnlockKey: string }>('/swarm/unlockkey');
+  if (key === '') throw commandError('no unlock key is set');
+  return key;
+}
+
+export function printUnlockCommand(out: Output, key: string): void {
+  out.line('To unlock a swarm manager after it restarts, run the `ts-swarm unlock`');
+  out.line('command and provide the following key:');
+  out.line('');
+  out.line(`    ${key}`);
+  out.line('');
+  out.line('Remember to store this key in a password manager, since without it you');
+  out.line('will not be able to restart the manager.');
+}
+
+/** From a terminal, which then shows nothing of it, or the first line of what is piped in. */
+export async function readUnlockKey(context: Context): Promise<string> {
+  const { stdin, err } = context;
+  const prompt = 'Enter unlock key: ';
+  if (!('isTTY' in stdin && stdin.isTTY === true)) {
+    return (await allOf(stdin)).split('\n')[0]?.trim() ?? '';
+  }
+  err.write(prompt);
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const lines = createInterface({ input: stdin, output: nowhere, terminal: true });
+  try {
+    return (await lines.question('')).trim();
+  } finally {
+    lines.close();
+    err.line('');
+  }
+}
