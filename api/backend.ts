@@ -88,6 +88,8 @@ export interface SwarmBackend {
   restore(options: RestoreOptions): Promise<string>;
   join(options: JoinOptions): Promise<void>;
   leave(options: { force: boolean }): Promise<void>;
+  /** Throws `unauthenticated` for a wrong key, `already-exists` where nothing is locked. */
+  unlock(options: { unlockKey: string }): Promise<void>;
   status(): SwarmStatus;
 }
 

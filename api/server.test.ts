@@ -198,8 +198,22 @@ describe('the API server', () => {
     assert.deepEqual(swarm.JoinTokens, { Worker: 'SWMTKN-1-worker', Manager: 'SWMTKN-1-manager' });
     const bad = await send('/swarm/init', { DataPathPort: 80 });
     assert.equal(bad.status, 400);
+  });
+
+  it('asks for managers that lock themselves', async () => {
     const locked = await send('/swarm/init', { AutoLockManagers: true });
-    assert.equal(locked.status, 501);
+    assert.equal(locked.status, 200);
+    assert.equal(backend.initCalls[0]?.spec.encryption.autoLockManagers, true);
+    assert.deepEqual(JSON.parse((await ask('GET', '/swarm/unlockkey')).text), { UnlockKey: '' });
+  });
+
+  it('shows the unlock key, and takes one', async () => {
+    await backend.becomeManager({ managerLock: { version: 1, unlockKey: 'SWMKEY-1-x' } });
+    const shown = JSON.parse((await ask('GET', '/swarm/unlockkey')).text) as object;
+    assert.deepEqual(shown, { UnlockKey: 'SWMKEY-1-x' });
+    assert.doesNotMatch((await ask('GET', '/swarm')).text, /SWMKEY/);
+    assert.equal((await send('/swarm/unlock', { UnlockKey: 'SWMKEY-1-x' })).status, 200);
+    assert.deepEqual(backend.unlockCalls, ['SWMKEY-1-x']);
   });
 
   it('shows whom the swarm trusts', async () => {

@@ -76,6 +76,7 @@ export class FakeBackend implements Backend {
   readonly initCalls: InitOptions[] = [];
   readonly joinCalls: JoinOptions[] = [];
   readonly restoreCalls: RestoreOptions[] = [];
+  readonly unlockCalls: string[] = [];
   readonly leaveCalls: boolean[] = [];
   readonly imageEventsOut: ImageEvent[] = [];
   logEntries: (query: LogQuery, signal: AbortSignal) => AsyncIterable<LogEntry> = nothing;
@@ -110,6 +111,7 @@ export class FakeBackend implements Backend {
       return this.becomeManager();
     },
     leave: async ({ force }) => void this.leaveCalls.push(force),
+    unlock: async ({ unlockKey }) => void this.unlockCalls.push(unlockKey),
     status: () => this.status,
   };
 
@@ -147,6 +149,7 @@ export class FakeBackend implements Backend {
     store: this.store,
     clock: this.clock,
     random: this.random,
+    makeUnlockKey: () => 'SWMKEY-1-key',
     makeJoinToken: () => `SWMTKN-1-${'0'.repeat(50)}-${this.random.id()}`,
     checkDemotion: () => undefined,
   });

@@ -28,6 +28,7 @@ import {
   LogBroker,
   serveLogReader,
 } from '../manager/dispatcher/index.ts';
+import { createUnlockKey, LockKeeper, type KeyStore } from '../manager/keys/index.ts';
 import { ManagerGroup, PeerTransport, RoleKeeper } from '../manager/peers/index.ts';
 import { Reconciler } from '../manager/reconcile/index.ts';
 import {
@@ -59,6 +60,8 @@ export interface ManagerOptions {
 
 export interface ManagerParts {
   readonly identity: NodeIdentity;
+  /** What this manager's log and private key are encrypted with on the disk. */
+  readonly keys: KeyStore;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -85,6 +88,7 @@ export class Manager implements AsyncDisposable {
   readonly #logBroker: LogBroker;
   readonly #reconciler: Reconciler;
   readonly #roles: RoleKeeper;
+  readonly #lockKeeper: LockKeeper;
   readonly #running = new AsyncDisposableStack();
 
   constructor(options: ManagerOptions, parts: ManagerParts) {
@@ -107,6 +111,7 @@ export class Manager implements AsyncDisposable {
       clock,
       random,
       makeJoinToken: (rootPem) => createJoinToken(rootPem, random),
+      makeUnlockKey: createUnlockKey,
       checkDemotion: (id) => this.group.checkRemoval(id),
     });
     this.#forwarding = new ForwardingControl(
@@ -129,6 +134,7 @@ export class Manager implements AsyncDisposable {
     this.#logBroker = new LogBroker({ store, dispatcher: this.#dispatcher, clock, random, log });
     this.#reconciler = new Reconciler({}, { store, clock, random, log });
     this.#roles = new RoleKeeper({ store, group: this.group, clock, log });
+    this.#lockKeeper = this.#newLockKeeper();
     this.#server = new ClusterServer({
       listenAddr: options.listenAddr,
       identity,
@@ -149,6 +155,8 @@ export class Manager implements AsyncDisposable {
     this.#serve();
     starting.use(this.#server);
     await this.#server.listen();
+    starting.use(this.#lockKeeper);
+    this.#lockKeeper.start();
     starting.use(this.#reconciler);
     this.#reconciler.start();
     starting.use(this.#roles);
@@ -219,7 +227,7 @@ export class Manager implements AsyncDisposable {
   }
 
   #newLog(): RaftLog {
-    const { identity, clock, random, log, onFailure } = this.#parts;
+    const { identity, keys, clock, random, log, onFailure } = this.#parts;
     const { bootstrap } = this.#options;
     return new RaftLog(
       {
@@ -232,6 +240,7 @@ export class Manager implements AsyncDisposable {
       },
       {
         disk: nodeDisk,
+        cipher: keys.cipher,
         transport: this.#transport,
         clock,
         random,
@@ -240,6 +249,18 @@ export class Manager implements AsyncDisposable {
         onFailure,
       },
     );
+  }
+
+  #newLockKeeper(): LockKeeper {
+    const { identity, keys, clock, log } = this.#parts;
+    return new LockKeeper({
+      store: this.store,
+      keys,
+      protectIdentity: () => identity.protect(keys.protection),
+      renewLogKey: () => this.#raftLog.renewStorageKey(),
+      clock,
+      log: log.child({ module: 'keys' }),
+    });
   }
 
   #newGroup(): ManagerGroup {

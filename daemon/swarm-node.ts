@@ -17,20 +17,22 @@ import type { Clock } from '../lib/clock.ts';
 import { messageOf, SwarmError } from '../lib/errors.ts';
 import {
   CertificateRenewer,
-  createJoinToken,
   joinCluster,
   NodeIdentity,
   remoteCertificates,
 } from '../lib/identity/index.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Random } from '../lib/random.ts';
-import { createRootCa, issueForSelf, type RootCa } from '../manager/ca/index.ts';
-import type { Cluster, Node, NodeDescription } from '../types/index.ts';
+import { createRootCa, issueForSelf } from '../manager/ca/index.ts';
+import { swarmLocked, type KeyStore } from '../manager/keys/index.ts';
+import type { NodeDescription } from '../types/index.ts';
 import { Agent } from '../worker/agent/index.ts';
 import type { TaskExecutor } from '../worker/executor/index.ts';
 import { resolveAdvertiseAddr, resolveDataPathAddr, resolveListenAddr } from './addresses.ts';
-import { Manager, type Bootstrap } from './manager.ts';
+import { keysFor, loadIdentityAndKeys } from './manager-keys.ts';
+import { Manager, type ManagerOptions } from './manager.ts';
 import { MembershipFile, type Membership } from './membership.ts';
+import { firstNode, newCluster } from './new-swarm.ts';
 import { prepareRestore } from './restore.ts';
 
 export interface SwarmNodeParts {
@@ -40,6 +42,9 @@ export interface SwarmNodeParts {
   readonly random: Random;
   readonly log: Logger;
 }
+
+/** How a manager's store comes to be, where it is not there already. */
+type Beginning = Pick<ManagerOptions, 'bootstrap'>;
 
 /** What runs while this daemon is in a swarm. */
 interface Active {
@@ -56,6 +61,8 @@ const notInSwarm =
 const isWorker =
   "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. " +
   'Please run this command on a manager node or promote the current node to a manager.';
+const lockedLeaves =
+  'Swarm is encrypted and locked. Please unlock it first or use `--force` to ignore this message.';
 const alreadyInSwarm =
   'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join ' +
   'another one.';
@@ -74,6 +81,8 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   #active: Active | undefined;
   #state: SwarmStatus['state'] = 'inactive';
   #error = '';
+  /** A manager's; also those of one that has failed. */
+  #keys: KeyStore | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
   /** `folder` keeps all that outlives a restart: identity, membership, the manager's log. */
@@ -89,20 +98,45 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
       const membership = this.#file.read();
       if (membership === undefined) return;
       try {
-        const identity = await NodeIdentity.load(this.#identityFolder, this.#parts.clock);
-        if (identity === undefined) {
-          throw new SwarmError(
-            'failed-precondition',
-            `the certificate in ${this.#identityFolder} is gone: leave the swarm with --force and ` +
-              'join again',
-          );
-        }
-        await this.#activate(membership, identity);
+        await this.#takeUp(membership);
       } catch (error) {
-        // The daemon stays up, so that a person can see the reason and leave.
+        // The daemon stays up, so that a person can see the reason, and unlock it or leave.
         this.#fail(error);
       }
     });
+  }
+
+  unlock({ unlockKey }: { unlockKey: string }): Promise<void> {
+    return this.#inTurn(async () => {
+      const membership = this.#file.read();
+      if (membership === undefined) throw new SwarmError('unavailable', notInSwarm);
+      if (this.#state !== 'locked') throw new SwarmError('already-exists', 'swarm is not locked');
+      try {
+        await this.#takeUp(membership, unlockKey);
+      } catch (error) {
+        if (SwarmError.from(error).code !== 'unauthenticated') this.#fail(error);
+        throw error;
+      }
+    });
+  }
+
+  async #takeUp(membership: Membership, unlockKey?: string): Promise<void> {
+    const identity = await this.#load(unlockKey);
+    if (identity === undefined) {
+      throw new SwarmError(
+        'failed-precondition',
+        `the certificate in ${this.#identityFolder} is gone: leave the swarm with --force and ` +
+          'join again',
+      );
+    }
+    await this.#activate(membership, identity);
+  }
+
+  /** The identity, and with it a manager's keys. */
+  async #load(unlockKey = this.#keys?.unlockKey): Promise<NodeIdentity | undefined> {
+    const loaded = await loadIdentityAndKeys(this.#identityFolder, this.#parts, unlockKey);
+    this.#keys = loaded.keys;
+    return loaded.identity;
   }
 
   /** Containers run on. */
@@ -126,6 +160,7 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   manager(): ManagerBackend {
     const active = this.#active;
     if (active?.manager !== undefined) return active.manager.backend;
+    if (this.#state === 'locked') throw new SwarmError('unavailable', swarmLocked);
     if (this.#state === 'error') {
       throw new SwarmError('unavailable', `this node's swarm component failed: ${this.#error}`);
     }
@@ -159,9 +194,9 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
         advertiseAddr,
         dataPathAddr,
       };
-      const cluster = this.#newCluster(clusterId, root, options);
-      const node = this.#firstNode(identity.nodeId, advertiseAddr, options.availability);
-      await this.#enter(membership, identity, { cluster, node });
+      const cluster = newCluster(clusterId, root, options, this.#parts);
+      const node = firstNode(identity.nodeId, advertiseAddr, options.availability, clock);
+      await this.#enter(membership, identity, { bootstrap: { cluster, node } });
       return identity.nodeId;
     });
   }
@@ -176,7 +211,7 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
         clock,
       });
       this.#parts.log.info('restoring a swarm from a backup', { ...membership });
-      await this.#enter(membership, identity, bootstrap);
+      await this.#enter(membership, identity, { bootstrap });
       return identity.nodeId;
     });
   }
@@ -215,6 +250,7 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
       if (membership === undefined) {
         throw new SwarmError('unavailable', 'This node is not part of a swarm');
       }
+      if (this.#state === 'locked' && !force) throw new SwarmError('unavailable', lockedLeaves);
       if (membership.isManager && !force) {
         const others = (this.#active?.manager?.voters ?? 1) > 1;
         throw new SwarmError('unavailable', others ? managerLeaves : lastManager);
@@ -270,10 +306,10 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   async #enter(
     membership: Membership,
     identity: NodeIdentity,
-    bootstrap?: Bootstrap,
+    beginning: Beginning = {},
   ): Promise<void> {
     try {
-      await this.#activate(membership, identity, bootstrap);
+      await this.#activate(membership, identity, beginning);
       this.#file.write(membership);
     } catch (error) {
       await this.#deactivate();
@@ -285,14 +321,14 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   async #activate(
     membership: Membership,
     identity: NodeIdentity,
-    bootstrap?: Bootstrap,
+    beginning: Beginning = {},
   ): Promise<void> {
     const { clock, random, log, executor, describe } = this.#parts;
     this.#state = 'pending';
     await using starting = new AsyncDisposableStack();
-    const manager = membership.isManager
-      ? this.#newManager(membership, identity, bootstrap)
-      : undefined;
+    this.#keys = await keysFor(membership.isManager, identity, this.#keys, this.#parts);
+    const manager =
+      this.#keys && this.#newManager(membership, { identity, keys: this.#keys }, beginning);
     if (manager !== undefined) {
       await manager.start();
       starting.use(manager);
@@ -339,8 +375,8 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
 
   #newManager(
     membership: Membership,
-    identity: NodeIdentity,
-    bootstrap: Bootstrap | undefined,
+    own: { readonly identity: NodeIdentity; readonly keys: KeyStore },
+    beginning: Beginning,
   ): Manager {
     const { clock, random, log } = this.#parts;
     const { listenAddr, advertiseAddr, joinedThrough } = membership;
@@ -349,11 +385,11 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
         folder: this.#folder,
         listenAddr,
         advertiseAddr,
-        ...(bootstrap === undefined ? {} : { bootstrap }),
+        ...beginning,
         ...(joinedThrough === undefined ? {} : { joinThrough: joinedThrough }),
       },
       {
-        identity,
+        ...own,
         clock,
         random,
         log,
@@ -383,7 +419,8 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   }
 
   #fail(error: unknown): void {
-    this.#state = 'error';
+    const isLocked = SwarmError.from(error).details['reason'] === 'locked';
+    this.#state = isLocked ? 'locked' : 'error';
     this.#error = messageOf(error);
     this.#parts.log.error('the swarm component has failed', { error });
   }
@@ -391,40 +428,6 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   #refuseIfMember(): void {
     if (this.#state !== 'inactive') throw new SwarmError('unavailable', alreadyInSwarm);
     assert(this.#active === undefined, 'an inactive node runs nothing of a swarm');
-  }
-
-  #newCluster(id: string, root: RootCa, options: InitOptions): Cluster {
-    const { clock, random } = this.#parts;
-    const nowMs = clock.nowMs();
-    return {
-      id,
-      meta: { version: 0, createdAtMs: nowMs, updatedAtMs: nowMs },
-      spec: options.spec,
-      rootCa: {
-        ...root,
-        joinTokens: {
-          worker: createJoinToken(root.certPem, random),
-          manager: createJoinToken(root.certPem, random),
-        },
-      },
-      dataPathPort: options.dataPathPort,
-      defaultAddressPools: options.defaultAddressPools,
-      subnetSize: options.subnetSize,
-      removedNodes: {},
-    };
-  }
-
-  #firstNode(id: string, addr: string, availability: InitOptions['availability']): Node {
-    const nowMs = this.#parts.clock.nowMs();
-    const host = addr.replace(/:\d+$/, '');
-    return {
-      id,
-      meta: { version: 0, createdAtMs: nowMs, updatedAtMs: nowMs },
-      spec: { labels: {}, role: 'manager', availability },
-      role: 'manager',
-      status: { state: 'unknown', message: 'not heard of yet', addr: host, atMs: nowMs },
-      manager: { addr, leader: true },
-    };
   }
 
   get #identityFolder(): string {

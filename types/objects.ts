@@ -127,6 +127,13 @@ export interface Node {
   readonly manager?: { readonly addr: string; readonly leader: boolean };
 }
 
+/** What managers encrypt their keys on disk with. */
+export interface ManagerLock {
+  readonly version: number;
+  /** `SWMKEY-1-…`; empty where autolock is off. */
+  readonly unlockKey: string;
+}
+
 export interface Cluster {
   readonly id: string;
   readonly meta: Meta;
@@ -136,6 +143,8 @@ export interface Cluster {
     readonly keyPem: string;
     readonly joinTokens: { readonly worker: string; readonly manager: string };
   };
+  /** Present since autolock was first asked for; the number rises with each change. */
+  readonly managerLock?: ManagerLock;
   readonly dataPathPort: number;
   readonly defaultAddressPools: readonly string[];
   readonly subnetSize: number;

@@ -45,6 +45,8 @@ const joinRequest = struct({
   availability: required('Availability', availability, 'active'),
 });
 
+const unlockRequest = struct({ unlockKey: required('UnlockKey', string, '') });
+
 export function swarmRoutes(modules: RouteModules): Route[] {
   const { backend, events } = modules;
   return [
@@ -71,17 +73,18 @@ export function swarmRoutes(modules: RouteModules): Route[] {
     {
       method: 'GET',
       path: '/swarm/unlockkey',
-      handle(exchange) {
-        backend.manager();
-        // No key: this swarm's managers are never locked.
-        exchange.json({ UnlockKey: '' });
+      async handle(exchange) {
+        const { managerLock } = findCluster(await backend.manager().read());
+        exchange.json({ UnlockKey: managerLock?.unlockKey ?? '' });
       },
     },
     {
       method: 'POST',
       path: '/swarm/unlock',
-      handle() {
-        throw new SwarmError('already-exists', 'swarm is not locked');
+      async handle(exchange) {
+        await backend.swarm.unlock(await exchange.body(unlockRequest));
+        events.nudge();
+        exchange.empty();
       },
     },
   ];
@@ -132,14 +135,12 @@ async function update(exchange: Exchange, { backend }: RouteModules): Promise<vo
   const manager = backend.manager();
   const spec = named(await exchange.body(swarmSpec));
   const version = exchange.objectVersion('swarm');
-  if (exchange.flag('rotateManagerUnlockKey')) {
-    throw new SwarmError('failed-precondition', 'autolock is off: there is no key to rotate');
-  }
   await manager.control.updateCluster({
     version,
     spec,
     rotateWorkerToken: exchange.flag('rotateWorkerToken'),
     rotateManagerToken: exchange.flag('rotateManagerToken'),
+    rotateManagerUnlockKey: exchange.flag('rotateManagerUnlockKey'),
   });
   exchange.empty();
 }

@@ -11,6 +11,17 @@ export interface IdentityMaterial {
   readonly rootPem: string;
 }
 
+/** How the private key is kept in its file. */
+export interface KeyProtection {
+  /** What is written in the key's place. */
+  seal(keyPem: string): string;
+  /** The key again; what is not protected comes back as it is. Throws where it cannot. */
+  open(text: string): string;
+}
+
+/** The file's mode is all the protection there is. */
+export const plainKey: KeyProtection = { seal: (keyPem) => keyPem, open: (text) => text };
+
 const certFile = 'node.crt';
 const keyFile = 'node.key';
 /** Holds the key of a certificate that is about to replace the present one. */
@@ -38,9 +49,13 @@ export async function writeFileAtomic(path: string, text: string): Promise<void>
  * Replaces the identity. The certificate's rename decides: until then the old key and certificate
  * count, from then on the new ones, also if the process ends before the key's own rename.
  */
-export async function saveIdentity(folder: string, material: IdentityMaterial): Promise<void> {
+export async function saveIdentity(
+  folder: string,
+  material: IdentityMaterial,
+  protection: KeyProtection = plainKey,
+): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  await writeFileAtomic(join(folder, nextKeyFile), material.keyPem);
+  await writeFileAtomic(join(folder, nextKeyFile), protection.seal(material.keyPem));
   await writeFileAtomic(join(folder, rootFile), material.rootPem);
   await writeFileAtomic(join(folder, certFile), material.certPem);
   await rename(join(folder, nextKeyFile), join(folder, keyFile));
@@ -48,7 +63,10 @@ export async function saveIdentity(folder: string, material: IdentityMaterial): 
 }
 
 /** Nothing where the folder holds no identity. Throws SwarmError naming a file that is damaged. */
-export async function loadIdentity(folder: string): Promise<IdentityMaterial | undefined> {
+export async function loadIdentity(
+  folder: string,
+  protection: KeyProtection = plainKey,
+): Promise<IdentityMaterial | undefined> {
   const [certPem, rootPem, keyPem, nextKeyPem] = await Promise.all(
     [certFile, rootFile, keyFile, nextKeyFile].map((name) => readIfThere(join(folder, name))),
   );
@@ -57,11 +75,12 @@ export async function loadIdentity(folder: string): Promise<IdentityMaterial | u
   const certificate = readPart(join(folder, certFile), () => parseCertificate(certPem));
   const root = readPart(join(folder, rootFile), () => parseCertificate(rootPem));
   readPart(join(folder, certFile), () => checkIssuer(certificate, root));
-  for (const [name, pem] of [
+  for (const [name, text] of [
     [keyFile, keyPem],
     [nextKeyFile, nextKeyPem],
   ] as const) {
-    if (pem === undefined) continue;
+    if (text === undefined) continue;
+    const pem = readPart(join(folder, name), () => protection.open(text));
     const key = readPart(join(folder, name), () => createPrivateKey(pem));
     if (!certificate.checkPrivateKey(key)) continue;
     if (name === nextKeyFile) await rename(join(folder, nextKeyFile), join(folder, keyFile));

@@ -11,7 +11,13 @@ import {
   readCertificate,
   type NodeCertificate,
 } from './certificate.ts';
-import { loadIdentity, saveIdentity, type IdentityMaterial } from './files.ts';
+import {
+  loadIdentity,
+  plainKey,
+  saveIdentity,
+  type IdentityMaterial,
+  type KeyProtection,
+} from './files.ts';
 
 /**
  * This node's identity in its swarm, live: whoever holds it sees a renewed certificate at once.
@@ -24,19 +30,31 @@ export class NodeIdentity implements ServerIdentity {
   #material: IdentityMaterial;
   #certificate: NodeCertificate;
   #root: X509Certificate;
+  #protection: KeyProtection;
+  #saving: Promise<unknown> = Promise.resolve();
 
-  private constructor(folder: string, material: IdentityMaterial, clock: Clock) {
+  private constructor(
+    folder: string,
+    material: IdentityMaterial,
+    clock: Clock,
+    protection: KeyProtection,
+  ) {
     this.folder = folder;
     this.#clock = clock;
+    this.#protection = protection;
     this.#material = material;
     this.#certificate = readCertificate(parseCertificate(material.certPem));
     this.#root = parseCertificate(material.rootPem);
   }
 
   /** Nothing where the folder holds no identity: the node is in no swarm. */
-  static async load(folder: string, clock: Clock): Promise<NodeIdentity | undefined> {
-    const material = await loadIdentity(folder);
-    return material && new NodeIdentity(folder, material, clock);
+  static async load(
+    folder: string,
+    clock: Clock,
+    protection: KeyProtection = plainKey,
+  ): Promise<NodeIdentity | undefined> {
+    const material = await loadIdentity(folder, protection);
+    return material && new NodeIdentity(folder, material, clock, protection);
   }
 
   /** Writes the material to the folder first. */
@@ -45,7 +63,7 @@ export class NodeIdentity implements ServerIdentity {
     material: IdentityMaterial,
     clock: Clock,
   ): Promise<NodeIdentity> {
-    const identity = new NodeIdentity(folder, material, clock);
+    const identity = new NodeIdentity(folder, material, clock, plainKey);
     await saveIdentity(folder, material);
     return identity;
   }
@@ -86,16 +104,29 @@ export class NodeIdentity implements ServerIdentity {
     checkIssuer(parsed, root);
     const certificate = readCertificate(parsed);
     checkCurrent(certificate, this.clusterId, this.#clock.nowMs());
-    await saveIdentity(this.folder, material);
+    await this.#save(() => material);
     this.#material = material;
     this.#certificate = certificate;
     this.#root = root;
     for (const listener of this.#listeners) listener();
   }
 
+  /** From now on the private key is kept so; the file is written anew. */
+  async protect(protection: KeyProtection = plainKey): Promise<void> {
+    this.#protection = protection;
+    await this.#save(() => this.#material);
+  }
+
   onChange(listener: () => void): Disposable {
     this.#listeners.add(listener);
     return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
+  }
+
+  /** One after another: two at once would mix their files. */
+  async #save(material: () => IdentityMaterial): Promise<void> {
+    const done = this.#saving.then(() => saveIdentity(this.folder, material(), this.#protection));
+    this.#saving = Promise.allSettled([done]);
+    await done;
   }
 
   authenticate(certificate: Buffer): NodePeer {

@@ -16,11 +16,13 @@ export { toBase36 } from './base36.ts';
 export { createSigningRequest, type SigningRequest } from './csr.ts';
 export {
   loadIdentity,
+  plainKey,
   readIfThere,
   removeIdentity,
   saveIdentity,
   writeFileAtomic,
   type IdentityMaterial,
+  type KeyProtection,
 } from './files.ts';
 export { connectUnverified, connectWithoutCertificate, NodeIdentity } from './identity.ts';
 export { joinCluster, type JoinOptions } from './join.ts';

@@ -40,6 +40,7 @@ export interface ControlApi {
     spec: SwarmSpec;
     rotateWorkerToken: boolean;
     rotateManagerToken: boolean;
+    rotateManagerUnlockKey?: boolean;
   }): Promise<void>;
 
   /** Puts a backup's specs in the place of the present ones, in one transaction. */

@@ -39,7 +39,9 @@ async function swarm() {
     if (nodeId !== 'last') return;
     throw new SwarmError('failed-precondition', 'attempting to demote the last manager');
   };
-  const control = new Control({ store, clock, random, makeJoinToken, checkDemotion });
+  const makeUnlockKey = () => `SWMKEY-1-${++tokens}`;
+  const makers = { makeJoinToken, makeUnlockKey };
+  const control = new Control({ store, clock, random, ...makers, checkDemotion });
   const propose = async (...changes: Change[]) => {
     const result = await store.propose(changes, { atMs: clock.nowMs() });
     assert.ok(result.applied);

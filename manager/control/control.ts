@@ -19,6 +19,7 @@ import { normalizeService } from './normalize.ts';
 import { checkPortConflicts } from './ports.ts';
 import { countChanges, planRestore, type RestoreBatch, type RestoreCounts } from './restore.ts';
 import { refuseUnsupportedService } from './unsupported.ts';
+import { updatedCluster, type KeyMakers } from './update-cluster.ts';
 import { validateService } from './validate-service.ts';
 
 /** The store as commands need it. */
@@ -27,12 +28,10 @@ export interface ControlStore extends StoreView {
   propose(changes: readonly Change[], options: { readonly atMs: number }): Promise<ApplyResult>;
 }
 
-export interface ControlModules {
+export interface ControlModules extends KeyMakers {
   readonly store: ControlStore;
   readonly clock: Clock;
   readonly random: Random;
-  /** A new join token for the root certificate. */
-  readonly makeJoinToken: (rootCertPem: string) => string;
   /** Throws where demoting the manager would cost the swarm its quorum. */
   readonly checkDemotion: (nodeId: string) => void;
 }
@@ -137,21 +136,10 @@ export class Control implements ControlApi {
 
   async updateCluster(args: Parameters<ControlApi['updateCluster']>[0]): Promise<void> {
     checkSwarmSpec(args.spec);
-    const { makeJoinToken } = this.#modules;
     await this.#commit(() => {
       const cluster = this.#cluster();
       requireVersion(args.version, cluster);
-      const { rootCa } = cluster;
-      const { worker, manager } = rootCa.joinTokens;
-      const joinTokens = {
-        worker: args.rotateWorkerToken ? makeJoinToken(rootCa.certPem) : worker,
-        manager: args.rotateManagerToken ? makeJoinToken(rootCa.certPem) : manager,
-      };
-      const object: Cluster = {
-        ...cluster,
-        spec: { ...args.spec, name: cluster.spec.name },
-        rootCa: { ...rootCa, joinTokens },
-      };
+      const object = updatedCluster(cluster, args, this.#modules);
       return [{ op: 'put', table: 'cluster', object, base: cluster.meta.version }];
     });
   }

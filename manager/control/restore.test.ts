@@ -16,6 +16,7 @@ async function swarm(...changes: Change[]) {
     clock,
     random: seededRandom(1),
     makeJoinToken: () => '',
+    makeUnlockKey: () => '',
     checkDemotion: () => undefined,
   });
   for (const change of changes) {

@@ -106,9 +106,6 @@ function refuseContainer(container: ContainerSpec): void {
 }
 
 export function refuseUnsupportedSwarm(spec: SwarmSpec): void {
-  if (spec.encryption.autoLockManagers) {
-    throw unsupported('autolock is not supported by this version; leave --autolock out');
-  }
   if ((spec.ca.externalCas ?? []).length > 0) {
     throw unsupported('external certificate authorities are not supported by this version');
   }

@@ -334,10 +334,6 @@ describe('swarm specs', () => {
     },
     { given: { Name: 'mine' }, says: 'modification of cluster name is not allowed' },
     {
-      given: { EncryptionConfig: { AutoLockManagers: true } },
-      says: 'autolock is not supported by this version; leave --autolock out',
-    },
-    {
       given: { CAConfig: { ForceRotate: 1 } },
       says: 'rotation of the root certificate is not supported by this version',
     },
