@@ -59,7 +59,13 @@ export function unshareNetwork(): void {
   checked('unshare', bindings.unshare(cloneNewNet) as number);
 }
 
-export const mountFlags = { bind: 4096, shared: 1 << 20, detach: 2 } as const;
+export const mountFlags = {
+  readOnly: 1,
+  detach: 2,
+  remount: 32,
+  bind: 4096,
+  shared: 1 << 20,
+} as const;
 
 export function mount(source: string, target: string, flags: number): void {
   checked(`mount ${target}`, bindings.mount(source, target, null, flags, null) as number);

@@ -1,10 +1,12 @@
 import { strict as assert } from 'node:assert';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { fromBinary } from '@bufbuild/protobuf';
+import { OptionsSchema } from '../../../gen/containerd/runc_options_pb.js';
 import { realClock } from '../../../lib/clock.ts';
 import { silentLogger } from '../../../lib/log.ts';
 import { systemRandom } from '../../../lib/random.ts';
@@ -14,6 +16,7 @@ import { canRunContainers, makeBusyboxImage } from '../testing/busybox.ts';
 import { containerConfig } from '../testing/container-config.ts';
 import { firstLine } from '../testing/first-line.ts';
 import { isErrorCode } from '../testing/errors.ts';
+import { signalProcess } from './held.ts';
 import { openContainerd, type OpenedContainerd } from './open.ts';
 import { RuntimePaths } from './paths.ts';
 
@@ -294,8 +297,44 @@ describe('containerd runtime', function () {
     await Promise.all(ids.map((id) => start(id, 'sleep 100')));
     const { stdout } = await run('pgrep', ['-fc', `shim-runc-v2 .*${roots.runRoot}/`]);
     assert.equal(Number(stdout), 1);
+    const said = ids.map((id) => readFileSync(new RuntimePaths(roots).shimSaid(id), 'utf8'));
+    assert.match(said[0] ?? '', /^unix:.*\n$/);
+    assert.equal(new Set(said).size, 1, 'later ones were told of the shim of the first');
     await Promise.all(ids.map((id) => opened.runtime.remove(id)));
     assert.deepEqual(await opened.runtime.list(), []);
+  });
+
+  it('starts another shim when one has died', async () => {
+    await start('before', 'sleep 100');
+    const ended = exitOf('before');
+    const { stdout } = await run('pgrep', ['-f', `shim-runc-v2 .*${roots.runRoot}/`]);
+    process.kill(Number(stdout), 'SIGKILL');
+    await start('after', 'sleep 100');
+    assert.equal((await opened.runtime.inspect('after'))?.state, 'running');
+    assert.equal((await ended).exitCode, 137);
+    await opened.runtime.remove('before');
+    await opened.runtime.remove('after');
+  });
+
+  it('lets no container write to the program that starts others', async () => {
+    const program = join(new RuntimePaths(roots).programs, opened.runtime.info().ociRuntime);
+    assert.throws(() => openSync(program, 'r+'), { code: 'EROFS' });
+    await start('calls', 'sleep 100');
+    const { container } = await opened.client.containers.get({ id: 'calls' });
+    const options = fromBinary(OptionsSchema, container?.runtime?.options?.value ?? Buffer.of());
+    assert.equal(options.binaryName, program);
+    await opened.runtime.remove('calls');
+  });
+
+  it('signals no process but the container’s', async () => {
+    const cgroupsPath = new RuntimePaths(roots).cgroup('signalled');
+    await start('signalled', 'sleep 100');
+    const { pid = 0 } = (await opened.runtime.inspect('signalled')) ?? {};
+    assert.equal(await signalProcess({ pid, cgroupsPath }, 0), true);
+    assert.equal(await signalProcess({ pid: process.pid, cgroupsPath }, 9), false);
+    assert.equal(await signalProcess({ pid: 0, cgroupsPath }, 9), false);
+    await opened.runtime.remove('signalled');
+    assert.equal(await signalProcess({ pid, cgroupsPath }, 9), false);
   });
 });
 

@@ -30,17 +30,21 @@ import {
 import { followTaskEvents } from './events.ts';
 import { ExecRunner } from './exec.ts';
 import { ExitNews } from './exit-news.ts';
-import { infoOf, readExit, writeExit, type Held } from './held.ts';
+import { infoOf, readExit, signalProcess, writeExit, type Held } from './held.ts';
 import { oomKills, removeCgroup } from './host.ts';
 import { metaOf } from './meta.ts';
+import { unmountOciBinary } from './oci-binary.ts';
 import { SeccompCache } from './seccomp-cache.ts';
 import { ShimGroups } from './shim-groups.ts';
+import { shimSaid } from './shim-program.ts';
 
 export interface RuntimeSetup extends Omit<
   CreationContext,
   'groups' | 'users' | 'seccomp' | 'openLog'
 > {
   readonly info: RuntimeInfo;
+  /** The process ids that containerd tells are those that this process sees. */
+  readonly ownsProcesses: boolean;
   /** Makes containerd run again. */
   readonly ensureContainerd: () => Promise<void>;
 }
@@ -187,10 +191,13 @@ export class ContainerdRuntime implements Runtime {
     if (held === undefined) return;
     if (held.exit === undefined) await this.#forceEnd(held);
     const { client, paths, snapshotter } = this.#setup;
-    await ignoreMissing(client.containers.delete({ id }));
-    await removeSnapshot(client, snapshotter, id);
-    await rm(paths.run(id), { recursive: true, force: true });
-    await rm(paths.data(id), { recursive: true, force: true });
+    // Whatever a crash leaves of these is found and removed by the next daemon.
+    await Promise.all([
+      ignoreMissing(client.containers.delete({ id })),
+      removeSnapshot(client, snapshotter, id),
+      rm(paths.run(id), { recursive: true, force: true }),
+      rm(paths.data(id), { recursive: true, force: true }),
+    ]);
     this.#held.delete(id);
   }
 
@@ -244,6 +251,7 @@ export class ContainerdRuntime implements Runtime {
     await Promise.allSettled(this.#work);
     for (const held of this.#held.values()) await held.pump?.close();
     if (this.#held.size === 0) {
+      await unmountOciBinary(this.#setup.ociRuntime, this.#setup.paths);
       await removeCgroup(this.#setup.paths.cgroupParent, this.#setup.host.cgroupVersion);
     }
   }
@@ -286,6 +294,7 @@ export class ContainerdRuntime implements Runtime {
 
   async #kill(held: Held, signal: number): Promise<void> {
     if (held.exit !== undefined) return;
+    if (this.#setup.ownsProcesses && (await signalProcess(held, signal))) return;
     await ignoreMissing(this.#setup.client.tasks.kill({ containerId: held.id, signal }));
   }
 
@@ -384,7 +393,8 @@ export class ContainerdRuntime implements Runtime {
       await held.logFile.end();
     }
     if (found.task !== undefined) {
-      this.#context.groups.adopt(held.shimGroup);
+      const said = await shimSaid(this.#setup.paths, held.id);
+      this.#context.groups.adopt(held.shimGroup, said);
       held.pid = found.task.pid;
       if (exit === undefined && held.meta.log.driver !== 'none') {
         held.pump = await this.#pumpIfThere(held);

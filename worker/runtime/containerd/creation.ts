@@ -16,7 +16,8 @@ import type { HostFacts } from './host.ts';
 import { encodeMeta, json, metaOf, specType } from './meta.ts';
 import type { RuntimePaths } from './paths.ts';
 import type { SeccompCache } from './seccomp-cache.ts';
-import type { ShimGroups } from './shim-groups.ts';
+import type { ShimGroups, ShimTicket } from './shim-groups.ts';
+import { joinShim, shimListens, shimSaid } from './shim-program.ts';
 
 export interface CreationContext {
   readonly client: ContainerdClient;
@@ -24,6 +25,10 @@ export interface CreationContext {
   readonly host: HostFacts;
   readonly snapshotter: string;
   readonly ociRuntime: 'crun' | 'runc';
+  /** The program of it that containerd calls: a name or a path. */
+  readonly ociBinary: string;
+  /** containerd's name of the runtime, or the path of a program in the place of its shim. */
+  readonly shim: string;
   readonly groups: ShimGroups;
   readonly users: UserFilesCache;
   /** How the OCI runtime reaches a path that this process sees. */
@@ -39,8 +44,6 @@ export interface Created {
   readonly shimGroup: string;
   readonly pump: LogPump | undefined;
 }
-
-const runtimeName = 'io.containerd.runc.v2';
 
 export function snapshotKey(id: string): string {
   return `container-${id}`;
@@ -78,6 +81,7 @@ export async function createContainer(
   );
   const ticket = context.groups.join();
   let created = false;
+  let said: string | undefined;
   try {
     const spec = await specOf(config, ticket.group, mounts, context);
     undo.defer(() => ignoreMissing(client.containers.delete({ id })));
@@ -86,7 +90,7 @@ export async function createContainer(
         container: {
           id,
           image: config.image.name,
-          runtime: { name: runtimeName, options: runtimeOptions(context) },
+          runtime: { name: context.shim, options: runtimeOptions(context) },
           spec: json(specType, spec),
           snapshotter,
           snapshotKey: snapshotKey(id),
@@ -95,18 +99,28 @@ export async function createContainer(
       },
       options,
     );
+    await joinGroup(id, ticket, paths);
     undo.defer(() => removeTask(client, id));
     const { pid } = await client.tasks.create(
       { containerId: id, rootfs: mounts, ...stdio, terminal: config.tty },
       options,
     );
     if (context.ociRuntime === 'crun') await context.seccomp.learn(id, spec);
+    said = await shimSaid(paths, id);
     undo.move();
     created = true;
     return { pid, spec, shimGroup: ticket.group, pump };
   } finally {
-    ticket.settle(created);
+    ticket.settle(created, said);
   }
+}
+
+/** Where the group has a shim, the container's own need not be started to find it. */
+async function joinGroup(id: string, ticket: ShimTicket, paths: RuntimePaths): Promise<void> {
+  const said = await ticket.said();
+  if (said === undefined) return;
+  if (await shimListens(said)) await joinShim(paths, id, said);
+  else ticket.lost();
 }
 
 async function specOf(
@@ -147,7 +161,7 @@ async function makePipes(
 
 function runtimeOptions(context: CreationContext): { typeUrl: string; value: Uint8Array } {
   const options = create(OptionsSchema, {
-    binaryName: context.ociRuntime,
+    binaryName: context.ociBinary,
     root: context.paths.ociRoot,
     systemdCgroup: false,
   });

@@ -34,6 +34,28 @@ export function infoOf(held: Held): ContainerInfo {
   };
 }
 
+/**
+ * Sends the signal without the help of the OCI runtime, which would be started for it. False where
+ * it is not certain that the process is the container's: an id may be another process's by now.
+ */
+export async function signalProcess(
+  { pid, cgroupsPath }: Pick<Held, 'pid' | 'cgroupsPath'>,
+  signal: number,
+): Promise<boolean> {
+  if (pid <= 1) return false;
+  try {
+    const cgroups = await readFile(`/proc/${pid}/cgroup`, 'utf8');
+    if (!cgroups.split('\n').some((line) => line.endsWith(`:${cgroupsPath}`))) return false;
+    process.kill(pid, signal);
+    return true;
+  } catch (error) {
+    // Its exit is on its way.
+    if (errnoOf(error) === 'ESRCH') return true;
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
 /** Kept on disk, because the task that knows it is deleted as soon as it has ended. */
 export async function writeExit(path: string, exit: ContainerExit): Promise<void> {
   await writeFile(`${path}.new`, JSON.stringify(exit));

@@ -6,8 +6,10 @@ import { connectContainerd, type ContainerdClient } from './client.ts';
 import { ContainerdRuntime, type RuntimeDeps } from './containerd-runtime.ts';
 import { delegateControllers } from './cgroup-root.ts';
 import { cgroupRoot, hostFacts } from './host.ts';
+import { mountOciBinary, ociBinary } from './oci-binary.ts';
 import { chooseOciRuntime } from './oci-runtime.ts';
 import { RuntimePaths } from './paths.ts';
+import { writeShimProgram } from './shim-program.ts';
 import { ContainerdSupervisor } from './supervisor.ts';
 
 export interface ContainerdOptions {
@@ -46,7 +48,12 @@ export async function openContainerd(
   const hybridMount = options.address === undefined ? host.hybridMount : undefined;
   const supervisor = new ContainerdSupervisor({ paths, hybridMount }, deps);
   const own = options.address === undefined;
+  const ociRuntime = await chooseOciRuntime(
+    { runRoot: options.runRoot, cgroupParent: paths.cgroupParent, hybridMount },
+    deps.log,
+  );
   if (own) {
+    await mountOciBinary(ociRuntime.name, paths, deps.log);
     opening.defer(() => supervisor.stop());
     await supervisor.ensure();
   }
@@ -54,13 +61,10 @@ export async function openContainerd(
   const client = opening.use(
     connectContainerd({ socketPath: options.address ?? paths.socket, namespace }),
   );
-  const [{ version }, ociRuntime, snapshotter] = await Promise.all([
+  const [{ version }, snapshotter, programs] = await Promise.all([
     client.version.version({}),
-    chooseOciRuntime(
-      { runRoot: options.runRoot, cgroupParent: paths.cgroupParent, hybridMount },
-      deps.log,
-    ),
     chooseSnapshotter(client),
+    own ? ownPrograms(ociRuntime.name, paths, supervisor.pid) : foreignPrograms(ociRuntime.name),
   ]);
   const runtime = opening.use(
     new ContainerdRuntime(
@@ -70,11 +74,13 @@ export async function openContainerd(
         host,
         snapshotter,
         ociRuntime: ociRuntime.name,
+        ...programs,
         // containerd may have a mount namespace of its own, where later mounts do not appear.
         fromRuntime: (path) => (own ? `/proc/${process.pid}/root${path}` : path),
         ensureContainerd: async () => {
           if (own) await supervisor.ensure();
         },
+        ownsProcesses: own,
         info: {
           containerdVersion: version,
           ociRuntime: ociRuntime.name,
@@ -94,6 +100,24 @@ export async function openContainerd(
     runtime,
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
+}
+
+interface Programs {
+  readonly ociBinary: string;
+  readonly shim: string;
+}
+
+async function ownPrograms(name: string, paths: RuntimePaths, pid: number): Promise<Programs> {
+  const [ociBinaryPath, shim] = await Promise.all([
+    ociBinary(name, paths, pid),
+    writeShimProgram(paths),
+  ]);
+  return { ociBinary: ociBinaryPath, shim };
+}
+
+/** A containerd that somebody else runs may not see our files. */
+function foreignPrograms(name: string): Programs {
+  return { ociBinary: name, shim: 'io.containerd.runc.v2' };
 }
 
 /** overlayfs, unless the data root is on a file system that cannot carry it. */

@@ -38,6 +38,10 @@ export class RuntimePaths {
   get ociRoot(): string {
     return join(this.#roots.runRoot, 'oci');
   }
+  /** What containerd is given to execute. */
+  get programs(): string {
+    return join(this.#roots.runRoot, 'programs');
+  }
   get containersData(): string {
     return join(this.#roots.dataRoot, 'containers');
   }
@@ -59,6 +63,11 @@ export class RuntimePaths {
   }
   fifo(id: string, stream: string): string {
     return join(this.run(id), stream);
+  }
+
+  /** What the container's shim said when it was started. */
+  shimSaid(id: string): string {
+    return join(this.run(id), 'shim');
   }
 
   /** The cgroup above those of this daemon's containers. */

@@ -38,9 +38,44 @@ describe('shim groups', () => {
     assert.equal(groups.join().group, first.group);
   });
 
+  it('have their shim started by one, and joined by those who waited', async () => {
+    const groups = open(5);
+    const first = groups.join();
+    const second = groups.join();
+    assert.equal(await first.said(), undefined);
+    const waiting = second.said();
+    first.settle(true, 'unix:///shim');
+    assert.equal(await waiting, 'unix:///shim');
+    second.settle(true, 'unix:///shim');
+    assert.equal(await groups.join().said(), 'unix:///shim');
+  });
+
+  it('have their shim started by the next one when the first has failed', async () => {
+    const groups = open(5);
+    const first = groups.join();
+    const others = [groups.join(), groups.join()];
+    await first.said();
+    const waiting = others.map((ticket) => ticket.said());
+    first.settle(false);
+    assert.equal(await waiting[0], undefined);
+    others[0]?.settle(true, 'unix:///shim');
+    assert.equal(await waiting[1], 'unix:///shim');
+  });
+
+  it('have another shim started when theirs is gone', async () => {
+    const groups = open(5);
+    groups.adopt('old', 'unix:///gone');
+    const ticket = groups.join();
+    assert.equal(await ticket.said(), 'unix:///gone');
+    ticket.lost();
+    const waiting = groups.join().said();
+    ticket.settle(true, 'unix:///new');
+    assert.equal(await waiting, 'unix:///new');
+  });
+
   it('are taken over, and given up when a creation fails', () => {
     const groups = open(5);
-    groups.adopt('old');
+    groups.adopt('old', 'unix:///old');
     assert.equal(groups.join().group, 'old');
     const fresh = open(5);
     const ticket = fresh.join();
