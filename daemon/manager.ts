@@ -354,8 +354,10 @@ export class Manager implements AsyncDisposable {
     }
   }
 
-  async #backup({ passphrase }: { passphrase?: string }) {
+  /** A swarm that locks its keys does not give them away in the clear. */
+  async #backup({ passphrase: given }: { passphrase?: string }) {
     const { index } = await this.store.read();
+    const passphrase = given ?? this.store.cluster()?.managerLock?.unlockKey;
     const snapshot = this.store.snapshotParts();
     const { clusterId } = this.#parts.identity;
     const info = { clusterId, createdAtMs: this.#parts.clock.nowMs(), index };

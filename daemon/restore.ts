@@ -5,10 +5,10 @@ import type { Clock } from '../lib/clock.ts';
 import { NodeIdentity } from '../lib/identity/index.ts';
 import { issueForSelf } from '../manager/ca/index.ts';
 import { openBackup, restoredState } from '../manager/store/index.ts';
-import type { Node } from '../types/index.ts';
 import { resolveAdvertiseAddr, resolveDataPathAddr, resolveListenAddr } from './addresses.ts';
 import type { Bootstrap } from './manager.ts';
 import type { Membership } from './membership.ts';
+import { firstNode } from './new-swarm.ts';
 
 export interface Restoration {
   readonly membership: Membership;
@@ -38,7 +38,7 @@ export async function prepareRestore(
   await rm(parts.folder, { recursive: true, force: true });
   const identity = await NodeIdentity.create(parts.identityFolder, material, clock);
   const { nodeId } = identity;
-  const node = managerNode(nodeId, advertiseAddr, options.availability, clock.nowMs());
+  const node = firstNode(nodeId, advertiseAddr, options.availability, clock);
   return {
     membership: {
       clusterId,
@@ -50,22 +50,5 @@ export async function prepareRestore(
     },
     identity,
     bootstrap: { restored: restoredState(options.backup, node) },
-  };
-}
-
-function managerNode(
-  id: string,
-  addr: string,
-  availability: RestoreOptions['availability'],
-  atMs: number,
-): Node {
-  const host = addr.replace(/:\d+$/, '');
-  return {
-    id,
-    meta: { version: 0, createdAtMs: atMs, updatedAtMs: atMs },
-    spec: { labels: {}, role: 'manager', availability },
-    role: 'manager',
-    status: { state: 'unknown', message: 'not heard of yet', addr: host, atMs },
-    manager: { addr, leader: true },
   };
 }

@@ -1,6 +1,6 @@
 /** A swarm whose managers are lost, made again of a backup, with what ran still running. */
 import { strict as assert } from 'node:assert';
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Lab, until } from '../lab/index.ts';
@@ -123,5 +123,19 @@ describe('backup and restore', () => {
     });
     const labels = await swarm.cli('node', 'inspect', 'h3', '--format', '{{json .Spec.Labels}}');
     assert.equal(labels, '{}\n');
+  });
+
+  it('encrypts with the unlock key where autolock is on', async () => {
+    await swarm.cli('swarm', 'update', '--autolock=true');
+    const key = join(folder, 'unlock-key');
+    writeFileSync(key, await swarm.cli('unlock-key', '--quiet'));
+    const file = join(folder, 'locked.backup');
+    const made = await swarm.manager.cliResult('swarm', 'backup', '-o', file);
+    assert.equal(`${made.code} ${made.stderr}`, '0 ');
+    assert.ok(!readFileSync(file).includes('PRIVATE KEY'));
+    const refused = await swarm.manager.cliResult('swarm', 'restore', '--force', file);
+    assert.match(refused.stderr, /the backup is encrypted: give its passphrase, or the unlock key/);
+    const out = await swarm.cli('swarm', 'restore', '--force', '--passphrase-file', key, file);
+    assert.match(out, /: 0 services created, 0 services, nodes and settings changed, 0 services/);
   });
 });
