@@ -34,7 +34,8 @@ export function imageMatcher(
       (dangling === undefined || dangling === (image.repoTags.length === 0)) &&
       filters.labels('label', image.config.labels) &&
       (!filters.has('label!') || !filters.labels('label!', image.config.labels)) &&
-      (patterns.length === 0 || namesOf(image).some((name) => patterns.some((p) => p.test(name))))
+      (patterns.length === 0 ||
+        [...image.repoTags, ...image.repoDigests].some((name) => matchesAny(name, patterns)))
     );
   };
 }
@@ -65,13 +66,24 @@ function untilMs(text: string): number {
   return ms;
 }
 
+/** The image with only those of its names that the filter `reference` asks for. */
+export function withNamesAskedFor(filters: Filters, image: Image): Image {
+  const patterns = filters.get('reference').map(globPattern);
+  if (patterns.length === 0) return image;
+  const wanted = (name: string) => matchesAny(name, patterns);
+  return {
+    ...image,
+    repoTags: image.repoTags.filter(wanted),
+    repoDigests: image.repoDigests.filter(wanted),
+  };
+}
+
 /** With and without the tag: Docker's pattern may mean either. */
-function namesOf(image: Image): string[] {
-  return [...image.repoTags, ...image.repoDigests].flatMap((name) => {
-    const at = name.indexOf('@');
-    const colon = at < 0 ? name.lastIndexOf(':') : at;
-    return [name, colon > name.lastIndexOf('/') ? name.slice(0, colon) : name];
-  });
+function matchesAny(name: string, patterns: readonly RegExp[]): boolean {
+  const at = name.indexOf('@');
+  const colon = at < 0 ? name.lastIndexOf(':') : at;
+  const short = colon > name.lastIndexOf('/') ? name.slice(0, colon) : name;
+  return patterns.some((pattern) => pattern.test(name) || pattern.test(short));
 }
 
 /** As a shell's: `*` and `?` do not cross slashes. */

@@ -57,6 +57,8 @@ export function absentRoutes({ backend }: RouteModules): Route[] {
     empty('/volumes', { Volumes: [], Warnings: null }),
     missing('/volumes/{id}', (id) => `get ${id}: no such volume`),
     empty('/plugins', []),
+    // `docker inspect NAME` looks here first, and goes on to services and tasks only after a 404.
+    missing('/containers/{id}/json', (id) => `No such container: ${id}`),
     ...refused.flatMap(([methods, path, sentence]) =>
       methods.map((method) => refusal(method, path, sentence)),
     ),

@@ -9,7 +9,7 @@ import {
 } from '../convert/image.ts';
 import type { Exchange } from '../exchange.ts';
 import { Filters } from '../filters.ts';
-import { imageFilterKeys, imageMatcher } from '../image-filters.ts';
+import { imageFilterKeys, imageMatcher, withNamesAskedFor } from '../image-filters.ts';
 import { ProgressStream } from '../progress-stream.ts';
 import { parseRegistryAuth } from '../registry-auth.ts';
 import type { Route } from '../router.ts';
@@ -45,6 +45,7 @@ export function imageRoutes(modules: RouteModules): Route[] {
       async handle(exchange) {
         const repo = exchange.query.get('repo') ?? '';
         if (repo === '') throw new SwarmError('invalid-argument', 'the parameter repo is missing');
+        await find(modules, exchange.param('name'));
         await images.tag(exchange.param('name'), joinTag(repo, exchange.query.get('tag')));
         exchange.empty(201);
       },
@@ -82,7 +83,10 @@ export function createdAtMs(createdAt: string): number {
 
 async function find({ backend }: RouteModules, name: string): Promise<Image> {
   const image = await backend.images.get(name);
-  if (image === undefined) throw new SwarmError('not-found', `No such image: ${name}`);
+  if (image === undefined) {
+    const hasTag = name.includes('@') || name.lastIndexOf(':') > name.lastIndexOf('/');
+    throw new SwarmError('not-found', `No such image: ${hasTag ? name : `${name}:latest`}`);
+  }
   return image;
 }
 
@@ -119,7 +123,9 @@ async function list(exchange: Exchange, { backend }: RouteModules): Promise<void
     .filter(isWanted)
     .map((image) => ({ image, atMs: createdAtMs(image.createdAt) }))
     .toSorted((a, b) => b.atMs - a.atMs || (a.image.id < b.image.id ? -1 : 1));
-  exchange.json(newestFirst.map(({ image, atMs }) => imageSummaryJson(image, atMs)));
+  exchange.json(
+    newestFirst.map(({ image, atMs }) => imageSummaryJson(withNamesAskedFor(filters, image), atMs)),
+  );
 }
 
 async function create(exchange: Exchange, modules: RouteModules): Promise<void> {

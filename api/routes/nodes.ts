@@ -1,3 +1,4 @@
+import { SwarmError } from '../../lib/errors.ts';
 import { nodeSpec, type Node } from '../../types/index.ts';
 import { nodeJson } from '../convert/node.ts';
 import { Filters } from '../filters.ts';
@@ -16,6 +17,8 @@ export function nodeRoutes({ backend }: RouteModules): Route[] {
       path: '/nodes',
       async handle(exchange) {
         const filters = Filters.parse(exchange.query.get('filters'), filterKeys);
+        checkWords(filters, 'role', ['worker', 'manager']);
+        checkWords(filters, 'membership', ['accepted', 'pending']);
         const view = await backend.manager().read();
         const tlsInfo = tlsInfoOf(view.cluster());
         const nodes = byId([...view.nodes()].filter((node) => matches(node, filters)));
@@ -54,6 +57,13 @@ export function nodeRoutes({ backend }: RouteModules): Route[] {
       },
     },
   ];
+}
+
+function checkWords(filters: Filters, key: string, words: readonly string[]): void {
+  const wrong = filters.get(key).find((word) => !words.includes(word.toLowerCase()));
+  if (wrong !== undefined) {
+    throw new SwarmError('invalid-argument', `Invalid ${key} filter: '${wrong}'`);
+  }
 }
 
 function matches(node: Node, filters: Filters): boolean {
