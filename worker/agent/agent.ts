@@ -28,14 +28,14 @@ export interface AgentParts {
 }
 
 const retryMinMs = 100;
-const retryMaxMs = 4_000;
+const retryMaxMs = 2_000;
 /** The first attempts give up soon: after a short break of the link a new one gets through. */
 const welcomeTimeoutMinMs = 700;
 const welcomeTimeoutMaxMs = 5_000;
 /** After a manager that does not lead, the one that does is asked soon. */
 const redirectedMaxMs = 300;
 /** A session that lived for this long was a good one: what follows is no repeated failure. */
-const goodSessionMs = 5_000;
+const goodSessionMs = 1_000;
 
 /**
  * Keeps this node in touch with the managers. While none can be reached the tasks run on: they are
@@ -99,6 +99,7 @@ export class Agent implements AsyncDisposable {
     const { clock, random, log } = this.#parts;
     const signal = this.#stop.signal;
     let failures = 0;
+    let briefSessions = 0;
     let sessionId = '';
     while (!signal.aborted) {
       const addr = this.#list.pick(random) ?? '';
@@ -114,10 +115,12 @@ export class Agent implements AsyncDisposable {
       }
       const redirected = this.#redirected(error);
       const good = welcomed !== undefined && clock.monotonicMs() - startMs >= goodSessionMs;
-      failures = good ? 1 : failures + 1;
-      // One that knows of no leader is no better than one that does not answer: a leader may be
-      // where attempts have failed for long.
-      if (!good && !(redirected && this.#list.hasLeader)) this.#list.failed(addr);
+      briefSessions = good ? 0 : briefSessions + (welcomed === undefined ? 0 : 1);
+      // A manager that took the node in ends the search; only if that leads nowhere again and again
+      // does the pause grow.
+      if (good) failures = 1;
+      else failures = welcomed === undefined ? failures + 1 : briefSessions;
+      if (welcomed === undefined && !redirected) this.#list.failed(addr);
       const maxMs = redirected ? redirectedMaxMs : retryMaxMs;
       // Every manager is tried once before the pause grows.
       const rounds = Math.floor((failures - 1) / this.#list.all().length);

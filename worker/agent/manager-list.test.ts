@@ -4,14 +4,8 @@ import { ManagerList } from './manager-list.ts';
 
 describe('ManagerList', () => {
   const random = seededRandom(1);
-  const shares = (list: ManagerList) => {
-    const counts = new Map<string, number>();
-    for (let i = 0; i < 1_000; i += 1) {
-      const addr = list.pick(random) ?? '';
-      counts.set(addr, (counts.get(addr) ?? 0) + 1);
-    }
-    return (addr: string) => (counts.get(addr) ?? 0) / 1_000;
-  };
+  const picks = (list: ManagerList, count: number) =>
+    Array.from({ length: count }, () => list.pick(random) ?? '');
   const named = (addr: string, leader = false) => ({ nodeId: `id of ${addr}`, addr, leader });
 
   it('begins with the addresses that were given', () => {
@@ -21,32 +15,43 @@ describe('ManagerList', () => {
     assert.equal(new ManagerList([]).pick(random), undefined);
   });
 
-  it('prefers the leader, and keeps given addresses as the last resort', () => {
+  it('asks the leader again and again while it has not failed', () => {
     const list = new ManagerList(['seed']);
     list.learn([named('a'), named('b', true), named('c')]);
     list.learn([]);
     assert.equal(list.all().length, 3);
-    const share = shares(list);
-    assert.ok(share('b') > 0.9 && share('b') < 1);
-    assert.ok(share('a') > 0 && share('a') >= share('seed'));
+    assert.deepEqual(picks(list, 4), ['b', 'b', 'b', 'b']);
   });
 
-  it('knows whether anybody leads, until the one that did has failed', () => {
+  it('asks the others in turn when the leader has failed, whoever still calls it the leader', () => {
     const list = new ManagerList(['seed']);
-    assert.equal(list.hasLeader, false);
-    list.learn([named('a'), named('b', true)]);
-    assert.equal(list.hasLeader, true);
+    const managers = [named('a'), named('b', true), named('c')];
+    list.learn(managers);
+    assert.deepEqual(picks(list, 1), ['b']);
     list.failed('b');
-    assert.equal(list.hasLeader, false);
+    list.learn(managers);
+    assert.deepEqual(picks(list, 2).toSorted(), ['a', 'c']);
+    assert.ok(picks(list, 3).includes('b'), 'it may be back');
+    assert.ok(!picks(list, 20).includes('seed'));
   });
 
-  it('turns away from those that fail, and back when they answer', () => {
+  it('follows the lead to somebody new at once, and back when the old one answers', () => {
     const list = new ManagerList([]);
     list.learn([named('a', true), named('b')]);
     for (let i = 0; i < 20; i += 1) list.failed('a');
-    assert.ok(shares(list)('b') > 0.99);
+    list.learn([named('a'), named('b', true)]);
+    assert.deepEqual(picks(list, 2), ['b', 'b']);
     list.failed('b');
     list.succeeded('a');
-    assert.ok(shares(list)('a') > 0.7);
+    list.learn([named('a', true), named('b')]);
+    assert.deepEqual(picks(list, 2), ['a', 'a']);
+  });
+
+  it('falls back on the addresses that were given when nobody that is named answers', () => {
+    const list = new ManagerList(['seed', 'a']);
+    list.learn([named('a', true), named('b')]);
+    list.failed('a');
+    list.failed('b');
+    assert.deepEqual(new Set(picks(list, 8)), new Set(['a', 'b', 'seed']));
   });
 });

@@ -7,16 +7,17 @@ export interface KnownManager {
   readonly leader: boolean;
 }
 
-/** A leader that answers is asked before all others. */
-const leaderBonus = 100;
-/** Where the swarm does not name an address that was given once, it is the last resort. */
-const unnamedMalus = 0.1;
-const failuresMax = 6;
+/** Each failure puts an address back as if it had been tried so many attempts later. */
+const failurePenalty = 2;
+const failuresMax = 2;
 
 /** Where managers may be found: what the swarm said last, and the addresses given at the start. */
 export class ManagerList {
   readonly #seeds: readonly string[];
   readonly #failures = new Map<string, number>();
+  /** When each was last tried, counted in attempts. */
+  readonly #tried = new Map<string, number>();
+  #attempts = 0;
   #named: readonly KnownManager[] = [];
 
   constructor(seeds: readonly string[]) {
@@ -33,10 +34,6 @@ export class ManagerList {
     return this.#seeds.map((addr) => ({ nodeId: '', addr, leader: false }));
   }
 
-  get hasLeader(): boolean {
-    return this.#named.some(({ leader }) => leader);
-  }
-
   /** One that fails to answer may lead no more. */
   failed(addr: string): void {
     this.#named = this.#named.map((manager) =>
@@ -49,23 +46,32 @@ export class ManagerList {
     this.#failures.delete(addr);
   }
 
-  /** One to try next: at random, the leader and those that did not fail of late more often. */
+  /**
+   * One to try next: the leader, unless it has failed; then whoever was tried longest ago, so that
+   * all are asked in turn. Where the swarm does not name an address that was given once, it is the
+   * last resort: asked when every other one has failed.
+   */
   pick(random: Random): string | undefined {
-    const weights = new Map<string, number>();
-    for (const addr of this.#seeds) weights.set(addr, this.#weight(addr) * unnamedMalus);
-    for (const { addr, leader } of this.#named) {
-      weights.set(addr, this.#weight(addr) * (leader ? leaderBonus : 1));
-    }
-    const total = weights.values().reduce((sum, weight) => sum + weight, 0);
-    let left = random.float() * total;
-    for (const [addr, weight] of weights) {
-      left -= weight;
-      if (left < 0) return addr;
-    }
-    return [...weights.keys()].at(-1);
+    const addr = this.#next(random);
+    if (addr === undefined) return undefined;
+    this.#attempts += 1;
+    this.#tried.set(addr, this.#attempts);
+    return addr;
   }
 
-  #weight(addr: string): number {
-    return 4 ** -(this.#failures.get(addr) ?? 0);
+  #next(random: Random): string | undefined {
+    const named = this.#named.map(({ addr }) => addr);
+    const leader = this.#named.find(({ leader: leads }) => leads)?.addr;
+    if (leader !== undefined && !this.#failures.has(leader)) return leader;
+    const isHopeless = named.every((addr) => this.#failures.has(addr));
+    const candidates = new Set(isHopeless ? [...named, ...this.#seeds] : named);
+    const ranked = [...candidates]
+      .map((addr) => ({ addr, rank: this.#rank(addr), lot: random.float() }))
+      .toSorted((a, b) => a.rank - b.rank || a.lot - b.lot);
+    return ranked[0]?.addr;
+  }
+
+  #rank(addr: string): number {
+    return (this.#tried.get(addr) ?? 0) + (this.#failures.get(addr) ?? 0) * failurePenalty;
   }
 }
