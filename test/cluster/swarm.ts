@@ -60,9 +60,9 @@ export class TestSwarm {
   /** The one that commands are given to. */
   readonly manager: Host;
 
-  constructor(lab: Lab) {
+  constructor(lab: Lab, manager = lab.host('h1')) {
     this.lab = lab;
-    this.manager = lab.host('h1');
+    this.manager = manager;
   }
 
   get hosts(): readonly Host[] {
