@@ -1,4 +1,4 @@
-/** A swarm with several managers, any of which may be lost: who leads, and what each of them knows. */
+/** A swarm with several managers, any of which may be lost: who leads, and what each knows. */
 import { strict as assert } from 'node:assert';
 import { Lab, until, type Host } from '../lab/index.ts';
 import { imageOf, TestSwarm, withDaemonLogs } from './swarm.ts';
