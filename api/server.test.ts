@@ -87,7 +87,7 @@ describe('the API server', () => {
     { path: '/nope', status: 404, says: /^page not found$/ },
     { path: '/v1.41/services', status: 503, says: /^This node is not a swarm manager/ },
     { path: '/containers/json', status: 501, says: /^containers are not managed/ },
-    { path: '/images/nope/json', status: 404, says: /^No such image: nope$/ },
+    { path: '/images/nope/json', status: 404, says: /^No such image: nope:latest$/ },
     { path: '/networks/nope', status: 404, says: /^network nope not found$/ },
     { path: '/events?since=x', status: 400, says: /^invalid value for 'since'/ },
     { path: '/events?since=2&until=1', status: 400, says: /cannot be after/ },
