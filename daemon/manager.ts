@@ -56,6 +56,8 @@ export interface ManagerOptions {
   readonly bootstrap?: Bootstrap;
   /** A further manager: the one that lets it in. Absent when it is in already. */
   readonly joinThrough?: string;
+  /** The other managers are lost for good: this one goes on alone with what it has. */
+  readonly forceNew?: boolean;
 }
 
 export interface ManagerParts {
@@ -162,6 +164,7 @@ export class Manager implements AsyncDisposable {
     starting.use(this.#roles);
     starting.defer(() => this.#dispatcher.stop());
     starting.use(this.store.onLeadership((leads) => this.#leadershipChanged(leads)));
+    if (this.#options.forceNew === true) await this.#forgetOthers();
     if (joinThrough !== undefined && !this.#isVoter) {
       await this.group.join(joinThrough, advertiseAddr);
     }
@@ -234,6 +237,7 @@ export class Manager implements AsyncDisposable {
         id: identity.nodeId,
         folder: join(this.#options.folder, 'raft'),
         bootstrap: bootstrap !== undefined,
+        ...(this.#options.forceNew === undefined ? {} : { forceNew: this.#options.forceNew }),
         ...(bootstrap !== undefined && 'restored' in bootstrap
           ? { initial: bootstrap.restored }
           : {}),
@@ -351,6 +355,16 @@ export class Manager implements AsyncDisposable {
         log.debug('the leader does not know yet where this manager is', { error });
       }
       await clock.sleep(announceEveryMs, { signal });
+    }
+  }
+
+  /** The managers that were lost are workers, should they come back. */
+  async #forgetOthers(): Promise<void> {
+    const { identity } = this.#parts;
+    for (const node of this.store.nodes()) {
+      if (node.id === identity.nodeId)
+        await this.#recordManager(node.id, this.#options.advertiseAddr);
+      else await this.#forgetManager(node.id);
     }
   }
 

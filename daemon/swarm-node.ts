@@ -44,7 +44,7 @@ export interface SwarmNodeParts {
 }
 
 /** How a manager's store comes to be, where it is not there already. */
-type Beginning = Pick<ManagerOptions, 'bootstrap'>;
+type Beginning = Pick<ManagerOptions, 'bootstrap' | 'forceNew'>;
 
 /** What runs while this daemon is in a swarm. */
 interface Active {
@@ -169,14 +169,8 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
 
   init(options: InitOptions): Promise<string> {
     return this.#inTurn(async () => {
+      if (options.forceNewCluster) return this.#forceNew(options);
       this.#refuseIfMember();
-      if (options.forceNewCluster) {
-        throw new SwarmError(
-          'failed-precondition',
-          'there is no swarm on this node to make a new cluster of: use init without ' +
-            '--force-new-cluster',
-        );
-      }
       const { clock, random } = this.#parts;
       const listenAddr = resolveListenAddr(options.listenAddr);
       const advertiseAddr = resolveAdvertiseAddr(options.advertiseAddr, listenAddr);
@@ -262,6 +256,36 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
       await rm(this.#folder, { recursive: true, force: true });
       this.#parts.log.info('left the swarm', { nodeId: membership.nodeId });
     });
+  }
+
+  /** A swarm whose managers are lost for good goes on with this one, its services and tasks. */
+  async #forceNew(options: InitOptions): Promise<string> {
+    const membership = this.#file.read();
+    const identity = await this.#load();
+    if (membership === undefined || identity === undefined || !membership.isManager) {
+      throw new SwarmError(
+        'failed-precondition',
+        'this node is no manager of a swarm that could be recovered: use init without ' +
+          '--force-new-cluster, or run it on a manager',
+      );
+    }
+    const { joinedThrough: _lost, ...rest } = membership;
+    const listenAddr =
+      options.listenAddr === '' ? rest.listenAddr : resolveListenAddr(options.listenAddr);
+    const advertiseAddr =
+      options.advertiseAddr === ''
+        ? rest.advertiseAddr
+        : resolveAdvertiseAddr(options.advertiseAddr, listenAddr);
+    const alone: Membership = { ...rest, listenAddr, advertiseAddr };
+    await this.#deactivate();
+    try {
+      await this.#activate(alone, identity, { forceNew: true });
+    } catch (error) {
+      this.#fail(error);
+      throw error;
+    }
+    this.#file.write(alone);
+    return identity.nodeId;
   }
 
   /** Asks the other managers to go on without this one; a forced leave does not depend on them. */

@@ -7,6 +7,7 @@ import {
   LogError,
   RaftError,
   RaftNode,
+  recoverAlone,
   type Cipher,
   type ConfChange,
   type ConfState,
@@ -27,6 +28,8 @@ export interface RaftLogOptions {
   readonly bootstrap: boolean;
   /** What the first manager's store begins with, a backup's content; else it begins empty. */
   readonly initial?: InitialState;
+  /** What is on this disk becomes a group of this manager alone: the others are lost for good. */
+  readonly forceNew?: boolean;
   readonly tickMs?: number;
   /** Ticks without a leader before an election; at random up to twice as many. */
   readonly electionTicks?: number;
@@ -81,11 +84,16 @@ export class RaftLog implements StoreLog {
   async open(machine: StateMachine): Promise<void> {
     const { clock, disk, cipher, transport, log, onMembership } = this.#parts;
     const { id, folder, segmentBytes, initial } = this.#options;
+    const storage = { folder, disk, segmentBytes, ...(cipher === undefined ? {} : { cipher }) };
     try {
+      if (this.#options.forceNew === true) {
+        const { index } = await recoverAlone(id, storage, machine);
+        log.warn('this manager goes on alone with what it has', { index });
+      }
       this.#node = await RaftNode.open<ApplyResult>(
         {
           raft: this.#raftConfig(),
-          storage: { folder, disk, segmentBytes, ...(cipher === undefined ? {} : { cipher }) },
+          storage,
           bootstrap: this.#options.bootstrap,
           ...(initial === undefined
             ? {}

@@ -12,4 +12,5 @@ export type {
   RaftStatus,
   Transport,
 } from './ports.ts';
+export { recoverAlone } from './recover.ts';
 export { Storage, type StorageOptions } from './storage.ts';
