@@ -50,6 +50,7 @@ export class Agent implements AsyncDisposable {
   #writing: Promise<void> = Promise.resolve();
   #state: ClusterState | undefined;
   #connectedTo: string | undefined;
+  #current: Session | undefined;
   #lastError: SwarmError | undefined;
 
   constructor(parts: AgentParts) {
@@ -73,6 +74,11 @@ export class Agent implements AsyncDisposable {
     this.#stop.abort(new SwarmError('cancelled', 'the agent is stopped'));
     await this.#running;
     await this.#writing;
+  }
+
+  /** What `describe` says has changed: the managers are told now. */
+  redescribe(): void {
+    this.#current?.redescribe();
   }
 
   /** Where managers are, as far as this node knows. */
@@ -155,6 +161,7 @@ export class Agent implements AsyncDisposable {
           onWelcome: (sessionId) => {
             welcomed = sessionId;
             this.#connectedTo = addr;
+            this.#current = session;
             this.#lastError = undefined;
             this.#list.succeeded(addr);
             log.info('session begins', { addr, sessionId });
@@ -172,6 +179,7 @@ export class Agent implements AsyncDisposable {
       return welcomed === undefined ? { error } : { error, welcomed };
     } finally {
       this.#connectedTo = undefined;
+      this.#current = undefined;
     }
   }
 
@@ -187,8 +195,9 @@ export class Agent implements AsyncDisposable {
     const managers = news.managers.map(({ nodeId, addr, leader }) => ({ nodeId, addr, leader }));
     const node =
       news.node.length === 0 ? undefined : (JSON.parse(Buffer.from(news.node).toString()) as Node);
-    const { rootCaPem } = news;
-    const state = { managers, rootCaPem, ...(node === undefined ? {} : { node }) };
+    const { rootCaPem, issuerPem, renewWithinMs } = news;
+    const told = { rootCaPem, issuerPem, renewWithinMs };
+    const state = { managers, ...told, ...(node === undefined ? {} : { node }) };
     this.#state = state;
     this.#list.learn(managers);
     this.#writing = this.#writing

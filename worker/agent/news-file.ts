@@ -10,6 +10,10 @@ export interface ClusterState {
   /** This node, as the managers have it. */
   readonly node?: Node;
   readonly rootCaPem: string;
+  /** Whose certificates are issued now. */
+  readonly issuerPem?: string;
+  /** A certificate of another issuer is to be renewed within this time. */
+  readonly renewWithinMs?: number;
 }
 
 /** The last news on disk, so that a daemon that starts knows where the managers are. */

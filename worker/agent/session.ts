@@ -143,7 +143,7 @@ export class Session {
       this.#describeTimer?.cancel();
     });
     this.#beat(clock.monotonicMs());
-    this.#redescribe();
+    this.#redescribeLater();
   }
 
   /** Beats, and looks whether the manager answers. */
@@ -166,19 +166,25 @@ export class Session {
     this.#beatTimer = clock.after(this.#periodMs, () => this.#beat(nowMs + this.#periodMs));
   }
 
-  #redescribe(): void {
-    this.#describeTimer = this.#parts.clock.after(describeEveryMs, () => {
-      const before = this.#described;
-      this.#description().then(
-        (description) => {
-          if (description !== before) {
-            this.#say({ case: 'description', value: Buffer.from(description) });
-          }
-          if (!this.#life.signal.aborted) this.#redescribe();
-        },
-        (error: unknown) => this.#break(SwarmError.from(error)),
-      );
-    });
+  /** Says what the node is, if that has changed since it was last said, and looks again in time. */
+  redescribe(): void {
+    this.#describeTimer?.cancel();
+    const before = this.#described;
+    this.#description().then(
+      (description) => {
+        if (this.#life.signal.aborted) return;
+        if (description !== before) {
+          this.#say({ case: 'description', value: Buffer.from(description) });
+        }
+        this.#redescribeLater();
+      },
+      (error: unknown) => this.#break(SwarmError.from(error)),
+    );
+  }
+
+  #redescribeLater(): void {
+    this.#describeTimer?.cancel();
+    this.#describeTimer = this.#parts.clock.after(describeEveryMs, () => this.redescribe());
   }
 
   async #description(): Promise<string> {

@@ -304,6 +304,20 @@ describe('containerd runtime', function () {
     assert.deepEqual(await opened.runtime.list(), []);
   });
 
+  it('is found running by a daemon that did not start it, and created before', async () => {
+    await start('started', 'sleep 100');
+    await opened.runtime.create(containerConfig({ id: 'held', image, argv: ['sleep', '100'] }));
+    await opened[Symbol.asyncDispose]();
+    opened = await openContainerd(roots, deps);
+    assert.equal((await opened.runtime.inspect('started'))?.state, 'running');
+    assert.equal((await opened.runtime.inspect('held'))?.state, 'created');
+    await opened.runtime.start('held');
+    const done = await opened.runtime.exec('held', { argv: ['true'], timeoutMs: 5000 });
+    assert.equal(done.exitCode, 0);
+    await opened.runtime.remove('started');
+    await opened.runtime.remove('held');
+  });
+
   it('starts another shim when one has died', async () => {
     await start('before', 'sleep 100');
     const ended = exitOf('before');

@@ -34,6 +34,7 @@ import { infoOf, readExit, signalProcess, writeExit, type Held } from './held.ts
 import { oomKills, removeCgroup } from './host.ts';
 import { metaOf } from './meta.ts';
 import { unmountOciBinary } from './oci-binary.ts';
+import { isLetGo, openGate } from './gate.ts';
 import { SeccompCache } from './seccomp-cache.ts';
 import { ShimGroups } from './shim-groups.ts';
 import { shimSaid } from './shim-program.ts';
@@ -161,10 +162,13 @@ export class ContainerdRuntime implements Runtime {
 
   async start(id: string, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
     const held = this.#get(id);
-    await this.#setup.client.tasks.start(
-      { containerId: id },
-      signal === undefined ? {} : { signal },
-    );
+    signal?.throwIfAborted();
+    if (!(await this.#letGo(id))) {
+      await this.#setup.client.tasks.start(
+        { containerId: id },
+        signal === undefined ? {} : { signal },
+      );
+    }
     if (held.state === 'created') held.state = 'running';
   }
 
@@ -292,6 +296,13 @@ export class ContainerdRuntime implements Runtime {
     return new LogPump(pipes, file, { budget: this.#budget, log: this.#deps.log });
   }
 
+  /** Lets the held process go on without the help of the OCI runtime, where that can be done. */
+  async #letGo(id: string): Promise<boolean> {
+    const { client, ociRuntime, ownsProcesses, paths } = this.#setup;
+    if (ociRuntime !== 'crun' || !ownsProcesses) return false;
+    return openGate(join(paths.ociRoot, client.namespace, id), paths.startMark(id));
+  }
+
   async #kill(held: Held, signal: number): Promise<void> {
     if (held.exit !== undefined) return;
     if (this.#setup.ownsProcesses && (await signalProcess(held, signal))) return;
@@ -373,7 +384,7 @@ export class ContainerdRuntime implements Runtime {
     for (const container of found) {
       if (this.#creating.has(container.id)) continue;
       const held = this.#held.get(container.id) ?? (await this.#adopt(container));
-      this.#settle(held, container);
+      await this.#settle(held, container);
     }
     if (this.#started) return;
     // Whoever asks for the list once we are open sees these as exited.
@@ -416,7 +427,8 @@ export class ContainerdRuntime implements Runtime {
     }
   }
 
-  #settle(held: Held, { task }: FoundContainer): void {
+  async #settle(held: Held, { task }: FoundContainer): Promise<void> {
+    const { paths } = this.#setup;
     if (task === undefined) {
       if (held.exit === undefined) this.#exited(held.id, lostExitCode, this.#deps.clock.nowMs());
     } else if (task.state === 'stopped') {
@@ -428,7 +440,8 @@ export class ContainerdRuntime implements Runtime {
         void this.#deleteTask(held);
       }
     } else if (held.exit === undefined) {
-      held.state = task.state;
+      const started = task.state === 'created' && (await isLetGo(paths.startMark(held.id)));
+      held.state = started ? 'running' : task.state;
     }
   }
 }

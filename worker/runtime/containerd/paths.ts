@@ -70,6 +70,11 @@ export class RuntimePaths {
     return join(this.run(id), 'shim');
   }
 
+  /** There once the daemon itself has started the container's process. */
+  startMark(id: string): string {
+    return join(this.run(id), 'started');
+  }
+
   /** The cgroup above those of this daemon's containers. */
   get cgroupParent(): string {
     return `/ts-swarm/${this.hash}`;
