@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { Content } from '../../gen/containerd/content_pb.js';
 import { Control } from '../../gen/control_pb.js';
 import { Dispatcher } from '../../gen/dispatcher_pb.js';
@@ -151,6 +151,47 @@ describe('lib/grpc', () => {
     await assert.rejects(stream.finish(), { code: 'not-found' });
     swarm.server.removeService(Logs);
   });
+
+  for (const how of ['is cancelled', 'loses its connection'] as const) {
+    it(`does not take a stream of requests for complete that ${how}`, async () => {
+      const first = Promise.withResolvers<void>();
+      const end = Promise.withResolvers<string>();
+      const handlers = {
+        publish: async (requests: AsyncIterable<unknown>) => {
+          try {
+            for await (const _ of requests) first.resolve();
+            end.resolve('complete');
+          } catch (error) {
+            end.resolve(SwarmError.from(error).code);
+          }
+          return {};
+        },
+      };
+      swarm.server.addService(Logs, handlers, allow);
+      using _served = { [Symbol.dispose]: () => swarm.server.removeService(Logs) };
+      const { host, port } = parseAddr(swarm.addr);
+      const cut = new AbortController();
+      const cable = createServer((near) => {
+        const far = connect(port, host);
+        const destroy = () => [near, far].forEach((socket) => socket.destroy());
+        near.on('error', destroy).on('close', destroy).pipe(far);
+        far.on('error', destroy).on('close', destroy).pipe(near);
+        cut.signal.addEventListener('abort', destroy);
+      });
+      await once(cable.listen(0, '127.0.0.1'), 'listening');
+      const { port: cablePort } = cable.address() as AddressInfo;
+      using own = swarm.manager.connect(`127.0.0.1:${cablePort}`);
+      const life = new AbortController();
+      const stream = own.client(Logs).publish({ signal: life.signal });
+      await stream.send({ subscriptionId: 's' });
+      await first.promise;
+      if (how === 'is cancelled') life.abort();
+      else cut.abort();
+      assert.equal(await end.promise, 'cancelled');
+      cut.abort();
+      cable.close();
+    });
+  }
 
   it('streams answers, and stops making them when the reader leaves', async () => {
     const left = Promise.withResolvers<void>();

@@ -53,7 +53,9 @@ function handle(method: DescMethod, handler: AnyHandler, judge: Judge): UntypedH
     unary: (call: AnyCall, callback: sendUnaryData<unknown>) =>
       answerOnce(call, callback, judge, (context) => handler(call.request, context)),
     client_streaming: (call: AnyCall, callback: sendUnaryData<unknown>) =>
-      answerOnce(call, callback, judge, (context) => handler(messagesOf(call, brokenOff), context)),
+      answerOnce(call, callback, judge, (context) =>
+        handler(messagesOf(call, brokenOff, context.signal), context),
+      ),
     server_streaming: (call: AnyCall) =>
       answerMany(call, judge, async (context) => {
         const answers = handler(call.request, context) as AsyncIterable<unknown>;
@@ -126,7 +128,7 @@ function ipOf(peer: string): string {
 
 function streamOf(call: AnyCall, signal: AbortSignal): MessageStream<unknown, unknown> {
   return {
-    incoming: messagesOf(call, brokenOff),
+    incoming: messagesOf(call, brokenOff, signal),
     send: (message) => writeTo(call, message, signal),
     signal,
   };
