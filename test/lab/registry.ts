@@ -17,6 +17,10 @@ export class Registry {
     this.address = `${pathsOf(labId).subnet}254:5000`;
   }
 
+  get isRunning(): boolean {
+    return this.#service?.isRunning ?? false;
+  }
+
   /** Starts it, also again after `stop`: what was pushed is still there. */
   async start(): Promise<void> {
     const { run, data } = pathsOf(this.#labId);
