@@ -15,7 +15,7 @@ import { ClusterServer } from '../lib/grpc/index.ts';
 import { createJoinToken, type NodeIdentity } from '../lib/identity/index.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Random } from '../lib/random.ts';
-import { CertificateAuthorityService } from '../manager/ca/index.ts';
+import { CertificateAuthorityService, RootRotator } from '../manager/ca/index.ts';
 import {
   Control,
   ForwardingControl,
@@ -41,6 +41,7 @@ import {
 import { nodeDisk } from '../raft/index.ts';
 import type { Cluster, Node } from '../types/index.ts';
 import { LeaderLink } from './leader-link.ts';
+import { followRoot } from './trust.ts';
 
 /** What the store of a new swarm begins with: its first objects, or all that a backup holds. */
 export type Bootstrap =
@@ -91,6 +92,7 @@ export class Manager implements AsyncDisposable {
   readonly #reconciler: Reconciler;
   readonly #roles: RoleKeeper;
   readonly #lockKeeper: LockKeeper;
+  readonly #rotator: RootRotator;
   readonly #running = new AsyncDisposableStack();
 
   constructor(options: ManagerOptions, parts: ManagerParts) {
@@ -122,6 +124,7 @@ export class Manager implements AsyncDisposable {
     );
     this.ca = new CertificateAuthorityService({
       view: store,
+      catchUp: async () => void (await store.read()),
       proposeNode: (node) => this.group.addNode(node),
       clock,
       log: log.child({ module: 'ca' }),
@@ -137,6 +140,13 @@ export class Manager implements AsyncDisposable {
     this.#reconciler = new Reconciler({}, { store, clock, random, log });
     this.#roles = new RoleKeeper({ store, group: this.group, clock, log });
     this.#lockKeeper = this.#newLockKeeper();
+    this.#rotator = new RootRotator({
+      store,
+      propose: (changes) => this.#propose(changes),
+      makeJoinToken: (rootPem) => createJoinToken(rootPem, random),
+      clock,
+      log: log.child({ module: 'ca' }),
+    });
     this.#server = new ClusterServer({
       listenAddr: options.listenAddr,
       identity,
@@ -157,6 +167,9 @@ export class Manager implements AsyncDisposable {
     this.#serve();
     starting.use(this.#server);
     await this.#server.listen();
+    starting.use(followRoot(this.store, this.#parts));
+    starting.use(this.#rotator);
+    this.#rotator.start();
     starting.use(this.#lockKeeper);
     this.#lockKeeper.start();
     starting.use(this.#reconciler);

@@ -34,6 +34,7 @@ import { Manager, type ManagerOptions } from './manager.ts';
 import { MembershipFile, type Membership } from './membership.ts';
 import { firstNode, newCluster } from './new-swarm.ts';
 import { prepareRestore } from './restore.ts';
+import { TrustFollower } from './trust.ts';
 
 export interface SwarmNodeParts {
   readonly executor: TaskExecutor;
@@ -364,9 +365,11 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
         membership.isManager ? membership.advertiseAddr : (membership.joinedThrough ?? ''),
       ],
       executor,
-      describe,
-      onNews: ({ node }) => {
+      describe: () => ({ ...describe(), tls: identity.tls }),
+      onNews: (news) => {
+        const { node } = news;
         if (node !== undefined && node.role !== identity.role) renewer.renewNow();
+        trust.learn(news);
       },
       onRemoved: (reason) => void this.#inTurn(() => this.#removed(reason)),
       clock,
@@ -387,8 +390,15 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
       random,
       log: log.child({ module: 'certificate' }),
     });
+    const trust = new TrustFollower({ identity, renewer, log });
     starting.use(renewer);
     starting.use(identity.onChange(() => void this.#inTurn(() => this.#changeRole())));
+    starting.use(
+      identity.onChange(() => {
+        agent.redescribe();
+        trust.renewed();
+      }),
+    );
     renewer.start();
     await agent.start();
     this.#active = { membership, identity, manager, agent, running: starting.move() };

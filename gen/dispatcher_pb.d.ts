@@ -304,6 +304,19 @@ export declare type ClusterNews = Message<"tsswarm.dispatcher.ClusterNews"> & {
    * @generated from field: string root_ca_pem = 3;
    */
   rootCaPem: string;
+
+  /**
+   * Whose certificates are issued now: another one than root_ca_pem while the root is being
+   * replaced. A node whose certificate is of another one renews it, at some time within the window.
+   *
+   * @generated from field: string issuer_pem = 4;
+   */
+  issuerPem: string;
+
+  /**
+   * @generated from field: uint32 renew_within_ms = 5;
+   */
+  renewWithinMs: number;
 };
 
 /**

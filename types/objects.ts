@@ -104,6 +104,14 @@ export interface NodeDescription {
     readonly labels: Readonly<Record<string, string>>;
     readonly plugins: readonly { readonly type: string; readonly name: string }[];
   };
+  /** Whom it trusts, and who has issued its certificate. */
+  readonly tls?: {
+    /** PEM. */
+    readonly trustRoot: string;
+    /** DER, in base64. */
+    readonly issuerSubject: string;
+    readonly issuerPublicKey: string;
+  };
 }
 
 export interface NodeStatus {
@@ -134,6 +142,16 @@ export interface ManagerLock {
   readonly unlockKey: string;
 }
 
+/** A root that takes the present one's place once it has issued every node's certificate. */
+export interface RootRotation {
+  readonly certPem: string;
+  readonly keyPem: string;
+  /** Its key, signed by the present root: for those who know the present root only. */
+  readonly crossSignedPem: string;
+  /** The same of roots that were to take over before, and were given up: nodes may be of them. */
+  readonly abandonedPems?: readonly string[];
+}
+
 export interface Cluster {
   readonly id: string;
   readonly meta: Meta;
@@ -142,6 +160,7 @@ export interface Cluster {
     readonly certPem: string;
     readonly keyPem: string;
     readonly joinTokens: { readonly worker: string; readonly manager: string };
+    readonly rotation?: RootRotation;
   };
   /** Present since autolock was first asked for; the number rises with each change. */
   readonly managerLock?: ManagerLock;

@@ -1,14 +1,7 @@
 import { genericResource, nodeSpec, type Node, type NodeStatus } from '../../types/index.ts';
+import type { TlsInfo } from '../../lib/identity/index.ts';
 import type { JsonObject } from './json.ts';
 import { metaJson } from './meta.ts';
-
-/** What a certificate authority says of itself: the same for every node that trusts it. */
-export interface TlsInfo {
-  readonly trustRoot: string;
-  /** DER, in base64. */
-  readonly issuerSubject: string;
-  readonly issuerPublicKey: string;
-}
 
 const reachability: Readonly<Record<NodeStatus['state'], string>> = {
   ready: 'reachable',
@@ -69,6 +62,7 @@ function descriptionJson({ description }: Node, tlsInfo: TlsInfo | undefined): J
       Labels: Object.keys(engine.labels).length === 0 ? undefined : engine.labels,
       Plugins: engine.plugins.map(({ type, name }) => ({ Type: type, Name: name })),
     },
-    TLSInfo: tlsInfoJson(tlsInfo),
+    // What the node itself has said is nearer to the truth while the root is being replaced.
+    TLSInfo: tlsInfoJson(description.tls ?? tlsInfo),
   };
 }

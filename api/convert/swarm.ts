@@ -2,7 +2,8 @@ import { swarmSpec, type Cluster } from '../../types/index.ts';
 import { withSwarmDefaults } from './defaults.ts';
 import type { JsonObject } from './json.ts';
 import { metaJson } from './meta.ts';
-import { tlsInfoJson, type TlsInfo } from './node.ts';
+import type { TlsInfo } from '../../lib/identity/index.ts';
+import { tlsInfoJson } from './node.ts';
 
 /** What everyone may see of a swarm: `docker info` shows it too. */
 export function clusterInfoJson(cluster: Cluster, tlsInfo: TlsInfo | undefined): JsonObject {
@@ -11,7 +12,7 @@ export function clusterInfoJson(cluster: Cluster, tlsInfo: TlsInfo | undefined):
     ...metaJson(cluster.meta),
     Spec: swarmSpecJson(cluster),
     TLSInfo: tlsInfoJson(tlsInfo),
-    RootRotationInProgress: false,
+    RootRotationInProgress: cluster.rootCa.rotation !== undefined,
     DataPathPort: cluster.dataPathPort,
     DefaultAddrPool: cluster.defaultAddressPools,
     SubnetSize: cluster.subnetSize,

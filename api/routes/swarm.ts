@@ -99,6 +99,12 @@ async function init(exchange: Exchange, { backend, events }: RouteModules): Prom
     },
   });
   checkSwarmSpec(spec);
+  if ((spec.ca.signingCaCert ?? '') !== '' || (spec.ca.signingCaKey ?? '') !== '') {
+    throw new SwarmError(
+      'invalid-argument',
+      'a new swarm makes its own root; bring in another with "ts-swarm swarm ca --rotate --ca-cert"',
+    );
+  }
   const nodeId = await backend.swarm.init({
     listenAddr: withPort(request.listenAddr, 'ListenAddr'),
     advertiseAddr: request.advertiseAddr,

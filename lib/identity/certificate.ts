@@ -40,9 +40,34 @@ export function readCertificate(certificate: X509Certificate): NodeCertificate {
   };
 }
 
-/** Throws `unauthenticated` unless the root has signed it. */
-export function checkIssuer(certificate: X509Certificate, root: X509Certificate): void {
-  if (certificate.checkIssued(root) && certificate.verify(root.publicKey)) return;
+/** Which of the certificates has issued this one. */
+export function issuerOf(
+  certificate: X509Certificate,
+  candidates: readonly X509Certificate[],
+): X509Certificate | undefined {
+  return candidates.find(
+    (issuer) => certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey),
+  );
+}
+
+/** The certificates of a PEM text: a node's own, and those between it and the root. */
+export function parseChain(pem: string): readonly X509Certificate[] {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g);
+  return (blocks ?? [pem]).map(parseCertificate);
+}
+
+/**
+ * Throws `unauthenticated` unless the root has issued it, or one of the intermediates, which in
+ * turn the root has issued: a new root, while the old one gives way to it.
+ */
+export function checkIssuer(
+  certificate: X509Certificate,
+  root: X509Certificate,
+  intermediates: readonly X509Certificate[] = [],
+): void {
+  const between = intermediates.filter(({ ca }) => ca);
+  const trusted = between.filter((one) => issuerOf(one, [root]) !== undefined);
+  if (issuerOf(certificate, [root, ...trusted]) !== undefined) return;
   throw new SwarmError(
     'unauthenticated',
     "the node's certificate was not issued by this swarm's root: the node belongs to another " +

@@ -2,7 +2,7 @@ import { createPrivateKey } from 'node:crypto';
 import { mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { SwarmError, errnoOf, messageOf } from '../errors.ts';
-import { checkIssuer, parseCertificate } from './certificate.ts';
+import { checkIssuer, parseCertificate, parseChain } from './certificate.ts';
 
 /** What a node proves itself with, as PEM. */
 export interface IdentityMaterial {
@@ -72,9 +72,10 @@ export async function loadIdentity(
   );
   if (certPem === undefined) return undefined;
   if (rootPem === undefined) throw damaged(join(folder, rootFile), 'it is missing');
-  const certificate = readPart(join(folder, certFile), () => parseCertificate(certPem));
+  const [certificate, ...between] = readPart(join(folder, certFile), () => parseChain(certPem));
+  if (certificate === undefined) throw damaged(join(folder, certFile), 'it is empty');
   const root = readPart(join(folder, rootFile), () => parseCertificate(rootPem));
-  readPart(join(folder, certFile), () => checkIssuer(certificate, root));
+  readPart(join(folder, certFile), () => checkIssuer(certificate, root, between));
   for (const [name, text] of [
     [keyFile, keyPem],
     [nextKeyFile, nextKeyPem],

@@ -2,12 +2,15 @@ import { createSecureContext } from 'node:tls';
 import type { X509Certificate } from 'node:crypto';
 import { credentials, type ChannelCredentials } from '@grpc/grpc-js';
 import type { Clock } from '../clock.ts';
+import { SwarmError } from '../errors.ts';
 import { Connection, type NodePeer, type NodeRole, type ServerIdentity } from '../grpc/index.ts';
 import {
   checkCurrent,
   checkIssuer,
+  issuerOf,
   managerServerName,
   parseCertificate,
+  parseChain,
   readCertificate,
   type NodeCertificate,
 } from './certificate.ts';
@@ -18,6 +21,7 @@ import {
   type IdentityMaterial,
   type KeyProtection,
 } from './files.ts';
+import { issuerInfo, type TlsInfo } from './tls-info.ts';
 
 /**
  * This node's identity in its swarm, live: whoever holds it sees a renewed certificate at once.
@@ -29,7 +33,11 @@ export class NodeIdentity implements ServerIdentity {
   readonly #listeners = new Set<() => void>();
   #material: IdentityMaterial;
   #certificate: NodeCertificate;
+  /** The certificate itself, and what is between it and the root. */
+  #chain: readonly X509Certificate[];
   #root: X509Certificate;
+  /** What stands between the root and other nodes' certificates, besides. */
+  #intermediates: readonly X509Certificate[] = [];
   #protection: KeyProtection;
   #saving: Promise<unknown> = Promise.resolve();
 
@@ -43,7 +51,8 @@ export class NodeIdentity implements ServerIdentity {
     this.#clock = clock;
     this.#protection = protection;
     this.#material = material;
-    this.#certificate = readCertificate(parseCertificate(material.certPem));
+    this.#chain = parseChain(material.certPem);
+    this.#certificate = readCertificate(leafOf(this.#chain));
     this.#root = parseCertificate(material.rootPem);
   }
 
@@ -97,24 +106,57 @@ export class NodeIdentity implements ServerIdentity {
     return this.#material.rootPem;
   }
 
-  /** Takes a renewed certificate: on disk, then in use. Throws where it is not for this node. */
-  async replace(material: IdentityMaterial): Promise<void> {
-    const parsed = parseCertificate(material.certPem);
-    const root = parseCertificate(material.rootPem);
-    checkIssuer(parsed, root);
-    const certificate = readCertificate(parsed);
+  /** What others may know of whom this node trusts, and who vouches for it. */
+  get tls(): TlsInfo {
+    const [leaf, ...between] = this.#chain;
+    const issuer = leaf && issuerOf(leaf, [...between, this.#root]);
+    return { trustRoot: this.rootPem, ...issuerInfo(issuer ?? this.#root) };
+  }
+
+  /**
+   * Takes a renewed certificate: on disk, then in use. Throws where it is not for this node. The
+   * root stays: it is replaced by `trustRoot` only.
+   */
+  async replace({ certPem, keyPem }: Omit<IdentityMaterial, 'rootPem'>): Promise<void> {
+    const chain = parseChain(certPem);
+    const leaf = leafOf(chain);
+    checkIssuer(leaf, this.#root, chain.slice(1));
+    const certificate = readCertificate(leaf);
     checkCurrent(certificate, this.clusterId, this.#clock.nowMs());
-    await this.#save(() => material);
-    this.#material = material;
+    await this.#save((present) => ({ certPem, keyPem, rootPem: present.rootPem }));
+    this.#chain = chain;
     this.#certificate = certificate;
+    for (const listener of this.#listeners) listener();
+  }
+
+  /**
+   * Trusts another root from now on. Throws `failed-precondition` unless that root has issued this
+   * node's own certificate: whoever else hears of the root could not tell that it is the swarm's.
+   */
+  async trustRoot(rootPem: string): Promise<void> {
+    if (rootPem === this.rootPem) return;
+    const root = parseCertificate(rootPem);
+    if (issuerOf(leafOf(this.#chain), [root]) === undefined) {
+      throw new SwarmError(
+        'failed-precondition',
+        "the swarm's new root has not issued this node's certificate: the certificate is renewed " +
+          'first',
+      );
+    }
+    await this.#save((present) => ({ ...present, rootPem }));
     this.#root = root;
     for (const listener of this.#listeners) listener();
+  }
+
+  /** Certificates of the swarm that the root has signed, and that sign nodes' certificates. */
+  trustIntermediates(pems: readonly string[]): void {
+    this.#intermediates = pems.map((pem) => parseCertificate(pem));
   }
 
   /** From now on the private key is kept so; the file is written anew. */
   async protect(protection: KeyProtection = plainKey): Promise<void> {
     this.#protection = protection;
-    await this.#save(() => this.#material);
+    await this.#save((present) => present);
   }
 
   onChange(listener: () => void): Disposable {
@@ -123,15 +165,19 @@ export class NodeIdentity implements ServerIdentity {
   }
 
   /** One after another: two at once would mix their files. */
-  async #save(material: () => IdentityMaterial): Promise<void> {
-    const done = this.#saving.then(() => saveIdentity(this.folder, material(), this.#protection));
+  async #save(next: (present: IdentityMaterial) => IdentityMaterial): Promise<void> {
+    const done = this.#saving.then(async () => {
+      const material = next(this.#material);
+      await saveIdentity(this.folder, material, this.#protection);
+      this.#material = material;
+    });
     this.#saving = Promise.allSettled([done]);
     await done;
   }
 
   authenticate(certificate: Buffer): NodePeer {
     const parsed = parseCertificate(certificate);
-    checkIssuer(parsed, this.#root);
+    checkIssuer(parsed, this.#root, this.#intermediates);
     const peer = readCertificate(parsed);
     checkCurrent(peer, this.clusterId, this.#clock.nowMs());
     return peer;
@@ -153,6 +199,11 @@ export class NodeIdentity implements ServerIdentity {
       serverName: managerServerName,
     });
   }
+}
+
+function leafOf([leaf]: readonly X509Certificate[]): X509Certificate {
+  if (leaf !== undefined) return leaf;
+  throw new SwarmError('unauthenticated', 'there is no certificate');
 }
 
 /** A connection to a manager, verified by the root, that shows no certificate. */

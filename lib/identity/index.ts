@@ -6,8 +6,10 @@
 export {
   checkCurrent,
   checkIssuer,
+  issuerOf,
   managerServerName,
   parseCertificate,
+  parseChain,
   readCertificate,
   unitOf,
   type NodeCertificate,
@@ -33,5 +35,6 @@ export {
   type CertificateSource,
   type RenewerParts,
 } from './renewer.ts';
+export { issuerInfo, type TlsInfo } from './tls-info.ts';
 export { checkRoot, createJoinToken, parseJoinToken, rootDigest, sameText } from './token.ts';
 export { createKeyPair, keyAlgorithm, loadX509, signingAlgorithm } from './x509.ts';

@@ -15,7 +15,7 @@ export interface CertificateSource {
       readonly previousCertificatePem?: string;
     },
     options: { readonly signal: AbortSignal },
-  ): Promise<{ readonly certPem: string; readonly rootPem: string }>;
+  ): Promise<{ readonly certPem: string }>;
 }
 
 /** Long sleeps are cut to this, so that a clock that jumps is noticed. */
@@ -47,6 +47,15 @@ export class CertificateRenewer implements AsyncDisposable {
   /** Renews at once: the node's role has changed, or the root has. */
   renewNow(): void {
     this.#renewAtMs = 0;
+    this.#wake?.();
+  }
+
+  /** Renews at some time within the next `withinMs`, so that not all nodes of a swarm come at once. */
+  renewWithin(withinMs: number): void {
+    const { clock, random } = this.#parts;
+    const atMs = clock.nowMs() + random.float() * withinMs;
+    if (atMs >= this.#renewAtMs) return;
+    this.#renewAtMs = atMs;
     this.#wake?.();
   }
 
@@ -120,11 +129,11 @@ export async function renewOnce(
 ): Promise<void> {
   const { expired, certPem: previousCertificatePem } = identity;
   const request = await createSigningRequest(expired ? identity.keyPem : undefined);
-  const { certPem, rootPem } = await source.renew(
+  const { certPem } = await source.renew(
     { csrPem: request.csrPem, ...(expired ? { previousCertificatePem } : {}) },
     { signal },
   );
-  await identity.replace({ certPem, keyPem: request.keyPem, rootPem });
+  await identity.replace({ certPem, keyPem: request.keyPem });
 }
 
 /** Asks the managers in turn. */
@@ -144,7 +153,7 @@ export function remoteCertificates(
           const issued = await connection
             .client(CertificateAuthority)
             .issueCertificate(request, { signal, timeoutMs: callTimeoutMs });
-          return { certPem: issued.certificatePem, rootPem: identity.rootPem };
+          return { certPem: issued.certificatePem };
         } catch (error) {
           failure = SwarmError.from(error);
           signal.throwIfAborted();

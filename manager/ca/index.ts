@@ -14,4 +14,6 @@ export {
   type Subject,
 } from './issue.ts';
 export { createRootCa, type RootCa } from './root.ts';
+export { RootRotator, waitingFor } from './root-rotator.ts';
+export { crossSign, intermediatesOf, issuerNow, newRotation } from './rotation.ts';
 export { CertificateAuthorityService, type CertificateAuthorityParts } from './service.ts';

@@ -1,3 +1,4 @@
+import type * as X509 from '@peculiar/x509';
 import { createHash, createPrivateKey, createPublicKey } from 'node:crypto';
 import type { Clock } from '../../lib/clock.ts';
 import { SwarmError } from '../../lib/errors.ts';
@@ -61,9 +62,14 @@ export function nodeIdFor({ publicKey }: CheckedRequest): string {
   return toBase36(createHash('sha256').update(publicKey).digest(), nodeIdLength);
 }
 
+/** A root, and what stands between it and those who trust an older one. */
+export interface Issuer extends RootCa {
+  readonly crossSignedPem?: string;
+}
+
 /** Signs a certificate. `lifeMs` is held to at least an hour, and to the root's own end. */
 export async function issueCertificate(
-  root: RootCa,
+  root: Issuer,
   request: CheckedRequest,
   subject: Subject,
   { lifeMs, clock }: { readonly lifeMs: number | undefined; readonly clock: Clock },
@@ -93,10 +99,10 @@ export async function issueCertificate(
       new x509.SubjectAlternativeNameExtension(
         names.map((value) => ({ type: 'dns' as const, value })),
       ),
-      await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
+      await authorityOf(issuer),
     ],
   });
-  return `${certificate.toString('pem')}\n`;
+  return `${certificate.toString('pem')}\n${root.crossSignedPem ?? ''}`;
 }
 
 /** A certificate for this process itself: the first manager of a swarm has nobody to ask. */
@@ -112,9 +118,17 @@ export async function issueForSelf(
   return { certPem, keyPem, rootPem: root.certPem };
 }
 
-async function signingKeyOf({ keyPem }: RootCa) {
+export async function signingKeyOf({ keyPem }: RootCa) {
   const der = createPrivateKey(keyPem).export({ type: 'pkcs8', format: 'der' });
   return crypto.subtle.importKey('pkcs8', new Uint8Array(der), keyAlgorithm, false, ['sign']);
+}
+
+/** Names the issuer's key as the issuer names it itself, or nobody finds the one by the other. */
+export async function authorityOf(issuer: X509.X509Certificate) {
+  const x509 = await loadX509();
+  const own = issuer.getExtension(x509.SubjectKeyIdentifierExtension);
+  if (own === null) return x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey);
+  return new x509.AuthorityKeyIdentifierExtension(own.keyId);
 }
 
 function badRequest(why: string, cause?: unknown): SwarmError {

@@ -14,16 +14,24 @@ import {
 import type { Logger } from '../../lib/log.ts';
 import type { Cluster, Node, NodeRole, NodeSpec } from '../../types/index.ts';
 import type { StoreView } from '../store/view.ts';
+import { intermediatesOf, issuerNow } from './rotation.ts';
 import { checkRequest, issueCertificate, nodeIdFor, type CheckedRequest } from './issue.ts';
 
 export interface CertificateAuthorityParts {
   readonly view: Pick<StoreView, 'cluster' | 'node'>;
+  /**
+   * Resolves when this manager knows at least what the leader knew at the time of the call: what
+   * is issued after a new root was announced must be of that root.
+   */
+  readonly catchUp: () => Promise<void>;
   /** Adds a node; resolves once that is durable. A node that is there already is an error. */
   readonly proposeNode: (node: Node) => Promise<void>;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
+/** Less than callers wait for their certificate. */
+const catchUpMs = 3_000;
 const availabilities: readonly NodeSpec['availability'][] = ['active', 'pause', 'drain'];
 
 /** Gives hosts their identity: to those with a token, to nodes, and to nobody else. */
@@ -38,6 +46,7 @@ export class CertificateAuthorityService {
   readonly handlers: HandlersOf<typeof CertificateAuthority, CallContext> = {
     getRootCertificate: async () => ({ rootCaPem: this.#cluster().rootCa.certPem }),
     issueCertificate: async (request, { peer, remoteIp }) => {
+      await this.#catchUp();
       if (request.joinToken !== '') return this.#join(request, remoteIp);
       if (peer !== undefined) return this.#renew(request.csrPem, peer.nodeId);
       if (request.previousCertificatePem !== '') {
@@ -55,9 +64,26 @@ export class CertificateAuthorityService {
     return {
       renew: async ({ csrPem }) => {
         const issued = await this.#renew(csrPem, nodeId);
-        return { certPem: issued.certificatePem, rootPem: issued.rootCaPem };
+        return { certPem: issued.certificatePem };
       },
     };
+  }
+
+  /** Without a quorum a certificate is renewed by what is known: nobody can change the root then. */
+  async #catchUp(): Promise<void> {
+    const { catchUp, clock, log } = this.#parts;
+    const done = new AbortController();
+    const late = clock.sleep(catchUpMs, { signal: done.signal }).then(() => {
+      throw new SwarmError('deadline-exceeded', 'the leader does not answer');
+    });
+    try {
+      await Promise.race([catchUp(), late]);
+    } catch (error) {
+      log.info('issuing without the leader', { error });
+    } finally {
+      done.abort();
+      await Promise.allSettled([late]);
+    }
   }
 
   async #join(request: IssueCertificateRequest, remoteIp: string) {
@@ -97,7 +123,8 @@ export class CertificateAuthorityService {
   async #renewExpired(csrPem: string, previousPem: string) {
     const cluster = this.#cluster();
     const previous = parseCertificate(previousPem);
-    checkIssuer(previous, parseCertificate(cluster.rootCa.certPem));
+    const intermediates = intermediatesOf(cluster.rootCa).map((pem) => parseCertificate(pem));
+    checkIssuer(previous, parseCertificate(cluster.rootCa.certPem), intermediates);
     const { nodeId, clusterId } = readCertificate(previous);
     const request = await checkRequest(csrPem);
     const spki = createPublicKey(previous.publicKey.export({ type: 'spki', format: 'pem' }));
@@ -115,7 +142,7 @@ export class CertificateAuthorityService {
   async #issue(cluster: Cluster, request: CheckedRequest, nodeId: string, role: NodeRole) {
     const { rootCa, id: clusterId, spec } = cluster;
     const certificatePem = await issueCertificate(
-      rootCa,
+      issuerNow(rootCa),
       request,
       { nodeId, role, clusterId },
       { lifeMs: spec.ca.nodeCertExpiryMs, clock: this.#parts.clock },

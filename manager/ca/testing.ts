@@ -71,6 +71,7 @@ export async function startTestSwarm(spec: Partial<SwarmSpec> = {}): Promise<Tes
   };
   const ca = new CertificateAuthorityService({
     view: store,
+    catchUp: async () => void (await store.read()),
     proposeNode,
     clock,
     log: silentLogger,

@@ -8,7 +8,7 @@ import {
   type Service,
   type ServiceSpec,
 } from '../../types/index.ts';
-import { certLifeDefaultMs } from '../ca/index.ts';
+import { certLifeDefaultMs, newRotation } from '../ca/index.ts';
 import { parseConstraints } from '../scheduler/index.ts';
 import type { Change } from '../store/change.ts';
 import type { ApplyResult } from '../store/log.ts';
@@ -136,10 +136,13 @@ export class Control implements ControlApi {
 
   async updateCluster(args: Parameters<ControlApi['updateCluster']>[0]): Promise<void> {
     checkSwarmSpec(args.spec);
+    const present = this.#cluster();
+    requireVersion(args.version, present);
+    const rotation = await newRotation(present, args.spec, this.#modules.clock);
     await this.#commit(() => {
       const cluster = this.#cluster();
       requireVersion(args.version, cluster);
-      const object = updatedCluster(cluster, args, this.#modules);
+      const object = updatedCluster(cluster, { ...args, rotation }, this.#modules);
       return [{ op: 'put', table: 'cluster', object, base: cluster.meta.version }];
     });
   }

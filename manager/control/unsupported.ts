@@ -109,10 +109,6 @@ export function refuseUnsupportedSwarm(spec: SwarmSpec): void {
   if ((spec.ca.externalCas ?? []).length > 0) {
     throw unsupported('external certificate authorities are not supported by this version');
   }
-  const { signingCaCert = '', signingCaKey = '', forceRotate = 0 } = spec.ca;
-  if (signingCaCert !== '' || signingCaKey !== '' || forceRotate !== 0) {
-    throw unsupported('rotation of the root certificate is not supported by this version');
-  }
   if ((spec.taskDefaults.logDriver?.name ?? '') !== '') {
     throw unsupported(
       'a default log driver is not supported by this version; set it on each service',

@@ -1,6 +1,6 @@
 /** What an update of the swarm makes of its object. */
 import { SwarmError } from '../../lib/errors.ts';
-import type { Cluster, ManagerLock } from '../../types/index.ts';
+import type { Cluster, ManagerLock, RootRotation, SwarmSpec } from '../../types/index.ts';
 import type { ControlApi } from './api.ts';
 
 export interface KeyMakers {
@@ -10,9 +10,11 @@ export interface KeyMakers {
   readonly makeUnlockKey: () => string;
 }
 
+type Update = Parameters<ControlApi['updateCluster']>[0];
+
 export function updatedCluster(
   cluster: Cluster,
-  args: Parameters<ControlApi['updateCluster']>[0],
+  args: Update & { readonly rotation?: RootRotation | undefined },
   { makeJoinToken, makeUnlockKey }: KeyMakers,
 ): Cluster {
   const { rootCa } = cluster;
@@ -24,16 +26,29 @@ export function updatedCluster(
   const managerLock = lockAfter(cluster.managerLock, args, makeUnlockKey);
   return {
     ...cluster,
-    spec: { ...args.spec, name: cluster.spec.name },
-    rootCa: { ...rootCa, joinTokens },
+    spec: { ...args.spec, name: cluster.spec.name, ca: withoutSigner(args.spec.ca) },
+    rootCa: {
+      ...rootCa,
+      joinTokens,
+      ...(args.rotation === undefined ? {} : { rotation: args.rotation }),
+    },
     ...(managerLock === undefined ? {} : { managerLock }),
   };
+}
+
+/** What was given to sign with is kept with the root, and never shown again. */
+function withoutSigner({
+  signingCaCert: _cert,
+  signingCaKey: _key,
+  ...ca
+}: SwarmSpec['ca']): SwarmSpec['ca'] {
+  return ca;
 }
 
 /** A lock that is put on, changed, or taken off has a number above all earlier ones. */
 function lockAfter(
   present: ManagerLock | undefined,
-  args: Parameters<ControlApi['updateCluster']>[0],
+  args: Update,
   makeUnlockKey: () => string,
 ): ManagerLock | undefined {
   const wasOn = present !== undefined && present.unlockKey !== '';

@@ -333,10 +333,6 @@ describe('swarm specs', () => {
       says: 'heartbeat time period cannot be a negative duration',
     },
     { given: { Name: 'mine' }, says: 'modification of cluster name is not allowed' },
-    {
-      given: { CAConfig: { ForceRotate: 1 } },
-      says: 'rotation of the root certificate is not supported by this version',
-    },
   ];
   for (const { given, says } of refused) {
     it(`refuses ${JSON.stringify(given)}`, () => {

@@ -235,7 +235,7 @@ export class Dispatcher {
         this.#onNode(event);
         return;
       case 'cluster':
-        if (event.old?.rootCa.certPem !== event.object.rootCa.certPem) this.#tellNews();
+        if (!isDeepStrictEqual(event.old?.rootCa, event.object.rootCa)) this.#tellNews();
         return;
       default:
     }

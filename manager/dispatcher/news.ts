@@ -17,6 +17,9 @@ export function managersFor(view: Pick<StoreView, 'nodes'>, leaderId: string): M
   );
 }
 
+/** A certificate costs a manager some 10 ms: replacing the root must not be felt. */
+const renewalsPerSecond = 10;
+
 /** What a node is told of its swarm: where the managers are, what it is itself, whom to trust. */
 export function newsFor(
   view: Pick<StoreView, 'cluster' | 'node' | 'nodes'>,
@@ -24,9 +27,12 @@ export function newsFor(
   leaderId: string,
 ): News {
   const node: Node | undefined = view.node(nodeId);
+  const rootCa = view.cluster()?.rootCa;
   return {
     managers: managersFor(view, leaderId),
     node: node === undefined ? new Uint8Array() : encodeJson(node),
-    rootCaPem: view.cluster()?.rootCa.certPem ?? '',
+    rootCaPem: rootCa?.certPem ?? '',
+    issuerPem: (rootCa?.rotation ?? rootCa)?.certPem ?? '',
+    renewWithinMs: Math.ceil([...view.nodes()].length / renewalsPerSecond) * 1000,
   };
 }

@@ -34,6 +34,7 @@ const quiet = bool('quiet', 'Suppress progress output', { short: 'q' });
 
 const rotationPollMs = 500;
 const rotationTimeoutMs = 10 * 60_000;
+const namesShown = 5;
 
 export const command: Command = {
   usage: '[OPTIONS]',
@@ -77,19 +78,55 @@ async function rotateRoot(
     body: swarmSpec.encode({ ...spec, ca }),
   });
   if (flags.get(detach)) return;
+  await watchRotation(context, client, flags.get(quiet) ?? false);
+}
+
+/** Shows how many nodes have gone over to the new root, until all have. */
+async function watchRotation(context: Context, client: Client, isQuiet: boolean): Promise<void> {
   const deadlineMs = context.clock.monotonicMs() + rotationTimeoutMs;
-  for (;;) {
-    const now = await client.get<WireSwarm>('/swarm');
-    if (now.RootRotationInProgress !== true)
-      return flags.get(quiet) ? undefined : printRoot(context, now);
+  for (let shown = ''; ;) {
+    const [now, nodes] = await Promise.all([
+      client.get<WireSwarm>('/swarm'),
+      client.get<readonly RotatedNode[]>('/nodes'),
+    ]);
+    const wanted = now.TLSInfo?.CertIssuerPublicKey;
+    const missing = nodes.filter((node) => issuerOf(node) !== wanted);
+    const names = missing.map(({ ID, Description }) => Description?.Hostname ?? ID).toSorted();
+    const line =
+      `rotated TLS certificates: ${nodes.length - missing.length}/${nodes.length} nodes` +
+      (missing.length === 0 ? '' : `, waiting for ${listed(names)}`);
+    if (line !== shown && !isQuiet) context.out.line(line);
+    shown = line;
+    if (now.RootRotationInProgress !== true) {
+      if (!isQuiet) printRoot(context, now);
+      return;
+    }
     if (context.clock.monotonicMs() > deadlineMs) {
       throw commandError(
         'the rotation goes on, and was not done after 10 minutes: every node must come up to renew ' +
-          'its certificate, or be removed',
+          `its certificate, or be removed; missing: ${listed(names)}`,
       );
     }
     await context.clock.sleep(rotationPollMs);
   }
+}
+
+interface RotatedNode {
+  readonly ID: string;
+  readonly Description?: {
+    readonly Hostname?: string;
+    readonly TLSInfo?: { readonly CertIssuerPublicKey?: string };
+  };
+}
+
+function issuerOf({ Description }: RotatedNode): string | undefined {
+  return Description?.TLSInfo?.CertIssuerPublicKey;
+}
+
+/** The first few names. */
+function listed(names: readonly string[]): string {
+  const rest = names.length - namesShown;
+  return names.slice(0, namesShown).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
 }
 
 function printRoot(context: Context, swarm: WireSwarm): void {

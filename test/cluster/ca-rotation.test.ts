@@ -1,0 +1,156 @@
+/** The swarm's root is replaced while everything runs. */
+import { strict as assert } from 'node:assert';
+import { execFileSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Lab, until, type Host } from '../lab/index.ts';
+import { imageOf, TestSwarm, withDaemonLogs } from './swarm.ts';
+
+interface TlsInfo {
+  readonly TrustRoot: string;
+  readonly CertIssuerPublicKey: string;
+}
+interface Swarm {
+  readonly TLSInfo: TlsInfo;
+  readonly RootRotationInProgress: boolean;
+  readonly JoinTokens: { readonly Worker: string; readonly Manager: string };
+}
+interface Node {
+  readonly Description: { readonly Hostname: string; readonly TLSInfo: TlsInfo };
+}
+
+/** h1 and h2 are managers, h3 and h4 workers. */
+describe('rotation of the root CA', () => {
+  let swarm: TestSwarm;
+  let h1: Host;
+  let h3: Host;
+  let h4: Host;
+
+  before(async () => {
+    const lab = await Lab.create({ hosts: 4 });
+    swarm = new TestSwarm(lab);
+    [h1, h3, h4] = [lab.host('h1'), lab.host('h3'), lab.host('h4')];
+    await Promise.all([lab.startSwarm({ managers: 2 }), lab.image('sleeper:1')]);
+    await swarm.create('calm', '--replicas', '4', imageOf(swarm, 'sleeper:1'));
+    await swarm.runs('calm', 4);
+  });
+  afterEach(function () {
+    const failure = this.currentTest?.err;
+    if (failure !== undefined) withDaemonLogs(failure, swarm.lab);
+  });
+  after(() => swarm?.lab.close());
+
+  it('gives every node a certificate of the new root, and touches no task', async () => {
+    const before = await inspect();
+    const containers = swarm.containers();
+    const out = await h1.cli('swarm', 'ca', '--rotate');
+    assert.match(out, /^rotated TLS certificates: \d\/4 nodes/);
+    assert.match(out, /rotated TLS certificates: 4\/4 nodes\n-----BEGIN CERTIFICATE-----/);
+    const after = await inspect();
+    assert.notEqual(after.TLSInfo.TrustRoot, before.TLSInfo.TrustRoot);
+    assert.ok(out.endsWith(after.TLSInfo.TrustRoot));
+    assert.equal(await h1.cli('swarm', 'ca'), after.TLSInfo.TrustRoot);
+    assert.notEqual(after.JoinTokens.Worker, before.JoinTokens.Worker);
+    assert.notEqual(after.JoinTokens.Manager, before.JoinTokens.Manager);
+    await untilTrusted(after.TLSInfo.TrustRoot);
+    assert.deepEqual(swarm.containers(), containers);
+    await swarm.untilNodes('h1 ready, h2 ready, h3 ready, h4 ready');
+    await swarm.cli('service', 'scale', 'calm=6');
+    await swarm.runs('calm', 6);
+  });
+
+  it('lets hosts join with the new token, and with no old one', async () => {
+    const old = (await h1.cli('join-token', '-q', 'worker')).trim();
+    await h1.cli('swarm', 'ca', '--rotate', '-q');
+    const token = (await h1.cli('join-token', '-q', 'worker')).trim();
+    await h4.cli('leave');
+    const refused = await h4.cliResult('join', '--token', old, `${h1.address}:2377`);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /remote CA does not match fingerprint/);
+    await h4.cli('join', '--token', token, `${h1.address}:2377`);
+    await until('the new h4 is ready', async () => (await swarm.nodeStates()).includes('h4 ready'));
+    await until('the old h4 is down', async () => (await swarm.nodeStates()).includes('h4 down'));
+    const gone = (await swarm.nodes()).find(({ host, state }) => host === 'h4' && state === 'down');
+    await h1.cli('node', 'rm', gone?.id ?? '');
+  });
+
+  it('waits for a host that is off, and ends when that comes back', async () => {
+    await h3.kill();
+    await until('h3 is down', async () => (await swarm.nodeStates()).includes('h3 down'));
+    const before = await inspect();
+    const rotating = h1.cli('swarm', 'ca', '--rotate');
+    await until('all others have gone over', async () => {
+      const nodes = await h1.api<Node[]>('GET', '/nodes');
+      const { TLSInfo: wanted } = await inspect();
+      return (
+        wanted.CertIssuerPublicKey !== before.TLSInfo.CertIssuerPublicKey &&
+        nodes.filter(({ Description: { TLSInfo: own } }) => {
+          return own.CertIssuerPublicKey === wanted.CertIssuerPublicKey;
+        }).length === 3
+      );
+    });
+    const during = await inspect();
+    assert.equal(during.RootRotationInProgress, true);
+    assert.equal(during.TLSInfo.TrustRoot, before.TLSInfo.TrustRoot);
+    assert.deepEqual(during.JoinTokens, before.JoinTokens);
+    await h3.boot();
+    const out = await rotating;
+    assert.match(out, /rotated TLS certificates: 3\/4 nodes, waiting for h3\n/);
+    await untilTrusted((await inspect()).TLSInfo.TrustRoot);
+    await swarm.untilNodes('h1 ready, h2 ready, h3 ready, h4 ready');
+  });
+
+  it('takes a root of the user’s own, and Docker’s client', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'ca-'));
+    try {
+      const [cert, key] = [join(folder, 'ca.crt'), join(folder, 'ca.key')];
+      const kind = '-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 800 -subj /CN=own';
+      openssl('req', '-x509', ...kind.split(' '), '-keyout', key, '-out', cert);
+      const flags = ['--rotate', '--ca-cert', cert, '--ca-key', key];
+      await h1.docker('swarm', 'ca', ...flags, '--quiet');
+      const { TLSInfo: own } = await inspect();
+      assert.equal(
+        new X509Certificate(own.TrustRoot).fingerprint256,
+        new X509Certificate(readFileSync(cert)).fingerprint256,
+      );
+      await untilTrusted(own.TrustRoot);
+      const same = await h1.cliResult('swarm', 'ca', ...flags);
+      assert.equal(same.code, 1);
+      assert.match(same.stderr, /the CA key is that of the present root/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('is not undone by restarts of all daemons', async () => {
+    for (const host of swarm.hosts) {
+      await host.stopDaemon();
+      await host.startDaemon();
+    }
+    await swarm.untilNodes('h1 ready, h2 ready, h3 ready, h4 ready');
+    await swarm.runs('calm', 6);
+  });
+
+  function inspect(): Promise<Swarm> {
+    return h1.api<Swarm>('GET', '/swarm');
+  }
+
+  async function untilTrusted(root: string): Promise<void> {
+    await until('every node trusts the new root alone', async () => {
+      const nodes = await h1.api<Node[]>('GET', '/nodes');
+      const told = nodes.every(({ Description }) => Description.TLSInfo.TrustRoot === root);
+      return (
+        told &&
+        swarm.hosts.every((host) => {
+          return readFileSync(join(host.dataRoot, 'swarm/certificates/ca.crt'), 'utf8') === root;
+        })
+      );
+    });
+  }
+});
+
+function openssl(...args: readonly string[]): void {
+  execFileSync('openssl', args, { stdio: 'pipe' });
+}
