@@ -1,4 +1,4 @@
-/** A swarm on test hosts that the tests of one file share, and the questions that they ask of it. */
+/** A swarm on test hosts that the tests of one file share, and what they ask of it. */
 import { strict as assert } from 'node:assert';
 import { Lab, until, type Host, type SwarmOptions } from '../lab/index.ts';
 
@@ -164,7 +164,7 @@ export class TestSwarm {
       .toSorted();
   }
 
-  /** Waits until exactly the containers of these tasks run, on the hosts that they are meant for. */
+  /** Waits until exactly the containers of these tasks run, on the hosts they are meant for. */
   containersAre(tasks: readonly TaskView[], timeoutMs = patienceMs): Promise<unknown> {
     const wanted = tasks.map(({ host, id }) => `${host} ${id}`).toSorted();
     return until(

@@ -1,0 +1,122 @@
+/** `service logs`: lines of all replicas, wherever they run. */
+import { strict as assert } from 'node:assert';
+import { spawn } from 'node:child_process';
+import { binary, until, type Host } from '../lab/index.ts';
+import { imageOf, useSwarm, words } from './swarm.ts';
+
+/** Of the talker: "talk.1.abcdefghijkl@h1    | line 3 of abcdefghijkl". */
+const talkerLine = /^talk\.(\d)\.([0-9a-z]{12})@(h\d) +\| line (\d+) of \2$/;
+
+describe('logs', () => {
+  const get = useSwarm({ hosts: 3, images: ['talker:1', 'crasher:1'] });
+
+  it('shows all lines of all replicas, and the last ones of each', async () => {
+    const swarm = get();
+    const flags = words('--replicas 3 --env LINES=5');
+    await swarm.create('talk', ...flags, imageOf(swarm, 'talker:1'));
+    const linesOf = async (...args: readonly string[]) =>
+      (await swarm.cli('service', 'logs', ...args, 'talk')).split('\n').filter(Boolean);
+    const all = await until('all have spoken', () => linesOf(), {
+      accept: ({ length }) => length === 15,
+    });
+    const parsed = all.map((line) => talkerLine.exec(line) ?? assert.fail(line));
+    for (const slot of ['1', '2', '3']) {
+      const own = parsed.filter((match) => match[1] === slot).map((match) => match[4]);
+      assert.deepEqual(own, ['1', '2', '3', '4', '5'], 'in order');
+    }
+    assert.deepEqual(new Set(parsed.map((match) => match[3])), new Set(['h1', 'h2', 'h3']));
+
+    const last = (await linesOf('--tail', '2')).map((line) => talkerLine.exec(line)?.[4] ?? line);
+    assert.equal(last.toSorted().join(''), '444555');
+    assert.deepEqual(await linesOf('--tail', '0'), []);
+    for (const line of await linesOf('--timestamps')) {
+      assert.match(line, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z talk\./);
+    }
+    const raw = await linesOf('--raw');
+    assert.equal(raw.filter((line) => /^line \d of [0-9a-z]{12}$/.test(line)).length, 15);
+    for (const host of swarm.hosts) {
+      assert.equal((await host.apiResult('GET', '/_ping')).status, 200, 'its daemon lives');
+    }
+  });
+
+  it('follows replicas on all hosts, also those that start later', async () => {
+    const swarm = get();
+    const flags = words('--replicas 2 --env LINES=1000 --env EVERY=0.2');
+    await swarm.create('talk', ...flags, imageOf(swarm, 'talker:1'));
+    await using following = new Following(swarm.manager, 'service', 'logs', '--follow', 'talk');
+    const slots = () => new Set(following.lines().map((line) => talkerLine.exec(line)?.[1]));
+    await until('two are heard', () => slots().size === 2);
+    await swarm.cli('service', 'scale', 'talk=3');
+    await until('the third is heard', () => slots().size === 3);
+    const before = following.lines().length;
+    await until('they go on', () => following.lines().length >= before + 10);
+    for (const line of following.lines()) assert.match(line, talkerLine);
+    assert.equal(new Set(following.lines()).size, following.lines().length, 'no line comes twice');
+  });
+
+  it('goes on following a host whose daemon is killed and comes back', async () => {
+    const swarm = get();
+    const flags = words('--replicas 3 --env LINES=1000 --env EVERY=0.2');
+    await swarm.create('talk', ...flags, imageOf(swarm, 'talker:1'));
+    await using following = new Following(swarm.manager, 'service', 'logs', '--follow', 'talk');
+    const numbersOf = (host: string) =>
+      following
+        .lines()
+        .map((line) => talkerLine.exec(line))
+        .filter((match) => match?.[3] === host)
+        .map((match) => Number(match?.[4]));
+    await until('h3 is heard', () => numbersOf('h3').length > 3);
+    await swarm.host('h3').killDaemon();
+    await swarm.host('h3').startDaemon();
+    const seen = Math.max(...numbersOf('h3'));
+    await until('h3 is heard again', () => Math.max(...numbersOf('h3')) > seen + 8, {
+      timeoutMs: 20_000,
+    });
+    const numbers = numbersOf('h3');
+    assert.deepEqual(
+      numbers,
+      numbers.map((_, index) => index + 1),
+      'no line is missing, and none comes twice',
+    );
+  });
+
+  it('keeps what a container said before it failed, its errors apart', async () => {
+    const swarm = get();
+    const once = words('--restart-condition none --env CODE=7');
+    await swarm.createDetached('crash', ...once, imageOf(swarm, 'crasher:1'));
+    await swarm.untilTasks('it has failed', 'crash', ([task]) => task?.state === 'failed');
+    const result = await swarm.manager.cliResult('service', 'logs', 'crash');
+    assert.equal(result.code, 0);
+    assert.equal(result.stdout, '');
+    assert.match(result.stderr, /^crash\.1\.\S+@h\d +\| crashing after 0 s with code 7\n$/);
+  });
+
+  it('says so when there is no such service', async () => {
+    const result = await get().manager.cliResult('service', 'logs', 'nobody');
+    assert.equal(result.code, 1);
+    assert.match(result.stderr, /no such task or service: nobody/);
+  });
+});
+
+/** A command that goes on printing until it is disposed of. */
+class Following implements AsyncDisposable {
+  readonly #child: ReturnType<typeof spawn>;
+  readonly #ended: Promise<unknown>;
+  #text = '';
+
+  constructor(host: Host, ...args: readonly string[]) {
+    this.#child = spawn(binary, ['-H', host.url, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#ended = new Promise((resolve) => this.#child.on('close', resolve));
+    this.#child.stdout?.on('data', (chunk: Buffer) => (this.#text += chunk.toString()));
+  }
+
+  /** Whole lines on standard output so far. */
+  lines(): readonly string[] {
+    return this.#text.split('\n').slice(0, -1);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.kill('SIGINT');
+    await this.#ended;
+  }
+}
