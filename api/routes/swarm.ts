@@ -155,7 +155,17 @@ function named(spec: SwarmSpec): SwarmSpec {
   if (spec.name !== '' && spec.name !== 'default') {
     throw new SwarmError('invalid-argument', 'swarm spec must be named "default"');
   }
-  return { ...spec, name: 'default' };
+  const { electionTick = 0, heartbeatTick = 0, ...raft } = spec.raft;
+  return {
+    ...spec,
+    name: 'default',
+    // Docker's CLI writes 0 where it has no wish.
+    raft: {
+      ...raft,
+      ...(electionTick === 0 ? {} : { electionTick }),
+      ...(heartbeatTick === 0 ? {} : { heartbeatTick }),
+    },
+  };
 }
 
 /** "host", "host:port", ":port", "[v6]", "[v6]:port" or a bare IPv6 address, with a port. */
