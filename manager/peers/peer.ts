@@ -10,6 +10,7 @@ import type { Logger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
 import type { Message } from '../../raft/index.ts';
 import { encodeMessage } from './codec.ts';
+import { merged } from './merge.ts';
 
 const maxQueued = 4_096;
 const maxQueuedBytes = 32 << 20;
@@ -99,8 +100,10 @@ export class Peer implements AsyncDisposable {
     const stream = connection.client(RaftService).exchange({ signal: this.#abort.signal });
     const startMs = clock.monotonicMs();
     while (await this.#hasWork()) {
+      // What else this turn of the event loop has to say goes along.
+      await endOfTurn();
       await stream.send({
-        messages: this.#takeBatch().map(encodeMessage),
+        messages: merged(this.#takeBatch()).map(encodeMessage),
         fromAddr: this.#parts.ownAddr(),
       });
       // What was sent may still wait for a connection: only a stream that lasts has reached
@@ -146,12 +149,19 @@ export class Peer implements AsyncDisposable {
   }
 
   async #pause(delayMs: number): Promise<void> {
+    if (this.#abort.signal.aborted) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = this.#parts.clock.after(delayMs, resolve);
     this.#abort.signal.addEventListener('abort', () => resolve(), { once: true });
     await promise;
     timer.cancel();
   }
+}
+
+function endOfTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
 }
 
 const headerBytes = 200;
