@@ -18,7 +18,10 @@ import { TaskDriver, type DriverContext } from './task-driver.ts';
 export interface TaskRunnerOptions {
   /** The local copy goes into `tasks` below it. */
   readonly dataRoot: string;
-  /** The files that are made for containers go into `tasks` below it. */
+  /**
+   * The files that are made for containers go into `runtime/tasks` below it: the runtime keeps that
+   * folder in memory where it can.
+   */
   readonly runRoot: string;
   /** How many containers are started at once; 16 where absent. */
   readonly startsMax?: number;
@@ -67,7 +70,7 @@ export class TaskRunner implements TaskExecutor {
       network,
       runtime,
       pulls: new ImagePulls(images),
-      files: new ContainerFiles(join(options.runRoot, 'tasks')),
+      files: new ContainerFiles(join(options.runRoot, 'runtime', 'tasks')),
       starts: new Limiter(options.startsMax ?? startsMaxDefault),
       removals: new Limiter(removalsMax),
       probes: new Limiter(probesMax),

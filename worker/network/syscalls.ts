@@ -67,8 +67,14 @@ export const mountFlags = {
   shared: 1 << 20,
 } as const;
 
-export function mount(source: string, target: string, flags: number): void {
-  checked(`mount ${target}`, bindings.mount(source, target, null, flags, null) as number);
+export function mount(
+  source: string,
+  target: string,
+  flags: number,
+  fileSystem: { readonly type: string; readonly data: string } | undefined = undefined,
+): void {
+  const { type = null, data = null } = fileSystem ?? {};
+  checked(`mount ${target}`, bindings.mount(source, target, type, flags, data) as number);
 }
 
 export function unmount(target: string): void {

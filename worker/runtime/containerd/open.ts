@@ -1,6 +1,8 @@
 /** Puts the containerd adapter together: containerd itself, the connection to it, the runtime. */
+import { existsSync, readdirSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { SwarmError } from '../../../lib/errors.ts';
+import { makeMemoryFolder, releaseMemoryFolder } from '../memory-folder.ts';
 import type { Runtime } from '../runtime.ts';
 import { connectContainerd, type ContainerdClient } from './client.ts';
 import { ContainerdRuntime, type RuntimeDeps } from './containerd-runtime.ts';
@@ -53,6 +55,8 @@ export async function openContainerd(
     deps.log,
   );
   if (own) {
+    await makeMemoryFolder(paths.memory, deps.log);
+    opening.defer(() => releaseUnlessUsed(paths));
     await mountOciBinary(ociRuntime.name, paths, deps.log);
     opening.defer(() => supervisor.stop());
     await supervisor.ensure();
@@ -100,6 +104,12 @@ export async function openContainerd(
     runtime,
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
+}
+
+/** Containers that run on need what is in it. */
+async function releaseUnlessUsed(paths: RuntimePaths): Promise<void> {
+  const isUsed = existsSync(paths.containersRun) && readdirSync(paths.containersRun).length > 0;
+  if (!isUsed) await releaseMemoryFolder(paths.memory, paths.runRoot);
 }
 
 interface Programs {

@@ -19,8 +19,15 @@ export class RuntimePaths {
   get containerdRoot(): string {
     return join(this.#roots.dataRoot, 'containerd');
   }
+  get runRoot(): string {
+    return this.#roots.runRoot;
+  }
+  /** All that follows below the run root: kept in memory. */
+  get memory(): string {
+    return join(this.#roots.runRoot, 'runtime');
+  }
   get containerdRun(): string {
-    return join(this.#roots.runRoot, 'containerd');
+    return join(this.memory, 'containerd');
   }
   get socket(): string {
     return join(this.containerdRun, 'containerd.sock');
@@ -36,17 +43,17 @@ export class RuntimePaths {
   }
   /** crun's or runc's own state. */
   get ociRoot(): string {
-    return join(this.#roots.runRoot, 'oci');
+    return join(this.memory, 'oci');
   }
   /** What containerd is given to execute. */
   get programs(): string {
-    return join(this.#roots.runRoot, 'programs');
+    return join(this.memory, 'programs');
   }
   get containersData(): string {
     return join(this.#roots.dataRoot, 'containers');
   }
   get containersRun(): string {
-    return join(this.#roots.runRoot, 'containers');
+    return join(this.memory, 'containers');
   }
 
   data(id: string): string {
