@@ -71,7 +71,7 @@ export function mount(
   source: string,
   target: string,
   flags: number,
-  fileSystem: { readonly type: string; readonly data: string } | undefined = undefined,
+  fileSystem?: { readonly type: string; readonly data: string },
 ): void {
   const { type = null, data = null } = fileSystem ?? {};
   checked(`mount ${target}`, bindings.mount(source, target, type, flags, data) as number);

@@ -12,8 +12,9 @@ import { mount, unmount } from '../network/syscalls.ts';
 const tmpfsType = 0x01021994;
 
 /**
- * Makes the folder, in memory where it can. One with something in it stays as it is: the mount would
- * hide what a former daemon left running. Must come before anything is started that looks into it.
+ * Makes the folder, in memory where it can. One with something in it stays as it is: the mount
+ * would hide what a former daemon left running. Must come before anything is started that looks
+ * into it.
  */
 export async function makeMemoryFolder(path: string, log: Logger): Promise<void> {
   await mkdir(path, { recursive: true, mode: 0o711 });
