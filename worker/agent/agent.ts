@@ -7,13 +7,13 @@ import type { Random } from '../../lib/random.ts';
 import type { Node, NodeDescription } from '../../types/index.ts';
 import type { TaskExecutor } from '../executor/executor.ts';
 import { ManagerList, type KnownManager } from './manager-list.ts';
-import { NewsFile, type ClusterState } from './news-file.ts';
+import { NewsFile, type ClusterState, type NewsKeeper } from './news-file.ts';
 import { Session } from './session.ts';
 
 export interface AgentParts {
   readonly identity: NodeIdentity;
-  /** Where the last news of the swarm are kept. */
-  readonly folder: string;
+  /** Where the last news of the swarm are kept: a folder, or what keeps them in place of a file. */
+  readonly folder: string | NewsKeeper;
   /** Addresses to begin with; later the swarm says where its managers are. */
   readonly managers: readonly string[];
   readonly executor: TaskExecutor;
@@ -44,7 +44,7 @@ const goodSessionMs = 1_000;
 export class Agent implements AsyncDisposable {
   readonly #parts: AgentParts;
   readonly #list: ManagerList;
-  readonly #file: NewsFile;
+  readonly #file: NewsKeeper;
   readonly #stop = new AbortController();
   #running: Promise<void> | undefined;
   #writing: Promise<void> = Promise.resolve();
@@ -56,7 +56,8 @@ export class Agent implements AsyncDisposable {
   constructor(parts: AgentParts) {
     this.#parts = parts;
     this.#list = new ManagerList(parts.managers);
-    this.#file = new NewsFile(parts.folder);
+    const { folder } = parts;
+    this.#file = typeof folder === 'string' ? new NewsFile(folder) : folder;
   }
 
   /** Resolves before a manager was reached: the node works with what it knows. */

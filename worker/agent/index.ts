@@ -5,4 +5,4 @@
  */
 export { Agent, type AgentParts } from './agent.ts';
 export type { KnownManager } from './manager-list.ts';
-export type { ClusterState } from './news-file.ts';
+export type { ClusterState, NewsKeeper } from './news-file.ts';

@@ -16,8 +16,15 @@ export interface ClusterState {
   readonly renewWithinMs?: number;
 }
 
+export interface NewsKeeper {
+  /** What was written last; undefined where nothing was. */
+  read(): Promise<ClusterState | undefined>;
+  /** Durable when it resolves. */
+  write(state: ClusterState): Promise<void>;
+}
+
 /** The last news on disk, so that a daemon that starts knows where the managers are. */
-export class NewsFile {
+export class NewsFile implements NewsKeeper {
   readonly #path: string;
   #written = '';
 

@@ -1,0 +1,224 @@
+/** A user who changes services and nodes through whoever leads, and remembers the answers. */
+import { SwarmError } from '../../../lib/errors.ts';
+import type { Control } from '../../../manager/control/index.ts';
+import type { Store } from '../../../manager/store/index.ts';
+import type { Node, Service, ServiceSpec } from '../../../types/index.ts';
+import { edited, newSpec } from '../../scenario/spec.ts';
+import { Violation } from '../violation.ts';
+import type { Swarm } from './swarm.ts';
+
+const images = ['good:1', 'good:2', 'good:3', 'slow', 'bad', 'flaky', 'gone'] as const;
+const timing = ['delay=1s', 'update-delay=500ms', 'monitor=1s'];
+/** How services of each name are made; those whose name begins with "api" update start-first. */
+const kinds: Readonly<Record<string, readonly string[]>> = {
+  web: ['replicas=4', 'failure-action=pause'],
+  api: ['replicas=3', 'order=start-first', 'failure-action=rollback'],
+  log: ['mode=global', 'parallelism=2', 'failure-action=continue'],
+  hostport: ['replicas=2', 'publish=host:8080:80', 'failure-action=continue'],
+};
+const names = Object.keys(kinds);
+
+/** What the user knows of one service. */
+interface Known {
+  /** Those that were refused, which must never be seen. */
+  readonly refused: Set<number>;
+  acknowledged: number;
+  version: number;
+  removal: 'no' | 'sent' | 'acknowledged';
+}
+
+interface Lead {
+  readonly control: Control;
+  readonly store: Store;
+  readonly alive: () => boolean;
+}
+
+export class Client {
+  readonly #swarm: Swarm;
+  readonly #services = new Map<string, Known>();
+  #numbers = 0;
+  sent = 0;
+  done = 0;
+  refused = 0;
+
+  constructor(swarm: Swarm) {
+    this.#swarm = swarm;
+  }
+
+  /** One command at random. */
+  act(): void {
+    const { dice } = this.#swarm;
+    const lead = this.#lead();
+    if (lead === undefined) return;
+    const name = dice.pick(names);
+    const present = lead.store.serviceByName(name);
+    if (dice.chance(0.2)) this.#setAvailability(lead);
+    else if (present === undefined) this.#create(lead, name);
+    else if (dice.chance(0.12)) this.#remove(lead, present);
+    else if (dice.chance(0.1) && present.previousSpec !== undefined) this.#rollBack(lead, present);
+    else if (dice.chance(0.5) && present.spec.mode.replicated !== undefined) {
+      const replicas = dice.below(name === 'hostport' ? 3 : 7);
+      this.#update(lead, present, [`replicas=${replicas}`]);
+    } else this.#update(lead, present, [`image=${dice.pick(images)}`]);
+  }
+
+  /** The last word: everything may run, and what runs works. Called until it is so. */
+  settle(): boolean {
+    const lead = this.#lead();
+    if (lead === undefined) return false;
+    let isSettled = true;
+    for (const node of lead.store.nodes()) {
+      if (node.manager !== undefined || node.spec.availability === 'active') continue;
+      isSettled = false;
+      this.#available(lead, node, 'active');
+    }
+    for (const name of names) {
+      const service = lead.store.serviceByName(name);
+      if (service?.spec.task.container?.image === 'good:last') continue;
+      isSettled = false;
+      if (service === undefined) this.#create(lead, name);
+      else this.#update(lead, service, ['image=good:last']);
+    }
+    return isSettled;
+  }
+
+  /** Nothing that was acknowledged is missing, and nothing that was refused is there. */
+  check(id: string, store: Store): void {
+    for (const [serviceId, known] of this.#services) {
+      const service = store.service(serviceId);
+      const fail = (what: string) => {
+        throw new Violation('acknowledged commands stay', `at ${id}, service ${serviceId} ${what}`);
+      };
+      if (service === undefined) {
+        if (known.acknowledged > 0 && known.removal === 'no') fail('is gone');
+        continue;
+      }
+      if (known.removal === 'acknowledged') fail('is there again');
+      if (service.meta.version < known.version) {
+        fail(`is at version ${service.meta.version}, after version ${known.version}`);
+      }
+      const number = Number(service.spec.labels['number']);
+      if (known.refused.has(number)) fail(`has what command ${number} asked, which was refused`);
+      if (number >= known.acknowledged) continue;
+      fail(`has what command ${number} asked; ${known.acknowledged} was acknowledged`);
+    }
+  }
+
+  /** A rollback makes earlier words the last ones. */
+  sawService({ id, spec, updateStatus }: Service): void {
+    if (updateStatus?.state !== 'rollback_started') return;
+    const known = this.#known(id);
+    known.acknowledged = Math.min(known.acknowledged, Number(spec.labels['number']));
+  }
+
+  #lead(): Lead | undefined {
+    const leading = this.#swarm.managers.filter(({ leads, running }) => {
+      return leads && running?.process.isPaused === false;
+    });
+    if (leading.length === 0) return undefined;
+    const { running } = this.#swarm.dice.pick(leading);
+    if (running === undefined) return undefined;
+    const { control, store, process } = running;
+    return { control, store, alive: () => process.alive };
+  }
+
+  #create(lead: Lead, name: string): void {
+    const number = ++this.#numbers;
+    const image = this.#swarm.isCalm ? 'good:last' : this.#swarm.dice.pick(images);
+    const words = [...(kinds[name] ?? []), ...timing, `image=${image}`];
+    const spec = numbered(newSpec(name, words), number);
+    this.#send(lead, `create ${name}`, lead.control.createService({ spec }), ({ id }) => {
+      this.#acknowledged(lead, id, number);
+    });
+  }
+
+  #update(lead: Lead, service: Service, words: readonly string[]): void {
+    const number = ++this.#numbers;
+    const spec = numbered(edited(service.spec, words), number);
+    const { id } = service;
+    const known = this.#known(id);
+    this.#send(
+      lead,
+      `update ${spec.name} ${words.join(' ')}`,
+      lead.control.updateService({ id, version: service.meta.version, spec }),
+      () => this.#acknowledged(lead, id, number),
+      () => known.refused.add(number),
+    );
+  }
+
+  #rollBack(lead: Lead, service: Service): void {
+    const { id, meta, spec } = service;
+    const answer = lead.control.updateService({ id, version: meta.version, spec, rollback: true });
+    this.#send(lead, `roll back ${spec.name}`, answer, () => this.#acknowledged(lead, id, 0));
+  }
+
+  #remove(lead: Lead, { id, spec }: Service): void {
+    const known = this.#known(id);
+    if (known.removal === 'no') known.removal = 'sent';
+    this.#send(lead, `remove ${spec.name}`, lead.control.removeService({ id }), () => {
+      known.removal = 'acknowledged';
+    });
+  }
+
+  #setAvailability(lead: Lead): void {
+    const { dice } = this.#swarm;
+    const nodes = [...lead.store.nodes()].filter(({ manager }) => manager === undefined);
+    if (nodes.length === 0) return;
+    this.#available(lead, dice.pick(nodes), dice.pick(['active', 'active', 'pause', 'drain']));
+  }
+
+  #available(lead: Lead, node: Node, availability: Node['spec']['availability']): void {
+    const { id, meta } = node;
+    const spec = { ...node.spec, availability };
+    const answer = lead.control.updateNode({ id, version: meta.version, spec });
+    this.#send(lead, `${availability} ${id}`, answer, () => undefined);
+  }
+
+  #acknowledged(lead: Lead, id: string, number: number): void {
+    const known = this.#known(id);
+    known.acknowledged = Math.max(known.acknowledged, number);
+    known.version = Math.max(known.version, lead.store.service(id)?.meta.version ?? 0);
+  }
+
+  /** What is unknown in the end may have been done, or may be done yet. */
+  #send<T>(
+    lead: Lead,
+    what: string,
+    answer: Promise<T>,
+    done: (answer: T) => void,
+    refused: () => void = () => undefined,
+  ): void {
+    this.sent += 1;
+    this.#swarm.note('user', what);
+    answer.then(
+      (value) => {
+        if (!lead.alive()) return;
+        this.done += 1;
+        this.#swarm.note('user', `${what}: done`);
+        done(value);
+      },
+      (thrown: unknown) => {
+        if (!lead.alive()) return;
+        const { code, message } = SwarmError.from(thrown);
+        this.#swarm.note('user', `${what}: ${code}: ${message}`);
+        if (code === 'unavailable' || code === 'resource-exhausted') return;
+        if (code === 'internal') this.#swarm.fail(new Violation('commands', `${what}: ${message}`));
+        this.refused += 1;
+        refused();
+      },
+    );
+  }
+
+  #known(id: string): Known {
+    let known = this.#services.get(id);
+    if (known === undefined) {
+      known = { refused: new Set(), acknowledged: 0, version: 0, removal: 'no' };
+      this.#services.set(id, known);
+    }
+    return known;
+  }
+}
+
+function numbered(spec: ServiceSpec, number: number): ServiceSpec {
+  return { ...spec, labels: { ...spec.labels, number: String(number) } };
+}
