@@ -110,7 +110,7 @@ async function startContainers(
         ...(bridgeSubnet === undefined ? {} : { subnet: bridgeSubnet }),
         ...(mtu === undefined ? {} : { mtu }),
       },
-      { log },
+      { clock, log },
     ),
   );
   await network.start();

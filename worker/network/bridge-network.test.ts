@@ -1,12 +1,12 @@
 import { strict as assert } from 'node:assert';
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { get } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { realClock } from '../../lib/clock.ts';
+import { realClock, VirtualClock } from '../../lib/clock.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import type { PortConfig } from '../../types/index.ts';
@@ -167,6 +167,34 @@ describe('bridge network on the real kernel', function () {
     assert.equal(new Set(attached.flatMap((one) => one.addresses)).size, ids.length);
     await network.retain(new Set());
     assert.deepEqual(readdirSync(join(runRoot, 'netns')), []);
+  });
+
+  it('makes namespaces in advance, and uses each for one container', async () => {
+    const pins = () => readdirSync(join(runRoot, 'netns')).sort();
+    const spares = () => pins().filter((name) => name.startsWith('.spare-'));
+    await network[Symbol.asyncDispose]();
+    const clock = new VirtualClock();
+    network = new BridgeNetwork({ runRoot }, { clock, log: silentLogger });
+    await network.start();
+    clock.advance(249);
+    assert.deepEqual(spares(), []);
+    clock.advance(1000);
+    assert.equal(spares().length, 24);
+    const [one, other] = await Promise.all([bridge('one'), bridge('other')]);
+    assert.equal(spares().length, 22);
+    for (const { netnsPath, addresses } of [one, other]) {
+      const links = inside(netnsPath, 'ip', '-br', 'address');
+      assert.match(links, /^lo +UNKNOWN +127\.0\.0\.1/m);
+      assert.ok(links.includes(addresses[0] ?? '?'));
+    }
+    assert.notEqual(statSync(one.netnsPath).ino, statSync(other.netnsPath).ino);
+    await network.retain(new Set(['one']));
+    assert.equal(spares().length, 22, 'they belong to us');
+    const killed = network;
+    network = await open();
+    assert.deepEqual(pins(), ['one'], 'those of a daemon that was killed go');
+    await killed[Symbol.asyncDispose]();
+    assert.deepEqual(await bridge('one'), one);
   });
 
   it('gives a container without network a namespace with loopback only', async () => {

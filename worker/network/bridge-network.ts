@@ -17,6 +17,7 @@ import { createServer } from 'node:net';
 import { createSocket } from 'node:dgram';
 import { join } from 'node:path';
 import { assert } from '../../lib/assert.ts';
+import type { Clock, Timer } from '../../lib/clock.ts';
 import { errnoOf, SwarmError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { PortConfig } from '../../types/index.ts';
@@ -39,6 +40,11 @@ import {
 const bridgeName = 'ts-swarm0';
 const dynamicPorts = { first: 30_000, last: 32_767 } as const;
 const maxPort = 65_535;
+/** Namespaces made in advance: as many containers as one service often brings to a host at once. */
+const sparesMax = 24;
+/** They are made when no container has come for so long, one at a time. */
+const spareIdleMs = 250;
+const sparePaceMs = 10;
 
 export interface BridgeNetworkOptions {
   /** Pins and attachment records go here; not shared with another daemon. */
@@ -58,6 +64,7 @@ interface AttachmentRecord {
 export class BridgeNetwork implements NetworkDriver {
   readonly #options: BridgeNetworkOptions;
   readonly #log: Logger;
+  readonly #clock: Clock | undefined;
   readonly #namespaces: Namespaces;
   readonly #records = new Map<string, AttachmentRecord>();
   readonly #attaching = new Map<string, Promise<Attachment>>();
@@ -67,11 +74,14 @@ export class BridgeNetwork implements NetworkDriver {
   #bridgeIndex = 0;
   #mtu = 1500;
   #lastAddress = 0;
+  #spareTimer: Timer | undefined;
 
-  constructor(options: BridgeNetworkOptions, deps: { log: Logger }) {
+  /** Without a clock, no namespaces are made in advance. */
+  constructor(options: BridgeNetworkOptions, deps: { log: Logger; clock?: Clock }) {
     this.#options = options;
     this.#log = deps.log.child({ module: 'network' });
-    this.#namespaces = new Namespaces(join(options.runRoot, 'netns'));
+    this.#clock = deps.clock;
+    this.#namespaces = new Namespaces(join(options.runRoot, 'netns'), setUpNamespace);
   }
 
   /**
@@ -91,9 +101,12 @@ export class BridgeNetwork implements NetworkDriver {
       subnet: formatSubnet(this.#network),
       adopted: this.#records.size,
     });
+    this.#makeSparesLater();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#spareTimer?.cancel();
+    this.#namespaces.dropSpares();
     this.#netlink?.[Symbol.dispose]();
     this.#netlink = undefined;
     await Promise.allSettled(this.#attaching.values());
@@ -104,6 +117,7 @@ export class BridgeNetwork implements NetworkDriver {
     if (present !== undefined) return present;
     const attaching = this.#attach(request).finally(() => {
       this.#attaching.delete(request.containerId);
+      this.#makeSparesLater();
     });
     this.#attaching.set(request.containerId, attaching);
     return attaching;
@@ -167,14 +181,7 @@ export class BridgeNetwork implements NetworkDriver {
 
   /** Synchronous: the thread is inside the new namespace for a part of it. */
   #connect(record: AttachmentRecord): void {
-    const path = this.#namespaces.create(record.containerId, () => {
-      // IPv6 off until a network has it, as Docker does: no address detection, no router discovery.
-      writeFileSync('/proc/sys/net/ipv6/conf/default/disable_ipv6', '1');
-      using inside = new Netlink();
-      const loopback = inside.link('lo');
-      assert(loopback !== undefined, 'every namespace has a loopback link');
-      inside.setUp(loopback.index);
-    });
+    const path = this.#namespaces.create(record.containerId);
     if (record.address === undefined) return;
     const address = parseAddress(record.address);
     const netnsFd = openSync(path, 'r');
@@ -194,6 +201,21 @@ export class BridgeNetwork implements NetworkDriver {
       inside.addAddress(eth0.index, `${record.address}/${this.#network.prefix}`);
       inside.setUp(eth0.index);
       inside.addDefaultRoute(this.#gateway);
+    });
+  }
+
+  #makeSparesLater(delayMs = spareIdleMs): void {
+    this.#spareTimer?.cancel();
+    this.#spareTimer = undefined;
+    if (this.#netlink === undefined || this.#namespaces.spares >= sparesMax) return;
+    this.#spareTimer = this.#clock?.after(delayMs, () => {
+      try {
+        this.#namespaces.addSpare();
+      } catch (error) {
+        this.#log.warn('a spare network namespace could not be made', { error });
+        return;
+      }
+      this.#makeSparesLater(sparePaceMs);
     });
   }
 
@@ -328,6 +350,15 @@ export class BridgeNetwork implements NetworkDriver {
   get #gateway(): string {
     return formatAddress(this.#network.base + 1);
   }
+}
+
+function setUpNamespace(): void {
+  // IPv6 off until a network has it, as Docker does: no address detection, no router discovery.
+  writeFileSync('/proc/sys/net/ipv6/conf/default/disable_ipv6', '1');
+  using inside = new Netlink();
+  const loopback = inside.link('lo');
+  assert(loopback !== undefined, 'every namespace has a loopback link');
+  inside.setUp(loopback.index);
 }
 
 function mappingsOf(record: AttachmentRecord): readonly PortMapping[] {

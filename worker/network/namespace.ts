@@ -28,12 +28,23 @@ import {
 const namespaceFsType = 0x6e736673;
 const threadNamespace = '/proc/thread-self/ns/net';
 
+/** Names of containers begin with a letter or a digit. */
+const sparePrefix = '.spare-';
+
 export class Namespaces {
   readonly #folder: string;
+  readonly #setUp: () => void;
+  /** Made in advance: the kernel takes long for one, and everybody else waits meanwhile. */
+  readonly #spares: string[] = [];
+  #sparesMade = 0;
 
-  /** `folder` is where namespaces are pinned, a file each. */
-  constructor(folder: string) {
+  /**
+   * `folder` is where namespaces are pinned, a file each. `setUp` runs inside each new one before
+   * anybody sees it.
+   */
+  constructor(folder: string, setUp: () => void) {
     this.#folder = folder;
+    this.#setUp = setUp;
   }
 
   /**
@@ -42,9 +53,28 @@ export class Namespaces {
    */
   prepare(): void {
     mkdirSync(this.#folder, { recursive: true, mode: 0o711 });
-    if (isMountPoint(this.#folder)) return;
-    mount(this.#folder, this.#folder, mountFlags.bind);
-    mount('none', this.#folder, mountFlags.shared);
+    if (!isMountPoint(this.#folder)) {
+      mount(this.#folder, this.#folder, mountFlags.bind);
+      mount('none', this.#folder, mountFlags.shared);
+    }
+    // A daemon that was killed leaves its spares, which nobody could tell from used ones in time.
+    for (const name of readdirSync(this.#folder)) {
+      if (name.startsWith(sparePrefix)) this.remove(name);
+    }
+  }
+
+  get spares(): number {
+    return this.#spares.length;
+  }
+
+  addSpare(): void {
+    const name = `${sparePrefix}${this.#sparesMade++}`;
+    this.#make(name);
+    this.#spares.push(name);
+  }
+
+  dropSpares(): void {
+    for (const name of this.#spares.splice(0)) this.remove(name);
   }
 
   path(name: string): string {
@@ -52,25 +82,44 @@ export class Namespaces {
   }
 
   names(): readonly string[] {
-    return existsSync(this.#folder) ? readdirSync(this.#folder) : [];
+    if (!existsSync(this.#folder)) return [];
+    return readdirSync(this.#folder).filter((name) => !name.startsWith(sparePrefix));
   }
 
-  /** Makes a namespace unless it is there; `setUp` runs inside a new one before anybody sees it. */
-  create(name: string, setUp: () => void): string {
+  /** Makes a namespace unless it is there. */
+  create(name: string): string {
     const path = this.path(name);
     if (this.isAlive(name)) return path;
-    writeFileSync(path, '');
-    try {
+    const spare = this.#spares.pop();
+    if (spare === undefined) this.#make(name);
+    else this.#rename(spare, name);
+    return path;
+  }
+
+  #make(name: string): void {
+    this.#pin(name, (path) =>
       onReturn(() => {
         unshareNetwork();
-        setUp();
+        this.#setUp();
         mount(threadNamespace, path, mountFlags.bind);
-      });
+      }),
+    );
+  }
+
+  #rename(from: string, to: string): void {
+    this.#pin(to, (path) => mount(this.path(from), path, mountFlags.bind));
+    this.remove(from);
+  }
+
+  #pin(name: string, bind: (path: string) => void): void {
+    const path = this.path(name);
+    writeFileSync(path, '');
+    try {
+      bind(path);
     } catch (error) {
       this.remove(name);
       throw error;
     }
-    return path;
   }
 
   /** A pin whose namespace is mounted; a plain file is what a crash leaves behind. */
@@ -95,6 +144,7 @@ export class Namespaces {
 
   /** Unpins everything and takes the folder's own mount away. */
   clear(): void {
+    this.dropSpares();
     for (const name of this.names()) this.remove(name);
     if (isMountPoint(this.#folder)) unmount(this.#folder);
   }
