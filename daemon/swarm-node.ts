@@ -333,6 +333,8 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
     identity: NodeIdentity,
     beginning: Beginning = {},
   ): Promise<void> {
+    // Those of an earlier swarm are gone with it.
+    this.#keys = undefined;
     try {
       await this.#activate(membership, identity, beginning);
       this.#file.write(membership);

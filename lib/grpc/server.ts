@@ -16,11 +16,15 @@ import { definitionOf, type HandlersOf } from './service.ts';
 export interface ServerIdentity {
   readonly certPem: string;
   readonly keyPem: string;
-  readonly rootPem: string;
+  /** Whom to trust: the root, and what it has signed to sign others. */
+  readonly trustPem: string;
   /** Called when any of them has been replaced. */
   onChange(listener: () => void): Disposable;
-  /** Who the holder of this certificate (DER) is. Throws `unauthenticated` with the reason. */
-  authenticate(certificate: Buffer): NodePeer;
+  /**
+   * Who the holder of this certificate (DER) is. Throws `unauthenticated` with the reason. It is
+   * `verified` where TLS has found the way from it to the root, over what the peer has shown.
+   */
+  authenticate(certificate: Buffer, options: { readonly verified: boolean }): NodePeer;
 }
 
 export interface ClusterServerOptions {
@@ -58,8 +62,9 @@ export class ClusterServer implements AsyncDisposable {
     handlers: HandlersOf<S, CallContext>,
     { allow }: { allow: Allow },
   ): void {
+    // Calls come on connections that were let in, and may be of a root that has since given way.
     const judge = (certificate: Buffer | undefined) =>
-      authorise(certificate === undefined ? undefined : this.#authenticate(certificate), allow);
+      authorise(certificate && this.#authenticate(certificate, { verified: true }), allow);
     this.#server.addService(definitions(service), implementationOf(service, handlers, judge));
   }
 
@@ -118,8 +123,8 @@ export class ClusterServer implements AsyncDisposable {
     await closed;
   }
 
-  #authenticate(certificate: Buffer): NodePeer {
-    const peer = this.#options.identity.authenticate(certificate);
+  #authenticate(certificate: Buffer, options: { readonly verified: boolean }): NodePeer {
+    const peer = this.#options.identity.authenticate(certificate, options);
     if (this.#options.isRemoved(peer.nodeId)) throw removed(peer.nodeId);
     return peer;
   }
@@ -129,7 +134,7 @@ export class ClusterServer implements AsyncDisposable {
     const certificate = socket.getPeerX509Certificate();
     if (certificate === undefined) return undefined;
     try {
-      this.#authenticate(certificate.raw);
+      this.#authenticate(certificate.raw, { verified: socket.authorized });
     } catch (error) {
       return SwarmError.from(error);
     }
@@ -181,7 +186,7 @@ function contextOf(identity: ServerIdentity) {
   return {
     cert: identity.certPem,
     key: identity.keyPem,
-    ca: identity.rootPem,
+    ca: identity.trustPem,
     minVersion: 'TLSv1.3' as const,
     // A resumed session would skip the check of the certificate.
     secureOptions: constants.SSL_OP_NO_TICKET,

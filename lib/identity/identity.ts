@@ -23,6 +23,9 @@ import {
 } from './files.ts';
 import { issuerInfo, type TlsInfo } from './tls-info.ts';
 
+/** More than rotations of the root that anybody has under way. */
+const intermediatesMax = 32;
+
 /**
  * This node's identity in its swarm, live: whoever holds it sees a renewed certificate at once.
  * Connections that are open keep the certificate that they were made with.
@@ -148,9 +151,29 @@ export class NodeIdentity implements ServerIdentity {
     for (const listener of this.#listeners) listener();
   }
 
-  /** Certificates of the swarm that the root has signed, and that sign nodes' certificates. */
+  /**
+   * The root, and what it has signed to sign others: the new root, while that takes over. Nodes of
+   * which the others are ahead need it, as those show their own certificates only by then.
+   */
+  get trustPem(): string {
+    const signed = this.#between().filter((one) => issuerOf(one, [this.#root]) !== undefined);
+    return [this.rootPem, ...new Set(signed.map((one) => one.toString()))].join('\n');
+  }
+
+  /** What the root has signed, and nothing else, is trusted from now on to sign for it. */
   trustIntermediates(pems: readonly string[]): void {
-    this.#intermediates = pems.map((pem) => parseCertificate(pem));
+    const known = this.#between();
+    const added = pems
+      .map((pem) => parseCertificate(pem))
+      .filter((one) => one.ca && issuerOf(one, [this.#root]) !== undefined)
+      .filter((one) => !known.some(({ raw }) => raw.equals(one.raw)));
+    if (added.length === 0) return;
+    this.#intermediates = [...added, ...this.#intermediates].slice(0, intermediatesMax);
+    for (const listener of this.#listeners) listener();
+  }
+
+  #between(): readonly X509Certificate[] {
+    return [...this.#chain.slice(1), ...this.#intermediates];
   }
 
   /** From now on the private key is kept so; the file is written anew. */
@@ -175,9 +198,9 @@ export class NodeIdentity implements ServerIdentity {
     await done;
   }
 
-  authenticate(certificate: Buffer): NodePeer {
+  authenticate(certificate: Buffer, { verified }: { readonly verified: boolean }): NodePeer {
     const parsed = parseCertificate(certificate);
-    checkIssuer(parsed, this.#root, this.#intermediates);
+    if (!verified) checkIssuer(parsed, this.#root, this.#between());
     const peer = readCertificate(parsed);
     checkCurrent(peer, this.clusterId, this.#clock.nowMs());
     return peer;
@@ -185,7 +208,8 @@ export class NodeIdentity implements ServerIdentity {
 
   /** For connections that show this node's certificate. */
   channelCredentials(): ChannelCredentials {
-    const { certPem: cert, keyPem: key, rootPem: ca } = this.#material;
+    const { certPem: cert, keyPem: key } = this.#material;
+    const ca = this.trustPem;
     return credentials.createFromSecureContext(
       createSecureContext({ cert, key, ca, minVersion: 'TLSv1.3' }),
     );

@@ -148,7 +148,7 @@ export function remoteCertificates(
         using connection =
           request.previousCertificatePem === undefined
             ? identity.connect(addr)
-            : connectWithoutCertificate(addr, identity.rootPem);
+            : connectWithoutCertificate(addr, identity.trustPem);
         try {
           const issued = await connection
             .client(CertificateAuthority)

@@ -69,7 +69,7 @@ export class CertificateAuthorityService {
     };
   }
 
-  /** Without a quorum a certificate is renewed by what is known: nobody can change the root then. */
+  /** Without a quorum it is done with what is known: nobody can change the root then. */
   async #catchUp(): Promise<void> {
     const { catchUp, clock, log } = this.#parts;
     const done = new AbortController();

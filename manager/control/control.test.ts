@@ -10,6 +10,7 @@ import {
   type Service,
   type ServiceSpec,
 } from '../../types/index.ts';
+import { createRootCa } from '../ca/index.ts';
 import { MemoryLog, Store, type Change } from '../store/index.ts';
 import { makeNode, makeTask } from '../store/testing.ts';
 import type { ControlApi } from './api.ts';
@@ -307,6 +308,54 @@ describe('commands on the swarm', () => {
     await update({ rotateManagerToken: true });
     assert.deepEqual(store.cluster()?.rootCa.joinTokens, { worker: 'root-1', manager: 'root-2' });
     await fails(update({ version: 1 }), 'aborted', 'update out of sequence');
+  });
+
+  it('lock managers with a key, change it, and take it off', async () => {
+    const { control, store } = await swarm();
+    const update = async (autoLockManagers: boolean, rotateManagerUnlockKey = false) => {
+      await control.updateCluster({
+        version: store.cluster()?.meta.version ?? 0,
+        spec: { ...swarmSpec.decode({}, ''), encryption: { autoLockManagers } },
+        rotateWorkerToken: false,
+        rotateManagerToken: false,
+        rotateManagerUnlockKey,
+      });
+      return store.cluster()?.managerLock;
+    };
+    assert.equal(await update(false), undefined);
+    assert.deepEqual(await update(true), { version: 1, unlockKey: 'SWMKEY-1-1' });
+    assert.deepEqual(await update(true), { version: 1, unlockKey: 'SWMKEY-1-1' });
+    assert.deepEqual(await update(true, true), { version: 2, unlockKey: 'SWMKEY-1-2' });
+    assert.deepEqual(await update(false), { version: 3, unlockKey: '' });
+    const rotation = update(false, true);
+    await fails(
+      rotation,
+      'failed-precondition',
+      'cannot rotate because autolock is not turned on: there is no unlock key',
+    );
+  });
+
+  it('begin a new root, and keep its key to themselves', async () => {
+    const { control, store } = await swarm();
+    const root = await createRootCa(new VirtualClock());
+    const present = store.cluster()!;
+    const object = { ...present, rootCa: { ...present.rootCa, ...root } };
+    const base = present.meta.version;
+    await store.propose([{ op: 'put', table: 'cluster', object, base }], { atMs: 1 });
+    const given = await createRootCa(new VirtualClock());
+    await control.updateCluster({
+      version: store.cluster()?.meta.version ?? 0,
+      spec: {
+        ...present.spec,
+        ca: { signingCaCert: given.certPem, signingCaKey: given.keyPem, forceRotate: 1 },
+      },
+      rotateWorkerToken: false,
+      rotateManagerToken: false,
+    });
+    const { rootCa, spec } = store.cluster()!;
+    assert.equal(rootCa.certPem, root.certPem, 'the old root stays until all nodes went over');
+    assert.equal(rootCa.rotation?.keyPem, given.keyPem);
+    assert.deepEqual(spec.ca, { forceRotate: 1 });
   });
 });
 

@@ -132,6 +132,16 @@ describe('autolock', () => {
     assert.equal(await stateOf(h4), 'active');
   });
 
+  it('ends with the swarm', async () => {
+    await h4.cli('leave', '--force');
+    await h4.cli('init', '--advertise-addr', h4.address);
+    await restart(h4);
+    assert.equal(await stateOf(h4), 'active');
+    await h4.cli('leave', '--force');
+    const none = await unlock(h4, 'x');
+    assert.match(none.stderr, /This node is not part of a swarm/);
+  });
+
   async function untilLocked(hosts: readonly Host[], version: number): Promise<void> {
     await until(`every manager has lock ${version}`, () =>
       hosts.every((host) => {

@@ -21,18 +21,18 @@ interface Node {
   readonly Description: { readonly Hostname: string; readonly TLSInfo: TlsInfo };
 }
 
-/** h1 and h2 are managers, h3 and h4 workers. */
+/** h1 to h3 are managers, h4 is a worker. */
 describe('rotation of the root CA', () => {
   let swarm: TestSwarm;
   let h1: Host;
-  let h3: Host;
+  let h2: Host;
   let h4: Host;
 
   before(async () => {
     const lab = await Lab.create({ hosts: 4 });
     swarm = new TestSwarm(lab);
-    [h1, h3, h4] = [lab.host('h1'), lab.host('h3'), lab.host('h4')];
-    await Promise.all([lab.startSwarm({ managers: 2 }), lab.image('sleeper:1')]);
+    [h1, h2, h4] = [lab.host('h1'), lab.host('h2'), lab.host('h4')];
+    await Promise.all([lab.startSwarm({ managers: 3 }), lab.image('sleeper:1')]);
     await swarm.create('calm', '--replicas', '4', imageOf(swarm, 'sleeper:1'));
     await swarm.runs('calm', 4);
   });
@@ -77,8 +77,8 @@ describe('rotation of the root CA', () => {
   });
 
   it('waits for a host that is off, and ends when that comes back', async () => {
-    await h3.kill();
-    await until('h3 is down', async () => (await swarm.nodeStates()).includes('h3 down'));
+    await h4.kill();
+    await until('h4 is down', async () => (await swarm.nodeStates()).includes('h4 down'));
     const before = await inspect();
     const rotating = h1.cli('swarm', 'ca', '--rotate');
     await until('all others have gone over', async () => {
@@ -95,10 +95,29 @@ describe('rotation of the root CA', () => {
     assert.equal(during.RootRotationInProgress, true);
     assert.equal(during.TLSInfo.TrustRoot, before.TLSInfo.TrustRoot);
     assert.deepEqual(during.JoinTokens, before.JoinTokens);
-    await h3.boot();
+    await h4.boot();
     const out = await rotating;
-    assert.match(out, /rotated TLS certificates: 3\/4 nodes, waiting for h3\n/);
+    assert.match(out, /rotated TLS certificates: 3\/4 nodes, waiting for h4\n/);
     await untilTrusted((await inspect()).TLSInfo.TrustRoot);
+    await swarm.untilNodes('h1 ready, h2 ready, h3 ready, h4 ready');
+  });
+
+  it('goes on under another leader', async () => {
+    const before = await inspect();
+    await h4.kill();
+    await h1.cli('swarm', 'ca', '--rotate', '-d');
+    await h1.killDaemon();
+    await until('another leads', async () => (await h2.cliResult('node', 'ls')).code === 0);
+    assert.equal((await h2.api<Swarm>('GET', '/swarm')).RootRotationInProgress, true);
+    await h1.startDaemon();
+    await h4.boot();
+    await until('the rotation ends', async () => {
+      const { RootRotationInProgress: goesOn } = await h2.api<Swarm>('GET', '/swarm');
+      return !goesOn;
+    });
+    const after = await inspect();
+    assert.notEqual(after.TLSInfo.TrustRoot, before.TLSInfo.TrustRoot);
+    await untilTrusted(after.TLSInfo.TrustRoot);
     await swarm.untilNodes('h1 ready, h2 ready, h3 ready, h4 ready');
   });
 
