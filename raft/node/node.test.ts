@@ -28,6 +28,8 @@ class Group {
   readonly journals = new Map<NodeId, Journal>();
   readonly disks = new Map<NodeId, MemoryDisk>();
   readonly ticks = new Map<NodeId, () => void>();
+  /** Messages of these kinds get lost. */
+  readonly lost = new Set<Message['type']>();
   snapshotEntries = 1_000_000;
 
   async start(id: NodeId, bootstrap = false): Promise<RaftNode<number>> {
@@ -119,6 +121,7 @@ class Group {
   }
 
   #deliver(message: Message, data?: Uint8Array): void {
+    if (this.lost.has(message.type)) return;
     setImmediate(() => this.nodes.get(message.to)?.receive(message, data));
   }
 }
@@ -220,4 +223,19 @@ describe('raft node', () => {
       assert.deepEqual(group.journals.get(id)?.entries, ['seen']);
     }
   });
+
+  for (const type of ['read-index', 'read-index-reply'] as const) {
+    it(`asks again when a follower's ${type} was lost`, async () => {
+      await group.three();
+      const follower = [...group.nodes.values()].find((node) => node.status.role === 'follower');
+      assert.ok(follower);
+      let read = false;
+      group.lost.add(type);
+      void follower.readBarrier().then(() => (read = true));
+      for (let round = 0; round < 20; round++) await turn();
+      assert.ok(!read);
+      group.lost.clear();
+      await group.until('it has read', () => read);
+    });
+  }
 });

@@ -24,6 +24,8 @@ import { Storage } from './storage.ts';
 import { Waiters } from './waiters.ts';
 
 const maxReads = 10_000;
+/** What a follower asked of the leader is asked again so often: it may have been lost. */
+const askAgainTicks = 4;
 
 /** A Ready whose writes are under way. */
 interface Writing {
@@ -41,6 +43,7 @@ export class RaftNode<T> implements AsyncDisposable {
   readonly #reads = new Map<number, PromiseWithResolvers<number>>();
   readonly #barriers: { index: number; resolve: () => void }[] = [];
   #readId = 0;
+  #ticks = 0;
   #applied: number;
   #lastSnapshot: number;
   #bytesSinceSnapshot = 0;
@@ -206,7 +209,15 @@ export class RaftNode<T> implements AsyncDisposable {
   #tick(): void {
     if (this.#closed || this.#failure !== undefined) return;
     this.#raft.tick();
+    this.#ticks += 1;
+    if (this.#ticks % askAgainTicks === 0) this.#askAgain();
     this.#schedule();
+  }
+
+  /** Whatever is answered twice is taken once. A leader's own reads go with every heartbeat. */
+  #askAgain(): void {
+    if (this.#raft.status.role === 'leader') return;
+    for (const requestId of this.#reads.keys()) this.#raft.readIndex(requestId);
   }
 
   async #proposed(propose: () => Dropped | undefined): Promise<T> {
