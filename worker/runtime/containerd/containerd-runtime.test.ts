@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { accessSync, constants, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -318,6 +318,15 @@ describe('containerd runtime', function () {
     await opened.runtime.remove('held');
   });
 
+  it('tells of an exit also when it cannot be written', async () => {
+    await start('unwritten', 'sleep 100');
+    const ended = exitOf('unwritten');
+    rmSync(new RuntimePaths(roots).data('unwritten'), { recursive: true });
+    await opened.runtime.kill('unwritten', 'SIGKILL');
+    assert.equal((await ended).exitCode, 137);
+    await opened.runtime.remove('unwritten');
+  });
+
   it('starts another shim when one has died', async () => {
     await start('before', 'sleep 100');
     const ended = exitOf('before');
@@ -332,7 +341,7 @@ describe('containerd runtime', function () {
 
   it('lets no container write to the program that starts others', async () => {
     const program = join(new RuntimePaths(roots).programs, opened.runtime.info().ociRuntime);
-    assert.throws(() => openSync(program, 'r+'), { code: 'EROFS' });
+    assert.throws(() => accessSync(program, constants.W_OK), { code: 'EROFS' });
     await start('calls', 'sleep 100');
     const { container } = await opened.client.containers.get({ id: 'calls' });
     const options = fromBinary(OptionsSchema, container?.runtime?.options?.value ?? Buffer.of());

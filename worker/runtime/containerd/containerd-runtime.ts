@@ -351,16 +351,27 @@ export class ContainerdRuntime implements Runtime {
     const { host, paths } = this.#setup;
     const oomKilled = held.oomSeen || (await oomKills(held.cgroupsPath, host.cgroupVersion)) > 0;
     const exit = { id, exitCode, oomKilled, atMs };
-    await writeExit(paths.exitFile(id), exit);
+    await this.#tried(id, () => writeExit(paths.exitFile(id), exit));
     await this.#deleteTask(held);
-    await held.pump?.drain();
-    if (held.pump === undefined) await held.logFile.end();
+    await this.#tried(id, () => held.pump?.drain() ?? held.logFile.end());
     held.pump = undefined;
     held.pid = 0;
     held.state = 'exited';
     held.exit = exit;
     held.ended.resolve(exit);
     this.#news.tell(exit);
+  }
+
+  /** A disk that is full or broken must not keep an exit from being told. */
+  async #tried(containerId: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.#deps.log.error('the end of a container could not be written', {
+        containerId,
+        error: messageOf(error),
+      });
+    }
   }
 
   /** The shim answers once it has carried over the last of the output. */
