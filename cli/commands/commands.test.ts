@@ -324,6 +324,17 @@ describe('cli/commands', () => {
     assert.equal(query?.get('tail'), '5');
     assert.equal(query?.get('since'), ((Date.parse(time) - 600_000) / 1000).toFixed(3));
     assert.match((await cli('service logs --details web')).err, / \| x=a,b oops\n$/);
+
+    const failure = frame(3, 'Error grabbing logs: logs on node h2 cannot be had\n');
+    daemon.answer({
+      'GET /services/svc1/logs': (_asked, response) => {
+        response.end(Buffer.concat([bytes, failure]));
+      },
+    });
+    const failed = await cli('service logs web');
+    assert.equal(failed.code, 1, 'what is missing is told, and is a failure');
+    assert.equal(failed.out, 'web.1.task1@h1    | hello\n');
+    assert.match(failed.err, /Error grabbing logs: logs on node h2 cannot be had/);
   });
 
   it('streams images in and out of words', async () => {

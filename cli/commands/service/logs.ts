@@ -46,7 +46,11 @@ export const command: Command = {
         tail: flags.get(tail) ?? 'all',
       },
     });
-    const interrupt = context.onInterrupt(() => response.destroy());
+    let interrupted = false;
+    const interrupt = context.onInterrupt(() => {
+      interrupted = true;
+      response.destroy();
+    });
     try {
       if (isTty) {
         for await (const chunk of response as AsyncIterable<Buffer>)
@@ -54,7 +58,7 @@ export const command: Command = {
       } else await printFrames(context, client, response, target.slotWidth, flags);
     } catch (error) {
       // Ctrl-C is how following ends; the stream that we cut is no failure.
-      if (!response.destroyed || response.errored !== null) throw error;
+      if (!interrupted) throw error;
     } finally {
       interrupt[Symbol.dispose]();
     }
