@@ -6,7 +6,7 @@ import { planted, type Planted } from './planted.ts';
 import { runManager } from './run.ts';
 import type { Settings } from './settings.ts';
 
-const seeds = 20;
+const seeds = 16;
 
 describe('a whole swarm under simulation', function () {
   this.timeout(120_000);

@@ -33,9 +33,14 @@ export class Membership {
     this.#swarm.addManager(`m${this.#numbers}`).start();
   }
 
-  /** Another manager comes, then this one goes. */
+  /**
+   * Another manager comes, then this one goes. One of the first always stays: a host that was cut
+   * off while all that it knew of were replaced finds nobody.
+   */
   replace(id: string): void {
     if (this.#leaving.size > 0 || !this.isSettled) return;
+    const { managers, settings } = this.#swarm;
+    if (managers.length >= 2 * settings.managers - 1) return;
     this.#leaving.add(id);
     this.add();
   }

@@ -3,12 +3,12 @@
  * one history: the same entries, outcomes and digests at the same indexes, and nothing lost that
  * was acknowledged.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { ApplyResult, StateMachine, StoreLog } from '../../../manager/store/log.ts';
 import { Violation } from '../violation.ts';
 
 /** Digests of the whole store are compared at every so many entries. */
-const digestEvery = 8;
+const digestEvery = 40;
 
 interface Applied {
   readonly hash: string;
@@ -29,6 +29,8 @@ export interface Watched {
 export class Witness {
   readonly #entries = new Map<number, Applied>();
   readonly #digests = new Map<number, { readonly digest: string; readonly by: string }>();
+  /** The index at which each manager's digest was last looked at. */
+  readonly #comparedAt = new Map<string, number>();
   readonly #leaders = new Map<number, string>();
   #acknowledged = 0;
   /** The entry that is being applied is applied for the first time anywhere. */
@@ -66,6 +68,8 @@ export class Witness {
   }
 
   compare(id: string, index: number, digest: () => string): void {
+    if (this.#comparedAt.get(id) === index) return;
+    this.#comparedAt.set(id, index);
     const known = this.#digests.get(index);
     const own = digest();
     if (known === undefined) this.#digests.set(index, { digest: own, by: id });
@@ -112,6 +116,7 @@ export class Witness {
     checked: (work: () => void) => void,
   ): StateMachine {
     let previous = 0;
+    this.#comparedAt.delete(id);
     return {
       apply: (index, entry) => {
         this.isFresh = index > this.frontier;
@@ -131,6 +136,7 @@ export class Witness {
       },
       restore: (index, snapshot) => {
         machine.restore(index, snapshot);
+        this.#comparedAt.delete(id);
         previous = index;
         this.#appliedBy.set(id, index);
         checked(() => this.compare(id, index, digest));
@@ -174,5 +180,5 @@ export class Witness {
 }
 
 function hashOf(entry: Uint8Array): string {
-  return createHash('sha1').update(entry).digest('base64');
+  return hash('sha1', entry, 'base64');
 }
