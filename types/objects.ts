@@ -94,6 +94,15 @@ export interface NodeResources {
   readonly genericResources?: readonly GenericResource[];
 }
 
+/** Whom a node trusts, and who has issued its certificate. */
+export interface TlsInfo {
+  /** PEM. */
+  readonly trustRoot: string;
+  /** DER, in base64. */
+  readonly issuerSubject: string;
+  readonly issuerPublicKey: string;
+}
+
 /** What a worker says of itself. */
 export interface NodeDescription {
   readonly hostname: string;
@@ -105,13 +114,7 @@ export interface NodeDescription {
     readonly plugins: readonly { readonly type: string; readonly name: string }[];
   };
   /** Whom it trusts, and who has issued its certificate. */
-  readonly tls?: {
-    /** PEM. */
-    readonly trustRoot: string;
-    /** DER, in base64. */
-    readonly issuerSubject: string;
-    readonly issuerPublicKey: string;
-  };
+  readonly tls?: TlsInfo;
 }
 
 export interface NodeStatus {

@@ -1,5 +1,10 @@
-import { genericResource, nodeSpec, type Node, type NodeStatus } from '../../types/index.ts';
-import type { TlsInfo } from '../../lib/identity/index.ts';
+import {
+  genericResource,
+  nodeSpec,
+  type Node,
+  type NodeStatus,
+  type TlsInfo,
+} from '../../types/index.ts';
 import type { JsonObject } from './json.ts';
 import { metaJson } from './meta.ts';
 

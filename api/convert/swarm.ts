@@ -1,8 +1,7 @@
-import { swarmSpec, type Cluster } from '../../types/index.ts';
+import { swarmSpec, type Cluster, type TlsInfo } from '../../types/index.ts';
 import { withSwarmDefaults } from './defaults.ts';
 import type { JsonObject } from './json.ts';
 import { metaJson } from './meta.ts';
-import type { TlsInfo } from '../../lib/identity/index.ts';
 import { tlsInfoJson } from './node.ts';
 
 /** What everyone may see of a swarm: `docker info` shows it too. */
