@@ -176,12 +176,17 @@ describe('hosts', () => {
     // Also before the managers have noticed.
     const early = await swarm.manager.cliResult('service', 'logs', 'talk');
     assert.equal(early.stdout.trim().split('\n').length, 6, early.stdout);
+    assert.equal(early.code, 1);
+    const missing = /logs of task talk\.4\.\S+ on node h4 cannot be had: /;
+    assert.match(early.stderr, missing);
     await swarm.untilNodes('h1 ready, h2 ready, h3 ready, h4 down');
     const startMs = performance.now();
     const late = await swarm.manager.cliResult('service', 'logs', 'talk');
     assert.ok(performance.now() - startMs < 5000);
     assert.ok(late.stdout.trim().split('\n').length >= 6, late.stdout);
-    assert.match(`${late.stdout}${late.stderr}`, /talk\.\d.* on node h4 .*(down|removed)/);
+    assert.equal(late.code, 1);
+    assert.match(late.stderr, missing);
+    assert.match(late.stderr, /node is down/);
   });
 
   it('forgets the tasks of a lost node that is removed', async () => {
