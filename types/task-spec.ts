@@ -98,11 +98,13 @@ export const containerSpec = struct({
       noNewPrivileges: optional('NoNewPrivileges', boolean),
     }),
   ),
+  /** Run a minimal init as pid 1 that reaps and forwards signals. */
+  init: optional('Init', boolean),
+  stopSignal: optional('StopSignal', string),
   tty: optional('TTY', boolean),
   openStdin: optional('OpenStdin', boolean),
   readOnly: optional('ReadOnly', boolean),
   mounts: optional('Mounts', list(mount)),
-  stopSignal: optional('StopSignal', string),
   /** Between the stop signal and SIGKILL; 10 s where absent. */
   stopGracePeriodMs: optional('StopGracePeriod', durationMs),
   healthCheck: optional('Healthcheck', healthCheck),
@@ -136,10 +138,7 @@ export const containerSpec = struct({
       }),
     ),
   ),
-  oomScoreAdj: optional('OomScoreAdj', integer),
   isolation: optional('Isolation', string),
-  /** Run a minimal init as pid 1 that reaps and forwards signals. */
-  init: optional('Init', boolean),
   sysctls: optional('Sysctls', record(string)),
   capabilityAdd: optional('CapabilityAdd', list(string)),
   capabilityDrop: optional('CapabilityDrop', list(string)),
@@ -153,6 +152,7 @@ export const containerSpec = struct({
       }),
     ),
   ),
+  oomScoreAdj: optional('OomScoreAdj', integer),
 });
 export type ContainerSpec = TypeOf<typeof containerSpec>;
 

@@ -93,7 +93,7 @@ describe('a service', () => {
           Runtime: 'container',
         },
         Mode: { Replicated: { Replicas: 2 } },
-        EndpointSpec: { Ports: [port] },
+        EndpointSpec: { Mode: 'vip', Ports: [port] },
       },
       Endpoint: { Spec: { Mode: 'vip', Ports: [port] }, Ports: [port] },
     });

@@ -11,6 +11,7 @@ import {
   type ServiceSpec,
   type Task,
   type TaskSpec,
+  type UpdateConfig,
 } from '../../types/index.ts';
 import type { JsonObject } from './json.ts';
 import { metaJson } from './meta.ts';
@@ -43,7 +44,19 @@ export function serviceJson(service: Service, status?: ServiceStatus): JsonObjec
 }
 
 export function serviceSpecJson(spec: ServiceSpec): JsonObject {
-  return { ...(serviceSpec.encode(spec) as JsonObject), TaskTemplate: taskSpecJson(spec.task) };
+  const { updateConfig, rollbackConfig, endpoint } = spec;
+  const full: ServiceSpec = {
+    ...spec,
+    ...(updateConfig === undefined ? {} : { updateConfig: withWords(updateConfig) }),
+    ...(rollbackConfig === undefined ? {} : { rollbackConfig: withWords(rollbackConfig) }),
+    ...(endpoint === undefined ? {} : { endpoint: { mode: 'vip', ...endpoint } }),
+  };
+  return { ...(serviceSpec.encode(full) as JsonObject), TaskTemplate: taskSpecJson(spec.task) };
+}
+
+/** Docker leaves these two never out. */
+function withWords(config: UpdateConfig): UpdateConfig {
+  return { failureAction: 'pause', order: 'stop-first', ...config };
 }
 
 /** Specs are never changed, and thousands of tasks share one: each is written out once. */

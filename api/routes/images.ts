@@ -54,6 +54,7 @@ export function imageRoutes(modules: RouteModules): Route[] {
       method: 'DELETE',
       path: '/images/{name...}',
       async handle(exchange) {
+        await find(modules, exchange.param('name'));
         const removed = await images.remove(exchange.param('name'), {
           force: exchange.flag('force'),
           inUse: (imageId) => backend.system.imageUser(imageId),
