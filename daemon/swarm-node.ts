@@ -356,15 +356,17 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
     this.#keys = await keysFor(membership.isManager, identity, this.#keys, this.#parts);
     const manager =
       this.#keys && this.#newManager(membership, { identity, keys: this.#keys }, beginning);
+    const isFurther = membership.joinedThrough !== undefined;
     if (manager !== undefined) {
-      await manager.start();
       starting.use(manager);
+      if (!isFurther) await manager.start();
     }
     const agent = new Agent({
       identity,
       folder: this.#folder,
       managers: [
-        membership.isManager ? membership.advertiseAddr : (membership.joinedThrough ?? ''),
+        ...(membership.isManager ? [membership.advertiseAddr] : []),
+        membership.joinedThrough ?? '',
       ],
       executor,
       describe: () => ({ ...describe(), tls: identity.tls }),
@@ -403,6 +405,8 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
     );
     renewer.start();
     await agent.start();
+    // Until this manager is let in and has caught up, the others hear of the node and its tasks.
+    if (isFurther) await manager?.start();
     this.#active = { membership, identity, manager, agent, running: starting.move() };
     this.#state = 'active';
     this.#error = '';

@@ -19,6 +19,8 @@ export interface RoleKeeperParts {
 
 /** What could not be done is tried again after this time. */
 const retryMs = 2_000;
+/** What the node itself has changed meanwhile is planned again at once. */
+const conflictRetryMs = 20;
 
 /**
  * A promoted node is a manager in the store first: its certificate follows, and with that it joins
@@ -67,7 +69,8 @@ export class RoleKeeper implements AsyncDisposable {
       } catch (error) {
         log.warn('a role could not be changed yet', { nodeId: node.id, error: messageOf(error) });
         this.#retry?.cancel();
-        this.#retry = clock.after(retryMs, () => this.#run());
+        const isConflict = SwarmError.from(error).code === 'aborted';
+        this.#retry = clock.after(isConflict ? conflictRetryMs : retryMs, () => this.#run());
         return;
       }
     }
