@@ -106,6 +106,8 @@ export type { ObjectEvent };
 
 export interface ManagerBackend {
   readonly control: ControlApi;
+  /** Hands the lead to this manager; resolves once it has it. */
+  lead(nodeId: string): Promise<void>;
   /** The tables, at least as new as every change acknowledged before the call. */
   read(): Promise<StoreView>;
   /**

@@ -236,6 +236,17 @@ describe('the API server', () => {
     assert.deepEqual(node.Description.TLSInfo, expected);
   });
 
+  it('hands the lead to the manager that is named', async () => {
+    await backend.becomeManager();
+    const [node] = [...backend.store.nodes()];
+    assert.ok(node);
+    assert.equal((await ask('POST', `/nodes/${node.id}/lead`)).status, 200);
+    assert.deepEqual(backend.leads, [node.id]);
+    const unknown = await ask('POST', '/nodes/nobody/lead');
+    assert.equal(unknown.status, 404);
+    assert.equal(backend.leads.length, 1);
+  });
+
   it('shows the facts of a manager whose swarm is in trouble', async () => {
     await backend.becomeManager();
     const trouble = new SwarmError('unavailable', 'The swarm does not have a leader.');

@@ -81,6 +81,8 @@ export class FakeBackend implements Backend {
   readonly imageEventsOut: ImageEvent[] = [];
   logEntries: (query: LogQuery, signal: AbortSignal) => AsyncIterable<LogEntry> = nothing;
   logQueries: LogQuery[] = [];
+  /** The nodes that were given the lead. */
+  leads: string[] = [];
   status: SwarmStatus = {
     state: 'inactive',
     error: '',
@@ -156,6 +158,10 @@ export class FakeBackend implements Backend {
 
   readonly #manager: ManagerBackend = {
     control: this.#control,
+    lead: (nodeId) => {
+      this.leads.push(nodeId);
+      return Promise.resolve();
+    },
     read: () => this.store.read(),
     watch: (options) => this.store.watch({ ...options }),
     backup: ({ passphrase }) => {

@@ -1,10 +1,12 @@
 /** A follower's calls end with the leader that they were sent to. */
 import { strict as assert } from 'node:assert';
+import { VirtualClock } from '../lib/clock.ts';
 import type { Connection } from '../lib/grpc/index.ts';
 import { SwarmError } from '../lib/errors.ts';
 import { LeaderLink } from './leader-link.ts';
 
 function start() {
+  const clock = new VirtualClock();
   const state = { leader: 'a', closed: [] as string[] };
   const link = new LeaderLink({
     leader: () => state.leader,
@@ -15,12 +17,14 @@ function start() {
         client: () => ({ addr }),
         [Symbol.dispose]: () => state.closed.push(addr),
       }) as unknown as Connection,
+    clock,
   });
   const call = () => {
     link.client({} as never);
+    assert.ok(link.signal);
     return link.signal;
   };
-  return { state, link, call };
+  return { state, link, call, clock };
 }
 
 describe('leader link', () => {
@@ -30,10 +34,13 @@ describe('leader link', () => {
     ['the new leader is nowhere', 'nowhere'],
   ] as const) {
     it(`breaks off what waits for a leader when ${what}`, () => {
-      const { state, link, call } = start();
+      const { state, link, call, clock } = start();
       const signal = call();
       state.leader = next;
       link.changed();
+      clock.advance(499);
+      assert.ok(!signal.aborted, 'a leader that hands over still answers');
+      clock.advance(1);
       assert.ok(signal.aborted);
       const reason = SwarmError.from(signal.reason);
       assert.equal(reason.code, 'unavailable');
@@ -41,6 +48,16 @@ describe('leader link', () => {
       assert.deepEqual(state.closed, ['a:2377']);
     });
   }
+
+  it('ends everything at once when it is disposed of', () => {
+    const { state, link, call } = start();
+    const first = call();
+    state.leader = 'b';
+    const second = call();
+    link[Symbol.dispose]();
+    assert.ok(first.aborted && second.aborted);
+    assert.deepEqual(state.closed.toSorted(), ['a:2377', 'b:2377']);
+  });
 
   it('leaves calls alone while the leader is the same', () => {
     const { state, link, call } = start();
@@ -52,14 +69,16 @@ describe('leader link', () => {
   });
 
   it('sends the next call to the new leader, also where nobody told of the change', () => {
-    const { state, link, call } = start();
+    const { state, link, call, clock } = start();
     const signal = call();
     state.leader = 'b';
     const next = call();
+    clock.advance(500);
     assert.ok(signal.aborted && !next.aborted);
     state.leader = '';
     assert.throws(() => call(), /does not have a leader/);
     link.changed();
+    clock.advance(500);
     assert.ok(next.aborted);
   });
 });

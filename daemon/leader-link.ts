@@ -1,5 +1,6 @@
 /** A manager's connection to the one that leads; it follows the lead wherever it goes. */
 import type { DescService } from '@bufbuild/protobuf';
+import type { Clock, Timer } from '../lib/clock.ts';
 import { SwarmError } from '../lib/errors.ts';
 import type { ClientOf, Connection } from '../lib/grpc/index.ts';
 
@@ -8,7 +9,17 @@ export interface LeaderLinkParts {
   readonly leader: () => string;
   readonly addrOf: (id: string) => string | undefined;
   readonly connect: (addr: string) => Connection;
+  readonly clock: Clock;
 }
+
+/** A connection to the leader, and what ends the calls that wait on it. */
+interface Link {
+  readonly connection: Connection;
+  readonly calls: AbortController;
+}
+
+/** A leader that has handed over still answers what it was asked before. */
+const lastAnswersMs = 500;
 
 const noLeader =
   'The swarm does not have a leader. It is possible that too few managers are online: make sure ' +
@@ -20,27 +31,30 @@ const leaderLost =
 
 export class LeaderLink implements Disposable {
   readonly #parts: LeaderLinkParts;
-  #connection: Connection | undefined;
-  #calls = new AbortController();
+  #present: Link | undefined;
+  /** Those to earlier leaders, until their last answers are in. */
+  readonly #past = new Map<Link, Timer>();
 
   constructor(parts: LeaderLinkParts) {
     this.#parts = parts;
   }
 
   [Symbol.dispose](): void {
-    this.#disconnect();
+    this.#leave();
+    for (const link of this.#past.keys()) this.#end(link);
   }
 
   /** Somebody else leads now, or nobody: calls to the one before would wait for it in vain. */
   changed(): void {
     const leader = this.#parts.leader();
-    if (leader !== '' && this.#parts.addrOf(leader) === this.#connection?.addr) return;
-    this.#disconnect();
+    const addr = this.#present?.connection.addr;
+    if (leader !== '' && this.#parts.addrOf(leader) === addr) return;
+    this.#leave();
   }
 
-  /** Aborts when the leader that calls are sent to now is not the leader any more. */
-  get signal(): AbortSignal {
-    return this.#calls.signal;
+  /** Aborts soon after the leader that calls are sent to now has lost the lead. */
+  get signal(): AbortSignal | undefined {
+    return this.#present?.calls.signal;
   }
 
   /** Throws SwarmError `unavailable` while there is no leader. */
@@ -53,18 +67,23 @@ export class LeaderLink implements Disposable {
 
   client<S extends DescService>(service: S): ClientOf<S> {
     const addr = this.addr();
-    if (this.#connection?.addr !== addr) {
-      this.#disconnect();
-      this.#connection = this.#parts.connect(addr);
-    }
-    return this.#connection.client(service);
+    if (this.#present?.connection.addr !== addr) this.#leave();
+    this.#present ??= { connection: this.#parts.connect(addr), calls: new AbortController() };
+    return this.#present.connection.client(service);
   }
 
-  #disconnect(): void {
-    if (this.#connection === undefined) return;
-    this.#calls.abort(new SwarmError('unavailable', leaderLost));
-    this.#calls = new AbortController();
-    this.#connection[Symbol.dispose]();
-    this.#connection = undefined;
+  #leave(): void {
+    const link = this.#present;
+    this.#present = undefined;
+    if (link === undefined) return;
+    const timer = this.#parts.clock.after(lastAnswersMs, () => this.#end(link));
+    this.#past.set(link, timer);
+  }
+
+  #end(link: Link): void {
+    this.#past.get(link)?.cancel();
+    this.#past.delete(link);
+    link.calls.abort(new SwarmError('unavailable', leaderLost));
+    link.connection[Symbol.dispose]();
   }
 }

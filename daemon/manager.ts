@@ -73,6 +73,7 @@ export interface ManagerParts {
 }
 
 const handOverTimeoutMs = 2_000;
+const handOverPollMs = 20;
 const announceEveryMs = 500;
 
 export class Manager implements AsyncDisposable {
@@ -107,6 +108,7 @@ export class Manager implements AsyncDisposable {
       leader: () => this.#raftLog.status?.leader ?? '',
       addrOf: (id) => this.#transport.addrOf(id),
       connect: (addr) => identity.connect(addr),
+      clock,
     });
     this.group = this.#newGroup();
     const { store } = this;
@@ -206,6 +208,7 @@ export class Manager implements AsyncDisposable {
   get backend(): ManagerBackend {
     return {
       control: this.control,
+      lead: (nodeId) => this.#lead(nodeId),
       read: () => this.store.read(),
       watch: ({ signal }) => this.store.watch({ signal }),
       backup: (options) => this.#backup(options),
@@ -288,6 +291,7 @@ export class Manager implements AsyncDisposable {
       clock,
       logger: log.child({ module: 'group' }),
       connect: (addr) => identity.connect(addr),
+      addrOf: (id) => this.#transport.addrOf(id),
       leaderAddr: () => this.#leader.addr(),
       writeNode: (node) => this.#propose([{ op: 'put', table: 'node', object: node, base: 0 }]),
       recordManager: (id, addr) => this.#recordManager(id, addr),
@@ -324,6 +328,17 @@ export class Manager implements AsyncDisposable {
     this.#recordLeader().catch((error: unknown) => {
       log.warn('could not write down who leads', { error });
     });
+  }
+
+  /** Resolves once this manager's own store says so, too, unless that takes long. */
+  async #lead(nodeId: string): Promise<void> {
+    const { clock } = this.#parts;
+    await this.group.handOverTo(nodeId);
+    const deadlineMs = clock.monotonicMs() + handOverTimeoutMs;
+    while (this.store.node(nodeId)?.manager?.leader !== true) {
+      if (clock.monotonicMs() > deadlineMs) return;
+      await clock.sleep(handOverPollMs);
+    }
   }
 
   /** What `node ls` shows, and where agents turn to. */

@@ -237,6 +237,34 @@ export declare type AddNodeResponse = Message<"tsswarm.raft.AddNodeResponse"> & 
 export declare const AddNodeResponseSchema: GenMessage<AddNodeResponse>;
 
 /**
+ * @generated from message tsswarm.raft.HandOverRequest
+ */
+export declare type HandOverRequest = Message<"tsswarm.raft.HandOverRequest"> & {
+  /**
+   * @generated from field: string node_id = 1;
+   */
+  nodeId: string;
+};
+
+/**
+ * Describes the message tsswarm.raft.HandOverRequest.
+ * Use `create(HandOverRequestSchema)` to create a new message.
+ */
+export declare const HandOverRequestSchema: GenMessage<HandOverRequest>;
+
+/**
+ * @generated from message tsswarm.raft.HandOverResponse
+ */
+export declare type HandOverResponse = Message<"tsswarm.raft.HandOverResponse"> & {
+};
+
+/**
+ * Describes the message tsswarm.raft.HandOverResponse.
+ * Use `create(HandOverResponseSchema)` to create a new message.
+ */
+export declare const HandOverResponseSchema: GenMessage<HandOverResponse>;
+
+/**
  * @generated from message tsswarm.raft.ProbeRequest
  */
 export declare type ProbeRequest = Message<"tsswarm.raft.ProbeRequest"> & {
@@ -327,6 +355,16 @@ export declare const Group: GenService<{
     methodKind: "unary";
     input: typeof LeaveRequestSchema;
     output: typeof LeaveResponseSchema;
+  },
+  /**
+   * The leader hands the lead to this manager; answered once it has it.
+   *
+   * @generated from rpc tsswarm.raft.Group.HandOver
+   */
+  handOver: {
+    methodKind: "unary";
+    input: typeof HandOverRequestSchema;
+    output: typeof HandOverResponseSchema;
   },
   /**
    * Answers, if the raft port of this node is where the caller thinks it is.

@@ -47,6 +47,17 @@ export function nodeRoutes({ backend }: RouteModules): Route[] {
       },
     },
     {
+      // Docker has no such call: there the lead moves only when the leader is lost or demoted.
+      method: 'POST',
+      path: '/nodes/{id}/lead',
+      async handle(exchange) {
+        const manager = backend.manager();
+        const node = findNode(await manager.read(), exchange.param('id'));
+        await manager.lead(node.id);
+        exchange.empty();
+      },
+    },
+    {
       method: 'DELETE',
       path: '/nodes/{id}',
       async handle(exchange) {

@@ -70,6 +70,10 @@ const nodeVerbs = {
     short: 'Display detailed information on one or more nodes',
     load: () => import('../commands/node/inspect.ts'),
   },
+  lead: {
+    short: 'Hand the lead over to a manager',
+    load: () => import('../commands/node/lead.ts'),
+  },
   ls: {
     short: 'List nodes in the swarm',
     aliases: ['list'],

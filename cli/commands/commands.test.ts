@@ -58,6 +58,7 @@ const answers: Record<string, Answer> = {
   'GET /nodes': { json: [node] },
   'GET /nodes/node1': { json: node },
   'POST /nodes/node1/update': { status: 200 },
+  'POST /nodes/node1/lead': { status: 200 },
   'GET /services': { json: [service] },
   'GET /services/svc1': { json: service },
   'GET /services/web': { json: service },
@@ -292,6 +293,7 @@ describe('cli/commands', () => {
     });
     assert.match((await cli('node update --label-rm zz node1')).err, /key zz doesn't exist/);
     assert.equal((await cli('node promote self')).out, 'Node self is already a manager.\n');
+    assert.equal((await cli('node lead node1')).out, 'Node node1 leads the swarm.\n');
     assert.equal((await cli('node demote node1')).out, 'Manager node1 demoted in the swarm.\n');
   });
 

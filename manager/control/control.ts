@@ -33,7 +33,7 @@ export interface ControlModules extends KeyMakers {
   readonly clock: Clock;
   readonly random: Random;
   /** Throws where demoting the manager would cost the swarm its quorum. */
-  readonly checkDemotion: (nodeId: string) => void;
+  readonly checkDemotion: (nodeId: string) => void | Promise<void>;
 }
 
 /** Planning again after so many conflicts in a row would only add to the load that causes them. */
@@ -100,12 +100,12 @@ export class Control implements ControlApi {
   }
 
   async updateNode(args: Parameters<ControlApi['updateNode']>[0]): Promise<void> {
+    if (this.#node(args.id).spec.role === 'manager' && args.spec.role === 'worker') {
+      await this.#modules.checkDemotion(args.id);
+    }
     await this.#commit(() => {
       const node = this.#node(args.id);
       requireVersion(args.version, node);
-      if (node.spec.role === 'manager' && args.spec.role === 'worker') {
-        this.#modules.checkDemotion(node.id);
-      }
       const object = { ...node, spec: args.spec };
       return [{ op: 'put', table: 'node', object, base: node.meta.version }];
     });

@@ -4,7 +4,7 @@
  */
 import { Group as GroupService } from '../../gen/raft_pb.js';
 import type { Clock } from '../../lib/clock.ts';
-import { messageOf, SwarmError } from '../../lib/errors.ts';
+import { messageOf, SwarmError, type ErrorCode } from '../../lib/errors.ts';
 import type { CallContext, Connection, HandlersOf } from '../../lib/grpc/index.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Node } from '../../types/index.ts';
@@ -24,6 +24,8 @@ export interface ManagerGroupParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly connect: (addr: string) => Connection;
+  /** Where a manager is, as far as this one knows. */
+  readonly addrOf: (id: NodeId) => string | undefined;
   /** Where the leader is. Throws `unavailable` while there is none. */
   readonly leaderAddr: () => string;
   readonly writeNode: (node: Node) => Promise<void>;
@@ -34,10 +36,14 @@ export interface ManagerGroupParts {
 }
 
 const probeTimeoutMs = 5_000;
+const aliveTimeoutMs = 1_000;
 const callTimeoutMs = 10_000;
 const leaveTimeoutMs = 10_000;
+const handOverTimeoutMs = 3_000;
 const joinTimeoutMs = 60_000;
 const catchUpPollMs = 20;
+/** What ends by itself: no leader for a moment, another change under way, a node that was changed. */
+const passing: ReadonlySet<ErrorCode> = new Set(['unavailable', 'resource-exhausted', 'aborted']);
 /** A learner this close behind gets the rest while it is being made a voter. */
 const closeEnoughEntries = 64;
 
@@ -67,6 +73,10 @@ export class ManagerGroup {
         await this.#parts.forgetManager(nodeId);
         return {};
       },
+      handOver: async ({ nodeId }) => {
+        await this.handOverTo(nodeId);
+        return {};
+      },
       probe: () => Promise.resolve({ nodeId: this.#parts.ownId }),
     };
   }
@@ -91,6 +101,36 @@ export class ManagerGroup {
     while (this.#isLeader && clock.monotonicMs() < deadlineMs) await clock.sleep(catchUpPollMs);
   }
 
+  /** Hands the lead to this manager, here or through the leader, and waits until it has it. */
+  async handOverTo(id: NodeId): Promise<void> {
+    const { clock, connect, leaderAddr, log, logger, ownId } = this.#parts;
+    if (!this.#isLeader) {
+      using connection = connect(leaderAddr());
+      const group = connection.client(GroupService);
+      await group.handOver({ nodeId: id }, { timeoutMs: callTimeoutMs });
+      return;
+    }
+    if (id === ownId) return;
+    if (!this.#status().conf.voters.includes(id)) {
+      throw new SwarmError('failed-precondition', `node ${id} is no manager: promote it first`);
+    }
+    if (log.progressOf(id)?.active !== true) {
+      throw new SwarmError(
+        'failed-precondition',
+        `manager ${id} cannot be reached: the lead stays where it is`,
+      );
+    }
+    await log.transferLeadership(id);
+    logger.info('handing the lead over', { to: id });
+    const deadlineMs = clock.monotonicMs() + handOverTimeoutMs;
+    while (this.#status().leader !== id) {
+      if (clock.monotonicMs() > deadlineMs) {
+        throw new SwarmError('unavailable', `manager ${id} has not taken the lead: try again`);
+      }
+      await clock.sleep(catchUpPollMs);
+    }
+  }
+
   /** Asks any manager to let this one in, and waits until it is. */
   async join(through: string, ownAddr: string): Promise<void> {
     using connection = this.#parts.connect(through);
@@ -101,26 +141,35 @@ export class ManagerGroup {
 
   /** This manager goes: hands over where it leads, and is taken out by whoever leads then. */
   async leave(): Promise<void> {
-    const { clock, ownId, leaderAddr, connect } = this.#parts;
+    const { clock, ownId } = this.#parts;
     const deadlineMs = clock.monotonicMs() + leaveTimeoutMs;
-    this.checkRemoval(ownId);
-    while (this.#isLeader) {
-      await this.#handOver();
-      if (clock.monotonicMs() > deadlineMs) {
-        throw new SwarmError('unavailable', 'no other manager has taken the lead over: try again');
+    await this.checkRemoval(ownId);
+    while (!(await this.#letGo(deadlineMs))) await clock.sleep(catchUpPollMs);
+  }
+
+  /** One attempt; false where it may go better in a moment: while the lead is handed over, say. */
+  async #letGo(deadlineMs: number): Promise<boolean> {
+    const { clock, ownId, leaderAddr, connect } = this.#parts;
+    try {
+      if (this.#isLeader) {
+        await this.#handOver();
+        return false;
       }
-      await clock.sleep(catchUpPollMs);
+      using connection = connect(leaderAddr());
+      await connection.client(GroupService).leave({ nodeId: ownId }, { timeoutMs: leaveTimeoutMs });
+      return true;
+    } catch (error) {
+      if (!passing.has(SwarmError.from(error).code) || clock.monotonicMs() > deadlineMs)
+        throw error;
+      return false;
     }
-    using connection = connect(leaderAddr());
-    await connection.client(GroupService).leave({ nodeId: ownId }, { timeoutMs: leaveTimeoutMs });
   }
 
   /**
    * Throws `failed-precondition` where taking the manager out would cost the swarm its quorum:
    * those that can be reached would be too few of those that are left.
    */
-  checkRemoval(id: NodeId): void {
-    const { log, ownId } = this.#parts;
+  async checkRemoval(id: NodeId): Promise<void> {
     const { conf, role } = this.#status();
     if (!conf.voters.includes(id)) return;
     const left = conf.voters.filter((voter) => voter !== id);
@@ -131,21 +180,38 @@ export class ManagerGroup {
       );
     }
     if (role !== 'leader') return;
-    const reachable = left.filter((voter) => voter === ownId || log.progressOf(voter)?.active);
+    const answers = await Promise.all(left.map((voter) => this.#answers(voter)));
+    const reachable = answers.filter(Boolean).length;
     const needed = Math.floor(left.length / 2) + 1;
-    if (reachable.length >= needed) return;
+    if (reachable >= needed) return;
     throw new SwarmError(
       'failed-precondition',
       "can't remove member from the raft: this would result in a loss of quorum (of the " +
-        `${left.length} managers left, ${reachable.length} can be reached and ${needed} are needed)`,
+        `${left.length} managers left, ${reachable} can be reached and ${needed} are needed)`,
     );
+  }
+
+  /** Whether the manager is there now: that it was heard of a second ago is not enough. */
+  async #answers(id: NodeId): Promise<boolean> {
+    const { log, ownId, addrOf, connect, logger } = this.#parts;
+    if (id === ownId) return true;
+    const addr = addrOf(id);
+    if (addr === undefined || log.progressOf(id)?.active !== true) return false;
+    using connection = connect(addr);
+    try {
+      await connection.client(GroupService).probe({}, { timeoutMs: aliveTimeoutMs });
+      return true;
+    } catch (error) {
+      logger.debug('a manager does not answer', { nodeId: id, error: messageOf(error) });
+      return false;
+    }
   }
 
   /** Takes a manager out. The leader hands over first and throws: the next one is to be asked. */
   async remove(id: NodeId): Promise<void> {
     const { log, logger, ownId } = this.#parts;
     if (!everyone(this.#status().conf).includes(id)) return;
-    this.checkRemoval(id);
+    await this.checkRemoval(id);
     if (id === ownId) {
       await this.#handOver();
       throw new SwarmError('unavailable', 'the lead is being handed over: the next leader goes on');
