@@ -3,8 +3,7 @@ import { strict as assert } from 'node:assert';
 import { sleep, until, type Host } from '../lab/index.ts';
 import { serviceOf, type Managers, type ServiceView } from './managers.ts';
 
-const pauseMs = 10;
-/** A client that waits longer for an answer counts it as none. */
+const defaultPauseMs = 10;
 const counter = 'ledger-counter';
 
 /**
@@ -15,6 +14,7 @@ export class Ledger {
   readonly #managers: Managers;
   readonly #hosts: readonly Host[];
   readonly #name: string;
+  readonly #pauseMs: number;
   readonly #acknowledged = new Map<string, string>();
   readonly #unknown = new Set<string>();
   readonly #wrong: string[] = [];
@@ -24,11 +24,12 @@ export class Ledger {
   #counted = 0;
   #countedPerhaps = 0;
 
-  /** `name` tells this ledger's services from those of others. */
-  constructor(managers: Managers, hosts: readonly Host[], name: string) {
+  /** `name` tells this ledger's services from those of others; clients pause after each change. */
+  constructor(managers: Managers, hosts: readonly Host[], name: string, pauseMs = defaultPauseMs) {
     this.#managers = managers;
     this.#hosts = hosts;
     this.#name = name;
+    this.#pauseMs = pauseMs;
   }
 
   get acknowledged(): number {
@@ -78,7 +79,7 @@ export class Ledger {
     for (let turn = client; !this.#stopped; turn++) {
       const host = this.#hosts[turn % this.#hosts.length];
       if (host !== undefined) await step(host);
-      await sleep(pauseMs);
+      await sleep(this.#pauseMs);
     }
   }
 

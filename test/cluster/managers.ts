@@ -177,7 +177,7 @@ export function serviceOf(name: string, labels: Readonly<Record<string, string>>
 export interface ManagersOptions {
   readonly hosts: number;
   readonly managers: number;
-  /** Tasks of the service "steady", which no loss of a manager's daemon may touch. */
+  /** Tasks of the service "steady", which no loss of a manager's daemon may touch; 0 for none. */
   readonly replicas: number;
 }
 
@@ -198,6 +198,7 @@ export function useManagers(options: ManagersOptions): () => Managers {
     try {
       const swarm = new TestSwarm(lab);
       await Promise.all([lab.startSwarm({ managers: options.managers }), lab.image('sleeper:1')]);
+      if (options.replicas === 0) return;
       const replicas = String(options.replicas);
       await swarm.create('steady', '--replicas', replicas, imageOf(swarm, 'sleeper:1'));
       const tasks = await swarm.runs('steady', options.replicas);
@@ -214,6 +215,7 @@ export function useManagers(options: ManagersOptions): () => Managers {
       const found = lab.hosts.slice(0, options.managers);
       await get().agreed(found);
       await get().same(found);
+      if (options.replicas === 0) return;
       const swarm = new TestSwarm(lab);
       const ours = (await swarm.runs('steady', options.replicas)).map(({ id }) => id);
       const running = swarm.containers().filter((line) => ours.some((id) => line.includes(id)));

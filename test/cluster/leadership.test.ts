@@ -1,0 +1,155 @@
+/** Who is a manager and who leads, changed by command: three managers and a worker. */
+import { strict as assert } from 'node:assert';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { until, type Host } from '../lab/index.ts';
+import { Ledger } from './ledger.ts';
+import { leaveAndJoin } from './losses.ts';
+import { useManagers } from './managers.ts';
+import { imageOf, TestSwarm } from './swarm.ts';
+
+describe('managers by command', () => {
+  const get = useManagers({ hosts: 4, managers: 3, replicas: 0 });
+  const hosts = () => get().lab.hosts.slice(0, 3);
+  const but = (...out: readonly Host[]) => hosts().filter((host) => !out.includes(host));
+
+  it('hand the lead to the one that is named, and nothing is lost or restarted', async () => {
+    const managers = get();
+    const ledger = new Ledger(managers, hosts(), 'lead');
+    await ledger.start(2);
+    for (const next of [...hosts(), ...hosts()]) {
+      const [through] = but(next);
+      const out = await through?.cli('node', 'lead', next.name);
+      assert.equal(out, `Node ${next.name} leads the swarm.\n`);
+      assert.equal(await managers.leader([next]), next);
+      await ledger.goesOn();
+    }
+    await ledger.check();
+    await managers.remove(managers.host('h1'), 'lead-');
+  });
+
+  it('hand the lead to nobody who cannot have it', async () => {
+    const managers = get();
+    const leader = await managers.leader(hosts());
+    const [lost, other] = but(leader);
+    assert.ok(lost && other);
+    const worker = await other.cliResult('node', 'lead', 'h4');
+    assert.equal(worker.code, 1);
+    assert.match(worker.stderr, /is no manager: promote it first/);
+    const nobody = await other.cliResult('node', 'lead', 'nobody');
+    assert.match(nobody.stderr, /node nobody not found/);
+    await lost.killDaemon();
+    const refused = await until(
+      'the lead is not given to one that is lost',
+      () => other.cliResult('node', 'lead', lost.name),
+      { accept: ({ code }) => code === 1 },
+    );
+    assert.match(refused.stderr, /cannot be reached|has not taken the lead/);
+    assert.equal((await managers.write(other, 'after-refusal')).status, 201);
+    assert.equal(await managers.leader(hosts().filter((host) => host !== lost)), leader);
+    await lost.startDaemon();
+    await managers.remove(leader, 'after-refusal');
+  });
+
+  it('demote the leader, who hands over first, and promote it: its tasks run on', async () => {
+    const managers = get();
+    const leader = await managers.leader(hosts());
+    const [through] = but(leader);
+    assert.ok(through);
+    const swarm = new TestSwarm(managers.lab, through);
+    const there = ['--constraint', `node.hostname==${leader.name}`, '--replicas', '2'];
+    await swarm.create('steady', ...there, imageOf(swarm, 'sleeper:1'));
+    await swarm.runs('steady', 2);
+    const before = swarm.containers();
+    await through.cli('node', 'demote', leader.name);
+    await managers.agreed(but(leader));
+    assert.notEqual(await managers.leader(but(leader)), leader);
+    await until('it says that it is a worker', async () => {
+      const answer = await leader.apiResult('GET', '/nodes');
+      return answer.status === 503 && /Worker nodes can't be used/.test(answer.body);
+    });
+    await through.cli('node', 'promote', leader.name);
+    await managers.agreed(hosts());
+    await swarm.runs('steady', 2);
+    assert.deepEqual(swarm.containers(), before);
+    await swarm.clear();
+  });
+
+  it('refuse to demote where that would cost the quorum, and the last one always', async () => {
+    const managers = get();
+    const leader = await managers.leader(hosts());
+    const [lost, other] = but(leader);
+    assert.ok(lost && other);
+    await lost.killDaemon();
+    const refused = await leader.cliResult('node', 'demote', other.name);
+    assert.match(refused.stderr, /this would result in a loss of quorum/);
+    // The one that is lost may go, and then there are two.
+    await leader.cli('node', 'demote', lost.name);
+    await lost.startDaemon();
+    await managers.agreed([leader, other].toSorted(byName));
+    await leader.cli('node', 'demote', other.name);
+    await managers.agreed([leader]);
+    const last = await leader.cliResult('node', 'demote', leader.name);
+    assert.equal(last.code, 1);
+    assert.match(last.stderr, /attempting to demote the last manager of the swarm/);
+    for (const host of [other, lost]) {
+      await leader.cli('node', 'promote', host.name);
+      await until(`${host.name} is a manager`, async () => {
+        const nodes = await managers.nodes(leader);
+        return nodes.some((node) => node.host === host.name && node.addr !== '');
+      });
+    }
+    await managers.agreed(hosts());
+  });
+
+  it('let a manager whose disk was wiped join again, after the old one is forgotten', async () => {
+    const managers = get();
+    const leader = await managers.leader(hosts());
+    const [wiped] = but(leader);
+    assert.ok(wiped);
+    const old = await managers.idOf(wiped, leader);
+    await wiped.stopDaemon();
+    rmSync(join(wiped.dataRoot, 'swarm'), { recursive: true });
+    await leader.cli('node', 'demote', old);
+    await until('it can be removed', async () => {
+      const { code } = await leader.cliResult('node', 'rm', '--force', old);
+      return code === 0;
+    });
+    await wiped.startDaemon();
+    const token = (await leader.cli('join-token', '--quiet', 'manager')).trim();
+    await wiped.cli('join', '--token', token, `${leader.address}:2377`);
+    await managers.agreed(hosts());
+  });
+
+  it('let nobody in by a token that was replaced, through any of them', async () => {
+    const managers = get();
+    const leader = await managers.leader(hosts());
+    const [follower] = but(leader);
+    const worker = managers.host('h4');
+    assert.ok(follower);
+    const id = await managers.idOf(worker, leader);
+    await worker.cli('leave');
+    await until('the worker has gone', async () => {
+      const nodes = await managers.nodes(leader);
+      return nodes.find((node) => node.id === id)?.state === 'down';
+    });
+    await leader.cli('node', 'rm', id);
+    const old = (await follower.cli('join-token', '--quiet', 'worker')).trim();
+    const fresh = (await follower.cli('join-token', '--rotate', '--quiet', 'worker')).trim();
+    for (const through of hosts()) {
+      const refused = await worker.cliResult('join', '--token', old, `${through.address}:2377`);
+      assert.equal(refused.code, 1);
+      assert.match(refused.stderr, /A valid join token is necessary/);
+    }
+    await worker.cli('join', '--token', fresh, `${follower.address}:2377`);
+    await managers.agreed(hosts());
+  });
+
+  it('leave by force and join again, time after time', async () => {
+    await leaveAndJoin(get(), hosts(), 10);
+  });
+});
+
+function byName(a: Host, b: Host): number {
+  return a.name < b.name ? -1 : 1;
+}
