@@ -19,6 +19,27 @@ export function imageSummaryJson(image: Image, createdAtMs: number): JsonObject 
   };
 }
 
+/** What Docker writes for all that an image's configuration leaves open. */
+const noConfig: JsonObject = {
+  Hostname: '',
+  Domainname: '',
+  User: '',
+  AttachStdin: false,
+  AttachStdout: false,
+  AttachStderr: false,
+  Tty: false,
+  OpenStdin: false,
+  StdinOnce: false,
+  Env: null,
+  Cmd: null,
+  Image: '',
+  Volumes: null,
+  WorkingDir: '',
+  Entrypoint: null,
+  OnBuild: null,
+  Labels: null,
+};
+
 export function imageInspectJson(image: Image): JsonObject {
   const raw = image.rawConfig as { readonly [key: string]: Json | undefined };
   return {
@@ -30,7 +51,7 @@ export function imageInspectJson(image: Image): JsonObject {
     Created: image.createdAt,
     DockerVersion: '',
     Author: raw['author'] ?? '',
-    Config: raw['config'] ?? {},
+    Config: { ...noConfig, ...(raw['config'] as JsonObject | undefined) },
     Architecture: image.platform.architecture,
     Variant: raw['variant'],
     Os: image.platform.os,

@@ -163,6 +163,12 @@ async function pull(exchange: Exchange, modules: RouteModules, name: string): Pr
 }
 
 async function importImage(exchange: Exchange, { backend }: RouteModules): Promise<void> {
+  if ((exchange.query.get('platform') ?? '') !== '') {
+    throw new SwarmError(
+      'unimplemented',
+      "importing for another platform is not supported: images are made for the node's own",
+    );
+  }
   const repo = exchange.query.get('repo') ?? '';
   const message = exchange.query.get('message') ?? '';
   const progress = new ProgressStream(exchange);
