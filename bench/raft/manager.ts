@@ -66,21 +66,15 @@ const server = new ClusterServer({
 });
 server.addService(RaftService, transport.handlers, { allow: 'managers' });
 
-await serve((question: Question) => {
-  switch (question.op) {
-    case 'open':
-      return store.open().then(() => server.listen());
-    case 'add':
-      return raftLog.changeMembership({
-        steps: [{ op: 'add-voter', node: question.id }],
-        transition: 'auto',
-      });
-    case 'load':
-      return runLoad(question);
-    case 'digest':
-      return store.read().then(() => store.digest());
-  }
-});
+const answers = {
+  open: () => store.open().then(() => server.listen()),
+  add: ({ id }) =>
+    raftLog.changeMembership({ steps: [{ op: 'add-voter', node: id }], transition: 'auto' }),
+  load: (options) => runLoad(options),
+  digest: () => store.read().then(() => store.digest()),
+} satisfies { [O in Question['op']]: (question: Question & { op: O }) => Promise<unknown> };
+
+await serve((question: Question) => answers[question.op](question as never));
 await server[Symbol.asyncDispose]();
 await transport[Symbol.asyncDispose]();
 await store[Symbol.asyncDispose]();
