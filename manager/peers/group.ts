@@ -42,7 +42,7 @@ const leaveTimeoutMs = 10_000;
 const handOverTimeoutMs = 3_000;
 const joinTimeoutMs = 60_000;
 const catchUpPollMs = 20;
-/** What ends by itself: no leader for a moment, another change under way, a node that was changed. */
+/** What ends by itself: no leader for a moment, another change under way, a changed node. */
 const passing: ReadonlySet<ErrorCode> = new Set(['unavailable', 'resource-exhausted', 'aborted']);
 /** A learner this close behind gets the rest while it is being made a voter. */
 const closeEnoughEntries = 64;
