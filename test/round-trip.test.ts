@@ -39,6 +39,19 @@ describe('a service spec through the API and back', () => {
       },
     },
     {
+      name: 'policies that say little',
+      json: {
+        Name: 'web',
+        TaskTemplate: {
+          ContainerSpec: { Image: 'a:1' },
+          RestartPolicy: { Condition: 'on-failure' },
+        },
+        UpdateConfig: { Parallelism: 2 },
+        RollbackConfig: {},
+        EndpointSpec: { Ports: [{ TargetPort: 80, PublishMode: 'host' }] },
+      },
+    },
+    {
       name: 'odd durations',
       json: {
         Name: 'web',

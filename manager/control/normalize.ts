@@ -1,6 +1,6 @@
 /** Fills in what a service's spec may leave open, so that no reader has to: mode, runtime, name. */
 import type { Random } from '../../lib/random.ts';
-import type { ContainerSpec, ServiceMode, ServiceSpec } from '../../types/index.ts';
+import type { ContainerSpec, ServiceMode, ServiceSpec, UpdateConfig } from '../../types/index.ts';
 
 const adjectives = [
   'amber',
@@ -42,20 +42,25 @@ const nouns = [
 /**
  * The spec as it is stored. A service without a name gets one, as with Docker; the deprecated
  * networks of the service become those of its tasks. What the API adds for clients that expect it
- * is left out again: a spec that was read and sent back is the same, and restarts no task.
+ * is left out again, or stored in full: a spec that was read and sent back is the same, and restarts no task.
  */
 export function normalizeService(spec: ServiceSpec, random: Random): ServiceSpec {
-  const { networks, ...rest } = spec;
+  const { networks, updateConfig, rollbackConfig, endpoint, ...rest } = spec;
+  const { container, restartPolicy } = spec.task;
   const ownNetworks = spec.task.networks ?? [];
   const merged = ownNetworks.length > 0 ? ownNetworks : (networks ?? []);
   return {
     ...rest,
+    ...(updateConfig === undefined ? {} : { updateConfig: inFull(updateConfig) }),
+    ...(rollbackConfig === undefined ? {} : { rollbackConfig: inFull(rollbackConfig) }),
+    ...(endpoint === undefined ? {} : { endpoint: { mode: 'vip', ...endpoint } }),
     name: spec.name === '' ? randomName(random) : spec.name,
     task: {
       ...spec.task,
-      ...(spec.task.container === undefined
+      ...(container === undefined ? {} : { container: withoutIsolation(container) }),
+      ...(restartPolicy === undefined
         ? {}
-        : { container: withoutIsolation(spec.task.container) }),
+        : { restartPolicy: { condition: 'any', maxAttempts: 0, ...restartPolicy } }),
       ...(merged.length > 0 ? { networks: merged } : {}),
       runtime:
         spec.task.runtime === undefined || spec.task.runtime === ''
@@ -64,6 +69,11 @@ export function normalizeService(spec: ServiceSpec, random: Random): ServiceSpec
     },
     mode: normalizeMode(spec.mode),
   };
+}
+
+/** With the words that Docker never leaves out. */
+function inFull(config: UpdateConfig): UpdateConfig {
+  return { failureAction: 'pause', order: 'stop-first', ...config };
 }
 
 /** Only Windows knows another isolation than the default one. */
