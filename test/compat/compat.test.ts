@@ -1,0 +1,29 @@
+/**
+ * What people and programs know from Docker, done by them against real hosts: docker's own CLIs,
+ * dockerode and docker-py; and Docker's own daemon beside ours, as the measure of what is answered.
+ * One set of hosts serves all: the cases are in files of their own, in this order.
+ */
+import { useField } from './field.ts';
+import { jsonCases } from './json-cases.ts';
+import { libraryCases } from './library-cases.ts';
+import { imageCases } from './image-cases.ts';
+import { parityCases } from './parity-cases.ts';
+import { mistakeCases } from './mistake-cases.ts';
+import { optionCases } from './option-cases.ts';
+import { registryCases } from './registry-cases.ts';
+import { serviceCases } from './service-cases.ts';
+import { swarmCases } from './swarm-cases.ts';
+
+describe('compatibility with Docker', () => {
+  const get = useField();
+  swarmCases(get);
+  optionCases(get);
+  serviceCases(get);
+  mistakeCases(get);
+  registryCases(get);
+  imageCases(get);
+  libraryCases(get);
+  jsonCases(get);
+});
+
+parityCases();

@@ -1,0 +1,168 @@
+/** `docker image`, `info` and `version`: what a host says of itself and keeps. */
+import { strict as assert } from 'node:assert';
+import { pack } from 'tar-stream';
+import { buffer } from 'node:stream/consumers';
+import { run } from '../lab/index.ts';
+import { dockers, newDocker, ownCli, type Cli } from './clients.ts';
+import { refuses, shows } from './covered.ts';
+import type { Field } from './field.ts';
+
+type Verbs = Readonly<Record<string, readonly string[]>>;
+
+const refused: readonly (readonly [verb: string, args: readonly string[], says: string])[] = [
+  ['image push', ['web:1'], 'this daemon does not push images'],
+  ['image save', ['web:1'], 'this daemon does not export images: copy them from the registry'],
+  ['image prune', ['-f'], 'this version does not prune images: remove them one by one'],
+];
+const otherPlatforms: readonly (readonly [verb: string, args: readonly string[], says: string])[] =
+  [
+    [
+      'image pull',
+      ['--platform', 'linux/s390x', 'web:1'],
+      "pulling for another platform is not supported: images are pulled for the node's own",
+    ],
+    [
+      'image import',
+      ['--platform', 'linux/s390x', '-', 'web:1'],
+      "importing for another platform is not supported: images are made for the node's own",
+    ],
+  ];
+/** With `--platform`, these ask for a newer API than ours, and docker's CLI says so. */
+const tooNew = ['image inspect', 'image history', 'image rm', 'image load'];
+const noBuilds = 'this daemon does not build images: build elsewhere and push to a registry';
+
+export function imageCases(get: () => Field): void {
+  for (const [verb, , says] of [...refused, ['image build', [], noBuilds] as const]) {
+    refuses(verb, '', says);
+  }
+  for (const [verb, , says] of otherPlatforms) refuses(verb, '--platform', says);
+  for (const verb of tooNew) refuses(verb, '--platform', 'it needs an API newer than 1.47');
+  // The API has no other words for it than for a name without a tag.
+  refuses('image pull', '--all-tags', 'one tag is pulled, latest where none is named');
+  for (const cli of dockers) {
+    describe(`images and facts, by ${cli.name}`, () => {
+      const test = (
+        title: string,
+        verbs: Verbs,
+        work: (field: Field, cli: Cli) => Promise<void>,
+      ) => {
+        if (cli === dockers[0]) {
+          for (const [verb, flags] of Object.entries(verbs)) shows(title, verb, '', ...flags);
+        }
+        it(title, () => work(get(), cli));
+      };
+      pulling(test);
+      archives(test);
+      facts(test);
+      if (cli === newDocker) {
+        for (const verb of tooNew) {
+          it(`refused by the CLI: ${verb} --platform`, async () => {
+            const words = [...verb.split(' '), '--platform', 'linux/amd64', 'web:1'];
+            const { code, stderr } = await cli.result(get().manager, words);
+            assert.notEqual(code, 0);
+            assert.match(stderr, /requires API version/);
+          });
+        }
+      }
+      for (const [verb, args, says] of [...refused, ...otherPlatforms]) {
+        it(`refused: ${verb}`, async () => {
+          const words = [...verb.split(' '), ...args];
+          const { code, stdout, stderr } = await cli.result(get().manager, words);
+          assert.notEqual(code, 0);
+          assert.ok(`${stdout}${stderr}`.includes(says), `${stdout}${stderr}`);
+        });
+      }
+    });
+  }
+}
+
+type Test = (title: string, verbs: Verbs, work: (field: Field, cli: Cli) => Promise<void>) => void;
+
+function pulling(test: Test): void {
+  test(
+    'image pull, ls, inspect, history, tag and rm',
+    {
+      'image pull': ['--quiet', '--disable-content-trust'],
+      'image ls': ['--all', '--digests', '--filter', '--format', '--no-trunc', '--quiet'],
+      'image inspect': ['--format'],
+      'image history': ['--format', '--human', '--no-trunc', '--quiet'],
+      'image tag': [],
+      'image rm': ['--force', '--no-prune'],
+    },
+    async (field, cli) => {
+      const { manager } = field;
+      const image = field.image('crasher:1');
+      const docker = (...args: string[]) => cli.run(manager, 'image', ...args);
+      assert.match(await docker('pull', image), /Status: Downloaded newer image for/);
+      assert.match(await docker('pull', image), /Status: Image is up to date for/);
+      const quiet = await docker('pull', '-q', '--disable-content-trust', image);
+      assert.equal(quiet, `${image}\n`);
+      await docker('tag', image, 'mine:x');
+      const row = ['--format', '{{.Repository}}:{{.Tag}}'];
+      assert.equal(await docker('ls', ...row, 'mine'), 'mine:x\n');
+      assert.equal(await docker('ls', '-a', ...row, '--filter', 'reference=mine:*'), 'mine:x\n');
+      assert.match(await docker('ls', '--digests', field.image('crasher')), /sha256:[0-9a-f]{64}/);
+      const id = (await docker('ls', '-q', '--no-trunc', 'mine')).trim();
+      assert.match(id, /^sha256:[0-9a-f]{64}$/);
+      const tags = JSON.parse(await docker('inspect', '-f', '{{json .RepoTags}}', id)) as string[];
+      assert.deepEqual(tags.toSorted(), [image, 'mine:x'].toSorted());
+      assert.match(await docker('history', '--no-trunc', 'mine:x'), /ts-swarm lab/);
+      const ids = await docker('history', '-q', '--human=false', '--format', '{{.ID}}', 'mine:x');
+      assert.ok(ids.split('\n').length >= 2);
+      assert.equal(await docker('rm', '--no-prune', 'mine:x'), 'Untagged: mine:x\n');
+      assert.match(await docker('rm', '-f', image), /^Untagged: [^]*Deleted: sha256:/);
+      assert.equal((await cli.result(manager, ['image', 'inspect', image])).code, 1);
+    },
+  );
+}
+
+function archives(test: Test): void {
+  test(
+    'image load and import',
+    {
+      'image load': ['--input', '--quiet'],
+      'image import': ['--change', '--message'],
+    },
+    async (field, cli) => {
+      const { manager, lab } = field;
+      const docker = (...args: string[]) => cli.run(manager, 'image', ...args);
+      const file = `${lab.folder}/loaded-${cli === dockers[0] ? 'old' : 'new'}.tar`;
+      const from = `docker://${field.image('talker:1')}`;
+      const to = `docker-archive:${file}:loaded:1`;
+      await run(['skopeo', 'copy', '--src-tls-verify=false', from, to]);
+      assert.match(await docker('load', '-q', '-i', file), /Loaded image: .*loaded:1\n/);
+      await docker('rm', 'loaded:1');
+      const tar = pack();
+      tar.entry({ name: 'hello' }, 'hello\n');
+      tar.finalize();
+      const made = await cli.result(
+        manager,
+        ['image', 'import', '-c', 'CMD ["/hello"]', '-m', 'by hand', '-', 'imported:1'],
+        { input: await buffer(tar) },
+      );
+      assert.match(made.stdout, /^sha256:[0-9a-f]{64}\n$/, made.stderr);
+      assert.equal(await docker('inspect', '-f', '{{.Config.Cmd}}', 'imported:1'), '[/hello]\n');
+      assert.match(await docker('history', 'imported:1'), /by hand/);
+      await docker('rm', 'imported:1');
+    },
+  );
+}
+
+function facts(test: Test): void {
+  test(
+    'info and version',
+    { info: ['--format'], version: ['--format'] },
+    async ({ manager }, cli) => {
+      const shown = await cli.run(manager, 'info');
+      assert.match(shown, /Swarm: active\n[^]*Is Manager: true[^]*Managers: 1\n +Nodes: 3\n/);
+      const format = '{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}} {{.Swarm.Nodes}}';
+      assert.equal(await cli.run(manager, 'info', '--format', format), 'active true 3\n');
+      const version = await cli.run(manager, 'version', '--format', '{{.Server.Version}}');
+      assert.equal(
+        await ownCli.run(manager, 'version', '--format', '{{.Server.Version}}'),
+        version,
+      );
+      assert.match(await cli.run(manager, 'version'), /Server: ts-swarm\n Engine:/);
+    },
+  );
+}

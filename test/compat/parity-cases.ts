@@ -1,0 +1,76 @@
+/** Holds docs/parity.md to what the CLIs' helps name and to what the tests beside this show. */
+import { strict as assert } from 'node:assert';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { dockers, newDocker, ownCli } from './clients.ts';
+import { coverage, refuses, shows } from './covered.ts';
+import { flagsOf, pageOf, rowsOf, verbs } from './parity.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+const page = join(root, 'docs/parity.md');
+
+/** What tests of other folders show, with our own CLI or with docker's. */
+const elsewhere: readonly (readonly [file: string, verb: string, flags: readonly string[]])[] = [
+  ['test/cluster/autolock.test.ts', 'swarm init', ['--autolock']],
+  ['test/cluster/autolock.test.ts', 'swarm update', ['--autolock']],
+  ['test/cluster/autolock.test.ts', 'swarm unlock-key', ['--quiet', '--rotate']],
+  ['test/cluster/force-new-cluster.test.ts', 'swarm init', ['--force-new-cluster']],
+  [
+    'test/cluster/ca-rotation.test.ts',
+    'swarm ca',
+    ['--rotate', '--ca-cert', '--ca-key', '--cert-expiry', '--detach', '--quiet'],
+  ],
+];
+
+/** What ts-swarm leaves to docker's CLI: history, and what no daemon of ours does. */
+const onlyDockers: ReadonlySet<string> = new Set([
+  'image history',
+  'image build',
+  'image push',
+  'image save',
+  'image prune',
+]);
+
+const noExternalCa = 'external certificate authorities are not supported by this version';
+
+export function parityCases(): void {
+  for (const [file, verb, flags] of elsewhere) shows(file, verb, ...flags);
+  for (const verb of ['swarm init', 'swarm update', 'swarm ca']) {
+    refuses(verb, '--external-ca', noExternalCa);
+  }
+
+  describe('parity', () => {
+    it('names only files that are there', () => {
+      const gone = elsewhere.filter(([file]) => !existsSync(join(root, file)));
+      assert.deepEqual(gone, []);
+    });
+
+    it('ts-swarm has every verb and flag that works here', async () => {
+      const lacking: string[] = [];
+      for (const verb of verbs.filter((one) => !onlyDockers.has(one))) {
+        const own = new Set(flagsOf(await ownCli.help(verb.split(' '))));
+        const works = coverage().filter((one) => one.verb === verb && one.test !== undefined);
+        for (const { flag } of works) {
+          if (flag !== '' && !own.has(flag)) lacking.push(`${verb} ${flag}`);
+        }
+      }
+      // Content trust is Docker's own; the flag says to do without, as is done anyway.
+      assert.deepEqual([...new Set(lacking)], ['image pull --disable-content-trust']);
+    });
+
+    it('docs/parity.md has a row for every flag, and no other', async () => {
+      const rows = await Promise.all(dockers.map((cli) => rowsOf(cli, coverage())));
+      const wanted = pageOf(rows, coverage());
+      if (process.env['PARITY'] === 'write') writeFileSync(page, wanted);
+      const text = readFileSync(page, 'utf8');
+      if (newDocker !== undefined) {
+        assert.equal(text, wanted, 'docs/parity.md is not what the tests show: write it anew');
+        return;
+      }
+      // The page was written where a newer CLI is, which has more flags.
+      const lines = new Set(text.split('\n'));
+      const missing = wanted.split('\n').filter((line) => !lines.has(line));
+      assert.deepEqual(missing, [], 'docs/parity.md lacks these lines');
+    });
+  });
+}

@@ -1,0 +1,89 @@
+/** docs/parity.md: every flag of the verbs that this product has, and what becomes of it. */
+import type { Cli } from './clients.ts';
+import type { Coverage } from './covered.ts';
+
+export const verbs: readonly string[] = [
+  ...words('service', 'create update scale rollback rm ls ps inspect logs'),
+  ...words('swarm', 'init join join-token update leave ca unlock unlock-key'),
+  ...words('node', 'ls ps inspect update promote demote rm'),
+  ...words('image', 'pull ls inspect history tag rm load import build push save prune'),
+  'events',
+  'info',
+  'version',
+];
+
+function words(noun: string, all: string): string[] {
+  return all.split(' ').map((verb) => `${noun} ${verb}`);
+}
+
+/** Under this name in place of a verb, values are noted that a flag is refused with. */
+export const refusedValues = 'values';
+
+/** Of docker's client alone: the daemon never hears of it. */
+const clientOnly: ReadonlySet<string> = new Set(['--tree', '--kubeconfig']);
+
+export interface Row {
+  readonly verb: string;
+  readonly flag: string;
+  readonly line: string;
+}
+
+/** A row for each flag that the CLI's help names. Throws for those of which nothing is known. */
+export async function rowsOf(cli: Cli, coverage: readonly Coverage[]): Promise<Row[]> {
+  const rows: Row[] = [];
+  const unknown: string[] = [];
+  for (const verb of verbs) {
+    const refusal = coverage.find((one) => one.verb === verb && one.refusal !== undefined);
+    const isRefused = refusal?.flag === '';
+    for (const flag of ['', ...flagsOf(await cli.help(verb.split(' ')))]) {
+      if (flag !== '' && isRefused) continue;
+      const known = coverage.find((one) => one.verb === verb && one.flag === flag);
+      const what = clientOnly.has(flag) ? 'a matter of the client alone' : sayOf(known);
+      if (what === undefined) unknown.push(`${verb} ${flag}`);
+      rows.push({
+        verb,
+        flag,
+        line: `| ${flag === '' ? `\`${verb}\`` : `\`${flag}\``} | ${what} |`,
+      });
+    }
+  }
+  if (unknown.length > 0) {
+    throw new Error(`${cli.name} has flags that no test shows or refuses: ${unknown.join(', ')}`);
+  }
+  return rows;
+}
+
+function sayOf(known: Coverage | undefined): string | undefined {
+  if (known?.refusal !== undefined) return `refused: ${known.refusal}`;
+  return known?.test === undefined ? undefined : `yes: ${known.test}`;
+}
+
+export function flagsOf(help: string): string[] {
+  const found = help.matchAll(/^ +(?:-\w, +)?(--[a-z][a-z-]*)(?: |$)/gm);
+  return [...found].map(([, flag = '']) => flag);
+}
+
+const opening = `# What Docker's commands can do here
+
+Every flag of the commands of \`docker\` that a swarm is run with, in Debian's version 20.10 and in
+the newest that the tests met. "yes" names the test that shows it with the unmodified CLI: in
+\`test/compat/\`, or in the file that is named. "refused" is the sentence that users get.
+
+\`test/compat/\` fails when a flag is missing here. To write this page anew:
+\`PARITY=write npx mocha --config test/.mocharc.cluster.json --spec test/compat/compat.test.ts -g parity\`.
+`;
+
+/** The page, with the rows of all CLIs merged, by flag. */
+export function pageOf(all: readonly (readonly Row[])[], coverage: readonly Coverage[]): string {
+  const sections = verbs.map((verb) => {
+    const rows = all.flatMap((rows) => rows.filter((row) => row.verb === verb));
+    const byFlag = new Map(rows.map((row) => [row.flag, row.line]));
+    const sorted = [...byFlag].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, line]) => line);
+    return `## docker ${verb}\n\n| flag | here |\n| --- | --- |\n${sorted.join('\n')}\n`;
+  });
+  const values = coverage
+    .filter(({ verb }) => verb === refusedValues)
+    .map(({ flag, refusal }) => `| \`${flag}\` | ${refusal} |`);
+  const end = `## Values of flags that are refused\n\n| given | said |\n| --- | --- |\n`;
+  return [opening, ...sections, `${end}${values.join('\n')}\n`].join('\n');
+}
