@@ -25,12 +25,15 @@ import type { ContainerFiles } from './container-files.ts';
 import { HealthMonitor, type HealthMonitorDeps } from './health-monitor.ts';
 import type { ImagePulls } from './image-pulls.ts';
 import type { Limiter } from './limiter.ts';
+import { portsLetGo, type PortHolder } from './port-handover.ts';
 
 export interface DriverContext extends HealthMonitorDeps {
   readonly node: () => NodeFacts;
   readonly network: NetworkDriver;
   readonly pulls: ImagePulls;
   readonly files: ContainerFiles;
+  /** All tasks of the node, those included that are being removed. */
+  readonly portHolders: () => Iterable<PortHolder>;
   /** How many containers are started, and how many removed, at once. */
   readonly starts: Limiter;
   readonly removals: Limiter;
@@ -41,8 +44,9 @@ export interface DriverContext extends HealthMonitorDeps {
 }
 
 const retryMs = 1000;
+const defaultStopGraceMs = 10_000;
 
-export class TaskDriver {
+export class TaskDriver implements PortHolder {
   readonly containerId: string;
   readonly #context: DriverContext;
   #task: AssignedTask;
@@ -54,6 +58,7 @@ export class TaskDriver {
   #monitor: HealthMonitor | undefined;
   #pid = 0;
   #ports: readonly PortConfig[] = [];
+  #attached = false;
   #loop: Promise<void> | undefined;
   #again = false;
   #removing = false;
@@ -93,6 +98,16 @@ export class TaskDriver {
     return this.#container !== 'none';
   }
 
+  get leaving(): boolean {
+    return this.#removing || !isWanted(this.#task.desiredState);
+  }
+  get heldPorts(): readonly PortConfig[] {
+    return this.#attached ? this.#ports : [];
+  }
+  get stopGraceMs(): number {
+    return this.#prepared?.stopGraceMs ?? defaultStopGraceMs;
+  }
+
   /** Resolves at the next change of status or container. */
   get news(): Promise<void> {
     return this.#news.promise;
@@ -100,6 +115,7 @@ export class TaskDriver {
 
   /** Takes over what runs already, and sets the machine going. */
   adopt(info: ContainerInfo | undefined): void {
+    this.#attached = info !== undefined;
     if (info?.state === 'running' || info?.state === 'paused') {
       this.#container = 'running';
       this.#pid = info.pid;
@@ -188,9 +204,10 @@ export class TaskDriver {
       case 'prepare':
         return this.#attempt('', () => this.#prepare());
       case 'start':
-        return this.#attempt('starting container failed: ', () =>
-          this.#context.starts.run(() => this.#start(), this.#unwanted.signal),
-        );
+        return this.#attempt('starting container failed: ', async () => {
+          await this.#portsLetGo();
+          await this.#context.starts.run(() => this.#start(), this.#unwanted.signal);
+        });
       case 'stop':
         return this.#until(() => this.#stop());
     }
@@ -213,6 +230,16 @@ export class TaskDriver {
     await checkBindSources(prepared.container.mounts);
     this.#prepared = prepared;
     onProgress(this, false);
+  }
+
+  #portsLetGo(): Promise<void> {
+    const { clock, portHolders } = this.#context;
+    const { signal } = this.#unwanted;
+    return portsLetGo(this.#hostPorts(), portHolders, { clock, signal });
+  }
+
+  #hostPorts(): readonly PortConfig[] {
+    return (this.#task.ports ?? []).filter(({ publishMode }) => publishMode === 'host');
   }
 
   async #start(): Promise<void> {
@@ -249,11 +276,12 @@ export class TaskDriver {
             {
               containerId: container.id,
               mode: networkMode,
-              ports: (this.#task.ports ?? []).filter(({ publishMode }) => publishMode === 'host'),
+              ports: this.#hostPorts(),
             },
             { signal: this.#unwanted.signal },
           );
     this.#ports = attachment?.ports ?? [];
+    this.#attached = true;
     return {
       ...container,
       network:
@@ -280,7 +308,7 @@ export class TaskDriver {
     const { runtime, signal } = this.#context;
     const stopped = runtime.stop(this.containerId, {
       signalName: this.#prepared?.container.stopSignal ?? 'SIGTERM',
-      graceMs: this.#prepared?.stopGraceMs ?? 10_000,
+      graceMs: this.stopGraceMs,
     });
     try {
       await this.exited(await withAbort(stopped, signal));
@@ -294,13 +322,16 @@ export class TaskDriver {
     const { files, network, runtime } = this.#context;
     await runtime.remove(this.containerId);
     await network.detach(this.containerId);
+    this.#attached = false;
     await files.remove(this.containerId);
     this.#container = 'none';
+    this.#tell();
   }
 
   async #end(exit: ContainerExit): Promise<void> {
     this.#monitor?.stop();
     await this.#until(() => this.#context.network.detach(this.containerId));
+    this.#attached = false;
     this.#exit = exit;
     this.#container = 'exited';
     this.#tell();

@@ -127,6 +127,39 @@ describe('task runner', () => {
     assert.deepEqual(status(1)?.ports, [{ ...port, publishedPort: 30_000 }]);
   });
 
+  it('waits for a port that a task which is being stopped still has, and not for others', async () => {
+    const ports = [
+      {
+        protocol: 'tcp' as const,
+        targetPort: 80,
+        publishMode: 'host' as const,
+        publishedPort: 8080,
+      },
+    ];
+    const task = { task: { ports } };
+    runtime.program = () => ({ ignoresSignals: true });
+    await assign(assignedTask(1, task));
+    await until(() => state(1) === 'running');
+    await assign(assignedTask(2, task));
+    await until(() => state(2) === 'failed');
+    assert.match(status(2)?.err ?? '', /already published by web\.1/);
+
+    await assign(assignedTask(3, task), assignedTask(1, { ...task, desired: 'shutdown' }));
+    await until(() => state(3) === 'starting');
+    await turns();
+    assert.equal(state(1), 'running');
+    assert.equal(state(3), 'starting');
+    clock.advance(10_000);
+    await until(() => state(3) === 'running');
+    assert.equal(state(1), 'shutdown');
+
+    await runner.assign({ complete: false, update: [assignedTask(4, task)], remove: [taskId(3)] });
+    await until(() => state(4) === 'starting');
+    await assign(assignedTask(4, { ...task, desired: 'shutdown' }));
+    await until(() => state(4) === 'shutdown');
+    assert.ok(!runtime.calls.includes(`create ${containerId(4)}`), 'it was called off');
+  });
+
   it('tells exit codes and memory from each other, and frees the network', async () => {
     await assign(assignedTask(1), assignedTask(2), assignedTask(3));
     await until(() => [1, 2, 3].every((slot) => state(slot) === 'running'));

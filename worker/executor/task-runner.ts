@@ -71,6 +71,7 @@ export class TaskRunner implements TaskExecutor {
       runtime,
       pulls: new ImagePulls(images),
       files: new ContainerFiles(join(options.runRoot, 'runtime', 'tasks')),
+      portHolders: () => this.#byContainer.values(),
       starts: new Limiter(options.startsMax ?? startsMaxDefault),
       removals: new Limiter(removalsMax),
       probes: new Limiter(probesMax),

@@ -1,6 +1,12 @@
 import { withAbort } from '../../../lib/abort.ts';
-import type { SwarmError } from '../../../lib/errors.ts';
-import type { AssignedTask, ContainerSpec, DesiredState, TaskSpec } from '../../../types/index.ts';
+import { SwarmError } from '../../../lib/errors.ts';
+import type {
+  AssignedTask,
+  ContainerSpec,
+  DesiredState,
+  PortConfig,
+  TaskSpec,
+} from '../../../types/index.ts';
 import type { Image, ImageConfig, Images } from '../../image/images.ts';
 import type { Attachment, AttachRequest, NetworkDriver } from '../../network/network.ts';
 import type { ImageRootfs } from '../../runtime/runtime.ts';
@@ -64,8 +70,14 @@ export class FakeNetwork implements NetworkDriver {
 
   async attach(request: AttachRequest): Promise<Attachment> {
     if (this.error !== undefined) throw this.error;
+    const ports = request.ports.map((port) => ({ publishedPort: 30_000, ...port }));
+    const isTaken = ({ publishedPort }: PortConfig) =>
+      ports.some((port) => port.publishedPort === publishedPort);
+    for (const [owner, { ports: held }] of this.attached) {
+      if (!held.some(isTaken)) continue;
+      throw new SwarmError('already-exists', `a port is already published by ${owner}`);
+    }
     this.attached.set(request.containerId, request);
-    const ports = request.ports.map((port) => ({ ...port, publishedPort: 30_000 }));
     return { netnsPath: `/netns/${request.containerId}`, addresses: ['172.18.0.5/16'], ports };
   }
 
