@@ -1,4 +1,4 @@
-/** The API given what no client should send: the right answer each time, and a daemon that lives. */
+/** The API given what no client should send: it gives the right answer, and the daemon lives. */
 import { strict as assert } from 'node:assert';
 import { connect, type Socket } from 'node:net';
 import { once } from 'node:events';

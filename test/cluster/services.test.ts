@@ -131,6 +131,29 @@ describe('services', () => {
     );
   });
 
+  it('hands a fixed port over from a replica that takes its time to stop', async () => {
+    const swarm = get();
+    const script = `#!/bin/sh
+trap 'sleep $STOP; exit 0' TERM
+case $SLOT in 1) STOP=2 ;; *) STOP=0 ;; esac
+sleep 1000 &
+wait $!
+`;
+    const recipe = { files: { '/bin/run': script }, cmd: ['/bin/run'] };
+    const image = await swarm.lab.registry.push('slow:1', recipe);
+    const flags = words('--replicas 2 --update-parallelism 2 --env SLOT={{.Task.Slot}}');
+    const port = words('--publish mode=host,published=8080,target=80');
+    await swarm.create('fixed', ...flags, ...port, image);
+    // With a third host, the second goes where the first's predecessor still runs.
+    const out = await swarm.cli('service', 'update', '--env-add', 'A=1', 'fixed');
+    assert.match(out, /converged\n$/);
+    const tasks = await swarm.runs('fixed', 2);
+    assert.ok(tasks.every((task) => task.env.includes('A=1') && task.port === 8080));
+    const all = await swarm.tasks('fixed');
+    assert.equal(all.length, 4, all.map(({ err }) => err).join());
+    await swarm.containersAre(tasks);
+  });
+
   it('starts the new replica first where that is asked for', async () => {
     const swarm = get();
     const order = ['--update-order', 'start-first'];
