@@ -119,6 +119,8 @@ export function looking(test: Test): void {
       const make = (host: Host) =>
         cli.run(host, 'service', 'create', '-d', ...flags, image, 'run', 'it');
       await Promise.all([make(manager), make(dockerd)]);
+      // Docker tells of ports only once they are allocated.
+      for (const host of [manager, dockerd]) await field.runs('full', 1, host);
       await same(cli, field, ['service', 'inspect', '--pretty', 'full']);
       const format = '{{json .Spec}}';
       await same(cli, field, ['service', 'inspect', '--format', format, 'full']);
