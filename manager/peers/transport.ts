@@ -26,6 +26,8 @@ export interface PeerTransportParts {
 export interface Receiver {
   receive(message: Message, snapshotData?: Uint8Array): void;
   reportUnreachable(id: NodeId): void;
+  /** The last connection from this manager broke. */
+  reportLost(id: NodeId): void;
 }
 
 export class PeerTransport implements Transport, AsyncDisposable {
@@ -33,6 +35,8 @@ export class PeerTransport implements Transport, AsyncDisposable {
   readonly #peers = new Map<NodeId, Peer>();
   /** Heard from the managers themselves: newer than what the store says. */
   readonly #heard = new Map<NodeId, string>();
+  /** How many streams there are from each manager: a new one may come before the old one ends. */
+  readonly #streams = new Map<NodeId, number>();
   #receiver: Receiver | undefined;
 
   constructor(parts: PeerTransportParts) {
@@ -79,9 +83,14 @@ export class PeerTransport implements Transport, AsyncDisposable {
     return {
       exchange: async (batches, context) => {
         const from = senderOf(context);
-        for await (const { messages, fromAddr } of batches) {
-          this.#heard.set(from, fromAddr);
-          for (const wire of messages) this.#deliver(from, decodeMessage(wire));
+        this.#streams.set(from, (this.#streams.get(from) ?? 0) + 1);
+        try {
+          for await (const { messages, fromAddr } of batches) {
+            this.#heard.set(from, fromAddr);
+            for (const wire of messages) this.#deliver(from, decodeMessage(wire));
+          }
+        } finally {
+          this.#streamEnded(from);
         }
         return {};
       },
@@ -108,6 +117,16 @@ export class PeerTransport implements Transport, AsyncDisposable {
         return {};
       },
     };
+  }
+
+  #streamEnded(from: NodeId): void {
+    const left = (this.#streams.get(from) ?? 1) - 1;
+    if (left > 0) {
+      this.#streams.set(from, left);
+      return;
+    }
+    this.#streams.delete(from);
+    this.#receiver?.reportLost(from);
   }
 
   /** A manager speaks for itself only, and only to this one. */

@@ -68,6 +68,11 @@ const defaults = {
   maxProposals: 10_000,
 };
 
+/** How long after the leader's connection broke the first of the others stands for election. */
+const firstStandsMs = 20;
+/** Long enough for the one before to have won. */
+const nextStandsMs = 150;
+
 export class RaftLog implements StoreLog {
   readonly #options: RaftLogOptions & typeof defaults;
   readonly #parts: RaftLogParts;
@@ -156,6 +161,26 @@ export class RaftLog implements StoreLog {
 
   receive(message: Message, snapshotData?: Uint8Array): void {
     this.#node?.receive(message, snapshotData);
+  }
+
+  /**
+   * The connection from a manager broke. If it led, its process has died, or lost its peers: the
+   * others stand for election one after the other, which costs nothing if it is there after all.
+   */
+  reportLost(id: NodeId): void {
+    const { clock, random, log } = this.#parts;
+    const status = this.#node?.status;
+    if (status?.role !== 'follower' || status.leader !== id) return;
+    this.#node?.reportUnreachable(id);
+    const rank = status.conf.voters.filter((voter) => voter !== id).indexOf(this.#options.id);
+    if (rank < 0) return;
+    const delayMs = firstStandsMs + rank * nextStandsMs + random.integer(firstStandsMs);
+    clock.after(delayMs, () => {
+      if (this.#node?.status.leader !== '') return;
+      this.#translated((node) => Promise.resolve(node.campaign())).catch((error: unknown) =>
+        log.debug('does not stand for election', { error }),
+      );
+    });
   }
 
   reportUnreachable(id: NodeId): void {

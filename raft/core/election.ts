@@ -47,6 +47,15 @@ function hasUnappliedConfChange(state: State): boolean {
     .some((entry) => entry.index <= log.committed && entry.kind === 'config');
 }
 
+/**
+ * The leader cannot be reached, as when its process has died: this follower may vote for another one
+ * before it has been silent for long. Not where reads trust the leader's lease.
+ */
+export function forgetLeader(state: State, node: NodeId): void {
+  const isLeader = state.role === 'follower' && state.leader === node;
+  if (isLeader && state.config.reads !== 'lease') state.leader = nobody;
+}
+
 export function handleVoteRequest(state: State, message: MessageOf<'vote' | 'pre-vote'>): void {
   const isPreVote = message.type === 'pre-vote';
   const isFree =

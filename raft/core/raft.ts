@@ -3,7 +3,7 @@
  * input or output, knows no clock, and is the same for the same inputs.
  */
 import { invariant } from './assert.ts';
-import { campaign, handleVoteReply, handleVoteRequest } from './election.ts';
+import { campaign, forgetLeader, handleVoteReply, handleVoteRequest } from './election.ts';
 import { RaftLog } from './log.ts';
 import {
   applyConfChange,
@@ -211,6 +211,7 @@ export class Raft {
   reportUnreachable(node: NodeId): void {
     const progress = this.#state.progress.get(node);
     if (progress?.mode === 'replicate') progress.becomeProbe();
+    forgetLeader(this.#state, node);
   }
 
   /** A snapshot was delivered to the peer, or could not be. */

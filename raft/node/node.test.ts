@@ -198,6 +198,28 @@ describe('raft node', () => {
     await group.until('the target leads', () => group.leader?.status.leader === target);
   });
 
+  it('elects another at once when the followers have lost the leader', async () => {
+    await group.three();
+    const old = group.leader;
+    const followers = [...group.nodes.values()].filter((node) => node !== old);
+    const [first] = followers;
+    assert.ok(old && first);
+    // One that lost it alone is refused, and goes on following.
+    first.reportUnreachable(old.status.leader);
+    first.campaign();
+    for (let round = 0; round < 20; round++) await turn();
+    assert.equal(old.status.role, 'leader');
+    await group.until('it follows again', () => first.status.leader === old.status.leader);
+    const { term } = old.status;
+    assert.equal(first.status.term, term, 'nothing was disturbed');
+    const lost = old.status.leader;
+    await group.stop(lost);
+    for (const node of followers) node.reportUnreachable(lost);
+    first.campaign();
+    for (let round = 0; round < 100; round++) await turn();
+    assert.equal(first.status.role, 'leader', 'without a tick of the clock');
+  });
+
   it('refuses what a follower cannot do, and a membership that does not fit', async () => {
     await group.three();
     const follower = [...group.nodes.values()].find((node) => node.status.role !== 'leader');
