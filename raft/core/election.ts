@@ -48,8 +48,8 @@ function hasUnappliedConfChange(state: State): boolean {
 }
 
 /**
- * The leader cannot be reached, as when its process has died: this follower may vote for another one
- * before it has been silent for long. Not where reads trust the leader's lease.
+ * The leader cannot be reached, as when its process has died: this follower may vote for another
+ * one before it has been silent for long. Not where reads trust the leader's lease.
  */
 export function forgetLeader(state: State, node: NodeId): void {
   const isLeader = state.role === 'follower' && state.leader === node;
