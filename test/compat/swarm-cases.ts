@@ -379,9 +379,9 @@ export async function same(
         text
           .replaceAll(/rpc error: code = \w+ desc = /g, '')
           .replaceAll(/no such image: \S+: /g, '')
-          .replaceAll(host.name, 'HOST')
-          .replaceAll(host.address, 'ADDRESS')
-          .replaceAll(/\b[0-9a-z]{25}\b/g, 'ID');
+          .replaceAll(/\b[0-9a-z]{25}\b/g, 'ID')
+          .replaceAll(new RegExp(`\\b${host.name}\\b`, 'g'), 'HOST')
+          .replaceAll(host.address, 'ADDRESS');
       return { code, stdout: plain(stdout), stderr: plain(stderr) };
     }),
   );
