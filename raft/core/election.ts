@@ -1,12 +1,18 @@
 /** How a leader is chosen (paper, section 5.2 and 5.4.1; thesis, sections 4.2.3 and 9.6). */
 import { voteResult } from './quorum.ts';
+import { notePendingLeave } from './reconfigure.ts';
 import { announceLeadership } from './replication.ts';
 import type { State } from './state.ts';
 import { nobody, type MessageOf, type NodeId } from './types.ts';
 
 /** `transfer`: the leader asked for it, so nobody's lease stands in the way. */
 export function campaign(state: State, kind: 'pre-vote' | 'vote' | 'transfer'): void {
-  if (!state.isVoter || hasUnappliedConfChange(state)) return;
+  if (!state.isVoter) {
+    // It has lost the leader all the same, and must not keep others from choosing another.
+    state.leader = nobody;
+    return;
+  }
+  if (hasUnappliedConfChange(state)) return;
   if (kind === 'pre-vote') state.becomePreCandidate();
   else state.becomeCandidate();
   const isPreVote = kind === 'pre-vote';
@@ -14,15 +20,12 @@ export function campaign(state: State, kind: 'pre-vote' | 'vote' | 'transfer'): 
   const voters = new Set([...state.conf.voters, ...state.conf.outgoing]);
   for (const to of [...voters].toSorted()) {
     if (to !== state.id) {
-      state.send({
-        type: isPreVote ? 'pre-vote' : 'vote',
-        from: state.id,
-        to,
-        term,
-        lastIndex: state.log.lastIndex,
-        lastTerm: state.log.lastTerm,
-        transfer: kind === 'transfer',
-      });
+      const { lastIndex, lastTerm } = state.log;
+      const place = { lastIndex, lastTerm, transfer: kind === 'transfer' };
+      // The term and the log that it asks with must not be forgotten: a node that lost them would
+      // ask again in the same term, and votes given to the longer log would count for the shorter.
+      if (isPreVote) state.send({ type: 'pre-vote', from: state.id, to, term, ...place });
+      else state.sendAfterPersist({ type: 'vote', from: state.id, to, term, ...place });
     } else if (isPreVote) {
       receiveVote(state, state.id, true);
     } else {
@@ -44,7 +47,7 @@ function hasUnappliedConfChange(state: State): boolean {
   if (log.applied >= log.committed) return false;
   return log
     .slice(log.applied + 1, Infinity)
-    .some((entry) => entry.index <= log.committed && entry.kind === 'config');
+    .some(({ index, kind }) => index <= log.committed && kind === 'config');
 }
 
 /**
@@ -104,6 +107,7 @@ function receiveVote(state: State, from: NodeId, granted: boolean): void {
     campaign(state, 'vote');
   } else {
     state.becomeLeader();
+    notePendingLeave(state);
     announceLeadership(state);
   }
 }

@@ -18,6 +18,8 @@ export class RaftLog {
   #handed: number;
   /** Everything up to here is durable on this node. */
   #stable: number;
+  /** Of each batch that is being persisted, the last entry that was not cut off since. */
+  #writing: number[] = [];
 
   constructor(start: { offset: number; offsetTerm: number; entries: readonly Entry[] }) {
     this.#offset = start.offset;
@@ -75,6 +77,21 @@ export class RaftLog {
     return this.#entries.slice(from - this.#offset - 1, end);
   }
 
+  /** The data of the entries above `from`, up to `to`. */
+  bytesBetween(from: number, to: number): number {
+    let bytes = 0;
+    for (let index = from + 1; index <= to; index++) {
+      bytes += this.#entries[index - this.#offset - 1]?.data.length ?? 0;
+    }
+    return bytes;
+  }
+
+  /** The last membership change above `from`. */
+  lastConfigAfter(from: number): Entry | undefined {
+    const entry = this.#entries.findLast(({ kind }) => kind === 'config');
+    return entry !== undefined && entry.index > from ? entry : undefined;
+  }
+
   matches(index: number, term: number): boolean {
     return this.term(index) === term;
   }
@@ -101,6 +118,7 @@ export class RaftLog {
     this.#entries.push(...entries.slice(fresh));
     this.#handed = Math.min(this.#handed, first - 1);
     this.#stable = Math.min(this.#stable, first - 1);
+    this.#writing = this.#writing.map((last) => Math.min(last, first - 1));
   }
 
   commitTo(index: number): boolean {
@@ -114,6 +132,7 @@ export class RaftLog {
   takeUnstable(): readonly Entry[] {
     const entries = this.#entries.slice(this.#handed - this.#offset);
     this.#handed = this.lastIndex;
+    if (entries.length > 0) this.#writing.push(this.lastIndex);
     return entries;
   }
 
@@ -121,9 +140,11 @@ export class RaftLog {
     return this.#handed < this.lastIndex;
   }
 
-  /** The entry is durable. One that was cut off since says nothing. */
-  stabilized(index: number, term: number): void {
-    if (this.matches(index, term)) this.#stable = Math.max(this.#stable, index);
+  /** The oldest batch of entries that were handed out to be persisted is durable. */
+  stabilized(): void {
+    const last = this.#writing.shift();
+    invariant(last !== undefined, 'only what was handed out becomes durable');
+    this.#stable = Math.max(this.#stable, last);
   }
 
   get hasCommitted(): boolean {
@@ -149,6 +170,7 @@ export class RaftLog {
     this.#applied = snapshot.index;
     this.#handed = snapshot.index;
     this.#stable = snapshot.index;
+    this.#writing = this.#writing.map(() => 0);
   }
 
   /** Forgets entries up to `index`, which a snapshot covers. */

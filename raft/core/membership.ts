@@ -17,6 +17,10 @@ export function isJoint(conf: ConfState): boolean {
   return conf.outgoing.length > 0;
 }
 
+export function isVoterIn(conf: ConfState, node: NodeId): boolean {
+  return conf.voters.includes(node) || conf.outgoing.includes(node);
+}
+
 /** The membership after the change. Throws ConfChangeError. */
 export function applyConfChange(conf: ConfState, change: ConfChange): ConfState {
   if (change.steps.length === 0) return leaveJoint(conf);

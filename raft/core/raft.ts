@@ -5,28 +5,21 @@
 import { invariant } from './assert.ts';
 import { campaign, forgetLeader, handleVoteReply, handleVoteRequest } from './election.ts';
 import { RaftLog } from './log.ts';
+import { applyConfChange, encodeConfChange } from './membership.ts';
+import { acknowledgeRound, requestRead } from './reads.ts';
+import { appendConfChange, knownCommitted, maybeLeaveJoint, takeEffect } from './reconfigure.ts';
 import {
-  applyConfChange,
-  ConfChangeError,
-  decodeConfChange,
-  encodeConfChange,
-  everyone,
-  isJoint,
-} from './membership.ts';
-import { acknowledgeReads, requestRead } from './reads.ts';
-import {
-  broadcastAppend,
-  broadcastHeartbeat,
   continueTransfer,
   handleAppend,
   handleAppendReply,
   handleHeartbeat,
   handleSnapshot,
-  maybeCommit,
   sendAppend,
   sendAppends,
+  sendDue,
 } from './replication.ts';
 import { State, type RaftConfig } from './state.ts';
+import { acceptTerm } from './terms.ts';
 import { voteResult } from './quorum.ts';
 import {
   nobody,
@@ -56,17 +49,9 @@ export interface RaftStart {
 
 interface Handed {
   readonly number: number;
-  readonly last: Entry | undefined;
+  readonly hasEntries: boolean;
   readonly toSelf: readonly Message[];
 }
-
-/** Messages whose term says nothing about their sender's. */
-const withoutTerm: ReadonlySet<Message['type']> = new Set([
-  'forward',
-  'read-index',
-  'read-index-reply',
-]);
-const fromLeader: ReadonlySet<Message['type']> = new Set(['append', 'heartbeat', 'snapshot']);
 
 export class Raft {
   readonly #state: State;
@@ -78,6 +63,7 @@ export class Raft {
   constructor(config: RaftConfig, start: RaftStart) {
     invariant(config.id !== nobody, 'a node has an id');
     invariant(config.heartbeatTicks < config.electionTicks, 'heartbeats come before elections');
+    invariant(config.reads === 'quorum' || config.checkQuorum, 'lease reads need the quorum check');
     const log = new RaftLog({
       offset: start.snapshot?.index ?? 0,
       offsetTerm: start.snapshot?.term ?? 0,
@@ -87,11 +73,13 @@ export class Raft {
     invariant(conf !== undefined, 'a node starts with a membership or a snapshot that has one');
     this.#state = new State(config, { log, conf });
     this.#state.snapshot = start.snapshot;
-    this.#state.becomeFollower(start.hardState.term, nobody);
-    this.#state.vote = start.hardState.vote;
-    log.commitTo(start.hardState.commit);
+    const { term, vote, commit } = start.hardState;
+    // A crash may keep entries and lose the term written behind them; nothing was said in it.
+    this.#state.becomeFollower(Math.max(term, log.lastTerm), nobody);
+    if (this.#state.term === term) this.#state.vote = vote;
+    log.commitTo(Math.max(commit, knownCommitted(start.entries)));
     this.#lastSoft = this.#soft();
-    this.#lastHard = this.#hard();
+    this.#lastHard = start.hardState;
   }
 
   get id(): NodeId {
@@ -130,6 +118,7 @@ export class Raft {
   tick(): void {
     const state = this.#state;
     state.electionElapsed += 1;
+    state.sinceLeader += 1;
     if (state.role === 'leader') {
       this.#tickLeader();
     } else if (state.electionElapsed >= state.electionTimeout) {
@@ -140,8 +129,16 @@ export class Raft {
 
   /** Stands for election now. */
   campaign(): void {
-    if (this.#state.role === 'leader') return;
-    campaign(this.#state, this.#state.config.preVote ? 'pre-vote' : 'vote');
+    const state = this.#state;
+    if (state.role === 'leader') return;
+    // It has promised the leader not to, and the leader reads on that promise.
+    if (state.config.reads === 'lease' && state.isWithinLease && !state.isSingleVoter) return;
+    campaign(state, state.config.preVote ? 'pre-vote' : 'vote');
+  }
+
+  /** The caller's clock stood still for a while: leases that were counted by it are over. */
+  clockStopped(): void {
+    this.#state.roundStarts = [];
   }
 
   /** Undefined when taken. Taken is not committed: watch for the entry in `Ready.committed`. */
@@ -151,7 +148,6 @@ export class Raft {
     const refusal = this.#refusal();
     if (refusal !== undefined) return refusal;
     state.appendOwn([{ kind: 'normal', data }]);
-    broadcastAppend(state);
     return undefined;
   }
 
@@ -163,7 +159,8 @@ export class Raft {
     if (refusal !== undefined) return refusal;
     if (state.pendingConfIndex > state.log.applied) return 'conf-pending';
     applyConfChange(state.conf, change);
-    this.#appendConfChange(change.steps.length === 0 ? new Uint8Array() : encodeConfChange(change));
+    const data = change.steps.length === 0 ? new Uint8Array() : encodeConfChange(change);
+    appendConfChange(state, data);
     return undefined;
   }
 
@@ -174,10 +171,7 @@ export class Raft {
   readIndex(requestId: number): Dropped | undefined {
     const state = this.#state;
     if (state.role === 'leader') {
-      const before = state.pendingReads.length;
-      if (!requestRead(state, state.id, requestId)) return 'too-many';
-      if (state.pendingReads.length > before) broadcastHeartbeat(state);
-      return undefined;
+      return requestRead(state, state.id, requestId) ? undefined : 'too-many';
     }
     if (state.leader === nobody) return 'no-leader';
     const { id: from, leader: to, term } = state;
@@ -186,13 +180,14 @@ export class Raft {
   }
 
   /**
-   * Hands the leadership to a voter. No proposals are taken until it has, or an election's time.
+   * Hands the leadership to a voter. No proposals are taken until it has it, or for an election's
+   * time.
    */
   transferLeadership(to: NodeId): Dropped | undefined {
     const state = this.#state;
     if (state.role !== 'leader') return state.leader === nobody ? 'no-leader' : 'not-leader';
-    if (to === state.id) return undefined;
-    invariant(state.conf.voters.includes(to), 'leadership goes to a voter');
+    if (!state.conf.voters.includes(to)) return 'not-voter';
+    if (to === state.id || to === state.transferTarget) return undefined;
     state.transferTarget = to;
     state.electionElapsed = 0;
     continueTransfer(state, to);
@@ -203,7 +198,7 @@ export class Raft {
   /** A message from another node. One from an old term, or from the past, is passed over. */
   step(message: Message): void {
     invariant(message.to === this.#state.id, 'the message is for this node');
-    if (!withoutTerm.has(message.type) && !this.#acceptTerm(message)) return;
+    if (!acceptTerm(this.#state, message)) return;
     this.#dispatch(message);
   }
 
@@ -225,7 +220,8 @@ export class Raft {
   /** A snapshot up to an applied index is durable; entries up to `compactTo` may go. */
   compact(snapshot: SnapshotMeta, compactTo: number): void {
     invariant(snapshot.index <= this.#state.log.applied, 'only what was applied is in a snapshot');
-    this.#state.snapshot = snapshot;
+    // A newer one may have come from the leader while this one was being written.
+    if (snapshot.index > (this.#state.snapshot?.index ?? 0)) this.#state.snapshot = snapshot;
     this.#state.log.compact(Math.min(compactTo, snapshot.index));
   }
 
@@ -239,6 +235,9 @@ export class Raft {
       state.log.hasUnstable ||
       state.log.hasCommitted ||
       state.confChanged ||
+      state.due.appends ||
+      state.due.commit ||
+      state.due.heartbeat ||
       !sameSoft(this.#lastSoft, this.#soft()) ||
       !sameHard(this.#lastHard, this.#hard())
     );
@@ -249,7 +248,9 @@ export class Raft {
     const snapshot = state.incomingSnapshot;
     // First, because applying a membership change makes messages of its own.
     const committed = state.log.takeCommitted(state.config.maxApplyBytes);
-    for (const entry of committed) if (entry.kind === 'config') this.#applyConfChange(entry);
+    for (const entry of committed) if (entry.kind === 'config') takeEffect(state, entry);
+    maybeLeaveJoint(state);
+    sendDue(state);
     const entries = state.log.takeUnstable();
     const soft = this.#soft();
     const hard = this.#hard();
@@ -266,7 +267,7 @@ export class Raft {
       committed,
       reads: state.readyReads,
     };
-    this.#handed.push({ number: ready.number, last: entries.at(-1), toSelf });
+    this.#handed.push({ number: ready.number, hasEntries: entries.length > 0, toSelf });
     this.#lastSoft = soft;
     this.#lastHard = hard;
     state.outbox = [];
@@ -280,8 +281,8 @@ export class Raft {
   /** Everything of this Ready and of those before it is durable. */
   persisted(number: number): void {
     while (this.#handed[0] !== undefined && this.#handed[0].number <= number) {
-      const { last, toSelf } = this.#handed.shift() as Handed;
-      if (last !== undefined) this.#state.log.stabilized(last.index, last.term);
+      const { hasEntries, toSelf } = this.#handed.shift() as Handed;
+      if (hasEntries) this.#state.log.stabilized();
       for (const message of toSelf) this.step(message);
     }
   }
@@ -289,6 +290,7 @@ export class Raft {
   #tickLeader(): void {
     const state = this.#state;
     state.heartbeatElapsed += 1;
+    state.leaderTicks += 1;
     if (state.electionElapsed >= state.config.electionTicks) {
       state.electionElapsed = 0;
       state.transferTarget = nobody;
@@ -299,7 +301,7 @@ export class Raft {
     }
     if (state.heartbeatElapsed >= state.config.heartbeatTicks) {
       state.heartbeatElapsed = 0;
-      broadcastHeartbeat(state);
+      state.due.heartbeat = true;
     }
   }
 
@@ -314,7 +316,7 @@ export class Raft {
 
   #refusal(): Dropped | undefined {
     const state = this.#state;
-    if (state.transferTarget !== nobody) return 'transferring';
+    if (state.transferTarget !== nobody || state.isLeaving) return 'transferring';
     if (state.uncommittedBytes > state.config.maxUncommittedBytes) return 'too-many';
     return undefined;
   }
@@ -325,64 +327,6 @@ export class Raft {
     if (!config.forwardProposals) return 'not-leader';
     this.#state.send({ type: 'forward', from, to: leader, term, data });
     return undefined;
-  }
-
-  #appendConfChange(data: Uint8Array): void {
-    const state = this.#state;
-    state.appendOwn([{ kind: 'config', data }]);
-    state.pendingConfIndex = state.log.lastIndex;
-    broadcastAppend(state);
-  }
-
-  /** A change that no longer fits was refused when it was proposed, or is one that joins twice. */
-  #applyConfChange(entry: Entry): void {
-    const state = this.#state;
-    try {
-      state.conf = applyConfChange(state.conf, decodeConfChange(entry.data));
-    } catch (error) {
-      if (error instanceof ConfChangeError) return;
-      throw error;
-    }
-    state.confChanged = true;
-    if (state.role !== 'leader') return;
-    if (!everyone(state.conf).includes(state.id) || !state.isVoter) {
-      state.becomeFollower(state.term, nobody);
-      return;
-    }
-    state.trackMembers();
-    if (!state.conf.voters.includes(state.transferTarget)) state.transferTarget = nobody;
-    maybeCommit(state);
-    if (isJoint(state.conf) && state.conf.autoLeave) this.#appendConfChange(new Uint8Array());
-    else broadcastAppend(state);
-    for (const node of state.progress.keys()) sendAppend(state, node, true);
-  }
-
-  /** False when the message is to be passed over. */
-  #acceptTerm(message: Message): boolean {
-    const state = this.#state;
-    if (message.term === state.term) return true;
-    if (message.term < state.term) {
-      this.#answerOldTerm(message);
-      return false;
-    }
-    const isVote = message.type === 'vote' || message.type === 'pre-vote';
-    if (isVote && !message.transfer && state.isWithinLease) return false;
-    if (message.type === 'pre-vote') return true;
-    if (message.type === 'pre-vote-reply' && message.granted) return true;
-    state.becomeFollower(message.term, fromLeader.has(message.type) ? message.from : nobody);
-    return true;
-  }
-
-  /** Tells a leader or candidate of an old term about this one, lest it never learn. */
-  #answerOldTerm(message: Message): void {
-    const state = this.#state;
-    const { id: from, term } = state;
-    if (message.type === 'pre-vote') {
-      state.send({ type: 'pre-vote-reply', from, to: message.from, term, granted: false });
-    } else if (message.type === 'append' || message.type === 'heartbeat') {
-      const nothing = { index: 0, rejected: false, hintIndex: 0, hintTerm: 0 };
-      state.send({ type: 'append-reply', from, to: message.from, term, ...nothing });
-    }
   }
 
   #dispatch(message: Message): void {
@@ -414,9 +358,7 @@ export class Raft {
         if (state.role === 'leader') this.propose(message.data);
         break;
       case 'read-index':
-        if (state.role === 'leader' && requestRead(state, message.from, message.requestId)) {
-          broadcastHeartbeat(state);
-        }
+        if (state.role === 'leader') requestRead(state, message.from, message.requestId);
         break;
       case 'read-index-reply':
         state.readyReads.push({ requestId: message.requestId, index: message.index });
@@ -429,6 +371,7 @@ export class Raft {
     invariant(state.role !== 'leader', `two leaders in term ${state.term}`);
     if (state.role !== 'follower') state.becomeFollower(state.term, message.from);
     state.electionElapsed = 0;
+    state.sinceLeader = 0;
     state.leader = message.from;
     if (message.type === 'append') handleAppend(state, message);
     else if (message.type === 'heartbeat') handleHeartbeat(state, message);
@@ -445,7 +388,7 @@ export class Raft {
     if (progress.match < state.log.lastIndex && sendAppend(state, message.from, true)) {
       sendAppends(state, message.from);
     }
-    acknowledgeReads(state, message.from, message.readId);
+    acknowledgeRound(state, message.from, message.readId);
   }
 
   #soft(): SoftState {

@@ -15,12 +15,13 @@ export function requestRead(state: State, from: NodeId, requestId: number): bool
     return true;
   }
   const index = state.log.committed;
-  if (state.isSingleVoter || state.config.reads === 'lease') {
+  if (state.isSingleVoter || hasLease(state)) {
     answerRead(state, from, requestId, index);
     return true;
   }
-  state.readId += 1;
-  state.pendingReads.push({ readId: state.readId, index, from, requestId });
+  // Reads that come together share the next round.
+  state.pendingReads.push({ round: state.round + 1, index, from, requestId });
+  state.due.heartbeat = true;
   return true;
 }
 
@@ -28,26 +29,55 @@ function hasCommittedOwnTerm(state: State): boolean {
   return state.log.term(state.log.committed) === state.term;
 }
 
-/** True when reads were started that ask the others: a round of heartbeats is due. */
-export function releasePostponedReads(state: State): boolean {
-  if (state.postponedReads.length === 0 || !hasCommittedOwnTerm(state)) return false;
+/** To be called when something was committed. */
+export function releasePostponedReads(state: State): void {
+  if (state.postponedReads.length === 0 || !hasCommittedOwnTerm(state)) return;
   const postponed = state.postponedReads;
   state.postponedReads = [];
   for (const { from, requestId } of postponed) requestRead(state, from, requestId);
-  return state.pendingReads.length > 0;
 }
 
-/** The follower still took this node for the leader when it saw read number `readId`. */
-export function acknowledgeReads(state: State, from: NodeId, readId: number): void {
+/** A round of heartbeats begins. */
+export function startRound(state: State): number {
+  state.round += 1;
+  const { leaderTicks: tick, roundStarts, round } = state;
+  if (roundStarts.at(-1)?.tick !== tick) roundStarts.push({ round, tick });
+  if (roundStarts.length > state.config.electionTicks) roundStarts.shift();
+  return round;
+}
+
+/** The member still took this node for the leader when it saw the round. */
+export function acknowledgeRound(state: State, from: NodeId, round: number): void {
+  state.roundAcks.set(from, Math.max(round, state.roundAcks.get(from) ?? 0));
+  releaseReads(state);
+}
+
+/** Answers the reads whose round a quorum has seen. */
+export function releaseReads(state: State): void {
   if (state.pendingReads.length === 0) return;
-  state.readAcks.set(from, Math.max(readId, state.readAcks.get(from) ?? 0));
-  const acknowledged = committedIndex(state.voters, (node) =>
-    node === state.id ? Infinity : (state.readAcks.get(node) ?? 0),
-  );
-  while ((state.pendingReads[0]?.readId ?? Infinity) <= acknowledged) {
-    const read = state.pendingReads.shift();
-    if (read !== undefined) answerRead(state, read.from, read.requestId, read.index);
+  const acknowledged = acknowledgedRound(state);
+  const waiting = state.pendingReads.findIndex(({ round }) => round > acknowledged);
+  const count = waiting < 0 ? state.pendingReads.length : waiting;
+  for (const read of state.pendingReads.splice(0, count)) {
+    answerRead(state, read.from, read.requestId, read.index);
   }
+}
+
+function acknowledgedRound(state: State): number {
+  return committedIndex(state.voters, (node) =>
+    node === state.id ? Infinity : (state.roundAcks.get(node) ?? 0),
+  );
+}
+
+/**
+ * A quorum has promised to elect nobody else for now: each member that heard of a round gives this
+ * leader an election's time from then. One tick less, as the others' may fall just before its own.
+ */
+function hasLease(state: State): boolean {
+  if (state.config.reads !== 'lease' || state.isLeaseGone) return false;
+  const round = acknowledgedRound(state);
+  const since = state.roundStarts.findLast((start) => start.round <= round);
+  return since !== undefined && state.leaderTicks - since.tick < state.config.electionTicks - 1;
 }
 
 function answerRead(state: State, from: NodeId, requestId: number, index: number): void {
@@ -55,12 +85,6 @@ function answerRead(state: State, from: NodeId, requestId: number, index: number
     state.readyReads.push({ requestId, index });
     return;
   }
-  state.send({
-    type: 'read-index-reply',
-    from: state.id,
-    to: from,
-    term: state.term,
-    requestId,
-    index,
-  });
+  const { id, term } = state;
+  state.send({ type: 'read-index-reply', from: id, to: from, term, requestId, index });
 }

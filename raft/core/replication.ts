@@ -1,17 +1,25 @@
 /** How the leader's log gets everywhere (paper, section 5.3), and what is committed (5.4.2). */
 import { committedIndex } from './quorum.ts';
-import { releasePostponedReads } from './reads.ts';
+import { releasePostponedReads, startRound } from './reads.ts';
 import type { State } from './state.ts';
 import { nobody, type MessageOf, type NodeId } from './types.ts';
 
 /** A new leader's first entry: an entry of its own term commits those of earlier terms. */
 export function announceLeadership(state: State): void {
   state.appendOwn([{ kind: 'normal', data: new Uint8Array() }]);
-  broadcastAppend(state);
 }
 
-export function broadcastAppend(state: State): void {
-  for (const node of state.progress.keys()) sendAppends(state, node);
+/** Sends what has become due since the last time: all that came together goes together. */
+export function sendDue(state: State): void {
+  const { appends, commit, heartbeat } = state.due;
+  state.due = { appends: false, commit: false, heartbeat: false };
+  if (appends || commit) {
+    for (const node of state.progress.keys()) {
+      // Followers learn at once what is committed, with the next entries or with an empty append.
+      if (sendAppend(state, node, commit)) sendAppends(state, node);
+    }
+  }
+  if (heartbeat) broadcastHeartbeat(state);
 }
 
 /** Sends all that the follower's window takes; with nothing new, nothing is sent. */
@@ -56,23 +64,17 @@ function sendSnapshot(state: State, node: NodeId): boolean {
 
 export function handleAppend(state: State, message: MessageOf<'append'>): void {
   const { log } = state;
-  const reply = {
-    type: 'append-reply',
-    from: state.id,
-    to: message.from,
-    term: state.term,
-    rejected: false,
-    hintIndex: 0,
-    hintTerm: 0,
-  } as const;
   if (message.prevIndex < log.committed) {
-    state.sendAfterPersist({ ...reply, index: log.committed });
+    state.acknowledge(message.from, log.committed);
     return;
   }
   if (!log.matches(message.prevIndex, message.prevTerm)) {
     const hint = log.lastAgreeing(message.prevIndex, message.prevTerm);
     state.sendAfterPersist({
-      ...reply,
+      type: 'append-reply',
+      from: state.id,
+      to: message.from,
+      term: state.term,
       index: message.prevIndex,
       rejected: true,
       hintIndex: hint.index,
@@ -83,7 +85,7 @@ export function handleAppend(state: State, message: MessageOf<'append'>): void {
   log.merge(message.entries);
   const last = message.prevIndex + message.entries.length;
   log.commitTo(Math.min(message.commit, last));
-  state.sendAfterPersist({ ...reply, index: last });
+  state.acknowledge(message.from, last);
 }
 
 export function handleAppendReply(state: State, message: MessageOf<'append-reply'>): void {
@@ -112,35 +114,25 @@ export function handleAppendReply(state: State, message: MessageOf<'append-reply
     // The probe fitted though it brought nothing new: the logs are the same up to here.
     progress.becomeReplicate();
   }
-  if (isNews && maybeCommit(state)) broadcastCommit(state);
-  else if (wasPaused || isNews) sendAppends(state, message.from);
+  if (isNews) maybeCommit(state);
+  if (wasPaused || isNews) sendAppends(state, message.from);
   continueTransfer(state, message.from);
 }
 
 /** Counts replicas only of this term's entries: an earlier term's can still be replaced (5.4.2). */
-export function maybeCommit(state: State): boolean {
+export function maybeCommit(state: State): void {
   const { log } = state;
   const index = committedIndex(state.voters, (node) => state.progress.get(node)?.match ?? 0);
-  if (!Number.isFinite(index) || index <= log.committed) return false;
-  if (log.term(index) !== state.term) return false;
-  const released = log
-    .slice(log.committed + 1, Infinity)
-    .filter((entry) => entry.index <= index)
-    .reduce((sum, entry) => sum + entry.data.length, 0);
-  state.uncommittedBytes = Math.max(0, state.uncommittedBytes - released);
+  if (!Number.isFinite(index) || index <= log.committed) return;
+  if (log.term(index) !== state.term) return;
+  state.uncommittedBytes -= log.bytesBetween(log.committed, index);
   log.commitTo(index);
+  state.due.commit = true;
   releasePostponedReads(state);
-  return true;
-}
-
-/** Followers learn at once what is committed, with the next entries or with an empty append. */
-export function broadcastCommit(state: State): void {
-  for (const node of state.progress.keys()) {
-    if (sendAppend(state, node, true)) sendAppends(state, node);
-  }
 }
 
 export function broadcastHeartbeat(state: State): void {
+  const round = startRound(state);
   for (const [node, progress] of state.progress) {
     if (node === state.id) continue;
     state.send({
@@ -150,7 +142,7 @@ export function broadcastHeartbeat(state: State): void {
       term: state.term,
       // A follower may not have all that is committed.
       commit: Math.min(progress.match, state.log.committed),
-      readId: state.readId,
+      readId: round,
     });
   }
 }
@@ -169,23 +161,10 @@ export function handleHeartbeat(state: State, message: MessageOf<'heartbeat'>): 
 export function handleSnapshot(state: State, message: MessageOf<'snapshot'>): void {
   const { log } = state;
   const { snapshot } = message;
-  const reply = {
-    type: 'append-reply',
-    from: state.id,
-    to: message.from,
-    term: state.term,
-    rejected: false,
-    hintIndex: 0,
-    hintTerm: 0,
-  } as const;
+  // Where the log has it all, only the news of what is committed may be missing.
+  if (log.matches(snapshot.index, snapshot.term)) log.commitTo(snapshot.index);
   if (snapshot.index <= log.committed) {
-    state.sendAfterPersist({ ...reply, index: log.committed });
-    return;
-  }
-  if (log.matches(snapshot.index, snapshot.term)) {
-    // The log has it all; only the news of what is committed was missing.
-    log.commitTo(snapshot.index);
-    state.sendAfterPersist({ ...reply, index: log.committed });
+    state.acknowledge(message.from, log.committed);
     return;
   }
   log.restore(snapshot);
@@ -193,12 +172,13 @@ export function handleSnapshot(state: State, message: MessageOf<'snapshot'>): vo
   state.confChanged = true;
   state.snapshot = snapshot;
   state.incomingSnapshot = snapshot;
-  state.sendAfterPersist({ ...reply, index: snapshot.index });
+  state.acknowledge(message.from, snapshot.index);
 }
 
 /** A follower that has caught up is told to stand for election at once. */
 export function continueTransfer(state: State, node: NodeId): void {
   if (state.transferTarget !== node || state.transferTarget === nobody) return;
   if (state.progress.get(node)?.match !== state.log.lastIndex) return;
+  state.isLeaseGone = true;
   state.send({ type: 'timeout-now', from: state.id, to: node, term: state.term });
 }

@@ -3,7 +3,7 @@
  */
 import { invariant } from './assert.ts';
 import type { RaftLog } from './log.ts';
-import { everyone, isJoint } from './membership.ts';
+import { everyone, isJoint, isVoterIn } from './membership.ts';
 import { Progress } from './progress.ts';
 import type { VoterSets } from './quorum.ts';
 import {
@@ -44,7 +44,8 @@ export interface RaftConfig {
 }
 
 export interface PendingRead {
-  readonly readId: number;
+  /** The round of heartbeats that must be acknowledged. */
+  readonly round: number;
   readonly index: number;
   readonly from: NodeId;
   readonly requestId: number;
@@ -72,8 +73,16 @@ export class State {
   pendingConfIndex = 0;
   uncommittedBytes = 0;
 
-  readId = 0;
-  readonly readAcks = new Map<NodeId, number>();
+  /** Rounds of heartbeats are numbered; each member's answer tells which one it has seen. */
+  round = 0;
+  readonly roundAcks = new Map<NodeId, number>();
+  /** The first round of each of this leader's latest ticks: what a lease counts from. */
+  roundStarts: { round: number; tick: number }[] = [];
+  leaderTicks = 0;
+  /** Somebody was told to stand for election at once: no promise not to can be counted on. */
+  isLeaseGone = false;
+  /** Ticks since a leader was heard from; those of before a restart may be forgotten. */
+  sinceLeader = 0;
   pendingReads: PendingRead[] = [];
   /** Reads that came before this leader committed an entry of its own term. */
   postponedReads: { from: NodeId; requestId: number }[] = [];
@@ -84,6 +93,10 @@ export class State {
   /** A snapshot from the leader that is yet to be handed out. */
   incomingSnapshot: SnapshotMeta | undefined;
   confChanged = false;
+  /** What is to be sent to everyone once the caller asks what is to be done. */
+  due = { appends: false, commit: false, heartbeat: false };
+  /** A membership change without this leader is in its log: it takes nothing more behind it. */
+  isLeaving = false;
 
   constructor(config: RaftConfig, start: { log: RaftLog; conf: ConfState }) {
     this.config = config;
@@ -100,7 +113,7 @@ export class State {
   }
 
   get isVoter(): boolean {
-    return this.conf.voters.includes(this.id) || this.conf.outgoing.includes(this.id);
+    return isVoterIn(this.conf, this.id);
   }
 
   get isSingleVoter(): boolean {
@@ -109,11 +122,11 @@ export class State {
 
   /** A leader hears from a quorum; others would disturb it by an election. */
   get isWithinLease(): boolean {
-    return (
-      this.config.checkQuorum &&
-      this.leader !== nobody &&
-      this.electionElapsed < this.config.electionTicks
-    );
+    const { checkQuorum, electionTicks, reads } = this.config;
+    if (!checkQuorum) return false;
+    // Lease reads stand on this promise, which also one keeps that has forgotten whom it gave it.
+    if (reads === 'lease' && this.role !== 'leader') return this.sinceLeader < electionTicks;
+    return this.leader !== nobody && this.electionElapsed < electionTicks;
   }
 
   send(message: Message): void {
@@ -154,6 +167,7 @@ export class State {
     this.leader = this.id;
     // There may be a membership change among the entries that are not committed yet.
     this.pendingConfIndex = this.log.lastIndex;
+    this.uncommittedBytes = this.log.bytesBetween(this.log.committed, this.log.lastIndex);
     this.trackMembers();
   }
 
@@ -180,16 +194,23 @@ export class State {
       this.log.push({ index: this.log.lastIndex + 1, term: this.term, kind, data });
       this.uncommittedBytes += data.length;
     }
-    this.sendAfterPersist({
-      type: 'append-reply',
-      from: this.id,
-      to: this.id,
-      term: this.term,
-      index: this.log.lastIndex,
-      rejected: false,
-      hintIndex: 0,
-      hintTerm: 0,
-    });
+    this.due.appends = true;
+    this.acknowledge(this.id, this.log.lastIndex);
+  }
+
+  /** Tells that everything up to the index is here, once it is durable; the last word counts. */
+  acknowledge(to: NodeId, index: number): void {
+    const { id: from, term } = this;
+    const last = this.afterPersist.at(-1);
+    const isOvertaken =
+      last?.type === 'append-reply' &&
+      !last.rejected &&
+      last.to === to &&
+      last.term === term &&
+      last.index <= index;
+    if (isOvertaken) this.afterPersist.pop();
+    const accepted = { rejected: false, hintIndex: 0, hintTerm: 0 };
+    this.afterPersist.push({ type: 'append-reply', from, to, term, index, ...accepted });
   }
 
   #reset(term: number): void {
@@ -208,8 +229,12 @@ export class State {
     this.transferTarget = nobody;
     this.pendingConfIndex = 0;
     this.uncommittedBytes = 0;
-    this.readAcks.clear();
+    this.roundAcks.clear();
+    this.roundStarts = [];
+    this.isLeaseGone = false;
     this.pendingReads = [];
     this.postponedReads = [];
+    this.due = { appends: false, commit: false, heartbeat: false };
+    this.isLeaving = false;
   }
 }

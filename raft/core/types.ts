@@ -142,4 +142,10 @@ export interface Ready {
 }
 
 /** Why a call was not taken. */
-export type Dropped = 'no-leader' | 'not-leader' | 'transferring' | 'too-many' | 'conf-pending';
+export type Dropped =
+  | 'no-leader'
+  | 'not-leader'
+  | 'not-voter'
+  | 'transferring'
+  | 'too-many'
+  | 'conf-pending';

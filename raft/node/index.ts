@@ -3,6 +3,7 @@
  * Read ports.ts (what it needs) first, then node.ts; storage.ts maps Readies to the log.
  */
 export { RaftError, type RaftErrorCode } from './errors.ts';
+export { HardStateWriter } from './hard-state.ts';
 export { RaftNode } from './node.ts';
 export type {
   InitialState,

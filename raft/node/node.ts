@@ -19,6 +19,7 @@ import {
   type SoftState,
 } from '../core/index.ts';
 import { RaftError } from './errors.ts';
+import { HardStateWriter } from './hard-state.ts';
 import type { NodeOptions, NodePorts, RaftStatus } from './ports.ts';
 import { Storage } from './storage.ts';
 import { Waiters } from './waiters.ts';
@@ -52,9 +53,7 @@ export class RaftNode<T> implements AsyncDisposable {
   #keyRenewed: boolean;
   #installing: Promise<void> | undefined;
   #incoming: { index: number; data: Uint8Array } | undefined;
-  #hard: HardState;
-  /** As last given to the disk. */
-  #durableHard: HardState;
+  readonly #hardState: HardStateWriter;
   #failure: unknown;
   #scheduled = false;
   #closed = false;
@@ -74,8 +73,7 @@ export class RaftNode<T> implements AsyncDisposable {
     this.#raft = raft;
     this.#applied = start.applied;
     this.#lastSnapshot = start.applied;
-    this.#hard = start.hardState;
-    this.#durableHard = start.hardState;
+    this.#hardState = new HardStateWriter(start.hardState);
     this.#stopTicks = ports.everyMs(options.tickMs, () => this.#tick());
   }
 
@@ -276,7 +274,7 @@ export class RaftNode<T> implements AsyncDisposable {
   }
 
   #write(ready: Ready, snapshotData: Uint8Array | undefined): void {
-    const state = this.#stateToWrite(ready);
+    const state = this.#hardState.next(ready);
     const writing: Writing = { ready, done: false };
     this.#writing.push(writing);
     if (ready.snapshot === undefined && ready.entries.length === 0 && state === undefined) {
@@ -294,24 +292,6 @@ export class RaftNode<T> implements AsyncDisposable {
     );
   }
 
-  /**
-   * The commit index alone need not be durable: it is found again from the others. But one that
-   * puts a membership into force must be: a node that forgot it could win an election of the old
-   * members.
-   */
-  #stateToWrite({ entries, hardState, committed }: Ready): HardState | undefined {
-    this.#hard = hardState ?? this.#hard;
-    const { term, vote } = this.#durableHard;
-    const isDue =
-      entries.length > 0 ||
-      this.#hard.term !== term ||
-      this.#hard.vote !== vote ||
-      committed.some((entry) => entry.kind === 'config');
-    if (!isDue || sameHardState(this.#hard, this.#durableHard)) return undefined;
-    this.#durableHard = this.#hard;
-    return this.#hard;
-  }
-
   async #persist(
     { snapshot, entries }: Ready,
     state: HardState | undefined,
@@ -319,10 +299,20 @@ export class RaftNode<T> implements AsyncDisposable {
   ): Promise<void> {
     if (snapshot !== undefined && snapshotData !== undefined) {
       // What follows belongs behind the snapshot on the disk, so it waits for it.
-      this.#installing = this.#storage.installSnapshot(snapshot, snapshotData);
+      // One by one: an older one that ended later would take the log back.
+      this.#installing = this.#install(this.#installing, snapshot, snapshotData);
     }
     await this.#installing;
     await this.#storage.write(entries, state);
+  }
+
+  async #install(
+    earlier: Promise<void> | undefined,
+    snapshot: SnapshotMeta,
+    data: Uint8Array,
+  ): Promise<void> {
+    await earlier;
+    await this.#storage.installSnapshot(snapshot, data);
   }
 
   #finishWrites(): void {
@@ -468,10 +458,6 @@ export class RaftNode<T> implements AsyncDisposable {
   get peers(): readonly NodeId[] {
     return everyone(this.#raft.status.conf).filter((node) => node !== this.#options.raft.id);
   }
-}
-
-function sameHardState(a: HardState, b: HardState): boolean {
-  return a.term === b.term && a.vote === b.vote && a.commit === b.commit;
 }
 
 function refusal(dropped: Dropped): RaftError {
