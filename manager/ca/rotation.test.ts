@@ -16,13 +16,7 @@ import {
 } from '../../lib/identity/index.ts';
 import { silentLogger } from '../../lib/log.ts';
 import type { Cluster, NodeDescription, SwarmSpec } from '../../types/index.ts';
-import {
-  createRootCa,
-  crossSign,
-  newRotation,
-  RootRotator,
-  waitingFor,
-} from './index.ts';
+import { createRootCa, crossSign, newRotation, RootRotator, waitingFor } from './index.ts';
 import { emptySpec, newNode, startTestSwarm, type TestSwarm } from './testing.ts';
 
 const signal = new AbortController().signal;

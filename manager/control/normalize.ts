@@ -42,7 +42,8 @@ const nouns = [
 /**
  * The spec as it is stored. A service without a name gets one, as with Docker; the deprecated
  * networks of the service become those of its tasks. What the API adds for clients that expect it
- * is left out again, or stored in full: a spec that was read and sent back is the same, and restarts no task.
+ * is left out again, or stored in full: a spec that was read and sent back is the same, and
+ * restarts no task.
  */
 export function normalizeService(spec: ServiceSpec, random: Random): ServiceSpec {
   const { networks, updateConfig, rollbackConfig, endpoint, ...rest } = spec;
