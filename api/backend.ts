@@ -2,6 +2,7 @@
 import type { ControlApi } from '../manager/control/api.ts';
 import type { ObjectEvent } from '../manager/store/event.ts';
 import type { Backup } from '../manager/store/backup-file.ts';
+import type { ExternalStore } from '../manager/store/etcd/address.ts';
 import type { StoreView } from '../manager/store/view.ts';
 import type { Service, SwarmSpec, Task } from '../types/index.ts';
 import type { Images } from '../worker/image/images.ts';
@@ -61,6 +62,8 @@ export interface InitOptions {
   readonly forceNewCluster: boolean;
   readonly availability: 'active' | 'pause' | 'drain';
   readonly spec: SwarmSpec;
+  /** Where the managers' store is to be, in place of logs of their own. */
+  readonly store?: ExternalStore;
 }
 
 export interface JoinOptions {
@@ -78,6 +81,7 @@ export interface RestoreOptions {
   readonly dataPathAddr: string;
   readonly availability: 'active' | 'pause' | 'drain';
   readonly backup: Backup;
+  readonly store?: ExternalStore;
 }
 
 /** Whether and how this daemon is in a swarm. */

@@ -2,7 +2,6 @@
  * Everything that makes this daemon a manager, wired together: the store on its log, the cluster
  * port with its services, and what runs only while this manager leads.
  */
-import { join } from 'node:path';
 import { CertificateAuthority } from '../gen/ca_pb.js';
 import { Control as ControlService } from '../gen/control_pb.js';
 import { Dispatcher as DispatcherService } from '../gen/dispatcher_pb.js';
@@ -33,14 +32,14 @@ import { ManagerGroup, PeerTransport, RoleKeeper } from '../manager/peers/index.
 import { Reconciler } from '../manager/reconcile/index.ts';
 import {
   encodeBackup,
-  RaftLog,
   Store,
   type Change,
+  type ExternalStore,
   type InitialState,
 } from '../manager/store/index.ts';
-import { nodeDisk } from '../raft/index.ts';
 import type { Cluster, Node } from '../types/index.ts';
 import { LeaderLink } from './leader-link.ts';
+import { newManagerLog, type ManagerLog } from './manager-log.ts';
 import { followRoot } from './trust.ts';
 
 /** What the store of a new swarm begins with: its first objects, or all that a backup holds. */
@@ -59,6 +58,8 @@ export interface ManagerOptions {
   readonly joinThrough?: string;
   /** The other managers are lost for good: this one goes on alone with what it has. */
   readonly forceNew?: boolean;
+  /** An external store in place of a log of this manager's own. */
+  readonly store?: ExternalStore;
 }
 
 export interface ManagerParts {
@@ -84,7 +85,8 @@ export class Manager implements AsyncDisposable {
   readonly #parts: ManagerParts;
   readonly #server: ClusterServer;
   readonly #transport: PeerTransport;
-  readonly #raftLog: RaftLog;
+  readonly #managerLog: ManagerLog;
+  readonly #log: ManagerLog['log'];
   readonly #leader: LeaderLink;
   readonly #control: Control;
   readonly #forwarding: ForwardingControl;
@@ -101,11 +103,14 @@ export class Manager implements AsyncDisposable {
     this.#options = options;
     this.#parts = parts;
     this.#transport = this.#newTransport();
-    this.#raftLog = this.#newLog();
-    this.#transport.attach(this.#raftLog);
-    this.store = new Store(this.#raftLog);
+    this.#managerLog = newManagerLog(options, parts, {
+      transport: this.#transport,
+      onLeader: () => this.#leader.changed(),
+    });
+    this.#log = this.#managerLog.log;
+    this.store = new Store(this.#log);
     this.#leader = new LeaderLink({
-      leader: () => this.#raftLog.status?.leader ?? '',
+      leader: () => this.#log.status?.leader ?? '',
       addrOf: (id) => this.#transport.addrOf(id),
       connect: (addr) => identity.connect(addr),
       clock,
@@ -133,7 +138,7 @@ export class Manager implements AsyncDisposable {
     });
     this.#dispatcher = new Dispatcher({
       store,
-      leaderId: () => this.#raftLog.status?.leader ?? '',
+      leaderId: () => this.#log.status?.leader ?? '',
       clock,
       random,
       log,
@@ -219,13 +224,18 @@ export class Manager implements AsyncDisposable {
     };
   }
 
+  /** The swarm ends with this manager: nothing of it is left where others could find it. */
+  async erase(): Promise<void> {
+    await this.#managerLog.erase();
+  }
+
   /** How many managers there are, as far as this one knows. */
   get voters(): number {
-    return this.#raftLog.status?.conf.voters.length ?? 0;
+    return this.#log.status?.conf.voters.length ?? 0;
   }
 
   get #isVoter(): boolean {
-    const voters = this.#raftLog.status?.conf.voters ?? [];
+    const voters = this.#log.status?.conf.voters ?? [];
     return voters.includes(this.#parts.identity.nodeId);
   }
 
@@ -245,39 +255,13 @@ export class Manager implements AsyncDisposable {
     });
   }
 
-  #newLog(): RaftLog {
-    const { identity, keys, clock, random, log, onFailure } = this.#parts;
-    const { bootstrap } = this.#options;
-    return new RaftLog(
-      {
-        id: identity.nodeId,
-        folder: join(this.#options.folder, 'raft'),
-        bootstrap: bootstrap !== undefined,
-        ...(this.#options.forceNew === undefined ? {} : { forceNew: this.#options.forceNew }),
-        ...(bootstrap !== undefined && 'restored' in bootstrap
-          ? { initial: bootstrap.restored }
-          : {}),
-      },
-      {
-        disk: nodeDisk,
-        cipher: keys.cipher,
-        transport: this.#transport,
-        clock,
-        random,
-        log: log.child({ module: 'raft' }),
-        onLeader: () => this.#leader.changed(),
-        onFailure,
-      },
-    );
-  }
-
   #newLockKeeper(): LockKeeper {
     const { identity, keys, clock, log } = this.#parts;
     return new LockKeeper({
       store: this.store,
       keys,
       protectIdentity: () => identity.protect(keys.protection),
-      renewLogKey: () => this.#raftLog.renewStorageKey(),
+      renewLogKey: () => this.#managerLog.renewStorageKey(),
       clock,
       log: log.child({ module: 'keys' }),
     });
@@ -287,7 +271,7 @@ export class Manager implements AsyncDisposable {
     const { identity, clock, log } = this.#parts;
     return new ManagerGroup({
       ownId: identity.nodeId,
-      log: this.#raftLog,
+      log: this.#log,
       clock,
       logger: log.child({ module: 'group' }),
       connect: (addr) => identity.connect(addr),
@@ -296,6 +280,7 @@ export class Manager implements AsyncDisposable {
       writeNode: (node) => this.#propose([{ op: 'put', table: 'node', object: node, base: 0 }]),
       recordManager: (id, addr) => this.#recordManager(id, addr),
       forgetManager: (id) => this.#forgetManager(id),
+      externalStore: this.#options.store,
     });
   }
 
@@ -399,7 +384,8 @@ export class Manager implements AsyncDisposable {
   /** A swarm that locks its keys does not give them away in the clear. */
   async #backup({ passphrase: given }: { passphrase?: string }) {
     const { index } = await this.store.read();
-    const passphrase = given ?? this.store.cluster()?.managerLock?.unlockKey;
+    const unlockKey = this.store.cluster()?.managerLock?.unlockKey;
+    const passphrase = given ?? (unlockKey === '' ? undefined : unlockKey);
     const snapshot = this.store.snapshotParts();
     const { clusterId } = this.#parts.identity;
     const info = { clusterId, createdAtMs: this.#parts.clock.nowMs(), index };

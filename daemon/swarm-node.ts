@@ -29,6 +29,7 @@ import type { NodeDescription } from '../types/index.ts';
 import { Agent } from '../worker/agent/index.ts';
 import type { TaskExecutor } from '../worker/executor/index.ts';
 import { resolveAdvertiseAddr, resolveDataPathAddr, resolveListenAddr } from './addresses.ts';
+import { checkedStore, externalStoreFor } from './external-store.ts';
 import { keysFor, loadIdentityAndKeys } from './manager-keys.ts';
 import { Manager, type ManagerOptions } from './manager.ts';
 import { MembershipFile, type Membership } from './membership.ts';
@@ -45,7 +46,7 @@ export interface SwarmNodeParts {
 }
 
 /** How a manager's store comes to be, where it is not there already. */
-type Beginning = Pick<ManagerOptions, 'bootstrap' | 'forceNew'>;
+type Beginning = Pick<ManagerOptions, 'bootstrap' | 'forceNew' | 'store'>;
 
 /** What runs while this daemon is in a swarm. */
 interface Active {
@@ -176,6 +177,7 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
       const listenAddr = resolveListenAddr(options.listenAddr);
       const advertiseAddr = resolveAdvertiseAddr(options.advertiseAddr, listenAddr);
       const dataPathAddr = resolveDataPathAddr(options.dataPathAddr, advertiseAddr);
+      const store = checkedStore(options);
       const root = await createRootCa(clock);
       const clusterId = random.id();
       const lifeMs = options.spec.ca.nodeCertExpiryMs;
@@ -191,7 +193,7 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
       };
       const cluster = newCluster(clusterId, root, options, this.#parts);
       const node = firstNode(identity.nodeId, advertiseAddr, options.availability, clock);
-      await this.#enter(membership, identity, { bootstrap: { cluster, node } });
+      await this.#enter(membership, identity, { bootstrap: { cluster, node }, ...store });
       return identity.nodeId;
     });
   }
@@ -206,7 +208,7 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
         clock,
       });
       this.#parts.log.info('restoring a swarm from a backup', { ...membership });
-      await this.#enter(membership, identity, { bootstrap });
+      await this.#enter(membership, identity, { bootstrap, ...checkedStore(options) });
       return identity.nodeId;
     });
   }
@@ -292,9 +294,9 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   /** Asks the other managers to go on without this one; a forced leave does not depend on them. */
   async #letGo(): Promise<void> {
     const manager = this.#active?.manager;
-    if (manager === undefined || manager.voters < 2) return;
+    if (manager === undefined) return;
     try {
-      await manager.group.leave();
+      await (manager.voters < 2 ? manager.erase() : manager.group.leave());
     } catch (error) {
       this.#parts.log.warn('left without the other managers', { error: messageOf(error) });
     }
@@ -354,8 +356,10 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
     this.#state = 'pending';
     await using starting = new AsyncDisposableStack();
     this.#keys = await keysFor(membership.isManager, identity, this.#keys, this.#parts);
+    const store = await externalStoreFor(this.#folder, membership, identity, beginning.store);
     const manager =
-      this.#keys && this.#newManager(membership, { identity, keys: this.#keys }, beginning);
+      this.#keys &&
+      this.#newManager(membership, { identity, keys: this.#keys }, { ...beginning, ...store });
     const isFurther = membership.joinedThrough !== undefined;
     if (manager !== undefined) {
       starting.use(manager);

@@ -265,6 +265,36 @@ export declare type HandOverResponse = Message<"tsswarm.raft.HandOverResponse"> 
 export declare const HandOverResponseSchema: GenMessage<HandOverResponse>;
 
 /**
+ * @generated from message tsswarm.raft.FindStoreRequest
+ */
+export declare type FindStoreRequest = Message<"tsswarm.raft.FindStoreRequest"> & {
+};
+
+/**
+ * Describes the message tsswarm.raft.FindStoreRequest.
+ * Use `create(FindStoreRequestSchema)` to create a new message.
+ */
+export declare const FindStoreRequestSchema: GenMessage<FindStoreRequest>;
+
+/**
+ * @generated from message tsswarm.raft.FindStoreResponse
+ */
+export declare type FindStoreResponse = Message<"tsswarm.raft.FindStoreResponse"> & {
+  /**
+   * JSON of ExternalStore (manager/store/etcd/address.ts); empty: each manager has a log of its own.
+   *
+   * @generated from field: bytes store = 1;
+   */
+  store: Uint8Array;
+};
+
+/**
+ * Describes the message tsswarm.raft.FindStoreResponse.
+ * Use `create(FindStoreResponseSchema)` to create a new message.
+ */
+export declare const FindStoreResponseSchema: GenMessage<FindStoreResponse>;
+
+/**
  * @generated from message tsswarm.raft.ProbeRequest
  */
 export declare type ProbeRequest = Message<"tsswarm.raft.ProbeRequest"> & {
@@ -365,6 +395,16 @@ export declare const Group: GenService<{
     methodKind: "unary";
     input: typeof HandOverRequestSchema;
     output: typeof HandOverResponseSchema;
+  },
+  /**
+   * What the managers' store stands on: asked by a node that becomes a manager, before it starts.
+   *
+   * @generated from rpc tsswarm.raft.Group.FindStore
+   */
+  findStore: {
+    methodKind: "unary";
+    input: typeof FindStoreRequestSchema;
+    output: typeof FindStoreResponseSchema;
   },
   /**
    * Answers, if the raft port of this node is where the caller thinks it is.

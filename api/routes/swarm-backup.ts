@@ -6,13 +6,15 @@ import { decodeBackup, openBackup, type Backup } from '../../manager/store/index
 import type { Exchange } from '../exchange.ts';
 import type { Route } from '../router.ts';
 import type { RouteModules } from './modules.ts';
-import { withPort } from './swarm.ts';
+import { externalStore, withPort } from './swarm.ts';
 
 /** A swarm of a hundred thousand tasks is a tenth of this. */
 const maxBackupBytes = 1 << 30;
 const contentType = 'application/vnd.ts-swarm.backup';
 /** Base64url of the passphrase's UTF-8. A header, as URLs are written to logs. */
 const passphraseHeader = 'x-swarm-passphrase';
+/** Base64url of what init takes as "Store". */
+const storeHeader = 'x-swarm-store';
 const availabilities = ['active', 'pause', 'drain'] as const;
 
 export function swarmBackupRoutes(modules: RouteModules): Route[] {
@@ -41,7 +43,11 @@ async function restore(exchange: Exchange, modules: RouteModules): Promise<void>
   const backup = await decodeBackup(await bodyBytes(exchange), passphraseOf(exchange));
   if (backend.swarm.status().state === 'inactive') {
     const { cluster, view } = openBackup(backup);
-    const nodeId = await backend.swarm.restore({ backup, ...placeOf(exchange) });
+    const nodeId = await backend.swarm.restore({
+      backup,
+      ...placeOf(exchange),
+      ...storeOf(exchange),
+    });
     events.nudge();
     const services = [...view.services()].length;
     const nodes = [...view.nodes()].length;
@@ -101,6 +107,19 @@ function passphraseOf({ request }: Exchange): string | undefined {
   const value = request.headers[passphraseHeader];
   if (typeof value !== 'string' || value === '') return undefined;
   return Buffer.from(value, 'base64url').toString('utf8');
+}
+
+function storeOf({ request }: Exchange) {
+  const value = request.headers[storeHeader];
+  if (typeof value !== 'string' || value === '') return {};
+  try {
+    const document = JSON.parse(Buffer.from(value, 'base64url').toString('utf8')) as unknown;
+    return { store: externalStore.decode(document, 'Store') };
+  } catch (error) {
+    throw new SwarmError('invalid-argument', 'the header that names the store cannot be read', {
+      cause: error,
+    });
+  }
 }
 
 async function bodyBytes({ request, signal }: Exchange): Promise<Uint8Array> {

@@ -4,6 +4,7 @@ import {
   boolean,
   list,
   oneOf,
+  optional,
   required,
   string,
   struct,
@@ -23,6 +24,13 @@ const defaultDataPathPort = 4789;
 const availability = oneOf('active', 'pause', 'drain');
 const emptySpec = swarmSpec.decode({}, '');
 
+export const externalStore = struct({
+  url: required('URL', string, ''),
+  caPem: optional('CA', string),
+  certPem: optional('Cert', string),
+  keyPem: optional('Key', string),
+});
+
 const initRequest = struct({
   listenAddr: required('ListenAddr', string, `0.0.0.0:${defaultPort}`),
   advertiseAddr: required('AdvertiseAddr', string, ''),
@@ -34,6 +42,8 @@ const initRequest = struct({
   autoLockManagers: required('AutoLockManagers', boolean, false),
   availability: required('Availability', availability, 'active'),
   spec: required('Spec', swarmSpec, emptySpec),
+  /** Ours; Docker's managers have only a log of their own. */
+  store: optional('Store', externalStore),
 });
 
 const joinRequest = struct({
@@ -115,6 +125,7 @@ async function init(exchange: Exchange, { backend, events }: RouteModules): Prom
     forceNewCluster: request.forceNewCluster,
     availability: request.availability,
     spec,
+    ...(request.store === undefined ? {} : { store: request.store }),
   });
   events.nudge();
   exchange.json(nodeId);

@@ -8,6 +8,7 @@ import { messageOf, SwarmError, type ErrorCode } from '../../lib/errors.ts';
 import type { CallContext, Connection, HandlersOf } from '../../lib/grpc/index.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Node } from '../../types/index.ts';
+import type { ExternalStore } from '../store/index.ts';
 import { everyone, type ConfChange, type NodeId, type RaftStatus } from '../../raft/index.ts';
 
 /** The log, as far as its membership goes. */
@@ -16,6 +17,8 @@ export interface GroupLog {
   progressOf(id: NodeId): { readonly match: number; readonly active: boolean } | undefined;
   changeMembership(change: ConfChange): Promise<void>;
   transferLeadership(to: NodeId): Promise<void>;
+  /** False where others than the managers keep the log. */
+  readonly needsQuorum?: boolean;
 }
 
 export interface ManagerGroupParts {
@@ -33,6 +36,8 @@ export interface ManagerGroupParts {
   readonly recordManager: (id: NodeId, addr: string) => Promise<void>;
   /** Writes down that a node is no manager any more. */
   readonly forgetManager: (id: NodeId) => Promise<void>;
+  /** What all managers stand on, in place of logs of their own. */
+  readonly externalStore: ExternalStore | undefined;
 }
 
 const probeTimeoutMs = 5_000;
@@ -76,6 +81,11 @@ export class ManagerGroup {
       handOver: async ({ nodeId }) => {
         await this.handOverTo(nodeId);
         return {};
+      },
+      findStore: () => {
+        const { externalStore } = this.#parts;
+        const text = externalStore === undefined ? '' : JSON.stringify(externalStore);
+        return Promise.resolve({ store: Buffer.from(text) });
       },
       probe: () => Promise.resolve({ nodeId: this.#parts.ownId }),
     };
@@ -179,7 +189,7 @@ export class ManagerGroup {
         'attempting to demote the last manager of the swarm: promote another node first',
       );
     }
-    if (role !== 'leader') return;
+    if (role !== 'leader' || this.#parts.log.needsQuorum === false) return;
     const answers = await Promise.all(left.map((voter) => this.#answers(voter)));
     const reachable = answers.filter(Boolean).length;
     const needed = Math.floor(left.length / 2) + 1;

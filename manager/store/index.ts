@@ -5,6 +5,8 @@
  */
 export { decodeBackup, encodeBackup, type Backup, type BackupInfo } from './backup-file.ts';
 export * from './change.ts';
+export { parseStore, type ExternalStore } from './etcd/address.ts';
+export { EtcdLog, type EtcdLogOptions } from './etcd/etcd-log.ts';
 export * from './event.ts';
 export * from './log.ts';
 export { MemoryLog, type MemoryLogOptions, type MemoryStorage } from './memory-log.ts';

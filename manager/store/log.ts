@@ -43,6 +43,25 @@ export interface StateMachine {
   restore(index: number, snapshot: Uint8Array): void;
 }
 
+/** Key, for example "service/3vkx…", and JSON. */
+export type KeyedDocument = readonly [key: string, document: string];
+
+/** A state machine whose state is documents by key: what a log in a key-value store needs of it. */
+export interface DocumentMachine extends StateMachine {
+  /**
+   * The documents that the entries, applied in order from `firstIndex`, would leave: undefined for
+   * one that they remove. Nothing is changed.
+   */
+  preview(
+    firstIndex: number,
+    entries: readonly Uint8Array[],
+  ): ReadonlyMap<string, string | undefined>;
+  /** All of them, as of the last applied entry. */
+  documents(): Iterable<KeyedDocument>;
+  /** What `restore` takes, made of all documents. */
+  snapshotOf(documents: Iterable<KeyedDocument>): Uint8Array;
+}
+
 export type ApplyResult =
   | { readonly index: number; readonly applied: true }
   /** Nothing was changed: an object had moved on since the entry was planned. */

@@ -4,7 +4,8 @@ import { applyEntry } from './apply.ts';
 import type { Change } from './change.ts';
 import { decodeEntry, encodeEntry } from './entry-codec.ts';
 import type { ChangeBatch, ChangeListener, ObjectEvent } from './event.ts';
-import type { ApplyResult, StateMachine, StoreLog } from './log.ts';
+import { documentsOf, previewDocuments, snapshotOf } from './documents.ts';
+import type { ApplyResult, DocumentMachine, KeyedDocument, StoreLog } from './log.ts';
 import { decodeSnapshot, encodeSnapshot } from './snapshot-codec.ts';
 import { State } from './state.ts';
 import type { NodeUsage, StoreView } from './view.ts';
@@ -15,7 +16,7 @@ import { Watch, type WatchOptions } from './watch.ts';
  * synchronous, on the live tables; objects are never changed, only replaced. Iterables are live,
  * too: use them up before the next await.
  */
-export class Store implements StoreView, StateMachine, AsyncDisposable {
+export class Store implements StoreView, DocumentMachine, AsyncDisposable {
   readonly #log: StoreLog;
   readonly #state = new State();
   readonly #listeners = new Set<ChangeListener>();
@@ -120,6 +121,21 @@ export class Store implements StoreView, StateMachine, AsyncDisposable {
   /** Called by the log. */
   snapshotParts(): Iterable<Uint8Array> {
     return encodeSnapshot(this.#state);
+  }
+
+  /** Called by the log. */
+  preview(firstIndex: number, entries: readonly Uint8Array[]) {
+    return previewDocuments(this.#state, firstIndex, entries.map(decodeEntry));
+  }
+
+  /** Called by the log. */
+  documents(): Iterable<KeyedDocument> {
+    return documentsOf(this.#state);
+  }
+
+  /** Called by the log. */
+  snapshotOf(documents: Iterable<KeyedDocument>): Uint8Array {
+    return snapshotOf(documents);
   }
 
   /** Called by the log. */

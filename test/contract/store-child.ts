@@ -1,12 +1,19 @@
 /** Proposes without end, sixteen at a time, and prints each acknowledged index: to be killed. */
 import { writeSync } from 'node:fs';
-import { Store, type StoreLog } from '../../manager/store/index.ts';
+import { realClock } from '../../lib/clock.ts';
+import { silentLogger } from '../../lib/log.ts';
+import { EtcdLog, Store, type StoreLog } from '../../manager/store/index.ts';
 import { makeNode } from '../../manager/store/testing.ts';
 import { openRaftLog } from './raft-log.ts';
 
 const [, , name = '', folder = ''] = process.argv;
 const options = { segmentBytes: 256 << 10, snapshotEntries: 300 };
 const logs: Readonly<Record<string, () => StoreLog>> = {
+  EtcdLog: () =>
+    new EtcdLog(
+      { id: 'manager1', store: { url: folder }, bootstrap: false },
+      { clock: realClock, log: silentLogger },
+    ),
   RaftLog: () => openRaftLog(folder, options),
 };
 const log = logs[name]?.();

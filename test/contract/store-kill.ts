@@ -11,11 +11,15 @@ import { Store, type StoreLog } from '../../manager/store/index.ts';
 const rounds = 20;
 
 /** `name` is also what the child process calls the log; see store-child.ts. */
-export function describeKills(name: string, openLog: (folder: string) => StoreLog): void {
+export function describeKills(
+  name: string,
+  openLog: (home: string) => StoreLog,
+  makeHome = () => mkdtemp(join(tmpdir(), 'store-kill-')),
+): void {
   describe(`${name} in a process that is killed`, () => {
     it('loses nothing that it acknowledged', async function () {
       this.timeout(120_000);
-      const folder = await mkdtemp(join(tmpdir(), 'store-kill-'));
+      const folder = await makeHome();
       const random = seededRandom(4);
       let present = new Set<number>();
       let withProgress = 0;
@@ -32,7 +36,7 @@ export function describeKills(name: string, openLog: (folder: string) => StoreLo
           present = versions;
         }
       } finally {
-        await rm(folder, { recursive: true });
+        await rm(folder, { recursive: true, force: true });
       }
       assert.equal(withProgress, rounds);
       assert.ok(present.size > 1000, `${present.size} entries in all`);

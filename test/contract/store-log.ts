@@ -1,6 +1,6 @@
 /** What every StoreLog does, whatever it stands on: the same suite for each. */
 import { strict as assert } from 'node:assert';
-import type { StoreLog, StateMachine } from '../../manager/store/log.ts';
+import type { DocumentMachine, KeyedDocument, StoreLog } from '../../manager/store/log.ts';
 
 /** Where a log keeps its things: opened again, it shows what a restart would. */
 export interface LogHome extends AsyncDisposable {
@@ -8,7 +8,7 @@ export interface LogHome extends AsyncDisposable {
 }
 
 /** A list of the texts that were applied. "!" is refused as a conflict. */
-class Journal implements StateMachine {
+class Journal implements DocumentMachine {
   texts: string[] = [];
   index = 0;
   restoredAt = 0;
@@ -32,12 +32,31 @@ class Journal implements StateMachine {
     return captured.map((text, position) => Buffer.from(position === 0 ? text : `,${text}`));
   }
 
+  preview(_firstIndex: number, entries: readonly Uint8Array[]): Map<string, string> {
+    const added = entries.map((entry) => Buffer.from(entry).toString());
+    const texts = [...this.texts, ...added.filter((text) => !text.startsWith('!'))];
+    return new Map(keyed(texts).slice(this.texts.length));
+  }
+
+  documents(): KeyedDocument[] {
+    return keyed(this.texts);
+  }
+
+  snapshotOf(documents: Iterable<KeyedDocument>): Uint8Array {
+    const sorted = [...documents].toSorted(([a], [b]) => (a < b ? -1 : 1));
+    return Buffer.from(sorted.map(([, text]) => text).join(','));
+  }
+
   restore(index: number, snapshot: Uint8Array): void {
     const text = Buffer.from(snapshot).toString();
     this.texts = text === '' ? [] : text.split(',');
     this.index = index;
     this.restoredAt = index;
   }
+}
+
+function keyed(texts: readonly string[]): KeyedDocument[] {
+  return texts.map((text, position) => [`text/${String(position).padStart(9, '0')}`, text]);
 }
 
 async function openOn(log: StoreLog): Promise<Journal> {

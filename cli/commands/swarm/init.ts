@@ -6,6 +6,7 @@ import { daemonFlags } from '../../swarm/daemon-flags.ts';
 import { printJoinCommand } from '../../swarm/join-command.ts';
 import { localDaemon } from '../../swarm/local.ts';
 import { nodeFlags } from '../../swarm/node-flags.ts';
+import { storeFlags, storeOf } from '../../swarm/store-flags.ts';
 import { fetchUnlockKey, printUnlockCommand } from '../../swarm/unlock-key.ts';
 
 const dataPathPort = unsigned(
@@ -32,14 +33,18 @@ export const command: Command = {
     addressPools,
     maskLength,
     forceNewCluster,
+    ...storeFlags,
     ...clusterFlags,
     ...daemonFlags,
   ],
   args: noArgs,
   long: 'Starts the daemon of this host where none answers, with the flags of "ts-swarm daemon".',
   async run(context, _args, flags) {
+    const store = await storeOf(flags);
     const client = await localDaemon(context, flags);
-    const nodeId = await client.json<string>('POST', '/swarm/init', { body: requestBody(flags) });
+    const nodeId = await client.json<string>('POST', '/swarm/init', {
+      body: { ...requestBody(flags), ...(store === undefined ? {} : { Store: store }) },
+    });
     const swarm = await client.get<WireSwarm>('/swarm');
     context.out.line(`Swarm initialized: current node (${nodeId}) is now a manager.\n`);
     await printJoinCommand(context.out, client, swarm, 'worker');
@@ -51,7 +56,7 @@ export const command: Command = {
   },
 };
 
-function requestBody(flags: FlagValues): unknown {
+function requestBody(flags: FlagValues): object {
   const pools = (flags.get(addressPools) ?? []).flatMap((value) => value.split(','));
   return {
     ListenAddr: flags.get(nodeFlags.listenAddr) ?? '0.0.0.0:2377',

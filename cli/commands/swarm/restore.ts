@@ -5,6 +5,7 @@ import { bool, type FlagValues } from '../../command/flags.ts';
 import { daemonFlags } from '../../swarm/daemon-flags.ts';
 import { localDaemon } from '../../swarm/local.ts';
 import { nodeFlags } from '../../swarm/node-flags.ts';
+import { storeFlags, storeOf } from '../../swarm/store-flags.ts';
 import { passphraseFile, passphraseHeaders } from '../../swarm/passphrase.ts';
 
 const force = bool(
@@ -25,7 +26,7 @@ interface Restored {
 
 export const command: Command = {
   usage: '[OPTIONS] FILE',
-  flags: [force, passphraseFile, ...Object.values(nodeFlags), ...daemonFlags],
+  flags: [force, passphraseFile, ...Object.values(nodeFlags), ...storeFlags, ...daemonFlags],
   args: exactly(1),
   long:
     'On a host outside of any swarm: it becomes the first manager of the swarm as it was when the ' +
@@ -33,7 +34,11 @@ export const command: Command = {
     'that they know a manager by; what they run goes on. Make sure that no manager of the old ' +
     'swarm still runs.',
   async run(context, [path = ''], flags) {
-    const headers = await passphraseHeaders(flags);
+    const store = await storeOf(flags);
+    const headers = {
+      ...(await passphraseHeaders(flags)),
+      ...(store === undefined ? {} : { 'X-Swarm-Store': base64url(store) }),
+    };
     const upload = await openInput(context, path);
     const client = await localDaemon(context, flags);
     const answer = await client.json<Restored>('POST', '/swarm/restore', {
@@ -44,6 +49,10 @@ export const command: Command = {
     context.out.line(await sentences(client, answer));
   },
 };
+
+function base64url(document: object): string {
+  return Buffer.from(JSON.stringify(document)).toString('base64url');
+}
 
 function queryOf(flags: FlagValues) {
   return {

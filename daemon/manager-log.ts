@@ -1,0 +1,51 @@
+/** What a manager's store stands on: a log of its own, replicated by Raft, or an external etcd. */
+import { join } from 'node:path';
+import { EtcdLog, RaftLog } from '../manager/store/index.ts';
+import type { PeerTransport } from '../manager/peers/index.ts';
+import { nodeDisk } from '../raft/index.ts';
+import type { ManagerOptions, ManagerParts } from './manager.ts';
+
+export interface ManagerLog {
+  readonly log: RaftLog | EtcdLog;
+  /** Encrypts what is written from now on with a new key. */
+  renewStorageKey(): Promise<void>;
+  /** Removes a swarm that ends with its last manager from where others could find it. */
+  erase(): Promise<void>;
+}
+
+export function newManagerLog(
+  { folder, bootstrap, forceNew, store }: ManagerOptions,
+  { identity, keys, clock, random, log: logger, onFailure }: ManagerParts,
+  { transport, onLeader }: { transport: PeerTransport; onLeader: () => void },
+): ManagerLog {
+  const common = {
+    id: identity.nodeId,
+    bootstrap: bootstrap !== undefined,
+    ...(forceNew === undefined ? {} : { forceNew }),
+    ...(bootstrap !== undefined && 'restored' in bootstrap ? { initial: bootstrap.restored } : {}),
+  };
+  if (store !== undefined) {
+    const log = new EtcdLog(
+      { ...common, store },
+      { clock, log: logger.child({ module: 'etcd' }), onLeader },
+    );
+    // Nothing of it is on this host's disk.
+    return { log, renewStorageKey: () => Promise.resolve(), erase: () => log.erase() };
+  }
+  const log = new RaftLog(
+    { ...common, folder: join(folder, 'raft') },
+    {
+      disk: nodeDisk,
+      cipher: keys.cipher,
+      transport,
+      clock,
+      random,
+      log: logger.child({ module: 'raft' }),
+      onLeader,
+      onFailure,
+    },
+  );
+  transport.attach(log);
+  const renewStorageKey = () => log.renewStorageKey();
+  return { log, renewStorageKey, erase: () => Promise.resolve() };
+}
