@@ -75,6 +75,7 @@ export interface ManagerParts {
 
 const handOverTimeoutMs = 2_000;
 const handOverPollMs = 20;
+const changeAttempts = 10;
 const announceEveryMs = 500;
 
 export class Manager implements AsyncDisposable {
@@ -329,32 +330,48 @@ export class Manager implements AsyncDisposable {
   /** What `node ls` shows, and where agents turn to. */
   async #recordLeader(): Promise<void> {
     const ownId = this.#parts.identity.nodeId;
-    const changes = [...this.store.nodes()].flatMap((node): Change[] => {
-      const { manager } = node;
-      const leader = node.id === ownId;
-      if (manager === undefined || manager.leader === leader) return [];
-      const object = { ...node, manager: { ...manager, leader } };
-      return [{ op: 'put', table: 'node', object, base: node.meta.version }];
-    });
-    if (changes.length > 0) await this.#propose(changes);
+    await this.#change(() =>
+      [...this.store.nodes()].flatMap((node): Change[] => {
+        const { manager } = node;
+        const leader = node.id === ownId;
+        if (manager === undefined || manager.leader === leader) return [];
+        const object = { ...node, manager: { ...manager, leader } };
+        return [{ op: 'put', table: 'node', object, base: node.meta.version }];
+      }),
+    );
   }
 
   async #recordManager(id: string, addr: string): Promise<void> {
-    const node = this.store.node(id);
-    if (node === undefined) {
-      throw new SwarmError('not-found', `node ${id} is not in the swarm: join it with a token`);
-    }
-    if (node.manager?.addr === addr) return;
-    const object: Node = { ...node, manager: { addr, leader: node.manager?.leader ?? false } };
-    await this.#propose([{ op: 'put', table: 'node', object, base: node.meta.version }]);
+    await this.#change(() => {
+      const node = this.store.node(id);
+      if (node === undefined) {
+        throw new SwarmError('not-found', `node ${id} is not in the swarm: join it with a token`);
+      }
+      if (node.manager?.addr === addr) return [];
+      const object: Node = { ...node, manager: { addr, leader: node.manager?.leader ?? false } };
+      return [{ op: 'put', table: 'node', object, base: node.meta.version }];
+    });
   }
 
   async #forgetManager(id: string): Promise<void> {
-    const node = this.store.node(id);
-    if (node?.manager === undefined) return;
-    const { manager: _gone, ...rest } = node;
-    const object: Node = { ...rest, role: 'worker', spec: { ...node.spec, role: 'worker' } };
-    await this.#propose([{ op: 'put', table: 'node', object, base: node.meta.version }]);
+    await this.#change(() => {
+      const node = this.store.node(id);
+      if (node?.manager === undefined) return [];
+      const { manager: _gone, ...rest } = node;
+      const object: Node = { ...rest, role: 'worker', spec: { ...node.spec, role: 'worker' } };
+      return [{ op: 'put', table: 'node', object, base: node.meta.version }];
+    });
+  }
+
+  /** Nodes report meanwhile: what was planned on an older version of one is planned again. */
+  async #change(plan: () => readonly Change[]): Promise<void> {
+    for (let attempt = 1; attempt < changeAttempts; attempt++) {
+      const changes = plan();
+      if (changes.length === 0) return;
+      const { applied } = await this.store.propose(changes, { atMs: this.#parts.clock.nowMs() });
+      if (applied) return;
+    }
+    await this.#propose(plan());
   }
 
   /** Until the others know where this manager is: it may have moved while it was away. */

@@ -124,7 +124,7 @@ export class ManagerGroup {
     if (!this.#status().conf.voters.includes(id)) {
       throw new SwarmError('failed-precondition', `node ${id} is no manager: promote it first`);
     }
-    if (log.progressOf(id)?.active !== true) {
+    if (!(await this.#answers(id))) {
       throw new SwarmError(
         'failed-precondition',
         `manager ${id} cannot be reached: the lead stays where it is`,
@@ -203,10 +203,10 @@ export class ManagerGroup {
 
   /** Whether the manager is there now: that it was heard of a second ago is not enough. */
   async #answers(id: NodeId): Promise<boolean> {
-    const { log, ownId, addrOf, connect, logger } = this.#parts;
+    const { ownId, addrOf, connect, logger } = this.#parts;
     if (id === ownId) return true;
     const addr = addrOf(id);
-    if (addr === undefined || log.progressOf(id)?.active !== true) return false;
+    if (addr === undefined) return false;
     using connection = connect(addr);
     try {
       await connection.client(GroupService).probe({}, { timeoutMs: aliveTimeoutMs });
@@ -230,13 +230,18 @@ export class ManagerGroup {
     logger.info('a manager was removed from the group', { nodeId: id });
   }
 
-  /** To the manager that is closest to this one's log. */
+  /** To the manager that is closest to this one's log, of those that are there. */
   async #handOver(): Promise<void> {
     const { log, logger, ownId } = this.#parts;
     const matchOf = (id: NodeId) => log.progressOf(id)?.match ?? 0;
-    const best = this.#status()
-      .conf.voters.filter((id) => id !== ownId && log.progressOf(id)?.active)
-      .toSorted((a, b) => matchOf(b) - matchOf(a))[0];
+    const others = this.#status().conf.voters.filter((id) => id !== ownId);
+    let there = others.filter((id) => log.progressOf(id)?.active);
+    // Just after the leader has counted whom it heard of, it has heard of nobody.
+    if (there.length === 0) {
+      const answers = await Promise.all(others.map((id) => this.#answers(id)));
+      there = others.filter((_, at) => answers[at]);
+    }
+    const best = there.toSorted((a, b) => matchOf(b) - matchOf(a))[0];
     if (best === undefined) {
       throw new SwarmError('unavailable', 'no other manager can be reached to take the lead');
     }
