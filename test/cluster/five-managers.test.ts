@@ -9,7 +9,7 @@ describe('five managers', () => {
   it('go on while two are lost, stop when three are, and lose nothing', async () => {
     const managers = get();
     const { hosts } = managers.lab;
-    const ledger = new Ledger(managers, hosts, 'five');
+    await using ledger = new Ledger(managers, hosts, 'five');
     await ledger.start(3);
     await ledger.goesOn();
     const leader = await managers.leader(hosts);
@@ -39,7 +39,7 @@ describe('five managers', () => {
     const leader = await managers.leader(hosts);
     const [mate, ...majority] = hosts.filter((host) => host !== leader);
     assert.ok(mate);
-    const ledger = new Ledger(managers, majority, 'split');
+    await using ledger = new Ledger(managers, majority, 'split');
     await ledger.start(2);
     await Promise.all([leader, mate].map((host) => host.isolateFrom(...majority)));
     await Promise.all([leader, mate].map((host) => managers.refusesWithin(host, 4_000)));

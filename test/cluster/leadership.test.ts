@@ -15,7 +15,7 @@ describe('managers by command', () => {
 
   it('hand the lead to the one that is named, and nothing is lost or restarted', async () => {
     const managers = get();
-    const ledger = new Ledger(managers, hosts(), 'lead');
+    await using ledger = new Ledger(managers, hosts(), 'lead');
     await ledger.start(2);
     for (const next of [...hosts(), ...hosts()]) {
       const [through] = but(next);

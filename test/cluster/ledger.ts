@@ -10,7 +10,7 @@ const counter = 'ledger-counter';
  * Each client creates services with names that nobody else uses, and one of them counts in a label:
  * what was acknowledged has to be there in the end, and nothing may be there twice.
  */
-export class Ledger {
+export class Ledger implements AsyncDisposable {
   readonly #managers: Managers;
   readonly #hosts: readonly Host[];
   readonly #name: string;
@@ -54,10 +54,14 @@ export class Ledger {
     });
   }
 
-  /** Ends the clients, and compares what they were told with what every one of the hosts has. */
-  async check(): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
     await Promise.all(this.#clients);
+  }
+
+  /** Ends the clients, and compares what they were told with what every one of the hosts has. */
+  async check(): Promise<void> {
+    await this[Symbol.asyncDispose]();
     assert.deepEqual(this.#wrong, []);
     assert.ok(this.acknowledged > 0, 'something was acknowledged');
     for (const host of this.#hosts) {

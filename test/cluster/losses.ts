@@ -17,7 +17,7 @@ export async function killLeaders(
   hosts: readonly Host[],
   { rounds, name, pauseMs }: Rounds,
 ): Promise<void> {
-  const ledger = new Ledger(managers, hosts, name, pauseMs);
+  await using ledger = new Ledger(managers, hosts, name, pauseMs);
   await ledger.start(3);
   for (let round = 0; round < rounds; round++) {
     await ledger.goesOn();
@@ -68,7 +68,7 @@ export async function restartAll(
   hosts: readonly Host[],
   { rounds, name, pauseMs }: Rounds,
 ): Promise<void> {
-  const ledger = new Ledger(managers, hosts, name, pauseMs);
+  await using ledger = new Ledger(managers, hosts, name, pauseMs);
   await ledger.start(3);
   for (let round = 0; round < rounds; round++) {
     await ledger.goesOn();

@@ -34,7 +34,7 @@ describe('three managers', () => {
 
   it('have another leader when the first is cut off, which then follows', async () => {
     const managers = get();
-    const ledger = new Ledger(managers, hosts(), 'cut');
+    await using ledger = new Ledger(managers, hosts(), 'cut');
     const old = await managers.leader(hosts());
     await ledger.start(2);
     await ledger.goesOn();
