@@ -21,6 +21,12 @@ const runBase = '/run/ts-swarm-lab';
 const dataBase = '/var/lib/ts-swarm-lab';
 const maxLabs = 100;
 
+/**
+ * Where the search for a free number begins. Numbers are not used again at once: a client that
+ * outlives its lab would be heard in the next one, which has the same paths and addresses.
+ */
+let nextId = process.pid % maxLabs;
+
 /** Every process of a lab that is not in a container carries this, with the lab's number. */
 export const environmentMark = 'TS_SWARM_LAB';
 
@@ -65,7 +71,9 @@ export function claim(name: string, hosts: readonly string[]): LabRecord {
     throw new Error(`a lab named '${name}' is there already: close it, or take another name`);
   }
   const draft = join(runBase, `.claim-${process.pid}`);
-  for (let id = 0; id < maxLabs; id++) {
+  for (let tries = 0; tries < maxLabs; tries++) {
+    const id = nextId;
+    nextId = (nextId + 1) % maxLabs;
     const paths = pathsOf(id);
     if (existsSync(paths.run)) continue;
     const record = {
