@@ -391,7 +391,7 @@ export class Manager implements AsyncDisposable {
   /** The managers that were lost are workers, should they come back. */
   async #forgetOthers(): Promise<void> {
     const { identity } = this.#parts;
-    for (const node of this.store.nodes()) {
+    for (const node of [...this.store.nodes()]) {
       if (node.id === identity.nodeId)
         await this.#recordManager(node.id, this.#options.advertiseAddr);
       else await this.#forgetManager(node.id);
