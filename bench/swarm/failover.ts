@@ -13,9 +13,9 @@ export type Loss = 'killed' | 'cut';
 
 /** Longer than anything that either side takes; what takes longer is an error, not a figure. */
 const timeoutMs = 60_000;
-/** One new attempt each; those before it go on, as a client's would that waits. */
-const attemptEveryMs = 20;
-const attemptsAtOnce = 50;
+/** One new attempt each: those before it may wait long for the leader that is lost, and go on. */
+const attemptEveryMs = 25;
+const attemptsAtOnce = 1_000;
 /** Connections that break with the loss shall not still be under repair from the round before. */
 const settleMs = 3_000;
 
