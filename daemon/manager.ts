@@ -391,10 +391,11 @@ export class Manager implements AsyncDisposable {
   /** The managers that were lost are workers, should they come back. */
   async #forgetOthers(): Promise<void> {
     const { identity } = this.#parts;
-    for (const node of [...this.store.nodes()]) {
-      if (node.id === identity.nodeId)
-        await this.#recordManager(node.id, this.#options.advertiseAddr);
-      else await this.#forgetManager(node.id);
+    // What is awaited below changes the table that `nodes` walks.
+    const ids = Array.from(this.store.nodes(), ({ id }) => id);
+    for (const id of ids) {
+      if (id === identity.nodeId) await this.#recordManager(id, this.#options.advertiseAddr);
+      else await this.#forgetManager(id);
     }
   }
 
