@@ -30,6 +30,14 @@ export interface DiskFile {
   close(): Promise<void>;
 }
 
+/**
+ * Removes a file that could not be finished: on a full disk it holds what others need. It may never
+ * have been there, or be beyond removal as the disk has failed; the error that led here tells.
+ */
+export async function giveBack(disk: Disk, path: string): Promise<void> {
+  await Promise.allSettled([disk.unlink(path)]);
+}
+
 export interface DiskLock {
   release(): Promise<void>;
 }

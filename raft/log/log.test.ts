@@ -168,6 +168,31 @@ describe('Log on a disk that fails', () => {
     assert.equal((await texts(again)).at(-1), '4 again');
   });
 
+  it('holds no room on a full disk that it cannot use, and can be closed', async () => {
+    const disk = new MemoryDisk();
+    const log = await open(disk);
+    await settled();
+    disk.capacityBytes = 2.5 * segmentBytes;
+    const large = 'x'.repeat(segmentBytes / 3);
+    let last = 0;
+    await assert.rejects(
+      async () => {
+        for (;;) await log.append([entry(++last, large)]);
+      },
+      { code: 'full' },
+    );
+    await settled();
+    const names = await disk.list(folder);
+    assert.deepEqual(
+      names.filter((name) => name.endsWith('.tmp')),
+      [],
+    );
+    await log.close();
+    const again = await open(disk);
+    assert.equal(again.lastIndex, last - 1);
+    await again.close();
+  });
+
   it('leaves nothing of a write that failed half-way among later records', async () => {
     const disk = new MemoryDisk();
     const log = await open(disk);

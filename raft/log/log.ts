@@ -59,6 +59,7 @@ export class Log implements AsyncDisposable {
   #running: Promise<void> | undefined;
   #error: LogError | undefined;
   #closed = false;
+  #failures = 0;
   /** The torn tail that opening had to cut, if there was one. */
   readonly cut: TornTail | undefined;
 
@@ -116,6 +117,14 @@ export class Log implements AsyncDisposable {
   /** The last entry that is durable. */
   get durableIndex(): number {
     return this.#contents.lastIndex;
+  }
+
+  /**
+   * Appends that were not kept. One that was planned on an earlier append is to be made only while
+   * this stays the same: else it may follow what that one was to override.
+   */
+  get failures(): number {
+    return this.#failures;
   }
 
   /** What `saveState` last made durable. */
@@ -219,7 +228,7 @@ export class Log implements AsyncDisposable {
       if (this.#error === undefined) {
         const sealed = this.#enqueue([sealRecord]);
         this.#error = new LogError('closed', `the log in ${this.#options.folder} is closed`);
-        await sealed;
+        await sealed.catch(passOverFull);
       }
     } finally {
       await this.#running;
@@ -235,8 +244,13 @@ export class Log implements AsyncDisposable {
   async #enqueue(records: readonly LogRecord[]): Promise<void> {
     this.#check();
     const bytes = records.reduce((sum, record) => sum + recordBytes(record.payload.length), 0);
-    this.#checkSizes(records, bytes);
-    this.#lastIndex = this.#indexAfter(records);
+    try {
+      this.#checkSizes(records, bytes);
+      this.#lastIndex = this.#indexAfter(records);
+    } catch (error) {
+      this.#failures += 1;
+      throw error;
+    }
     this.#queueBytes += bytes;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#queue.push({ records, next: 0, bytes, resolve, reject });
@@ -312,11 +326,17 @@ export class Log implements AsyncDisposable {
   #fail(thrown: unknown): void {
     const error = fromDisk(thrown, `writing the log in ${this.#options.folder}`);
     if (error.code !== 'full') this.#error ??= error;
+    this.#failures += 1;
     const waiting = this.#queue.splice(0);
     this.#queueBytes = 0;
     this.#lastIndex = this.#contents.lastIndex;
     for (const { reject } of waiting) reject(error);
   }
+}
+
+/** A log on a full disk is closed without a seal, as a kill would close it. */
+function passOverFull(error: unknown): void {
+  if (!(error instanceof LogError) || error.code !== 'full') throw error;
 }
 
 const sealRecord: LogRecord = {

@@ -178,11 +178,29 @@ async function mendTail(
     refuseDamage(segment, bytes);
     last = size;
     while (bytes[last - 1] === 0) last -= 1;
-    bytes.fill(0, end, last);
+    await cutTail(file, end, last);
   }
-  await file.write(bytes.subarray(durable, last), durable);
+  await file.write(bytes.subarray(durable, end), durable);
   await file.sync();
   return last > end ? { path, offset: end, bytes: last - end } : undefined;
+}
+
+/**
+ * Zeros in an order in which a crash at any byte leaves what is known as torn again: what follows
+ * the first record's header, the last byte of the header, the header.
+ */
+async function cutTail(file: DiskFile, end: number, last: number): Promise<void> {
+  const headerEnd = end + recordHeaderBytes;
+  const ranges = [
+    [headerEnd, last],
+    [headerEnd - 1, Math.min(last, headerEnd)],
+    [end, Math.min(last, headerEnd - 1)],
+  ] as const;
+  for (const [from, to] of ranges) {
+    if (to <= from) continue;
+    await file.write(Buffer.alloc(to - from), from);
+    await file.sync();
+  }
 }
 
 function refuseDamage(segment: Segment, bytes: Buffer): void {

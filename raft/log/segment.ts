@@ -1,7 +1,7 @@
 /** One file of the log, filled with zeros before it is used: later writes allocate nothing. */
 import { join } from 'node:path';
 import { recordPlace, type FileCipher } from './cipher.ts';
-import type { Disk, DiskFile } from './disk.ts';
+import { giveBack, type Disk, type DiskFile } from './disk.ts';
 import {
   encodeRecord,
   encodeSegmentHeader,
@@ -66,6 +66,7 @@ export async function makeSpare(disk: Disk, folder: string, size: number): Promi
     return file;
   } catch (error) {
     await file.close();
+    await giveBack(disk, unfinished);
     throw error;
   }
 }

@@ -71,6 +71,8 @@ describe('Snapshots', () => {
       disk.failNext(operation, code);
       const saving = snapshots.save({ index: 2, term: 1 }, parts('two'));
       await assert.rejects(saving, { code: expected });
+      const names = await disk.list(folder);
+      assert.equal(names.length, 1, 'the disk has its room back');
       const again = await openOn(disk.crash('keep', () => 0));
       assert.deepEqual(
         (await again.list()).map(({ index }) => index),

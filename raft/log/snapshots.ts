@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { FileCipher, partPlace, type Cipher } from './cipher.ts';
-import type { Disk, DiskFile } from './disk.ts';
+import { giveBack, type Disk, type DiskFile } from './disk.ts';
 import { corrupt, fromDisk } from './errors.ts';
 import { readUInt64, writeUInt64 } from './record.ts';
 
@@ -84,6 +84,7 @@ export class Snapshots {
       await this.#disk.syncFolder(this.#folder);
       return { index, term, path, bytes };
     } catch (error) {
+      await giveBack(this.#disk, unfinished);
       throw fromDisk(error, `writing the snapshot ${path}`);
     }
   }
