@@ -195,6 +195,21 @@ export class Raft {
     return undefined;
   }
 
+  /**
+   * Gives up the leadership at once, as when the disk fails it: the voter that has most of the log
+   * is told to stand for election.
+   */
+  stepDown(): void {
+    const state = this.#state;
+    if (state.role !== 'leader') return;
+    const others = state.conf.voters
+      .filter((node) => node !== state.id && state.progress.get(node)?.active)
+      .toSorted((a, b) => (this.progressOf(b)?.match ?? 0) - (this.progressOf(a)?.match ?? 0));
+    const { id: from, term } = state;
+    if (others[0] !== undefined) state.send({ type: 'timeout-now', from, to: others[0], term });
+    state.becomeFollower(term, nobody);
+  }
+
   /** A message from another node. One from an old term, or from the past, is passed over. */
   step(message: Message): void {
     invariant(message.to === this.#state.id, 'the message is for this node');
@@ -267,7 +282,9 @@ export class Raft {
       committed,
       reads: state.readyReads,
     };
-    this.#handed.push({ number: ready.number, hasEntries: entries.length > 0, toSelf });
+    if (entries.length > 0 || toSelf.length > 0) {
+      this.#handed.push({ number: ready.number, hasEntries: entries.length > 0, toSelf });
+    }
     this.#lastSoft = soft;
     this.#lastHard = hard;
     state.outbox = [];

@@ -31,6 +31,8 @@ function answerOldTerm(state: State, message: Message): void {
   const { from: to } = message;
   if (message.type === 'pre-vote') {
     state.send({ type: 'pre-vote-reply', from, to, term, granted: false });
+  } else if (message.type === 'vote') {
+    state.send({ type: 'vote-reply', from, to, term, granted: false });
   } else if (message.type === 'append' || message.type === 'heartbeat') {
     const nothing = { index: 0, rejected: true, hintIndex: 0, hintTerm: 0 };
     state.send({ type: 'append-reply', from, to, term, ...nothing });
