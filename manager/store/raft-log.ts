@@ -113,6 +113,7 @@ export class RaftLog implements StoreLog {
           machine,
           transport,
           everyMs: (periodMs, callback) => every(clock, periodMs, callback),
+          monotonicMs: () => clock.monotonicMs(),
           onLeadership: ({ role, leader }) => {
             this.#roleChanged(role === 'leader');
             this.#parts.onLeader?.(leader);
@@ -289,7 +290,8 @@ function toSwarmError(thrown: unknown): SwarmError {
   if (thrown instanceof RaftError) {
     const { code, message } = thrown;
     if (code === 'no-leader') return new SwarmError('unavailable', noLeader, { cause: thrown });
-    if (code === 'busy') return new SwarmError('resource-exhausted', message, { cause: thrown });
+    if (code === 'busy' || code === 'full')
+      return new SwarmError('resource-exhausted', message, { cause: thrown });
     if (code === 'refused')
       return new SwarmError('failed-precondition', message, { cause: thrown });
     return new SwarmError('unavailable', message, { cause: thrown.cause ?? thrown });

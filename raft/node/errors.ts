@@ -1,8 +1,11 @@
+import type { Dropped } from '../core/index.ts';
+
 /**
  * - `not-leader`, `no-leader`: ask another node, or wait for an election.
  * - `busy`: too much is under way; nothing was proposed, and it may be tried again.
  * - `lost`: the lead changed while it waited; the outcome is unknown.
- * - `refused`: the change does not fit the present membership.
+ * - `refused`: it cannot be done as asked, such as a change that does not fit the membership.
+ * - `full`: this node's disk has no room; nothing was proposed or read, and it goes on when there is.
  * - `failed`: the disk failed or an invariant broke; the node must be opened anew.
  * - `closed`: the node was closed.
  */
@@ -12,6 +15,7 @@ export type RaftErrorCode =
   | 'busy'
   | 'lost'
   | 'refused'
+  | 'full'
   | 'failed'
   | 'closed';
 
@@ -23,4 +27,23 @@ export class RaftError extends Error {
     super(message, cause === undefined ? {} : { cause });
     this.code = code;
   }
+}
+
+export function diskIsFull(): RaftError {
+  return new RaftError('full', "the disk of this node's log is full: make room on it");
+}
+
+export function refusal(dropped: Dropped): RaftError {
+  if (dropped === 'no-leader') return new RaftError('no-leader', 'there is no leader at present');
+  if (dropped === 'not-leader') return new RaftError('not-leader', 'this node is not the leader');
+  if (dropped === 'not-voter') {
+    return new RaftError('refused', 'the leadership can go to a voter only');
+  }
+  if (dropped === 'conf-pending') {
+    return new RaftError('busy', 'a membership change is under way: try again when it is done');
+  }
+  if (dropped === 'transferring') {
+    return new RaftError('busy', 'the leadership is being handed over: try again');
+  }
+  return new RaftError('busy', 'too many proposals are under way: try again');
 }

@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Message, NodeId } from '../core/index.ts';
 import { MemoryDisk } from '../log/index.ts';
-import { RaftNode, type Machine } from './index.ts';
+import { RaftNode, type Machine, type RaftError } from './index.ts';
 
 /** Remembers what was applied, in order. */
 class Journal implements Machine<number> {
@@ -30,7 +30,12 @@ class Group {
   readonly ticks = new Map<NodeId, () => void>();
   /** Messages of these kinds get lost. */
   readonly lost = new Set<Message['type']>();
+  readonly problems: string[] = [];
+  onMessage: (message: Message) => void = () => {};
+  failSnapshots = false;
+  ticksPassed = 0;
   snapshotEntries = 1_000_000;
+  segmentBytes = 1 << 20;
 
   async start(id: NodeId, bootstrap = false): Promise<RaftNode<number>> {
     const disk = this.disks.get(id) ?? new MemoryDisk();
@@ -53,7 +58,7 @@ class Group {
           forwardProposals: false,
           random: (below) => Math.floor(Math.random() * below),
         },
-        storage: { folder: '/raft', disk, segmentBytes: 1 << 20 },
+        storage: { folder: '/raft', disk, segmentBytes: this.segmentBytes },
         bootstrap,
         tickMs: 1,
         snapshotEntries: this.snapshotEntries,
@@ -66,6 +71,7 @@ class Group {
         transport: {
           send: (message) => this.#deliver(message),
           sendSnapshot: (message, data) => {
+            if (this.failSnapshots) return Promise.reject(new Error('the link broke'));
             this.#deliver(message, data);
             return Promise.resolve();
           },
@@ -74,6 +80,7 @@ class Group {
           this.ticks.set(id, callback);
           return () => this.ticks.delete(id);
         },
+        onProblem: (what) => this.problems.push(`${id}: ${what}`),
         onFailure: (error) => assert.fail(error as Error),
       },
     );
@@ -95,7 +102,10 @@ class Group {
   async until(what: string, condition: () => boolean): Promise<void> {
     for (let round = 0; round < 3_000; round++) {
       if (condition()) return;
-      if (round % 3 === 0) for (const tick of this.ticks.values()) tick();
+      if (round % 3 === 0) {
+        this.ticksPassed += 1;
+        for (const tick of this.ticks.values()) tick();
+      }
       await turn();
     }
     assert.fail(`${what}: did not come about`);
@@ -121,6 +131,7 @@ class Group {
   }
 
   #deliver(message: Message, data?: Uint8Array): void {
+    this.onMessage(message);
     if (this.lost.has(message.type)) return;
     setImmediate(() => this.nodes.get(message.to)?.receive(message, data));
   }
@@ -260,4 +271,133 @@ describe('raft node', () => {
       await group.until('it has read', () => read);
     });
   }
+
+  it('follows while its disk is full, and goes on when there is room', async () => {
+    group.segmentBytes = 4096;
+    await group.three();
+    const old = group.leader;
+    const id = old?.status.leader ?? '';
+    const disk = group.disks.get(id);
+    assert.ok(old && disk);
+    disk.capacityBytes = 0;
+    const lost = Promise.allSettled(
+      Array.from({ length: 40 }, (_, index) => old.propose(bytes(`${index}`.repeat(200)))),
+    );
+    await group.until('another leads', () => group.leader !== undefined && group.leader !== old);
+    assert.equal(old.status.role, 'follower');
+    await assert.rejects(old.propose(bytes('x')), { code: 'full' });
+    assert.ok((await lost).every(({ status }) => status === 'rejected'));
+    let isWritten = false;
+    void group.leader?.propose(bytes('meanwhile')).then(() => (isWritten = true));
+    await group.until('the others go on', () => isWritten);
+    assert.ok(old.status.isDiskFull);
+    await group.until('it follows', () => old.status.leader !== '');
+    let code = '';
+    old.readBarrier().catch((error: RaftError) => (code = error.code));
+    const { ticksPassed } = group;
+    await group.until('a read says why it cannot be answered', () => code === 'full');
+    assert.ok(group.ticksPassed - ticksPassed < 10, 'at once');
+    disk.capacityBytes = Infinity;
+    await group.until('it has what it missed', () =>
+      Boolean(group.journals.get(id)?.entries.includes('meanwhile')),
+    );
+    await assert.rejects(old.propose(bytes('x')), { code: 'not-leader' });
+    assert.ok(!old.status.isDiskFull);
+    assert.ok(group.problems.some((what) => what.includes('full')));
+    assert.ok(group.problems.some((what) => what.includes('room')));
+  });
+
+  it('leads again, alone, when its disk has room again', async () => {
+    group.segmentBytes = 4096;
+    const node = await group.start('a', true);
+    await group.until('it leads', () => node.status.role === 'leader');
+    const disk = group.disks.get('a');
+    assert.ok(disk);
+    disk.capacityBytes = 0;
+    const large = Array.from({ length: 40 }, () => node.propose(bytes('y'.repeat(200))));
+    const settled = Promise.allSettled(large);
+    await group.until('it has stepped down', () => node.status.role === 'follower');
+    await settled;
+    disk.capacityBytes = Infinity;
+    await group.until('it leads again', () => node.status.role === 'leader');
+    await node.propose(bytes('z'));
+    assert.equal(group.journals.get('a')?.entries.at(-1), 'z');
+  });
+
+  it('fails a read that nobody answers', async () => {
+    await group.three();
+    const follower = [...group.nodes.values()].find((node) => node.status.role === 'follower');
+    group.lost.add('read-index');
+    let code = '';
+    follower?.readBarrier().catch((error: RaftError) => (code = error.code));
+    await group.until('it has failed', () => code !== '');
+    assert.equal(code, 'lost');
+  });
+
+  it('does not take an answer to a read of before its restart', async () => {
+    await group.three();
+    const [id, follower] =
+      [...group.nodes].find(([, node]) => node.status.role === 'follower') ?? [];
+    assert.ok(id && follower);
+    let answer: Message | undefined;
+    group.onMessage = (message) => {
+      if (message.type === 'read-index-reply') answer = message;
+    };
+    await Promise.race([follower.readBarrier(), group.until('x', () => answer !== undefined)]);
+    assert.ok(answer);
+    await group.stop(id);
+    const again = await group.start(id);
+    await group.until('it follows', () => again.status.leader !== '');
+    group.lost.add('read-index');
+    let isRead = false;
+    void again.readBarrier().then(
+      () => (isRead = true),
+      () => {},
+    );
+    again.receive(answer);
+    for (let round = 0; round < 20; round++) await turn();
+    assert.ok(!isRead);
+  });
+
+  it('tells of a proposal that is too large, or empty', async () => {
+    const node = await group.start('a', true);
+    await group.until('it leads', () => node.status.role === 'leader');
+    await assert.rejects(node.propose(new Uint8Array(32 << 20)), { code: 'refused' });
+    await assert.rejects(node.propose(new Uint8Array()), { code: 'refused' });
+  });
+
+  it('tells of a torn tail that was cut off', async () => {
+    const node = await group.start('a', true);
+    await group.until('it leads', () => node.status.role === 'leader');
+    await node.propose(bytes('kept'));
+    await group.stop('a');
+    const disk = group.disks.get('a');
+    const file = disk?.bytesOf('/raft/wal/0000000000000001.wal');
+    assert.ok(disk && file);
+    // The beginning of a record that never came to its end.
+    let end = file.length;
+    while (file[end - 1] === 0) end -= 1;
+    file.writeUInt32LE(1, Math.ceil(end / 8) * 8);
+    const again = await group.start('a');
+    assert.match(group.problems.join(), /tore the last write/);
+    await group.until('it leads again', () => again.status.role === 'leader');
+    await again.readBarrier();
+    assert.deepEqual(group.journals.get('a')?.entries, ['kept']);
+  });
+
+  it('leaves a follower that takes no snapshot alone for a while', async () => {
+    group.snapshotEntries = 50;
+    const first = await group.start('a', true);
+    await group.until('it leads', () => first.status.role === 'leader');
+    for (let index = 0; index < 200; index++) await first.propose(bytes(`p${index}`));
+    await group.until('the log is compacted', () => first.status.firstIndex > 1);
+    group.failSnapshots = true;
+    await group.start('b');
+    const steps = [{ op: 'add-learner', node: 'b' }] as const;
+    void first.changeMembership({ steps, transition: 'auto' });
+    await group.until('three have failed', () => group.problems.length >= 3);
+    assert.ok(group.ticksPassed >= 20, `three attempts within ${group.ticksPassed} ticks`);
+    group.failSnapshots = false;
+    await group.until('b has all', () => group.journals.get('b')?.entries.length === 200);
+  });
 });

@@ -18,21 +18,22 @@ import {
   type SnapshotMeta,
   type SoftState,
 } from '../core/index.ts';
-import { RaftError } from './errors.ts';
+import type { LogError } from '../log/index.ts';
+import { diskIsFull, RaftError, refusal } from './errors.ts';
 import { HardStateWriter } from './hard-state.ts';
 import type { NodeOptions, NodePorts, RaftStatus } from './ports.ts';
+import { Reads } from './reads.ts';
+import { SnapshotSender } from './snapshot-sender.ts';
 import { Storage } from './storage.ts';
+import { TickWatch } from './tick-watch.ts';
 import { Waiters } from './waiters.ts';
+import { Writer } from './writer.ts';
 
-const maxReads = 10_000;
-/** What a follower asked of the leader is asked again so often: it may have been lost. */
-const askAgainTicks = 4;
-
-/** A Ready whose writes are under way. */
-interface Writing {
-  readonly ready: Ready;
-  done: boolean;
-}
+/** What the log takes as one record, with some room for its header. */
+const maxProposalBytes = (32 << 20) - 4096;
+/** In times of an election: how long a read may wait, and a follower that took no snapshot. */
+const readPatience = 10;
+const snapshotPause = 1;
 
 export class RaftNode<T> implements AsyncDisposable {
   readonly #options: NodeOptions;
@@ -40,20 +41,21 @@ export class RaftNode<T> implements AsyncDisposable {
   readonly #storage: Storage;
   readonly #raft: Raft;
   readonly #waiters = new Waiters<T>();
-  readonly #writing: Writing[] = [];
-  readonly #reads = new Map<number, PromiseWithResolvers<number>>();
-  readonly #barriers: { index: number; resolve: () => void }[] = [];
-  #readId = 0;
-  #ticks = 0;
+  readonly #writer: Writer;
+  readonly #reads: Reads;
+  readonly #sender: SnapshotSender;
+  readonly #ticks: TickWatch;
+  readonly #hardState: HardStateWriter;
+  /** The states of snapshots from the leader, for as long as the core may hand them out. */
+  readonly #incoming = new WeakMap<SnapshotMeta, Uint8Array>();
   #applied: number;
   #lastSnapshot: number;
   #bytesSinceSnapshot = 0;
   #snapshotting = false;
+  /** Ticks until the next attempt, after one that failed. */
+  #snapshotPause = 0;
   /** A snapshot is to replace what was encrypted with an older key. */
   #keyRenewed: boolean;
-  #installing: Promise<void> | undefined;
-  #incoming: { index: number; data: Uint8Array } | undefined;
-  readonly #hardState: HardStateWriter;
   #failure: unknown;
   #scheduled = false;
   #closed = false;
@@ -74,6 +76,10 @@ export class RaftNode<T> implements AsyncDisposable {
     this.#applied = start.applied;
     this.#lastSnapshot = start.applied;
     this.#hardState = new HardStateWriter(start.hardState);
+    this.#writer = this.#makeWriter();
+    this.#reads = this.#makeReads();
+    this.#sender = this.#makeSender();
+    this.#ticks = new TickWatch(options.tickMs, ports);
     this.#stopTicks = ports.everyMs(options.tickMs, () => this.#tick());
   }
 
@@ -82,8 +88,16 @@ export class RaftNode<T> implements AsyncDisposable {
    * the first node of a new group (`bootstrap`), or waits to be added to one.
    */
   static async open<T>(options: NodeOptions, ports: NodePorts<T>): Promise<RaftNode<T>> {
+    if (options.raft.forwardProposals) {
+      throw new RaftError('refused', 'a node does not forward proposals: ask the leader itself');
+    }
     const storage = await Storage.open(options.storage);
     try {
+      if (storage.cut !== undefined) {
+        const { path, offset, bytes } = storage.cut;
+        const where = `${bytes} bytes of ${path} from byte ${offset} on`;
+        ports.onProblem?.(`a crash tore the last write, which was cut off: ${where}`, undefined);
+      }
       let loaded = await storage.load();
       if (loaded === undefined && options.bootstrap) {
         await storage.bootstrap(options.raft.id, options.initial);
@@ -118,7 +132,8 @@ export class RaftNode<T> implements AsyncDisposable {
   }
 
   get status(): RaftStatus {
-    return { ...this.#raft.status, appliedIndex: this.#applied };
+    const isDiskFull = this.#writer.isFull;
+    return { ...this.#raft.status, appliedIndex: this.#applied, isDiskFull };
   }
 
   progressOf(node: NodeId) {
@@ -127,10 +142,14 @@ export class RaftNode<T> implements AsyncDisposable {
 
   /**
    * Resolves with what the state machine returned, once the entry is committed and applied here.
-   * Rejects with RaftError: `not-leader`, `busy`, or `lost` when the lead was lost meanwhile (then
-   * the entry may or may not be committed).
+   * Rejects with RaftError: `not-leader`, `busy`, `full`, `refused` (empty, or too large), or `lost`
+   * when the lead was lost meanwhile (then the entry may or may not be committed).
    */
-  propose(data: Uint8Array): Promise<T> {
+  async propose(data: Uint8Array): Promise<T> {
+    if (data.length === 0 || data.length > maxProposalBytes) {
+      const limits = `it may have 1 to ${maxProposalBytes}`;
+      throw new RaftError('refused', `a proposal of ${data.length} bytes is refused: ${limits}`);
+    }
     return this.#proposed(() => this.#raft.propose(data));
   }
 
@@ -146,17 +165,17 @@ export class RaftNode<T> implements AsyncDisposable {
     });
   }
 
-  /** Resolves when everything acknowledged by any leader before the call is applied here. */
+  /**
+   * Resolves when everything acknowledged by any leader before the call is applied here. Rejects
+   * with RaftError: `no-leader`, `busy`, `full` (it cannot be applied here), or `lost` (the leader
+   * changed, or does not answer).
+   */
   async readBarrier(): Promise<void> {
     this.#check();
-    if (this.#reads.size >= maxReads) throw new RaftError('busy', `${maxReads} reads wait already`);
-    const requestId = ++this.#readId;
-    const dropped = this.#raft.readIndex(requestId);
-    if (dropped !== undefined) throw refusal(dropped);
-    const answer = Promise.withResolvers<number>();
-    this.#reads.set(requestId, answer);
+    this.#noteStandstill();
+    const read = this.#reads.start();
     this.#schedule();
-    await this.#appliedTo(await answer.promise);
+    await read;
   }
 
   /** Asks the voter to take over; resolves at once, and the change of lead shows in the status. */
@@ -190,36 +209,59 @@ export class RaftNode<T> implements AsyncDisposable {
     if (this.#closed || this.#failure !== undefined) return;
     // An address may have gone to another node meanwhile: what is not for this one is lost mail.
     if (message.to !== this.#options.raft.id) return;
+    // What would only have to wait for room on the disk is lost mail.
+    if (this.#writer.isFull && needDisk.has(message.type)) return;
     if (message.type === 'snapshot') {
       if (snapshotData === undefined) return;
-      this.#incoming = { index: message.snapshot.index, data: snapshotData };
+      this.#incoming.set(message.snapshot, snapshotData);
     }
-    this.#raft.step(message);
-    this.#schedule();
+    this.#guard(() => {
+      this.#noteStandstill();
+      this.#raft.step(message);
+    });
   }
 
   reportUnreachable(node: NodeId): void {
-    if (this.#closed) return;
-    this.#raft.reportUnreachable(node);
-    this.#schedule();
+    this.#guard(() => this.#raft.reportUnreachable(node));
   }
 
   #tick(): void {
     if (this.#closed || this.#failure !== undefined) return;
-    this.#raft.tick();
-    this.#ticks += 1;
-    if (this.#ticks % askAgainTicks === 0) this.#askAgain();
-    this.#schedule();
+    const isLeader = this.#raft.status.role === 'leader';
+    this.#noteStandstill();
+    const kind = this.#ticks.next();
+    if (kind === 'early') return;
+    this.#reads.tick(isLeader);
+    this.#writer.tick();
+    this.#sender.tick();
+    if (this.#snapshotPause > 0) this.#snapshotPause -= 1;
+    // A leader's heartbeats go in any case; a follower first reads what came while it stood still.
+    // One whose disk is full can neither vote nor lead, so it does not stand for election.
+    if (this.#writer.isFull || (kind === 'late' && !isLeader)) return;
+    this.#guard(() => this.#raft.tick());
   }
 
-  /** Whatever is answered twice is taken once. A leader's own reads go with every heartbeat. */
-  #askAgain(): void {
-    if (this.#raft.status.role === 'leader') return;
-    for (const requestId of this.#reads.keys()) this.#raft.readIndex(requestId);
+  #noteStandstill(): void {
+    if (this.#ticks.stoodStill) this.#raft.clockStopped();
+  }
+
+  /** Calls into the core. A broken invariant there ends the node. */
+  #guard(work: () => void): void {
+    if (this.#closed || this.#failure !== undefined) return;
+    try {
+      work();
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    this.#schedule();
   }
 
   async #proposed(propose: () => Dropped | undefined): Promise<T> {
     this.#check();
+    if (this.#writer.isFull) {
+      throw diskIsFull();
+    }
     if (this.#waiters.size >= this.#options.maxProposals) {
       throw new RaftError('busy', `${this.#options.maxProposals} proposals wait already`);
     }
@@ -259,124 +301,99 @@ export class RaftNode<T> implements AsyncDisposable {
   }
 
   #handle(ready: Ready): void {
-    if (ready.softState !== undefined) this.#leadershipChanged(ready.softState);
+    if (ready.softState !== undefined) {
+      this.#reads.leaderChanged();
+      this.#ports.onLeadership?.(ready.softState);
+    }
     this.#send(ready.messages);
     const snapshotData = ready.snapshot && this.#restore(ready.snapshot);
-    for (const entry of ready.committed) this.#apply(entry);
+    const settle = ready.committed.flatMap((entry) => this.#apply(entry));
+    if (ready.softState !== undefined) this.#loseProposals(ready.softState);
     if (ready.conf !== undefined) this.#ports.onMembership?.(ready.conf);
-    this.#write(ready, snapshotData);
-    for (const { requestId, index } of ready.reads) {
-      this.#reads.get(requestId)?.resolve(index);
-      this.#reads.delete(requestId);
-    }
-    this.#releaseBarriers();
+    this.#writer.add({ ready, state: this.#hardState.next(ready), snapshotData, settle });
+    for (const { requestId, index } of ready.reads) this.#reads.answered(requestId, index);
+    this.#reads.appliedTo(this.#applied);
     this.#maybeSnapshot();
   }
 
-  #write(ready: Ready, snapshotData: Uint8Array | undefined): void {
-    const state = this.#hardState.next(ready);
-    const writing: Writing = { ready, done: false };
-    this.#writing.push(writing);
-    if (ready.snapshot === undefined && ready.entries.length === 0 && state === undefined) {
-      writing.done = true;
-      this.#finishWrites();
-      return;
-    }
-    this.#persist(ready, state, snapshotData).then(
-      () => {
-        writing.done = true;
-        this.#finishWrites();
-        this.#drive();
+  #makeWriter(): Writer {
+    return new Writer(this.#storage, {
+      onDurable: (number, messages, settle) => {
+        if (this.#closed || this.#failure !== undefined) return;
+        this.#guard(() => {
+          this.#send(messages);
+          for (const done of settle) done();
+          this.#raft.persisted(number);
+        });
       },
-      (error: unknown) => this.#fail(error),
-    );
+      onFull: (error) => this.#diskIsFull(error),
+      onRoom: () => {
+        this.#reads.diskIsFull(false);
+        this.#ports.onProblem?.('the disk has room again: the node goes on', undefined);
+      },
+      onFailure: (error) => this.#fail(error),
+    });
   }
 
-  async #persist(
-    { snapshot, entries }: Ready,
-    state: HardState | undefined,
-    snapshotData: Uint8Array | undefined,
-  ): Promise<void> {
-    if (snapshot !== undefined && snapshotData !== undefined) {
-      // What follows belongs behind the snapshot on the disk, so it waits for it.
-      // One by one: an older one that ended later would take the log back.
-      this.#installing = this.#install(this.#installing, snapshot, snapshotData);
-    }
-    await this.#installing;
-    await this.#storage.write(entries, state);
+  /** Nothing that this node has promised is undone by waiting: it follows, and tries again. */
+  #diskIsFull(error: LogError): void {
+    this.#ports.onProblem?.('the disk is full: the node goes on when there is room', error);
+    this.#reads.diskIsFull(true);
+    this.#guard(() => this.#raft.stepDown());
   }
 
-  async #install(
-    earlier: Promise<void> | undefined,
-    snapshot: SnapshotMeta,
-    data: Uint8Array,
-  ): Promise<void> {
-    await earlier;
-    await this.#storage.installSnapshot(snapshot, data);
+  #makeReads(): Reads {
+    const { electionTicks, random } = this.#options.raft;
+    const options = {
+      firstId: random(2 ** 30) * 2 ** 22,
+      maxTicks: readPatience * electionTicks,
+      ask: (requestId: number) => this.#raft.readIndex(requestId),
+    };
+    return new Reads(options, this.#applied);
   }
 
-  #finishWrites(): void {
-    while (this.#writing[0]?.done && !this.#closed) {
-      const { ready } = this.#writing.shift() as Writing;
-      this.#send(ready.messagesAfterPersist);
-      this.#raft.persisted(ready.number);
-    }
-    this.#schedule();
+  #makeSender(): SnapshotSender {
+    return new SnapshotSender({
+      read: () => this.#storage.readSnapshot(),
+      send: (message, data) => this.#ports.transport.sendSnapshot(message, data),
+      report: (to, delivered) => this.#guard(() => this.#raft.reportSnapshot(to, delivered)),
+      onProblem: (what, error) => this.#ports.onProblem?.(what, error),
+      pauseTicks: snapshotPause * this.#options.raft.electionTicks,
+    });
   }
 
-  #apply(entry: Entry): void {
-    this.#applied = entry.index;
-    this.#bytesSinceSnapshot += entry.data.length;
-    const isOwn = entry.kind === 'normal' && entry.data.length > 0;
-    const result = isOwn ? this.#ports.machine.apply(entry.index, entry.data) : undefined;
-    this.#waiters.settle(entry.index, entry.term, result as T);
+  /** Returns what is to be told once it is durable that a membership is in force. */
+  #apply({ index, term, kind, data }: Entry): (() => void)[] {
+    this.#applied = index;
+    this.#bytesSinceSnapshot += data.length;
+    if (kind === 'config') return [this.#waiters.settleLater(index, term, undefined as T)];
+    const result = data.length > 0 ? this.#ports.machine.apply(index, data) : undefined;
+    this.#waiters.settle(index, term, result as T);
+    return [];
   }
 
   #restore(snapshot: SnapshotMeta): Uint8Array {
-    const data = this.#incoming?.index === snapshot.index ? this.#incoming.data : undefined;
+    const data = this.#incoming.get(snapshot);
     if (data === undefined) throw new RaftError('failed', 'a snapshot came without its state');
     this.#ports.machine.restore(snapshot.index, data);
     this.#applied = snapshot.index;
     this.#lastSnapshot = snapshot.index;
     this.#bytesSinceSnapshot = 0;
-    this.#incoming = undefined;
     return data;
   }
 
-  #leadershipChanged(soft: SoftState): void {
-    if (soft.role !== 'leader') {
-      const lost = 'the leader changed before the outcome was known: look before you try again';
-      this.#waiters.rejectAll(new RaftError('lost', lost));
-    }
-    for (const read of this.#reads.values()) {
-      read.reject(new RaftError('lost', 'the leader changed during the read: try again'));
-    }
-    this.#reads.clear();
-    this.#ports.onLeadership?.(soft);
+  /** Those that are committed have been answered. */
+  #loseProposals({ role }: SoftState): void {
+    if (role === 'leader') return;
+    const lost = 'the leader changed before the outcome was known: look before you try again';
+    this.#waiters.rejectUncommitted(new RaftError('lost', lost));
   }
 
   #send(messages: readonly Message[]): void {
     for (const message of messages) {
-      if (message.type === 'snapshot') void this.#sendSnapshot(message);
+      if (message.type === 'snapshot') this.#sender.send(message);
       else this.#ports.transport.send(message);
     }
-  }
-
-  async #sendSnapshot(message: Message & { type: 'snapshot' }): Promise<void> {
-    let delivered = false;
-    try {
-      const found = await this.#storage.readSnapshot();
-      if (found !== undefined) {
-        const actual = { ...message, snapshot: found.meta };
-        await this.#ports.transport.sendSnapshot(actual, found.data);
-        delivered = true;
-      }
-    } catch (error) {
-      this.#ports.onProblem?.('a snapshot could not be sent', error);
-    }
-    if (this.#closed) return;
-    this.#raft.reportSnapshot(message.to, delivered);
-    this.#schedule();
   }
 
   #maybeSnapshot(): void {
@@ -384,11 +401,12 @@ export class RaftNode<T> implements AsyncDisposable {
       this.#applied - this.#lastSnapshot >= this.#options.snapshotEntries ||
       this.#bytesSinceSnapshot >= this.#options.snapshotBytes ||
       (this.#keyRenewed && this.#applied > 0 && this.#applied >= this.#storage.staleIndex);
-    if (!due || this.#snapshotting || this.#closed) return;
+    if (!due || this.#snapshotting || this.#snapshotPause > 0 || this.#closed) return;
     this.#snapshotting = true;
     this.#snapshot()
       .catch((error: unknown) => {
-        // The log goes on without: it only stays longer than it might.
+        // The log goes on without: it only stays longer than it might, for some time.
+        this.#snapshotPause = readPatience * this.#options.raft.electionTicks;
         this.#ports.onProblem?.('a snapshot could not be written', error);
       })
       .finally(() => {
@@ -402,33 +420,24 @@ export class RaftNode<T> implements AsyncDisposable {
     const term = this.#raft.termOf(index);
     if (term === undefined) return;
     const meta: SnapshotMeta = { index, term, conf: this.#raft.status.conf };
+    const before = { index: this.#lastSnapshot, bytes: this.#bytesSinceSnapshot };
     this.#lastSnapshot = index;
     this.#bytesSinceSnapshot = 0;
     const covered = this.#keyRenewed && index >= this.#storage.staleIndex;
     if (covered) this.#keyRenewed = false;
-    await this.#storage.saveSnapshot(meta, this.#ports.machine.snapshotParts());
+    try {
+      await this.#storage.saveSnapshot(meta, this.#ports.machine.snapshotParts());
+    } catch (error) {
+      this.#lastSnapshot = Math.max(before.index, this.#lastSnapshot === index ? 0 : index);
+      this.#bytesSinceSnapshot += before.bytes;
+      this.#keyRenewed ||= covered;
+      throw error;
+    }
     if (this.#closed) return;
     const compactTo = Math.max(0, index - this.#options.keepEntries);
     this.#raft.compact(meta, compactTo);
     // The disk need not keep what is under an old key for followers: they can take the snapshot.
     await this.#storage.compact(covered ? Math.max(compactTo, index) : compactTo);
-  }
-
-  async #appliedTo(index: number): Promise<void> {
-    if (this.#applied >= index) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#barriers.push({ index, resolve });
-    await promise;
-    this.#check();
-  }
-
-  #releaseBarriers(): void {
-    for (let at = this.#barriers.length - 1; at >= 0; at--) {
-      const barrier = this.#barriers[at];
-      if (barrier === undefined || barrier.index > this.#applied) continue;
-      this.#barriers.splice(at, 1);
-      barrier.resolve();
-    }
   }
 
   #check(): void {
@@ -449,9 +458,7 @@ export class RaftNode<T> implements AsyncDisposable {
 
   #rejectAll(error: RaftError): void {
     this.#waiters.rejectAll(error);
-    for (const read of this.#reads.values()) read.reject(error);
-    this.#reads.clear();
-    for (const barrier of this.#barriers.splice(0)) barrier.resolve();
+    this.#reads.rejectAll(error);
   }
 
   /** Everyone of the present membership but this node. */
@@ -460,14 +467,11 @@ export class RaftNode<T> implements AsyncDisposable {
   }
 }
 
-function refusal(dropped: Dropped): RaftError {
-  if (dropped === 'no-leader') return new RaftError('no-leader', 'there is no leader at present');
-  if (dropped === 'not-leader') return new RaftError('not-leader', 'this node is not the leader');
-  if (dropped === 'conf-pending') {
-    return new RaftError('busy', 'a membership change is under way: try again when it is done');
-  }
-  if (dropped === 'transferring') {
-    return new RaftError('busy', 'the leadership is being handed over: try again');
-  }
-  return new RaftError('busy', 'too many proposals are under way: try again');
-}
+const needDisk: ReadonlySet<Message['type']> = new Set([
+  // Also an empty one: its answer would have to wait, and so would those to all that follow.
+  'append',
+  'snapshot',
+  'vote',
+  'pre-vote',
+  'timeout-now',
+]);

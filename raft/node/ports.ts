@@ -9,6 +9,7 @@ export interface InitialState {
 }
 
 export interface NodeOptions {
+  /** `forwardProposals` must be false: a node answers for those that it took as leader only. */
   readonly raft: RaftConfig;
   readonly storage: StorageOptions;
   /** An empty folder becomes the first node of a new group; else it waits to be added to one. */
@@ -45,6 +46,8 @@ export interface NodePorts<T> {
   readonly transport: Transport;
   /** Calls back again and again; returns how to stop it. */
   everyMs(periodMs: number, callback: () => void): () => void;
+  /** Never goes back. With it, a process that stood still does not stand for election for that. */
+  monotonicMs?(): number;
   onLeadership?(state: SoftState): void;
   onMembership?(conf: ConfState): void;
   /** Something that heals by itself, for the log. */
@@ -64,4 +67,6 @@ export interface RaftStatus {
   readonly lastIndex: number;
   /** The last entry that the state machine has applied. */
   readonly appliedIndex: number;
+  /** The node follows and takes nothing new until its disk has room. */
+  readonly isDiskFull: boolean;
 }

@@ -11,7 +11,15 @@ import {
   type NodeId,
   type SnapshotMeta,
 } from '../core/index.ts';
-import { Log, LogError, Snapshots, type Cipher, type Disk, type LogEntry } from '../log/index.ts';
+import {
+  Log,
+  LogError,
+  Snapshots,
+  type Cipher,
+  type Disk,
+  type LogEntry,
+  type TornTail,
+} from '../log/index.ts';
 import type { InitialState } from './ports.ts';
 
 const types = { normal: 0, config: 1 } as const;
@@ -42,6 +50,10 @@ export class Storage implements AsyncDisposable {
   readonly #snapshots: Snapshots;
   readonly #keepSnapshots: number;
   readonly #cipher: Cipher | undefined;
+  /** As last given to the log, durable or not, if nothing has failed since. */
+  #lastState: { state: Uint8Array; failures: number } | undefined;
+  /** Snapshots are written one by one: what removes older ones must not meet another. */
+  #lastSave: Promise<unknown> = Promise.resolve();
   /** Snapshots that are being written, with a key that no file names yet. */
   #saving = 0;
 
@@ -73,7 +85,13 @@ export class Storage implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#lastSave;
     await this.#log.close();
+  }
+
+  /** The torn tail of the log that opening had to cut, if there was one. */
+  get cut(): TornTail | undefined {
+    return this.#log.cut;
   }
 
   /** What the last process left; undefined for a disk that holds nothing yet. */
@@ -111,16 +129,41 @@ export class Storage implements AsyncDisposable {
     await this.write([first], { term: 1, vote: '', commit: 1 });
   }
 
+  /** Writes that were not kept. */
+  get failures(): number {
+    return this.#log.failures;
+  }
+
   /**
    * Durable when it resolves. Writes are pipelined, and become durable in the order of the calls.
+   * Rejects with LogError `full` when there are other `failures` than the caller knows of: what was
+   * to be before this write is not there.
    */
-  async write(entries: readonly Entry[], hardState: HardState | undefined): Promise<void> {
+  async write(
+    entries: readonly Entry[],
+    hardState: HardState | undefined,
+    failures = this.failures,
+  ): Promise<void> {
+    this.#checkFailures(failures);
     const state = hardState && encoder.encode(JSON.stringify(hardState));
+    if (state !== undefined) this.#lastState = { state, failures };
     if (entries.length > 0) await this.#log.append(entries.map(toLogEntry), state);
     else if (state !== undefined) await this.#log.saveState(state);
   }
 
   async saveSnapshot(meta: SnapshotMeta, parts: Iterable<Uint8Array>): Promise<void> {
+    const save = this.#saveAfter(this.#lastSave, meta, parts);
+    // Its outcome goes to whoever asked for it.
+    this.#lastSave = Promise.allSettled([save]);
+    await save;
+  }
+
+  async #saveAfter(
+    earlier: Promise<unknown>,
+    meta: SnapshotMeta,
+    parts: Iterable<Uint8Array>,
+  ): Promise<void> {
+    await earlier;
     this.#saving += 1;
     try {
       await this.#snapshots.save(meta, wrapSnapshot(meta.conf, parts));
@@ -131,9 +174,19 @@ export class Storage implements AsyncDisposable {
   }
 
   /** A snapshot from the leader takes the place of the whole log. */
-  async installSnapshot(meta: SnapshotMeta, data: Uint8Array): Promise<void> {
+  async installSnapshot(
+    meta: SnapshotMeta,
+    data: Uint8Array,
+    failures = this.failures,
+  ): Promise<void> {
     await this.saveSnapshot(meta, [data]);
+    this.#checkFailures(failures);
     await this.#log.restart(meta.index);
+  }
+
+  #checkFailures(known: number): void {
+    if (known === this.failures) return;
+    throw new LogError('full', `${this.#folder}: an earlier write was not kept`);
   }
 
   /** The newest snapshot's state, to be sent to a follower. */
@@ -156,7 +209,9 @@ export class Storage implements AsyncDisposable {
 
   /** What is written from now on is encrypted with the cipher's present key. */
   async renewKey(): Promise<void> {
-    const { state } = this.#log;
+    const last = this.#lastState;
+    // A newer one that is under way must not be followed by the one before it.
+    const state = last?.failures === this.failures ? last.state : this.#log.state;
     // It goes to a new segment, of the new key. Without one, nothing was written yet.
     if (state !== undefined) await this.#log.saveState(state);
   }

@@ -9,9 +9,11 @@ interface Waiter<T> {
 
 export class Waiters<T> {
   readonly #byIndex = new Map<number, Waiter<T>>();
+  /** Their entries are committed, and are to be told of later. */
+  readonly #settling = new Set<Waiter<T>>();
 
   get size(): number {
-    return this.#byIndex.size;
+    return this.#byIndex.size + this.#settling.size;
   }
 
   wait(index: number, term: number): Promise<T> {
@@ -22,16 +24,33 @@ export class Waiters<T> {
 
   /** The entry of this index is committed; one of another term has taken the proposal's place. */
   settle(index: number, term: number, result: T): void {
-    const waiter = this.#byIndex.get(index);
-    if (waiter === undefined) return;
-    this.#byIndex.delete(index);
-    if (waiter.term === term) waiter.resolve(result);
-    else waiter.reject(new RaftError('lost', 'another leader replaced the proposal: try again'));
+    this.settleLater(index, term, result)();
   }
 
-  rejectAll(error: RaftError): void {
+  /** As `settle`, when the returned function is called. */
+  settleLater(index: number, term: number, result: T): () => void {
+    const waiter = this.#byIndex.get(index);
+    if (waiter === undefined) return () => {};
+    this.#byIndex.delete(index);
+    this.#settling.add(waiter);
+    return () => {
+      if (!this.#settling.delete(waiter)) return;
+      if (waiter.term === term) waiter.resolve(result);
+      else waiter.reject(new RaftError('lost', 'another leader replaced the proposal: try again'));
+    };
+  }
+
+  /** The lead is lost: what is not committed yet may be or not. */
+  rejectUncommitted(error: RaftError): void {
     const waiting = [...this.#byIndex.values()];
     this.#byIndex.clear();
     for (const { reject } of waiting) reject(error);
+  }
+
+  rejectAll(error: RaftError): void {
+    const settling = [...this.#settling];
+    this.#settling.clear();
+    for (const { reject } of settling) reject(error);
+    this.rejectUncommitted(error);
   }
 }

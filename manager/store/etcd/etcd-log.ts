@@ -144,6 +144,7 @@ export class EtcdLog implements StoreLog {
       firstIndex: index,
       lastIndex: index,
       appliedIndex: index,
+      isDiskFull: false,
     };
   }
 
