@@ -215,6 +215,9 @@ export class CoreMember implements Member {
     this.#disk.isFull = false;
   }
 
+  /** What there is to see was seen when it happened. */
+  observe(): void {}
+
   #syncTime(): number {
     const { settings, dice } = this.#around;
     if (this.#isCalm) return 0.1;

@@ -95,7 +95,9 @@ export class Faults {
     this.#world.trace(member.id, 'crashes');
     member.crash();
     agenda.after(dice.between(0, settings.restart), () => {
-      if (!member.isUp && !this.#isOver) member.start();
+      if (member.isUp || this.#isOver) return;
+      member.start();
+      if (dice.chance(settings.hasty)) agenda.after(dice.between(0, 1), () => member.campaign());
     });
   }
 
@@ -141,15 +143,13 @@ export class Faults {
       'joint',
       'joint-explicit',
     ]);
-    const count = dice.chance(0.5) ? 1 : 1 + dice.below(3);
-    const nodes = dice.some(
-      this.#world.members.map(({ id }) => id),
-      count,
-    );
+    const ids = this.#world.members.map(({ id }) => id);
+    const count = dice.chance(0.5) ? 1 : 1 + dice.below(ids.length - 1);
+    const nodes = dice.some(ids, count);
     const steps = nodes.map((node): ConfChangeStep => {
       const isVoter = conf.voters.includes(node);
       const op = isVoter
-        ? dice.pick(['remove', 'remove', 'add-learner'] as const)
+        ? dice.pick(['remove', 'remove', 'add-voter', 'add-learner'] as const)
         : dice.pick(['add-voter', 'add-voter', 'add-learner'] as const);
       return { op, node };
     });

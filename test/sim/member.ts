@@ -43,6 +43,8 @@ export interface Member {
   fillDisk(isFull: boolean): void;
   /** The disk is as fast as it can be from now on. */
   calm(): void;
+  /** Tells the witness what can be seen from outside. */
+  observe(): void;
 }
 
 export interface Surroundings {
@@ -56,6 +58,8 @@ export interface Surroundings {
   /** Sends a snapshot; tells whether it arrived. */
   sendSnapshot(message: Message, data: Uint8Array, done: (delivered: boolean) => void): void;
   trace(id: NodeId, what: string): void;
+  /** Ends the run. */
+  fail(error: Error): void;
 }
 
 export function raftConfig(id: NodeId, { settings, dice }: Surroundings): RaftConfig {

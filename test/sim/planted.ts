@@ -78,6 +78,7 @@ const hastyElections = (settings: Settings): Settings => ({
   disk: { sync: 3, slow: 0 },
   crashAfter: { vote: 0.5 },
   restart: 1,
+  hasty: 1,
   every: { ...never, campaign: 4 },
   operationEvery: 1,
   operations: 400,
@@ -120,6 +121,13 @@ const contested =
     keys: 1,
   });
 
+/** What a leader sent before it was cut off comes when there is another. */
+const lateLeaders = (given: Settings): Settings => {
+  const settings = contested('quorum', { isolateLeader: 25, partition: 40 })(given);
+  const network = { ...settings.network, delay: 0.5, late: 0.2, lateness: 30, kept: true };
+  return { ...settings, network: { ...network, ordered: false }, operations: 200 };
+};
+
 /** All that takes time happens between two heartbeats. */
 const hurried =
   (change: (settings: Settings) => Settings) =>
@@ -155,6 +163,14 @@ const withMembership = (settings: Settings): Settings => ({
   restart: 20,
   raft: { ...settings.raft, electionTicks: 5, heartbeatTicks: 1 },
   every: { ...never, membership: 12, partition: 25, crash: 40 },
+});
+
+/** Joint memberships that last, and majorities that cannot reach each other. */
+const longJoint = (settings: Settings): Settings => ({
+  ...withMembership(settings),
+  network: { ...settings.network, delay: 1.5, loss: 0.02, ordered: false },
+  disk: { sync: 0.5, slow: 0 },
+  every: { ...never, membership: 8, partition: 12, crash: 60 },
 });
 
 /** Readies whose messages do not wait for the write when they are of that type. */
@@ -232,14 +248,18 @@ const aboutVotes: Planted[] = [
 ];
 
 const aboutTheLog: Planted[] = [
-  planted('a leader of an earlier term is obeyed', {
-    receive: (message, raft) => {
-      const { role, term } = stateOf(raft);
-      const isLate = message.term < term && role !== 'leader';
-      const isLeaders = message.type === 'append' || message.type === 'heartbeat';
-      return isLeaders && isLate ? { ...message, term } : message;
+  planted(
+    'a leader of an earlier term is obeyed',
+    {
+      receive: (message, raft) => {
+        const { role, term } = stateOf(raft);
+        const isLate = message.term < term && role !== 'leader';
+        const isLeaders = message.type === 'append' || message.type === 'heartbeat';
+        return isLeaders && isLate ? { ...message, term } : message;
+      },
     },
-  }),
+    lateLeaders,
+  ),
   planted(
     'entries of earlier terms are committed by counting',
     {
@@ -357,7 +377,7 @@ const aboutMembership: Planted[] = [
         return raft;
       },
     },
-    withMembership,
+    longJoint,
   ),
   planted(
     'a joint membership needs the majority of the old voters only',

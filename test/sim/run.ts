@@ -1,9 +1,11 @@
 /** Runs simulations, and tells of a failure so that it can be run again. */
 import { execFileSync } from 'node:child_process';
+import { setImmediate as turn } from 'node:timers/promises';
 import { CoreMember } from './core-member.ts';
+import { NodeMember } from './node-member.ts';
 import type { Sabotage } from './sabotage.ts';
 import { settingsFor, type Settings } from './settings.ts';
-import { World, type RunResult } from './world.ts';
+import { World, type MakeMember, type RunResult } from './world.ts';
 
 export interface RunOptions {
   readonly seed: number;
@@ -28,8 +30,27 @@ export function runCore({ seed, sabotage, settings, say }: RunOptions): RunResul
   return world.result();
 }
 
-export function runSeed(_kind: Kind, options: RunOptions): Promise<RunResult> {
-  return Promise.resolve(runCore(options));
+/** The real node on its log. All of its promises are settled before the next event. */
+export async function runNode({ seed, settings, say }: RunOptions): Promise<RunResult> {
+  const made: NodeMember[] = [];
+  const make: MakeMember = (id, around) => {
+    const member = new NodeMember(id, around);
+    made.push(member);
+    return member;
+  };
+  const world = new World(settings ?? settingsFor(seed), make, say);
+  for (const member of made) await member.prepare();
+  world.begin();
+  await turn();
+  while (world.step()) {
+    await turn();
+    world.observe();
+  }
+  return world.result();
+}
+
+export async function runSeed(kind: Kind, options: RunOptions): Promise<RunResult> {
+  return kind === 'core' ? runCore(options) : runNode(options);
 }
 
 /** Says how to see it again. */

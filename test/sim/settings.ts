@@ -51,6 +51,8 @@ export interface Settings {
   readonly crashAfter: Readonly<Partial<Record<Message['type'], number>>>;
   /** The longest that a node stays down, ticks. */
   readonly restart: number;
+  /** The chance that a node stands for election as soon as it is up again. */
+  readonly hasty: number;
   /** Mean times between faults, ticks; Infinity for never. */
   readonly every: Readonly<Record<Fault, number>>;
   /** Mean time between a client's operations, and their number. */
@@ -112,6 +114,7 @@ export function settingsFor(seed: number): Settings {
     unsteady,
     crashAfter: drawCrashes(dice),
     restart: dice.pick([2, 20, 80]),
+    hasty: dice.pick([0, 0, 0.5]),
     every: drawFaults(dice, unsteady),
     operationEvery: dice.pick([1, 2, 5]),
     operations: 150,

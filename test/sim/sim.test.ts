@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { failureOf, runCore } from './run.ts';
+import { failureOf, runCore, runNode } from './run.ts';
 
 const seedsPerTest = 50;
 
@@ -20,8 +20,25 @@ describe('raft-ts under simulated faults', function () {
     });
   }
 
-  it('replays a run from its seed', () => {
-    for (const seed of [3, 7, 11]) assert.deepEqual(runCore({ seed }), runCore({ seed }));
+  for (let first = 1; first <= 90; first += 30) {
+    it(`keeps its promises on real logs: seeds ${first} to ${first + 29}`, async () => {
+      let done = 0;
+      for (let seed = first; seed < first + 30; seed++) {
+        try {
+          done += (await runNode({ seed })).done;
+        } catch (error) {
+          throw failureOf('node', seed, error);
+        }
+      }
+      assert.ok(done > 30 * 20, `only ${done} operations were done`);
+    });
+  }
+
+  it('replays a run from its seed', async () => {
+    for (const seed of [3, 7, 11]) {
+      assert.deepEqual(runCore({ seed }), runCore({ seed }));
+      assert.deepEqual(await runNode({ seed }), await runNode({ seed }));
+    }
   });
 
   it('takes the same way whether it is watched or not', () => {

@@ -26,7 +26,7 @@ export class Witness {
   readonly #commandAt = new Map<number, number>();
 
   get committed(): number {
-    return this.#committed.length;
+    return Math.max(this.#committed.length, this.#digests.length - 1);
   }
 
   get elections(): number {
@@ -43,13 +43,15 @@ export class Witness {
     return this.#commandAt.get(command);
   }
 
-  sawLeader(id: NodeId, term: number, termOf: (index: number) => number | undefined): void {
+  /** `termOf` gives the leader's log, where it can be seen. */
+  sawLeader(id: NodeId, term: number, termOf?: (index: number) => number | undefined): void {
     const known = this.#leaders.get(term);
     if (known === id) return;
     if (known !== undefined) {
       throw new Violation('election safety', `both ${known} and ${id} lead in term ${term}`);
     }
     this.#leaders.set(term, id);
+    if (termOf === undefined) return;
     // One that was elected late need not have what a later leader committed meanwhile.
     const last = this.#committedIn.findLastIndex((committedIn) => committedIn < term) + 1;
     const expected = this.#committed[last - 1];

@@ -47,6 +47,7 @@ export class World implements Surroundings {
   #commands = 0;
   #isHealing = false;
   #isOver = false;
+  #failure: Error | undefined;
   #marker: number | undefined;
   #traceSum = 0;
 
@@ -80,6 +81,17 @@ export class World implements Surroundings {
     if (event === undefined) return false;
     event.run();
     return !this.#isOver;
+  }
+
+  /** To be called after a step, when all that follows from it is done. */
+  observe(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    for (const member of this.members) member.observe();
+  }
+
+  fail(error: Error): void {
+    this.trace('', `failed: ${error.message}`);
+    this.#failure ??= error;
   }
 
   /** To be called when the run is over. Throws Violation. */
