@@ -2,6 +2,7 @@
  * The objects that managers replicate. They are plain immutable documents: a change replaces the
  * object. Times are milliseconds since the epoch, always passed in by whoever proposes a change.
  */
+import type { DataPath, Network, TaskNetwork, VirtualIp } from './network.ts';
 import type { NodeRole, NodeSpec, PortConfig, ServiceSpec, SwarmSpec } from './specs.ts';
 import type { DesiredState, TaskState } from './states.ts';
 import type { GenericResource, Platform, TaskSpec } from './task-spec.ts';
@@ -37,6 +38,8 @@ export interface Service {
   readonly updateStatus?: UpdateStatus;
   /** Ports as published: what the spec left open is filled in by the allocator. */
   readonly ports?: readonly PortConfig[];
+  /** One for each network and address family; empty or absent for `dnsrr`. */
+  readonly virtualIps?: readonly VirtualIp[];
   /** As in X-Registry-Auth (base64url JSON); sent to nodes with the service's tasks, never shown. */
   readonly registryAuth?: string;
   readonly previousRegistryAuth?: string;
@@ -86,6 +89,8 @@ export interface Task {
   /** The host-mode and ingress ports that the service's endpoint asks of this task. */
   readonly ports?: readonly PortConfig[];
   readonly genericResources?: readonly GenericResource[];
+  /** Swarm networks that it is on, in the order of its interfaces; the routing mesh's comes last. */
+  readonly networks?: readonly TaskNetwork[];
 }
 
 export interface NodeResources {
@@ -115,6 +120,7 @@ export interface NodeDescription {
   };
   /** Whom it trusts, and who has issued its certificate. */
   readonly tls?: TlsInfo;
+  readonly dataPath?: DataPath;
 }
 
 export interface NodeStatus {
@@ -136,6 +142,8 @@ export interface Node {
   readonly status: NodeStatus;
   /** Only for managers: where their cluster port is. */
   readonly manager?: { readonly addr: string; readonly leader: boolean };
+  /** Its own addresses on the routing mesh's network, with prefix. */
+  readonly ingressAddresses?: readonly string[];
 }
 
 /** What managers encrypt their keys on disk with. */
@@ -186,5 +194,6 @@ export interface Tables {
   readonly node: Node;
   readonly service: Service;
   readonly task: Task;
+  readonly network: Network;
 }
 export type TableName = keyof Tables;

@@ -1,11 +1,20 @@
 /** The tables themselves: immutable objects by id, in the order of their creation. */
-import type { Cluster, Node, Service, TableName, Tables, Task } from '../../types/index.ts';
+import type {
+  Cluster,
+  Network,
+  Node,
+  Service,
+  TableName,
+  Tables,
+  Task,
+} from '../../types/index.ts';
 
 export class Rows {
   readonly cluster = new Map<string, Cluster>();
   readonly node = new Map<string, Node>();
   readonly service = new Map<string, Service>();
   readonly task = new Map<string, Task>();
+  readonly network = new Map<string, Network>();
 
   get<T extends TableName>(table: T, id: string): Tables[T] | undefined {
     return this.#table(table).get(id);
@@ -20,7 +29,8 @@ export class Rows {
   }
 
   clear(): void {
-    for (const table of [this.cluster, this.node, this.service, this.task]) table.clear();
+    const { cluster, network, node, service, task } = this;
+    for (const table of [cluster, network, node, service, task]) table.clear();
   }
 
   #table<T extends TableName>(table: T): Map<string, Tables[T]> {

@@ -1,10 +1,12 @@
 /** Connects containers: the port that the task manager drives. */
-import type { PortConfig } from '../../types/index.ts';
+import type { PortConfig, TaskNetwork } from '../../types/index.ts';
 
 export interface AttachRequest {
   readonly containerId: string;
   /** `bridge`: the gateway bridge, with masqueraded egress. */
   readonly mode: 'bridge' | 'none';
+  /** Swarm networks, in the order of the interfaces (eth0, eth1, …); the bridge's comes last. */
+  readonly networks?: readonly TaskNetwork[];
   /** Host-mode ports; `publishedPort` absent: the driver chooses one from 30000 to 32767. */
   readonly ports: readonly PortConfig[];
 }
@@ -12,9 +14,11 @@ export interface AttachRequest {
 export interface Attachment {
   /** The container's network namespace, to be given to the runtime. */
   readonly netnsPath: string;
-  /** "172.18.0.5/16"; empty for `none`. */
+  /** "10.0.1.5/24" of each network in turn, and the bridge's last; empty for `none` alone. */
   readonly addresses: readonly string[];
   readonly gateway?: string;
+  /** Where names of the swarm are answered; absent where the container is on none of its networks. */
+  readonly resolver?: string;
   /** As bound. */
   readonly ports: readonly PortConfig[];
 }
