@@ -9,6 +9,8 @@ export interface ManagerLog {
   readonly log: RaftLog | EtcdLog;
   /** Encrypts what is written from now on with a new key. */
   renewStorageKey(): Promise<void>;
+  /** Why the log takes nothing for now, in a sentence; empty when it does. */
+  trouble(): string;
   /** Removes a swarm that ends with its last manager from where others could find it. */
   erase(): Promise<void>;
 }
@@ -30,7 +32,8 @@ export function newManagerLog(
       { clock, log: logger.child({ module: 'etcd' }), onLeader },
     );
     // Nothing of it is on this host's disk.
-    return { log, renewStorageKey: () => Promise.resolve(), erase: () => log.erase() };
+    const trouble = () => '';
+    return { log, trouble, renewStorageKey: () => Promise.resolve(), erase: () => log.erase() };
   }
   const log = new RaftLog(
     { ...common, folder: join(folder, 'raft') },
@@ -47,5 +50,6 @@ export function newManagerLog(
   );
   transport.attach(log);
   const renewStorageKey = () => log.renewStorageKey();
-  return { log, renewStorageKey, erase: () => Promise.resolve() };
+  const trouble = () => log.trouble;
+  return { log, trouble, renewStorageKey, erase: () => Promise.resolve() };
 }

@@ -230,6 +230,11 @@ export class Manager implements AsyncDisposable {
     await this.#managerLog.erase();
   }
 
+  /** Why this manager cannot do its part for now, though it is well; empty for nothing. */
+  get trouble(): string {
+    return this.#managerLog.trouble();
+  }
+
   /** How many managers there are, as far as this one knows. */
   get voters(): number {
     return this.#log.status?.conf.voters.length ?? 0;

@@ -151,7 +151,7 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
     const managers = active?.agent.managers ?? [];
     return {
       state: this.#state,
-      error: this.#error,
+      error: this.#error || (active?.manager?.trouble ?? ''),
       nodeId: active?.membership.nodeId ?? '',
       nodeAddr: active?.membership.advertiseAddr.replace(/:\d+$/, '') ?? '',
       isManager: active?.manager !== undefined,

@@ -192,6 +192,15 @@ export class RaftLog implements StoreLog {
     return this.#node?.status;
   }
 
+  /** Why this manager's log takes nothing for now, in a sentence; empty when it does. */
+  get trouble(): string {
+    const status = this.#node?.status;
+    if (status?.isDiskFull !== true) return '';
+    const { folder } = this.#options;
+    const others = status.conf.voters.length > 1 ? ', though the other managers may' : '';
+    return `no room is left in ${folder}: until there is, this manager takes no changes${others}`;
+  }
+
   progressOf(id: NodeId) {
     return this.#node?.progressOf(id);
   }
@@ -290,8 +299,9 @@ function toSwarmError(thrown: unknown): SwarmError {
   if (thrown instanceof RaftError) {
     const { code, message } = thrown;
     if (code === 'no-leader') return new SwarmError('unavailable', noLeader, { cause: thrown });
-    if (code === 'busy' || code === 'full')
+    if (code === 'busy' || code === 'full') {
       return new SwarmError('resource-exhausted', message, { cause: thrown });
+    }
     if (code === 'refused')
       return new SwarmError('failed-precondition', message, { cause: thrown });
     return new SwarmError('unavailable', message, { cause: thrown.cause ?? thrown });

@@ -29,8 +29,8 @@ export class RaftError extends Error {
   }
 }
 
-export function diskIsFull(): RaftError {
-  return new RaftError('full', "the disk of this node's log is full: make room on it");
+export function diskIsFull(folder: string): RaftError {
+  return new RaftError('full', `no room is left in ${folder}: this node goes on when there is`);
 }
 
 export function refusal(dropped: Dropped): RaftError {

@@ -260,7 +260,7 @@ export class RaftNode<T> implements AsyncDisposable {
   async #proposed(propose: () => Dropped | undefined): Promise<T> {
     this.#check();
     if (this.#writer.isFull) {
-      throw diskIsFull();
+      throw diskIsFull(this.#options.storage.folder);
     }
     if (this.#waiters.size >= this.#options.maxProposals) {
       throw new RaftError('busy', `${this.#options.maxProposals} proposals wait already`);
@@ -347,6 +347,7 @@ export class RaftNode<T> implements AsyncDisposable {
     const options = {
       firstId: random(2 ** 30) * 2 ** 22,
       maxTicks: readPatience * electionTicks,
+      folder: this.#options.storage.folder,
       ask: (requestId: number) => this.#raft.readIndex(requestId),
     };
     return new Reads(options, this.#applied);

@@ -22,6 +22,8 @@ export interface ReadsOptions {
   readonly firstId: number;
   /** A read fails when it has waited so long. */
   readonly maxTicks: number;
+  /** Where the log is: for an error that names it. */
+  readonly folder: string;
   readonly ask: (requestId: number) => Dropped | undefined;
 }
 
@@ -107,6 +109,6 @@ export class Reads {
     if (!isApplied && !this.#isDiskFull) return;
     this.#reads.delete(requestId);
     if (isApplied) read.resolve();
-    else read.reject(diskIsFull());
+    else read.reject(diskIsFull(this.#options.folder));
   }
 }
