@@ -1,6 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import {
-  AssignmentChange_Action,
   Assignments_Kind,
   Dispatcher,
   type Assignments,
@@ -13,8 +12,9 @@ import { linkAbort } from '../../lib/abort.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import type { CallStream, Connection } from '../../lib/grpc/index.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { AssignedTask, NodeDescription } from '../../types/index.ts';
+import type { NodeDescription } from '../../types/index.ts';
 import type { TaskExecutor } from '../executor/executor.ts';
+import { readAssignments } from './assignments.ts';
 import { LogPublisher } from './log-publisher.ts';
 import { Reporter } from './reporter.ts';
 
@@ -203,15 +203,9 @@ export class Session {
       );
     }
     this.#revision = set.resultsIn;
-    const update: AssignedTask[] = [];
-    const remove: string[] = [];
-    for (const { action, type, id, object } of set.changes) {
-      if (type !== 'task') continue;
-      if (action === AssignmentChange_Action.REMOVE) remove.push(id);
-      else update.push(JSON.parse(Buffer.from(object).toString()) as AssignedTask);
-    }
+    const assignments = readAssignments(set);
     this.#applying = this.#applying
-      .then(() => this.#parts.executor.assign({ complete, update, remove }))
+      .then(() => this.#parts.executor.assign(assignments))
       .then(() => this.#say({ case: 'applied', value: { revision: set.resultsIn } }));
     this.#applying.catch((error: unknown) => this.#break(SwarmError.from(error)));
   }

@@ -3,7 +3,7 @@ import { createServer, connect as connectTcp, type AddressInfo, type Socket } fr
 import { SwarmError } from '../../lib/errors.ts';
 import { parseAddr } from '../../lib/grpc/index.ts';
 import type { AssignedTask, NodeDescription, Task, TaskStatus } from '../../types/index.ts';
-import type { TaskExecutor } from '../executor/executor.ts';
+import type { TaskAssignments, TaskExecutor } from '../executor/executor.ts';
 import type { LogLine, LogQuery } from '../runtime/runtime.ts';
 
 export const testDescription: NodeDescription = {
@@ -16,11 +16,7 @@ export const testDescription: NodeDescription = {
 /** Keeps what it is told, and says what the test says. */
 export class FakeExecutor implements TaskExecutor {
   readonly tasks = new Map<string, AssignedTask>();
-  readonly assignments: {
-    complete: boolean;
-    update: readonly AssignedTask[];
-    remove: readonly string[];
-  }[] = [];
+  readonly assignments: TaskAssignments[] = [];
   readonly logLines = new Map<string, AsyncIterable<LogLine>>();
   readonly logQueries: { taskId: string; query: LogQuery; signal: AbortSignal }[] = [];
   readonly #statuses = new Map<string, TaskStatus>();
@@ -28,7 +24,7 @@ export class FakeExecutor implements TaskExecutor {
 
   async start(): Promise<void> {}
 
-  async assign(assignment: FakeExecutor['assignments'][number]): Promise<void> {
+  async assign(assignment: TaskAssignments): Promise<void> {
     this.assignments.push(assignment);
     if (assignment.complete) this.tasks.clear();
     for (const task of assignment.update) this.tasks.set(task.id, task);

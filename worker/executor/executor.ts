@@ -3,21 +3,31 @@
  * (worker/agent) and the machinery below it. It keeps its own durable copy of the assignments, so
  * tasks run on, also across a restart of the daemon, while no manager can be reached.
  */
-import type { AssignedTask, TaskStatus } from '../../types/index.ts';
+import type { AssignedTask, NetworkAssignments, TaskStatus } from '../../types/index.ts';
 import type { LogLine, LogQuery } from '../runtime/runtime.ts';
+
+export interface TaskAssignments {
+  /** `update` is all there is, and every other task is stopped and forgotten. */
+  readonly complete: boolean;
+  /**
+   * A desired state only ever rises. After a change of leaders a task that is to stop already may
+   * be said to run for a moment longer: the later state that was heard before holds.
+   */
+  readonly update: readonly AssignedTask[];
+  readonly remove: readonly string[];
+  /** To be taken before the tasks, which count on their networks; `complete` as the whole is. */
+  readonly networks: NetworkAssignments;
+}
 
 export interface TaskExecutor extends AsyncDisposable {
   /** Loads the local copy, adopts running containers and removes what belongs to no task. */
   start(): Promise<void>;
   /**
-   * Takes assignments. `complete`: `update` is all there is, and every other task is stopped and
-   * forgotten. Resolves when the local copy is durable; the work itself goes on behind it.
+   * Takes assignments. Resolves when the local copy of the tasks is durable, and the kernel
+   * reflects `networks`: managers stop a task once every node has taken its endpoint away. The work
+   * on the tasks goes on behind it.
    */
-  assign(assignments: {
-    readonly complete: boolean;
-    readonly update: readonly AssignedTask[];
-    readonly remove: readonly string[];
-  }): Promise<void>;
+  assign(assignments: TaskAssignments): Promise<void>;
   /** The present status of every task: what is reported after a reconnect. */
   statuses(): ReadonlyMap<string, TaskStatus>;
   /** Called at each change of a task's status, in order. */

@@ -3,5 +3,5 @@
  * machine in worker/task decides. Imports lib, types and its siblings in worker. Read executor.ts
  * (the port) first, then task-runner.ts and task-driver.ts.
  */
-export type { TaskExecutor } from './executor.ts';
+export type { TaskAssignments, TaskExecutor } from './executor.ts';
 export { TaskRunner, type TaskRunnerDeps, type TaskRunnerOptions } from './task-runner.ts';
