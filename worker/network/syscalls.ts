@@ -2,6 +2,7 @@
  * The few system calls that Node has no binding for. All are synchronous and run on the calling
  * thread, which is what network namespaces need: a namespace belongs to a thread.
  */
+import { closeSync } from 'node:fs';
 import koffi from 'koffi';
 
 const libc = koffi.load('libc.so.6');
@@ -15,6 +16,7 @@ const bindings = {
   ),
   umount2: libc.func('int umount2(const char *target, int flags)'),
   socket: libc.func('int socket(int domain, int type, int protocol)'),
+  bind: libc.func('int bind(int fd, const uint8_t *address, unsigned int length)'),
   send: libc.func('intptr_t send(int fd, const uint8_t *buffer, size_t length, int flags)'),
   recv: libc.func('intptr_t recv(int fd, _Out_ uint8_t *buffer, size_t length, int flags)'),
   setsockopt: libc.func(
@@ -90,9 +92,48 @@ export function rawSocket(family: number, protocol: number): number {
   return checked('socket', bindings.socket(family, type, protocol) as number);
 }
 
+const socketTypes = { tcp: 1, udp: 2 } as const;
+
+/**
+ * A socket of the thread's present namespace, for Node to take over: its own ways to make one leave
+ * the namespace before the system call comes. `bindTo` is an IPv4 address; absent: not bound.
+ */
+export function internetSocket(
+  protocol: keyof typeof socketTypes,
+  family: 4 | 6,
+  bindTo?: { readonly address: string; readonly port: number },
+): number {
+  const domain = family === 4 ? 2 : 10;
+  const type = socketTypes[protocol] | socketCloseOnExec;
+  const fd = checked('socket', bindings.socket(domain, type, 0) as number);
+  if (bindTo === undefined) return fd;
+  try {
+    if (protocol === 'tcp') setReuseAddress(fd);
+    const name = Buffer.alloc(16);
+    name.writeUInt16LE(domain, 0);
+    name.writeUInt16BE(bindTo.port, 2);
+    name.set(bindTo.address.split('.').map(Number), 4);
+    const result = bindings.bind(fd, name, name.length) as number;
+    checked(`bind ${bindTo.address}:${bindTo.port}`, result);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** Or connections of a former process would hold the port for a minute. */
+function setReuseAddress(fd: number): void {
+  const reuseAddress = 2;
+  const on = Buffer.alloc(4);
+  on.writeInt32LE(1);
+  checked('setsockopt', bindings.setsockopt(fd, socketLevel, reuseAddress, on, 4) as number);
+}
+
+const socketLevel = 1;
+
 /** A receive that takes longer fails with EAGAIN. */
 export function setReceiveTimeout(fd: number, seconds: number): void {
-  const socketLevel = 1;
   const receiveTimeout = 20;
   const timeval = Buffer.alloc(16);
   timeval.writeBigInt64LE(BigInt(seconds));
