@@ -41,6 +41,8 @@ const errnoNames = new Map(Object.entries(codes).map(([name, code]) => [code, na
 export const errno = {
   exists: codes['EEXIST'] ?? 17,
   notFound: codes['ENOENT'] ?? 2,
+  noProcess: codes['ESRCH'] ?? 3,
+  busy: codes['EBUSY'] ?? 16,
   noDevice: codes['ENODEV'] ?? 19,
   invalid: codes['EINVAL'] ?? 22,
   addressNotAvailable: codes['EADDRNOTAVAIL'] ?? 99,
