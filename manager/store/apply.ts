@@ -4,13 +4,13 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { unreachable } from '../../lib/assert.ts';
-import { compareStates, type Node, type Service, type Task } from '../../types/index.ts';
+import { compareStates, type Node, type Task } from '../../types/index.ts';
 import type { TableName, Tables, TaskStatus } from '../../types/index.ts';
 import type { Change, Delete, NodeStatusChange, Put } from './change.ts';
+import { clashOf } from './clashes.ts';
 import type { EncodedEntry } from './entry-codec.ts';
 import type { ObjectEvent } from './event.ts';
 import { Resolver } from './resolve.ts';
-import { ingressPortsOf } from './service-indexes.ts';
 import type { State } from './state.ts';
 
 export type Outcome = { readonly events: readonly ObjectEvent[] } | { readonly conflict: string };
@@ -27,7 +27,7 @@ export function applyEntry(state: State, index: number, entry: EncodedEntry): Ou
     if (conflict !== undefined) return { conflict };
     changes.push(change);
   }
-  const clash = clashOfServices(state, changes);
+  const clash = clashOf(state, changes);
   if (clash !== undefined) return { conflict: clash };
   const events: ObjectEvent[] = [];
   for (const change of changes) {
@@ -62,39 +62,6 @@ function clusterClash(state: State, id: string): string | undefined {
   const present = state.cluster();
   if (present === undefined) return undefined;
   return `cluster ${id} cannot be created: cluster ${present.id} exists`;
-}
-
-/** Names and ingress ports have one holder each, whatever two planners believed at one time. */
-function clashOfServices(state: State, changes: readonly Change[]): string | undefined {
-  const touched = new Map<string, Service | undefined>();
-  for (const change of changes) {
-    if (change.op === 'put' && change.table === 'service') {
-      touched.set(change.object.id, change.object);
-    } else if (change.op === 'delete' && change.table === 'service') {
-      touched.set(change.id, undefined);
-    }
-  }
-  const claims = new Map<string, string>();
-  for (const service of touched.values()) {
-    if (service === undefined) continue;
-    const wanted = [
-      { what: 'name', key: service.spec.name, owner: state.names.owner(service.spec.name) },
-      ...[...ingressPortsOf(service)].map((key) => ({
-        what: 'port',
-        key,
-        owner: state.ingressPorts.owner(key),
-      })),
-    ];
-    for (const { what, key, owner } of wanted) {
-      // An owner that this entry touches holds only what its new form claims in this loop.
-      const holder =
-        claims.get(`${what} ${key}`) ??
-        (owner === undefined || touched.has(owner) ? service.id : owner);
-      if (holder !== service.id) return `${what} ${key} is in use by service ${holder}`;
-      claims.set(`${what} ${key}`, service.id);
-    }
-  }
-  return undefined;
 }
 
 function applyChange(
@@ -133,6 +100,13 @@ function applyChange(
       const node = state.node(change.id);
       const next = node === undefined ? undefined : withStatus(node, change);
       return next === undefined ? undefined : put(state, index, atMs, 'node', next);
+    }
+    case 'node-addresses': {
+      const { ingressAddresses } = change;
+      const node = state.node(change.id);
+      if (node === undefined) return undefined;
+      if (isDeepStrictEqual(node.ingressAddresses ?? [], ingressAddresses)) return undefined;
+      return put(state, index, atMs, 'node', { ...node, ingressAddresses });
     }
     default:
       return unreachable(change);

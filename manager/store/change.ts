@@ -54,7 +54,24 @@ export interface NodeStatusChange {
   readonly description?: NodeDescription;
 }
 
-export type Change = Put | Delete | TaskStatusChange | TaskDesireChange | NodeStatusChange;
+/**
+ * A node's own addresses on the routing mesh's network, with prefix; none where there is no such
+ * network. Only the allocator gives them, so that it needs no version. It conflicts where somebody
+ * else holds an address already; a node that is gone is passed over.
+ */
+export interface NodeAddressesChange {
+  readonly op: 'node-addresses';
+  readonly id: string;
+  readonly ingressAddresses: readonly string[];
+}
+
+export type Change =
+  | Put
+  | Delete
+  | TaskStatusChange
+  | TaskDesireChange
+  | NodeStatusChange
+  | NodeAddressesChange;
 
 export interface Entry {
   readonly changes: readonly Change[];

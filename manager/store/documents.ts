@@ -11,12 +11,13 @@ import { encodeSnapshot } from './snapshot-codec.ts';
 import { State } from './state.ts';
 
 /** Services come before the tasks that share their specs. */
-const tableNames = ['cluster', 'node', 'service', 'task'] as const satisfies TableName[];
+const tableNames = ['cluster', 'node', 'network', 'service', 'task'] as const satisfies TableName[];
 
 export function* documentsOf(state: State): Iterable<KeyedDocument> {
   const cluster = state.cluster();
   if (cluster !== undefined) yield documentOf('cluster', cluster);
   for (const node of state.nodes()) yield documentOf('node', node);
+  for (const network of state.networks()) yield documentOf('network', network);
   for (const service of state.services()) yield documentOf('service', service);
   for (const task of state.tasks()) yield documentOf('task', task);
 }

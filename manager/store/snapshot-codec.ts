@@ -3,7 +3,15 @@
  * referred to by number, so that restoring keeps them shared.
  */
 import { SwarmError } from '../../lib/errors.ts';
-import type { Cluster, Node, Service, ServiceSpec, Task, TaskSpec } from '../../types/index.ts';
+import type {
+  Cluster,
+  Network,
+  Node,
+  Service,
+  ServiceSpec,
+  Task,
+  TaskSpec,
+} from '../../types/index.ts';
 import { withSharedText } from './resolve.ts';
 import type { State } from './state.ts';
 
@@ -12,6 +20,7 @@ type Line =
   | readonly ['spec', number, TaskSpec]
   | readonly ['cluster', Cluster]
   | readonly ['node', Node]
+  | readonly ['network', Network]
   | readonly ['service', Service, number, number | null]
   | readonly ['task', Omit<Task, 'spec'>, number];
 
@@ -27,6 +36,7 @@ export function encodeSnapshot(state: State): Iterable<Uint8Array> {
   const objects = {
     cluster: state.cluster(),
     nodes: [...state.nodes()],
+    networks: [...state.networks()],
     services: [...state.services()],
     tasks: [...state.tasks()],
   };
@@ -54,6 +64,9 @@ export function decodeSnapshot(bytes: Uint8Array, state: State): void {
       case 'node':
         state.put('node', line[1]);
         break;
+      case 'network':
+        state.put('network', line[1]);
+        break;
       case 'service': {
         const [, service, number, previous] = line;
         const { previousSpec } = service;
@@ -76,6 +89,7 @@ export function decodeSnapshot(bytes: Uint8Array, state: State): void {
 interface Objects {
   readonly cluster: Cluster | undefined;
   readonly nodes: readonly Node[];
+  readonly networks: readonly Network[];
   readonly services: readonly Service[];
   readonly tasks: readonly Task[];
 }
@@ -94,6 +108,7 @@ function* lines(objects: Objects): Iterable<Line> {
   yield ['format', formatVersion];
   if (objects.cluster !== undefined) yield ['cluster', objects.cluster];
   for (const node of objects.nodes) yield ['node', node];
+  for (const network of objects.networks) yield ['network', network];
   for (const service of objects.services) {
     const { previousSpec } = service;
     const present = yield* number(service.spec.task);

@@ -1,9 +1,18 @@
 /** The tables with their indexes: every change goes through `change`, which keeps both in step. */
-import type { Cluster, Node, Service, TableName, Tables, Task } from '../../types/index.ts';
+import type {
+  Cluster,
+  Network,
+  Node,
+  Service,
+  TableName,
+  Tables,
+  Task,
+} from '../../types/index.ts';
+import { NetworkUse } from './network-use.ts';
 import { Rows } from './rows.ts';
-import { ingressPortsOf, namesOf, ServiceKeys } from './service-indexes.ts';
 import { SpecPool } from './spec-pool.ts';
 import { OrphanedServices, TaskGroups, UnassignedTasks } from './task-indexes.ts';
+import { ingressPortsOf, nameOf, UniqueKeys, vniOf } from './unique-keys.ts';
 import { UsageIndex } from './usage.ts';
 import type { NodeUsage, StoreView } from './view.ts';
 
@@ -11,14 +20,17 @@ export class State implements StoreView {
   /** Index of the last applied log entry. */
   index = 0;
   readonly specs = new SpecPool();
-  readonly names = new ServiceKeys('name', namesOf);
-  readonly ingressPorts = new ServiceKeys('port', ingressPortsOf);
+  readonly names = new UniqueKeys<Service>('service', 'name', nameOf);
+  readonly ingressPorts = new UniqueKeys<Service>('service', 'port', ingressPortsOf);
+  readonly networkNames = new UniqueKeys<Network>('network', 'name', nameOf);
+  readonly vnis = new UniqueKeys<Network>('network', 'VNI', vniOf);
   readonly #rows = new Rows();
   readonly #byService = new TaskGroups('service', (task) => task.serviceId);
   readonly #byNode = new TaskGroups('node', (task) => task.nodeId);
   readonly #unassigned = new UnassignedTasks();
   readonly #usage = new UsageIndex();
   readonly #orphaned = new OrphanedServices(this.#rows.service, this.#byService);
+  readonly #networkUse = new NetworkUse();
 
   get<T extends TableName>(table: T, id: string): Tables[T] | undefined {
     return this.#rows.get(table, id);
@@ -41,16 +53,16 @@ export class State implements StoreView {
   }
 
   clear(): void {
-    const { specs, names, ingressPorts } = this;
-    const indexes = [specs, names, ingressPorts, this.#byService, this.#byNode];
-    const more = [this.#rows, this.#unassigned, this.#usage, this.#orphaned];
-    for (const part of [...indexes, ...more]) part.clear();
+    const { specs, names, ingressPorts, networkNames, vnis } = this;
+    const indexes = [specs, names, ingressPorts, networkNames, vnis, this.#networkUse];
+    const more = [this.#byService, this.#byNode, this.#unassigned, this.#usage, this.#orphaned];
+    for (const part of [this.#rows, ...indexes, ...more]) part.clear();
     this.index = 0;
   }
 
   /** Computes every index anew from the tables. Returns a sentence for each difference. */
   audit(): string[] {
-    const { service, task } = this.#rows;
+    const { network, service, task } = this.#rows;
     return [
       ...this.specs.audit(service.values(), task.values()),
       ...this.names.audit(service.values()),
@@ -60,6 +72,9 @@ export class State implements StoreView {
       ...this.#unassigned.audit(task.values()),
       ...this.#usage.audit(task.values()),
       ...this.#orphaned.audit(task.values()),
+      ...this.networkNames.audit(network.values()),
+      ...this.vnis.audit(network.values()),
+      ...this.#networkUse.audit(this.#rows),
     ];
   }
 
@@ -105,11 +120,38 @@ export class State implements StoreView {
   ingressPortOwner(port: string): Service | undefined {
     return this.#rows.service.get(this.ingressPorts.owner(port) ?? '');
   }
+  network(id: string): Network | undefined {
+    return this.#rows.network.get(id);
+  }
+  networkByName(name: string): Network | undefined {
+    return this.#rows.network.get(this.networkNames.owner(name) ?? '');
+  }
+  networks(): Iterable<Network> {
+    return this.#rows.network.values();
+  }
+  ingressNetwork(): Network | undefined {
+    return this.#rows.network.get(this.#networkUse.ingressId);
+  }
+  tasksOfNetwork(networkId: string): Iterable<Task> {
+    return this.#networkUse.tasks(networkId);
+  }
+  servicesOfNetwork(networkId: string): Iterable<Service> {
+    return this.#networkUse.services(networkId);
+  }
+  usedAddresses(networkId: string): ReadonlyMap<string, string> {
+    return this.#networkUse.addresses(networkId);
+  }
 
   #changed(table: TableName, old: Tables[TableName] | undefined, next?: Tables[TableName]): void {
     if (table === 'task') this.#taskChanged(old as Task | undefined, next as Task | undefined);
     if (table === 'service') {
       this.#serviceChanged(old as Service | undefined, next as Service | undefined);
+    }
+    if (table === 'node') {
+      this.#networkUse.nodeChanged(old as Node | undefined, next as Node | undefined);
+    }
+    if (table === 'network') {
+      this.#networkChanged(old as Network | undefined, next as Network | undefined);
     }
   }
 
@@ -119,6 +161,7 @@ export class State implements StoreView {
     this.#byNode.changed(old, next);
     this.#unassigned.changed(old, next);
     this.#usage.changed(old, next);
+    this.#networkUse.taskChanged(old, next);
     if (old?.serviceId === next?.serviceId) return;
     if (old !== undefined) this.#orphaned.check(old.serviceId);
     if (next !== undefined) this.#orphaned.check(next.serviceId);
@@ -128,7 +171,14 @@ export class State implements StoreView {
     this.specs.serviceChanged(old, next);
     this.names.changed(old, next);
     this.ingressPorts.changed(old, next);
+    this.#networkUse.serviceChanged(old, next);
     const id = next?.id ?? old?.id;
     if (id !== undefined && (old === undefined || next === undefined)) this.#orphaned.check(id);
+  }
+
+  #networkChanged(old: Network | undefined, next: Network | undefined): void {
+    this.networkNames.changed(old, next);
+    this.vnis.changed(old, next);
+    this.#networkUse.networkChanged(old, next);
   }
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Cluster, Node, Service, Task } from '../../types/index.ts';
+import type { Cluster, Network, Node, Service, Task } from '../../types/index.ts';
 import { applyEntry } from './apply.ts';
 import type { Change } from './change.ts';
 import { decodeEntry, encodeEntry } from './entry-codec.ts';
@@ -92,6 +92,7 @@ export class Store implements StoreView, DocumentMachine, AsyncDisposable {
     const tables: Iterable<{ readonly id: string }>[] = [
       cluster === undefined ? [] : [cluster],
       this.nodes(),
+      this.networks(),
       this.services(),
       this.tasks(),
     ];
@@ -190,6 +191,27 @@ export class Store implements StoreView, DocumentMachine, AsyncDisposable {
   }
   ingressPortOwner(port: string): Service | undefined {
     return this.#state.ingressPortOwner(port);
+  }
+  network(id: string): Network | undefined {
+    return this.#state.network(id);
+  }
+  networkByName(name: string): Network | undefined {
+    return this.#state.networkByName(name);
+  }
+  networks(): Iterable<Network> {
+    return this.#state.networks();
+  }
+  ingressNetwork(): Network | undefined {
+    return this.#state.ingressNetwork();
+  }
+  tasksOfNetwork(networkId: string): Iterable<Task> {
+    return this.#state.tasksOfNetwork(networkId);
+  }
+  servicesOfNetwork(networkId: string): Iterable<Service> {
+    return this.#state.servicesOfNetwork(networkId);
+  }
+  usedAddresses(networkId: string): ReadonlyMap<string, string> {
+    return this.#state.usedAddresses(networkId);
   }
 
   #tell(batch: ChangeBatch): void {

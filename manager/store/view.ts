@@ -1,5 +1,15 @@
 /** What planners read: the store's live tables and the indexes computed from them. */
-import type { Cluster, Node, PortConfig, Service, Task } from '../../types/index.ts';
+import {
+  isTerminal,
+  type Cluster,
+  type Network,
+  type NetworkAttachment,
+  type Node,
+  type PortConfig,
+  type Service,
+  type ServiceSpec,
+  type Task,
+} from '../../types/index.ts';
 
 /** What the tasks that are wanted on a node take of it: an index, audited against the tasks. */
 export interface NodeUsage {
@@ -34,6 +44,48 @@ export interface StoreView {
   usage(nodeId: string): NodeUsage;
   /** The service that holds an ingress port ("tcp/8080"). */
   ingressPortOwner(port: string): Service | undefined;
+  network(id: string): Network | undefined;
+  networkByName(name: string): Network | undefined;
+  networks(): Iterable<Network>;
+  /** The routing mesh's network; there is at most one. */
+  ingressNetwork(): Network | undefined;
+  /** Tasks that hold an address on the network: assigned to a node, and not ended. */
+  tasksOfNetwork(networkId: string): Iterable<Task>;
+  /** Services whose spec names the network, or that publish ports through it. */
+  servicesOfNetwork(networkId: string): Iterable<Service>;
+  /**
+   * Addresses that are held on the network, without prefix, and the id of the holder: a task, a
+   * service (its virtual address), or a node (on the routing mesh's network).
+   */
+  usedAddresses(networkId: string): ReadonlyMap<string, string>;
+}
+
+/** Networks that every node has: named as they are, and no objects of the store. */
+export const builtInNetworks: ReadonlySet<string> = new Set(['bridge', 'host', 'none']);
+
+/** What the service's tasks are to be attached to, apart from the networks that every node has. */
+export function attachmentsOf(
+  spec: Pick<ServiceSpec['task'], 'networks'>,
+): readonly NetworkAttachment[] {
+  const { networks } = spec;
+  if (networks === undefined || networks.length === 0) return [];
+  return networks.filter(({ target }) => !builtInNetworks.has(target));
+}
+
+/** The service's tasks are to be on the routing mesh's network. */
+export function publishesIngress({ endpoint }: Pick<ServiceSpec, 'endpoint'>): boolean {
+  return endpoint?.ports?.some((port) => port.publishMode === 'ingress') ?? false;
+}
+
+/** The task's addresses are nobody else's: from its assignment until it has ended. */
+export function holdsAddresses(task: Task): boolean {
+  return task.networks !== undefined && task.nodeId !== '' && !isTerminal(task.status.state);
+}
+
+/** "10.0.1.5" of "10.0.1.5/24". */
+export function withoutPrefix(address: string): string {
+  const slash = address.indexOf('/');
+  return slash < 0 ? address : address.slice(0, slash);
 }
 
 /** "tcp/8080": how ports are keyed in indexes. */

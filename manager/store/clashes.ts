@@ -1,0 +1,165 @@
+/**
+ * Why an entry cannot be applied although each of its changes is planned on the present version:
+ * two planners believed in one name, port, number or address at a time, or one of them in an object
+ * that the other removes. Replicated code, as apply.ts is.
+ */
+import { isWanted, type Network, type Service, type Task } from '../../types/index.ts';
+import type { Change } from './change.ts';
+import type { State } from './state.ts';
+import { attachmentsOf, holdsAddresses, publishesIngress, withoutPrefix } from './view.ts';
+
+/** What the entry makes of objects whose keys, references and addresses have to be looked at. */
+interface Touched {
+  readonly services: Map<string, Service | undefined>;
+  readonly networks: Map<string, Network | undefined>;
+  /** Tasks that hold addresses. */
+  readonly tasks: Map<string, Task>;
+  /** The ingress addresses of nodes. */
+  readonly nodes: Map<string, readonly string[]>;
+}
+
+/** A sentence that says what clashes. */
+export function clashOf(state: State, changes: readonly Change[]): string | undefined {
+  const touched = touchedBy(changes);
+  const { services, networks, tasks, nodes } = touched;
+  if (services.size + networks.size + tasks.size + nodes.size === 0) return undefined;
+  return (
+    state.names.clash(services) ??
+    state.ingressPorts.clash(services) ??
+    state.networkNames.clash(networks) ??
+    state.vnis.clash(networks) ??
+    clashOfMesh(state, touched) ??
+    missingNetwork(state, touched) ??
+    networkInUse(state, touched) ??
+    clashOfAddresses(state, touched)
+  );
+}
+
+function touchedBy(changes: readonly Change[]): Touched {
+  const services = new Map<string, Service | undefined>();
+  const networks = new Map<string, Network | undefined>();
+  const tasks = new Map<string, Task>();
+  const nodes = new Map<string, readonly string[]>();
+  for (const change of changes) {
+    if (change.op === 'node-addresses') nodes.set(change.id, change.ingressAddresses);
+    if (change.op === 'delete') {
+      if (change.table === 'service') services.set(change.id, undefined);
+      if (change.table === 'network') networks.set(change.id, undefined);
+    }
+    if (change.op !== 'put') continue;
+    if (change.table === 'service') services.set(change.object.id, change.object);
+    if (change.table === 'network') networks.set(change.object.id, change.object);
+    if (change.table === 'task' && holdsAddresses(change.object)) {
+      tasks.set(change.object.id, change.object);
+    }
+    if (change.table === 'node' && change.object.ingressAddresses !== undefined) {
+      nodes.set(change.object.id, change.object.ingressAddresses);
+    }
+  }
+  return { services, networks, tasks, nodes };
+}
+
+function clashOfMesh(state: State, { networks }: Touched): string | undefined {
+  const present = state.ingressNetwork();
+  let holder = present === undefined || networks.has(present.id) ? undefined : present.id;
+  for (const network of networks.values()) {
+    if (network?.spec.ingress !== true) continue;
+    if (holder !== undefined) return `network ${holder} is the routing mesh's already`;
+    holder = network.id;
+  }
+  return undefined;
+}
+
+/**
+ * Networks are looked at when a service or a task takes them up. What a service goes back to in a
+ * rollback may be gone; then its tasks say so.
+ */
+function missingNetwork(state: State, { services, networks, tasks }: Touched): string | undefined {
+  const exists = (id: string) =>
+    networks.has(id) ? networks.get(id) !== undefined : state.network(id) !== undefined;
+  for (const service of services.values()) {
+    if (service === undefined) continue;
+    const old = state.service(service.id);
+    const known = [old?.spec.task, old?.previousSpec?.task].flatMap((spec) =>
+      spec === undefined ? [] : attachmentsOf(spec).map(({ target }) => target),
+    );
+    const gone = attachmentsOf(service.spec.task).find(
+      ({ target }) => !known.includes(target) && !exists(target),
+    );
+    if (gone !== undefined) {
+      return `network ${gone.target}, which service ${service.id} is to be on, does not exist`;
+    }
+  }
+  for (const task of tasks.values()) {
+    const old = state.task(task.id)?.networks;
+    for (const { networkId } of task.networks ?? []) {
+      if (exists(networkId) || old?.some((known) => known.networkId === networkId)) continue;
+      return `network ${networkId}, which task ${task.id} is to be on, does not exist`;
+    }
+  }
+  return undefined;
+}
+
+/** A network stays while a service names it, or a task of a present service is to run on it. */
+function networkInUse(state: State, { services, networks }: Touched): string | undefined {
+  for (const [id, network] of networks) {
+    if (network !== undefined) continue;
+    const isMesh = state.ingressNetwork()?.id === id;
+    const uses = ({ spec }: Service) =>
+      (isMesh && publishesIngress(spec)) ||
+      attachmentsOf(spec.task).some(({ target }) => target === id);
+    const users = [
+      ...[...state.servicesOfNetwork(id)].filter((service) => !services.has(service.id)),
+      ...[...services.values()].filter((service) => service !== undefined && uses(service)),
+    ];
+    if (users[0] !== undefined) return `network ${id} is in use by service ${users[0].id}`;
+    for (const task of state.tasksOfNetwork(id)) {
+      if (isInUse(state, task)) return `network ${id} is in use by task ${task.id}`;
+    }
+  }
+  return undefined;
+}
+
+/** Tasks that are told to stop, or soon will be as their service is gone, keep no network. */
+function isInUse(state: State, task: Task): boolean {
+  if (!isWanted(task.desiredState)) return false;
+  return task.serviceId === '' || state.service(task.serviceId) !== undefined;
+}
+
+/** An address is free only once nobody holds it any more, not when this very entry frees it. */
+function clashOfAddresses(
+  state: State,
+  { services, networks, tasks, nodes }: Touched,
+): string | undefined {
+  const claims = new Map<string, string>();
+  const claim = (networkId: string, prefixed: string, id: string): string | undefined => {
+    const address = withoutPrefix(prefixed);
+    const key = `${networkId}/${address}`;
+    const holder = claims.get(key) ?? state.usedAddresses(networkId).get(address) ?? id;
+    claims.set(key, id);
+    return holder === id ? undefined : `address ${address} of network ${networkId} is ${holder}'s`;
+  };
+  for (const { id, networks: held = [] } of tasks.values()) {
+    for (const { networkId, addresses } of held) {
+      for (const address of addresses) {
+        const clash = claim(networkId, address, id);
+        if (clash !== undefined) return clash;
+      }
+    }
+  }
+  for (const service of services.values()) {
+    for (const { networkId, address } of service?.virtualIps ?? []) {
+      const clash = claim(networkId, address, service?.id ?? '');
+      if (clash !== undefined) return clash;
+    }
+  }
+  const created = [...networks.values()].find((network) => network?.spec.ingress === true);
+  const ingressId = created?.id ?? state.ingressNetwork()?.id;
+  for (const [id, addresses] of ingressId === undefined ? [] : nodes) {
+    for (const address of addresses) {
+      const clash = claim(ingressId ?? '', address, id);
+      if (clash !== undefined) return clash;
+    }
+  }
+  return undefined;
+}
