@@ -148,7 +148,8 @@ export declare type TaskStatusUpdate = Message<"tsswarm.dispatcher.TaskStatusUpd
 export declare const TaskStatusUpdateSchema: GenMessage<TaskStatusUpdate>;
 
 /**
- * The node's local state reflects this revision: the manager may count on it.
+ * The node's local state, and of networks also its kernel, reflect this revision: the manager may
+ * count on it, and holds a task's stop back until nobody sends requests to it any more.
  *
  * @generated from message tsswarm.dispatcher.AssignmentsApplied
  */
@@ -421,7 +422,9 @@ export declare type AssignmentChange = Message<"tsswarm.dispatcher.AssignmentCha
   action: AssignmentChange_Action;
 
   /**
-   * "task"; later "secret", "config", "network", "volume".
+   * "task", or an object of the networks that the node is on: "network", "peer",
+   * "service-endpoint", "endpoint"; later "secret", "config", "volume". Within a set the networks'
+   * objects come before the tasks that count on them. What a node does not know it passes over.
    *
    * @generated from field: string type = 2;
    */
@@ -433,7 +436,8 @@ export declare type AssignmentChange = Message<"tsswarm.dispatcher.AssignmentCha
   id: string;
 
   /**
-   * JSON of the object: for a task, AssignedTask (types/objects.ts).
+   * JSON of the object: for a task, AssignedTask (types/objects.ts); for the others those of
+   * NetworkObjects (types/network.ts).
    *
    * @generated from field: bytes object = 4;
    */

@@ -1,20 +1,31 @@
-/** What a node is to be told of its tasks. Pure: the store's view in, messages out. */
+/** What a node is to be told of its tasks and their networks. Pure: views in, messages out. */
 import { AssignmentChange_Action, Assignments_Kind } from '../../gen/dispatcher_pb.js';
 import { isTerminal, type AssignedTask, type Task } from '../../types/index.ts';
 import type { StoreView } from '../store/view.ts';
+import type { NetworkBook } from './network-book.ts';
+import { NetworkFeed, type NetworkChange } from './network-feed.ts';
+import type { StopGate } from './stop-gate.ts';
 import { encodeJson } from './wire.ts';
+
+interface TaskChange {
+  readonly action: AssignmentChange_Action;
+  readonly type: 'task';
+  readonly id: string;
+  readonly object?: Uint8Array;
+}
 
 export interface AssignmentSet {
   readonly kind: Assignments_Kind;
-  readonly changes: readonly {
-    readonly action: AssignmentChange_Action;
-    readonly type: 'task';
-    readonly id: string;
-    readonly object?: Uint8Array;
-  }[];
+  readonly changes: readonly (TaskChange | NetworkChange)[];
 }
 
 type View = Pick<StoreView, 'task' | 'tasksOfNode' | 'service'>;
+
+export interface NodeAssignmentsParts {
+  readonly view: View;
+  readonly book: NetworkBook;
+  readonly gate: Pick<StopGate, 'holds'>;
+}
 
 /** Changes in one incremental set; what is left stays dirty, so that messages stay small. */
 const changesMax = 500;
@@ -28,29 +39,65 @@ export function concernsNode(old: Task | undefined, task: Task): boolean {
     old.spec !== task.spec ||
     old.startAtMs !== task.startAtMs ||
     old.ports !== task.ports ||
+    old.networks !== task.networks ||
     old.genericResources !== task.genericResources
   );
 }
 
+/** A set that the node was sent, and has not acknowledged. */
+interface Unacknowledged {
+  readonly revision: bigint;
+  /** The version of the book that the node has taken in with it. */
+  readonly version: number;
+}
+
 /** Tracks what one node knows, and says what it has to learn. */
 export class NodeAssignments {
-  readonly #view: View;
+  /** What the node is told of networks. */
+  readonly networks: NetworkFeed;
+  readonly #parts: NodeAssignmentsParts;
   readonly #nodeId: string;
   readonly #dirty = new Set<string>();
   /** Tasks that the node was told of, and was not told to remove. */
   readonly #known = new Set<string>();
+  readonly #unacknowledged: Unacknowledged[] = [];
+  /** As the last set that was made, and the last one that was acknowledged. */
+  #madeVersion = -1;
+  #takenVersion = -1;
 
-  constructor(view: View, nodeId: string) {
-    this.#view = view;
+  constructor(parts: NodeAssignmentsParts, nodeId: string) {
+    this.#parts = parts;
     this.#nodeId = nodeId;
+    this.networks = new NetworkFeed(parts.book, nodeId);
   }
 
   get dirty(): boolean {
-    return this.#dirty.size > 0;
+    return this.#dirty.size > 0 || this.networks.dirty;
+  }
+
+  /** Up to which version of the book the node has taken in what concerns it. */
+  get takenVersion(): number {
+    const upToDate = this.#unacknowledged.length === 0 && !this.networks.dirty;
+    return upToDate ? this.#parts.book.version : this.#takenVersion;
   }
 
   mark(taskId: string): void {
     this.#dirty.add(taskId);
+  }
+
+  /** The set made last is on its way as this revision. */
+  sent(revision: bigint): void {
+    this.#unacknowledged.push({ revision, version: this.#madeVersion });
+  }
+
+  /** The node has taken in all sets up to this revision. */
+  acknowledged(revision: bigint): void {
+    for (;;) {
+      const [first] = this.#unacknowledged;
+      if (first === undefined || first.revision > revision) return;
+      this.#unacknowledged.shift();
+      this.#takenVersion = first.version;
+    }
   }
 
   /**
@@ -59,49 +106,57 @@ export class NodeAssignments {
   complete(): AssignmentSet {
     this.#dirty.clear();
     this.#known.clear();
-    const changes = [];
-    for (const task of this.#view.tasksOfNode(this.#nodeId)) {
+    const changes: AssignmentSet['changes'][number][] = this.networks.complete();
+    this.#madeVersion = this.#parts.book.version;
+    for (const task of this.#parts.view.tasksOfNode(this.#nodeId)) {
       if (task.desiredState === 'remove' && isTerminal(task.status.state)) continue;
       this.#known.add(task.id);
-      changes.push(update(this.#view, task));
+      changes.push(this.#update(task));
     }
     return { kind: Assignments_Kind.COMPLETE, changes };
   }
 
-  /** What has changed since. Tasks are removed once they are gone from the store. */
+  /**
+   * What has changed since. Tasks are removed once they are gone from the store; they are told of
+   * once the node has heard all that there is of their networks.
+   */
   incremental(): AssignmentSet {
-    const changes = [];
-    for (const id of this.#dirty) {
-      if (changes.length >= changesMax) break;
-      this.#dirty.delete(id);
-      const task = this.#view.task(id);
-      if (task?.nodeId === this.#nodeId) {
-        this.#known.add(id);
-        changes.push(update(this.#view, task));
-      } else if (this.#known.delete(id)) {
-        changes.push({ action: AssignmentChange_Action.REMOVE, type: 'task' as const, id });
-      }
+    const changes: AssignmentSet['changes'][number][] = this.networks.incremental(changesMax);
+    if (!this.networks.dirty) {
+      this.#madeVersion = this.#parts.book.version;
+      this.#tasks(changes);
     }
     return { kind: Assignments_Kind.INCREMENTAL, changes };
   }
-}
 
-function update(view: View, task: Task) {
-  const service = view.service(task.serviceId);
-  // A task of the previous spec needs the credentials that came with it.
-  const registryAuth =
-    service !== undefined && task.specVersion < service.specVersion
-      ? (service.previousRegistryAuth ?? service.registryAuth)
-      : service?.registryAuth;
-  const assigned: AssignedTask = {
-    ...task,
-    serviceLabels: service?.spec.labels ?? {},
-    ...(registryAuth === undefined ? {} : { registryAuth }),
-  };
-  return {
-    action: AssignmentChange_Action.UPDATE,
-    type: 'task' as const,
-    id: task.id,
-    object: encodeJson(assigned),
-  };
+  #tasks(changes: AssignmentSet['changes'][number][]): void {
+    for (const id of this.#dirty) {
+      if (changes.length >= changesMax) break;
+      this.#dirty.delete(id);
+      const task = this.#parts.view.task(id);
+      if (task?.nodeId === this.#nodeId) {
+        this.#known.add(id);
+        changes.push(this.#update(task));
+      } else if (this.#known.delete(id)) {
+        changes.push({ action: AssignmentChange_Action.REMOVE, type: 'task', id });
+      }
+    }
+  }
+
+  #update(task: Task): TaskChange {
+    const service = this.#parts.view.service(task.serviceId);
+    // A task of the previous spec needs the credentials that came with it.
+    const registryAuth =
+      service !== undefined && task.specVersion < service.specVersion
+        ? (service.previousRegistryAuth ?? service.registryAuth)
+        : service?.registryAuth;
+    const assigned: AssignedTask = {
+      ...task,
+      ...(this.#parts.gate.holds(task.id) ? { desiredState: 'running' } : {}),
+      serviceLabels: service?.spec.labels ?? {},
+      ...(registryAuth === undefined ? {} : { registryAuth }),
+    };
+    const object = encodeJson(assigned);
+    return { action: AssignmentChange_Action.UPDATE, type: 'task', id: task.id, object };
+  }
 }

@@ -14,8 +14,9 @@ import type { Random } from '../../lib/random.ts';
 import type { Node, NodeStatus } from '../../types/index.ts';
 import type { ChangeBatch, ChangeListener, ObjectEvent } from '../store/event.ts';
 import type { StoreView } from '../store/view.ts';
-import { concernsNode, NodeAssignments } from './assignments.ts';
+import { concernsNode } from './assignments.ts';
 import { LivenessTracker, type Transition } from './liveness.ts';
+import { NetworkDesk } from './network-desk.ts';
 import { managersFor, newsFor } from './news.ts';
 import { heartbeatPeriodMs } from './period.ts';
 import { newsworthy, orphanedTasks } from './reports.ts';
@@ -38,6 +39,14 @@ export interface DispatcherParts {
   readonly log: Logger;
 }
 
+/** What there is only while this manager leads. */
+interface Run {
+  readonly writer: StatusWriter;
+  readonly stop: AbortController;
+  readonly watch: Disposable;
+  networks: NetworkDesk;
+}
+
 const checkEveryMs = 100;
 /** A timer that is later than this tells of a standstill of this process. */
 const standstillMs = 150;
@@ -53,7 +62,7 @@ export class Dispatcher {
   readonly #sessions = new Map<string, Session>();
   readonly #nodes = new LivenessTracker();
   readonly #sessionListeners = new Set<(nodeId: string, connected: boolean) => void>();
-  #run: { writer: StatusWriter; stop: AbortController; watch: Disposable } | undefined;
+  #run: Run | undefined;
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
@@ -71,13 +80,15 @@ export class Dispatcher {
     const writer = new StatusWriter({ propose: (...args) => store.propose(...args), clock, log });
     const watch = store.onChange((batch) => this.#onChange(batch));
     const stop = new AbortController();
-    this.#run = { writer, watch, stop };
     const nowMs = clock.monotonicMs();
     this.#nodes.clear();
+    for (const { id, status } of store.nodes()) {
+      if (status.state === 'down') this.#nodes.expectDown(id, nowMs, this.#periodMs());
+      else this.#nodes.expect(id, nowMs, this.#periodMs());
+    }
+    this.#run = { writer, watch, stop, networks: this.#newDesk() };
     for (const node of store.nodes()) {
       const { state } = node.status;
-      if (state === 'down') this.#nodes.expectDown(node.id, nowMs, this.#periodMs());
-      else this.#nodes.expect(node.id, nowMs, this.#periodMs());
       if (state === 'ready' || state === 'disconnected') {
         this.#writeState(node.id, 'unknown', 'not heard of since this manager leads');
       }
@@ -94,6 +105,7 @@ export class Dispatcher {
     run.stop.abort();
     run.watch[Symbol.dispose]();
     run.writer.stop();
+    run.networks.stop();
     for (const session of this.#sessions.values()) session.end(this.#leadsNoMore());
   }
 
@@ -125,7 +137,7 @@ export class Dispatcher {
     const session = new Session(
       { id: this.#parts.random.id(), nodeId, notAfterMs: peer.notAfterMs },
       stream,
-      new NodeAssignments(this.#parts.store, nodeId),
+      this.#run.networks.assignmentsOf(nodeId),
       this.#host,
     );
     this.#begin(session, node, addrOf(node, remoteIp));
@@ -183,6 +195,15 @@ export class Dispatcher {
     this.#tellSession(nodeId, false);
   }
 
+  #newDesk(): NetworkDesk {
+    const { store, clock, log } = this.#parts;
+    const isThere = (nodeId: string) => {
+      const life = this.#nodes.life(nodeId);
+      return life === 'ready' || life === 'unknown';
+    };
+    return new NetworkDesk({ store, clock, log, isThere, sessions: this.#sessions });
+  }
+
   /** What sessions may ask for. Only the node's present session speaks for it. */
   readonly #host: SessionHost = {
     after: (delayMs, callback) => this.#parts.clock.after(delayMs, callback),
@@ -204,6 +225,7 @@ export class Dispatcher {
       await this.#run.writer.tasks(newsworthy(this.#parts.store, nodeId, statuses));
     },
     news: (nodeId) => newsFor(this.#parts.store, nodeId, this.#parts.leaderId()),
+    taken: () => this.#run?.networks.recheck(),
   };
 
   /** Tells the node where else to ask, so that it need not try every manager. */
@@ -215,10 +237,14 @@ export class Dispatcher {
   }
 
   #onChange({ events, restored }: ChangeBatch): void {
+    if (this.#run === undefined) return;
     if (restored) {
+      this.#run.networks.stop();
+      this.#run.networks = this.#newDesk();
       for (const session of this.#sessions.values()) session.end(this.#leadsNoMore());
       return;
     }
+    this.#run.networks.changed(events);
     for (const event of events) this.#onEvent(event);
   }
 
@@ -226,9 +252,9 @@ export class Dispatcher {
     switch (event.table) {
       case 'task': {
         const session = this.#sessions.get(event.object.nodeId);
-        if (session === undefined) return;
+        if (session === undefined || this.#run?.networks.holds(event.object.id) === true) return;
         const { action, object, old } = event;
-        if (action === 'remove' || concernsNode(old, object)) session.mark(object.id);
+        if (action === 'remove' || concernsNode(old, object)) session.markTask(object.id);
         return;
       }
       case 'node':
@@ -286,6 +312,7 @@ export class Dispatcher {
     const { nodeId, to, reason } = transition;
     this.#parts.log.info('node state', { nodeId, state: to, reason });
     this.#writeState(nodeId, to, reason);
+    this.#run?.networks.recheck();
     if (to !== 'down') return;
     const session = this.#sessions.get(nodeId);
     session?.end(

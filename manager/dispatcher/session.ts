@@ -9,8 +9,9 @@ import type {
 import type { Clock, Timer } from '../../lib/clock.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import type { MessageStream } from '../../lib/grpc/index.ts';
-import type { NodeDescription, TaskStatus } from '../../types/index.ts';
+import type { NetworkObjectType, NodeDescription, TaskStatus } from '../../types/index.ts';
 import type { AssignmentSet, NodeAssignments } from './assignments.ts';
+import type { NetworkSession } from './network-desk.ts';
 import { readDescription, readTaskStatus } from './wire.ts';
 
 export type Outgoing = MessageInitShape<typeof ManagerMessageSchema>;
@@ -28,6 +29,8 @@ export interface SessionHost {
   /** Resolves once the statuses are durable. */
   report(nodeId: string, statuses: ReadonlyMap<string, TaskStatus>): Promise<void>;
   news(nodeId: string): News;
+  /** The node has taken in what it was told. */
+  taken(session: Session): void;
 }
 
 /** Changes that come within this time of the first travel together. */
@@ -41,7 +44,7 @@ const statusesMax = 10_000;
  * One node's stream, as the manager holds it. What is to be said is kept as state (what is dirty,
  * the last heartbeat to answer), not as a queue of messages: a slow stream costs no memory.
  */
-export class Session {
+export class Session implements NetworkSession {
   readonly id: string;
   readonly nodeId: string;
   /** When the certificate that the node has shown ends, milliseconds since the epoch. */
@@ -94,8 +97,27 @@ export class Session {
     this.#ended.promise.catch(() => this.#wake?.());
   }
 
-  mark(taskId: string): void {
+  markTask(taskId: string): void {
     this.#assignments.mark(taskId);
+    this.#soon();
+  }
+
+  markNetworkObject(type: NetworkObjectType, id: string): void {
+    this.#assignments.networks.mark(type, id);
+    this.#soon();
+  }
+
+  markNetworkMembers(): void {
+    this.#assignments.networks.markMembers();
+    this.#soon();
+  }
+
+  get takenVersion(): number {
+    return this.#assignments.takenVersion;
+  }
+
+  /** Assignments are sent once it is their turn. */
+  #soon(): void {
     this.#timer ??= this.#host.after(batchMs, () => {
       this.#timer = undefined;
       this.#due = true;
@@ -136,6 +158,8 @@ export class Session {
           break;
         case 'applied':
           this.#applied = message.value.revision;
+          this.#assignments.acknowledged(this.#applied);
+          this.#host.taken(this);
           this.#wake?.();
           break;
         case 'hello':
@@ -215,6 +239,7 @@ export class Session {
   async #sendAssignments(set: AssignmentSet): Promise<void> {
     const appliesTo = this.#revision;
     this.#revision += 1n;
+    this.#assignments.sent(this.#revision);
     const value = {
       kind: set.kind,
       appliesTo,

@@ -1,12 +1,18 @@
 /** What travels as JSON inside the session's messages, read with care: nodes are not trusted. */
+import { isIP } from 'node:net';
 import { SwarmError } from '../../lib/errors.ts';
-import { taskStates, type NodeDescription, type TaskStatus } from '../../types/index.ts';
+import {
+  taskStates,
+  type DataPath,
+  type NodeDescription,
+  type TaskStatus,
+} from '../../types/index.ts';
 
 const textMax = 4_096;
 const descriptionBytesMax = 256 * 1024;
 const statusBytesMax = 64 * 1024;
 
-export function encodeJson(value: unknown): Uint8Array {
+export function encodeJson(value: unknown): Buffer<ArrayBuffer> {
   return Buffer.from(JSON.stringify(value));
 }
 
@@ -47,11 +53,25 @@ export function readDescription(bytes: Uint8Array): NodeDescription {
     typeof description.resources.memoryBytes !== 'number' ||
     typeof description.engine?.version !== 'string' ||
     typeof description.engine.labels !== 'object' ||
-    !Array.isArray(description.engine.plugins)
+    !Array.isArray(description.engine.plugins) ||
+    (description.dataPath !== undefined && !isDataPath(description.dataPath))
   ) {
     throw bad('a node description');
   }
   return description as NodeDescription;
+}
+
+/** Other nodes make kernel objects of it. */
+function isDataPath(value: unknown): value is DataPath {
+  const { address, wireguard } = (value ?? {}) as Partial<DataPath>;
+  return (
+    isIP(String(address)) !== 0 &&
+    (wireguard === undefined ||
+      (/^[A-Za-z0-9+/]{43}=$/.test(String(wireguard.publicKey)) &&
+        Number.isInteger(wireguard.port) &&
+        wireguard.port > 0 &&
+        wireguard.port < 65_536))
+  );
 }
 
 function parse(bytes: Uint8Array, what: string, bytesMax: number): object {
