@@ -18,6 +18,8 @@ export class Progress {
   mode: 'probe' | 'replicate' | 'snapshot' = 'probe';
   /** Heard from since the last check of the quorum. */
   active = false;
+  /** What it was told to be committed: it may not have heard. */
+  told = 0;
   /** Only in `snapshot`: its index. */
   pendingSnapshot = 0;
   /** Only in `probe`: one is under way. */
@@ -98,6 +100,7 @@ export class Progress {
 
   #enter(mode: 'probe' | 'replicate' | 'snapshot'): void {
     this.mode = mode;
+    if (mode !== 'replicate') this.told = 0;
     this.#probing = false;
     this.#inflight = [];
     this.pendingSnapshot = 0;

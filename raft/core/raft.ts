@@ -110,8 +110,8 @@ export class Raft {
   progressOf(node: NodeId) {
     const progress = this.#state.progress.get(node);
     if (progress === undefined) return undefined;
-    const { match, next, mode, active } = progress;
-    return { match, next, mode, active };
+    const { match, next, mode, active, isPaused } = progress;
+    return { match, next, mode, active, isPaused };
   }
 
   /** One unit of time has passed. */

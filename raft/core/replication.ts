@@ -14,9 +14,10 @@ export function sendDue(state: State): void {
   const { appends, commit, heartbeat } = state.due;
   state.due = { appends: false, commit: false, heartbeat: false };
   if (appends || commit) {
-    for (const node of state.progress.keys()) {
+    for (const [node, { told }] of state.progress) {
       // Followers learn at once what is committed, with the next entries or with an empty append.
-      if (sendAppend(state, node, commit)) sendAppends(state, node);
+      const isNews = commit && told < state.log.committed;
+      if (sendAppend(state, node, isNews)) sendAppends(state, node);
     }
   }
   if (heartbeat) broadcastHeartbeat(state);
@@ -48,7 +49,9 @@ export function sendAppend(state: State, node: NodeId, evenEmpty: boolean): bool
     entries,
     commit: log.committed,
   });
-  progress.sent(prevIndex + entries.length, entries.length);
+  const last = prevIndex + entries.length;
+  progress.sent(last, entries.length);
+  progress.told = Math.min(log.committed, last);
   return entries.length > 0;
 }
 
@@ -115,7 +118,11 @@ export function handleAppendReply(state: State, message: MessageOf<'append-reply
     progress.becomeReplicate();
   }
   if (isNews) maybeCommit(state);
-  if (wasPaused || isNews) sendAppends(state, message.from);
+  if (wasPaused || isNews) {
+    // While it was paused, nobody told it what was committed meanwhile.
+    const isNews = progress.told < Math.min(state.log.committed, progress.match);
+    if (sendAppend(state, message.from, isNews)) sendAppends(state, message.from);
+  }
   continueTransfer(state, message.from);
 }
 
