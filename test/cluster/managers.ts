@@ -179,6 +179,8 @@ export interface ManagersOptions {
   readonly managers: number;
   /** Tasks of the service "steady", which no loss of a manager's daemon may touch; 0 for none. */
   readonly replicas: number;
+  /** Done on the hosts before their daemons start. */
+  readonly prepare?: (lab: Lab) => Promise<void>;
 }
 
 /**
@@ -197,6 +199,7 @@ export function useManagers(options: ManagersOptions): () => Managers {
     managers = new Managers(lab);
     try {
       const swarm = new TestSwarm(lab);
+      await options.prepare?.(lab);
       await Promise.all([lab.startSwarm({ managers: options.managers }), lab.image('sleeper:1')]);
       if (options.replicas === 0) return;
       const replicas = String(options.replicas);

@@ -1,0 +1,117 @@
+/** Managers whose log's disk fills up: they follow, say so, and go on when there is room. */
+import { strict as assert } from 'node:assert';
+import { join } from 'node:path';
+import { until, type Host } from '../lab/index.ts';
+import { Ledger } from './ledger.ts';
+import { serviceOf, useManagers } from './managers.ts';
+
+/** Room for a log that nothing holds back, and for its snapshots. */
+const enough = '400m';
+/** Changes that are large, to fill what the log has allocated already. */
+const ballastBytes = 500_000;
+const maxBallast = 150;
+const noRoom = /no room is left in .*raft/;
+
+describe('managers on a full disk', () => {
+  const get = useManagers({
+    hosts: 4,
+    managers: 3,
+    replicas: 2,
+    prepare: async ({ hosts }) => {
+      for (const host of hosts.slice(0, 3)) {
+        const folder = logFolder(host);
+        await host.exec(`mkdir -p ${folder} && mount -t tmpfs -o size=${enough} raft ${folder}`);
+      }
+    },
+  });
+  const hosts = () => get().lab.hosts.slice(0, 3);
+  const but = (...out: readonly Host[]) => hosts().filter((host) => !out.includes(host));
+
+  afterEach(async () => {
+    for (const host of hosts()) await giveRoom(host);
+    await get().remove(get().host('h1'), 'ballast-');
+  });
+
+  it('follow while the others go on, say why, and catch up when there is room', async () => {
+    const managers = get();
+    const leader = await managers.leader(hosts());
+    const [full] = but(leader);
+    assert.ok(full);
+    await using ledger = new Ledger(managers, hosts(), 'follower');
+    await ledger.start(2);
+    const pid = full.daemonPid;
+    await fill(full, leader);
+
+    await ledger.goesOn(30);
+    assert.equal(await managers.leader(but(full)), leader, 'nobody else had to lead');
+    assert.match(await full.docker('info'), / Error: no room is left in .*raft/);
+    const startMs = performance.now();
+    const refused = await full.apiResult('GET', '/nodes');
+    assert.equal(refused.status, 503, refused.body);
+    assert.match(refused.body, noRoom);
+    assert.ok(performance.now() - startMs < 2_000, 'it says so at once');
+    assert.match(full.daemonOutput(), /the disk is full: the node goes on when there is room/);
+    assert.equal(full.daemonPid, pid, 'it runs on');
+
+    // A daemon that starts on a full disk is no worse off.
+    await full.killDaemon();
+    await full.startDaemon();
+    await until('it says so again', async () => noRoom.test(await troubleOf(full)));
+    await ledger.goesOn(10);
+
+    await giveRoom(full);
+    await until('it is well again', async () => (await troubleOf(full)) === '');
+    await managers.same(hosts());
+    await ledger.check();
+    await managers.remove(leader, 'follower-');
+  });
+
+  it('hand the lead over when they have it, and lose nothing', async () => {
+    const managers = get();
+    const leader = await managers.leader(hosts());
+    const [other] = but(leader);
+    assert.ok(other);
+    await using ledger = new Ledger(managers, hosts(), 'leader');
+    await ledger.start(2);
+    const pid = leader.daemonPid;
+    await fill(leader, other);
+
+    const next = await managers.leader(but(leader), leader);
+    await ledger.goesOn(30);
+    assert.notEqual(next, leader);
+    assert.match(await troubleOf(leader), noRoom);
+    assert.equal(leader.daemonPid, pid, 'it runs on');
+
+    await giveRoom(leader);
+    await managers.same(hosts());
+    await ledger.check();
+    await managers.remove(next, 'leader-');
+  });
+});
+
+function logFolder(host: Host): string {
+  return join(host.dataRoot, 'swarm', 'raft');
+}
+
+async function giveRoom(host: Host): Promise<void> {
+  await host.exec(['mount', '-o', `remount,size=${enough}`, logFolder(host)]);
+}
+
+/** Lets no file of the log grow any more, and then makes so many changes that one would have to. */
+async function fill(host: Host, through: Host): Promise<void> {
+  const used = await host.exec(`df --output=used -k ${logFolder(host)} | tail -1`);
+  await host.exec(['mount', '-o', `remount,size=${used.trim()}k`, logFolder(host)]);
+  const ballast = 'x'.repeat(ballastBytes);
+  for (let count = 0; count < maxBallast; count++) {
+    if (noRoom.test(await troubleOf(host))) return;
+    // While the lead changes, one may be refused: the next will do.
+    const large = serviceOf(`ballast-${host.name}-${count}`, { ballast });
+    await through.apiResult('POST', '/services/create', large);
+  }
+  assert.fail(`the disk of ${host.name} is not full after ${maxBallast} large changes`);
+}
+
+async function troubleOf(host: Host): Promise<string> {
+  const { Swarm } = await host.api<{ Swarm: { Error: string } }>('GET', '/info');
+  return Swarm.Error;
+}
