@@ -3,6 +3,7 @@
  * JSON is read into them. Imports nothing but itself, and is pure. Read objects.ts first.
  */
 export * from './codec.ts';
+export * from './container.ts';
 export * from './network.ts';
 export * from './objects.ts';
 export * from './specs.ts';

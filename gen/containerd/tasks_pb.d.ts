@@ -344,6 +344,63 @@ export declare type ExecProcessRequest = Message<"containerd.services.tasks.v1.E
 export declare const ExecProcessRequestSchema: GenMessage<ExecProcessRequest>;
 
 /**
+ * @generated from message containerd.services.tasks.v1.ResizePtyRequest
+ */
+export declare type ResizePtyRequest = Message<"containerd.services.tasks.v1.ResizePtyRequest"> & {
+  /**
+   * @generated from field: string container_id = 1;
+   */
+  containerId: string;
+
+  /**
+   * @generated from field: string exec_id = 2;
+   */
+  execId: string;
+
+  /**
+   * @generated from field: uint32 width = 3;
+   */
+  width: number;
+
+  /**
+   * @generated from field: uint32 height = 4;
+   */
+  height: number;
+};
+
+/**
+ * Describes the message containerd.services.tasks.v1.ResizePtyRequest.
+ * Use `create(ResizePtyRequestSchema)` to create a new message.
+ */
+export declare const ResizePtyRequestSchema: GenMessage<ResizePtyRequest>;
+
+/**
+ * @generated from message containerd.services.tasks.v1.UpdateTaskRequest
+ */
+export declare type UpdateTaskRequest = Message<"containerd.services.tasks.v1.UpdateTaskRequest"> & {
+  /**
+   * @generated from field: string container_id = 1;
+   */
+  containerId: string;
+
+  /**
+   * @generated from field: google.protobuf.Any resources = 2;
+   */
+  resources?: Any | undefined;
+
+  /**
+   * @generated from field: map<string, string> annotations = 3;
+   */
+  annotations: { [key: string]: string };
+};
+
+/**
+ * Describes the message containerd.services.tasks.v1.UpdateTaskRequest.
+ * Use `create(UpdateTaskRequestSchema)` to create a new message.
+ */
+export declare const UpdateTaskRequestSchema: GenMessage<UpdateTaskRequest>;
+
+/**
  * @generated from message containerd.services.tasks.v1.CloseIORequest
  */
 export declare type CloseIORequest = Message<"containerd.services.tasks.v1.CloseIORequest"> & {
@@ -512,11 +569,27 @@ export declare const Tasks: GenService<{
     output: typeof EmptySchema;
   },
   /**
+   * @generated from rpc containerd.services.tasks.v1.Tasks.ResizePty
+   */
+  resizePty: {
+    methodKind: "unary";
+    input: typeof ResizePtyRequestSchema;
+    output: typeof EmptySchema;
+  },
+  /**
    * @generated from rpc containerd.services.tasks.v1.Tasks.CloseIO
    */
   closeIO: {
     methodKind: "unary";
     input: typeof CloseIORequestSchema;
+    output: typeof EmptySchema;
+  },
+  /**
+   * @generated from rpc containerd.services.tasks.v1.Tasks.Update
+   */
+  update: {
+    methodKind: "unary";
+    input: typeof UpdateTaskRequestSchema;
     output: typeof EmptySchema;
   },
   /**

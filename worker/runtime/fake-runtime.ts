@@ -1,6 +1,8 @@
 /** A runtime in memory, for tests: what containers do is scripted, time is the clock's. */
 import type { Clock } from '../../lib/clock.ts';
 import { SwarmError } from '../../lib/errors.ts';
+import type { ContainerControls } from './controls.ts';
+import { FakeIo, FakeLayers, idleUsage } from './fake-parts.ts';
 import { signalNumber } from './oci/signals.ts';
 import type {
   ContainerConfig,
@@ -43,6 +45,24 @@ export class FakeRuntime implements Runtime {
   readonly #clock: Clock;
   readonly #held = new Map<string, Held>();
   readonly #listeners = new Set<(exit: ContainerExit) => void>();
+  readonly io = new FakeIo(
+    (id) => this.#get(id),
+    (id, argv) => this.onExec(id, argv),
+  );
+  readonly layers = new FakeLayers();
+  readonly controls: ContainerControls = {
+    pause: async (id) => this.#move(id, 'running', 'paused'),
+    resume: async (id) => this.#move(id, 'paused', 'running'),
+    update: async (id, changes) => {
+      this.#get(id);
+      this.calls.push(`update ${id} ${JSON.stringify(changes)}`);
+    },
+    pids: async (id) => [this.#get(id).pid],
+    usage: async (id) => {
+      this.#get(id);
+      return idleUsage;
+    },
+  };
   #pids = 1000;
   /** Replace these to script what happens. */
   program: (config: ContainerConfig) => FakeProgram = () => ({});
@@ -189,6 +209,7 @@ export class FakeRuntime implements Runtime {
     held.pid = 0;
     held.ended.resolve(exit);
     held.change.resolve();
+    this.io.ended(id);
     for (const listener of this.#listeners) listener(exit);
   }
 
@@ -197,11 +218,21 @@ export class FakeRuntime implements Runtime {
     const held = this.#get(id);
     const timeNs = BigInt(this.#clock.nowMs()) * 1_000_000n + BigInt(held.lines.length);
     held.lines.push({ timeNs, stream, data: Buffer.from(text) });
+    this.io.told(id, stream, text);
     held.change.resolve();
     held.change = Promise.withResolvers<void>();
   }
 
   /** As configured, for assertions. */
+  #move(id: string, from: ContainerInfo['state'], to: ContainerInfo['state']): void {
+    this.calls.push(`${to} ${id}`);
+    const held = this.#get(id);
+    if (held.state !== from) {
+      throw new SwarmError('failed-precondition', `container ${id} is not ${from}`);
+    }
+    held.state = to;
+  }
+
   config(id: string): ContainerConfig {
     return this.#get(id).config;
   }

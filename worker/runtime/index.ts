@@ -4,6 +4,9 @@
  * containerd/open.ts; oci/ and logs/ stand alone.
  */
 export * from './runtime.ts';
+export * from './controls.ts';
+export * from './io.ts';
+export * from './layers.ts';
 export { connectContainerd, leaseMetadata, type ContainerdClient } from './containerd/client.ts';
 export {
   openContainerd,

@@ -1,5 +1,8 @@
 /** Runs containers: the port that the task manager drives. Adapters: containerd, and a fake. */
 import type { Mount, Resources } from '../../types/index.ts';
+import type { ContainerControls, CpuTuning } from './controls.ts';
+import type { ContainerIo } from './io.ts';
+import type { Layers } from './layers.ts';
 
 /** Everything that a container needs, resolved: nothing here is looked up again later. */
 export interface ContainerConfig {
@@ -39,6 +42,47 @@ export interface ContainerConfig {
   readonly stopSignal: string;
   /** Where its output goes; rotated. */
   readonly log: LogConfig;
+  /** The rest is asked for by standalone containers only. */
+  readonly more?: StandaloneConfig;
+}
+
+/** What a container may have that tasks have not. */
+export interface StandaloneConfig {
+  /** The writable layer, which outlives the container: one of `layers`. Absent: one of its own. */
+  readonly layer?: string;
+  /** Where the log is kept, also beyond the container's life. */
+  readonly logPath?: string;
+  /** Clients may attach to its streams, whether they are logged or not. */
+  readonly attachable?: boolean;
+  readonly domainname?: string;
+  readonly privileged?: boolean;
+  readonly devices?: readonly DeviceMapping[];
+  /** Rules of the devices cgroup: "c 42:* rmw". */
+  readonly deviceRules?: readonly string[];
+  readonly shmBytes?: number;
+  /** Namespaces in the place of new ones: the host's, or that which a path names. */
+  readonly namespaces?: Readonly<
+    Partial<Record<'pid' | 'ipc' | 'uts' | 'cgroup', 'host' | string>>
+  >;
+  /** Absent: Docker's. */
+  readonly maskedPaths?: readonly string[];
+  readonly readonlyPaths?: readonly string[];
+  readonly cpu?: CpuTuning;
+  readonly memorySwapBytes?: number;
+  readonly oomKillDisable?: boolean;
+  readonly blkioWeight?: number;
+  /** Where its cgroup is, in the place of the daemon's own. */
+  readonly cgroupParent?: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+  /** Of the terminal, when it starts. */
+  readonly consoleSize?: { readonly width: number; readonly height: number };
+}
+
+export interface DeviceMapping {
+  readonly pathOnHost: string;
+  readonly pathInContainer: string;
+  /** Of "rwm". */
+  readonly permissions: string;
 }
 
 export interface LogConfig {
@@ -113,6 +157,11 @@ export interface Runtime extends AsyncDisposable {
   ): Promise<{ exitCode: number; output: string; timedOut: boolean }>;
   logs(id: string, query: LogQuery, options?: { signal?: AbortSignal }): AsyncIterable<LogLine>;
   info(): RuntimeInfo;
+  /** Streams to and from processes. */
+  readonly io: ContainerIo;
+  readonly controls: ContainerControls;
+  /** Writable layers that outlive the containers on them. */
+  readonly layers: Layers;
 }
 
 export interface RuntimeInfo {

@@ -9,11 +9,13 @@ import { LogFile } from '../logs/log-file.ts';
 import { LogBudget, LogPump } from '../logs/log-pump.ts';
 import { readLog } from '../logs/log-reader.ts';
 import { signalNumber } from '../oci/signals.ts';
+import type { ContainerControls } from '../controls.ts';
+import type { ContainerIo } from '../io.ts';
+import type { Layers } from '../layers.ts';
 import type {
   ContainerConfig,
   ContainerExit,
   ContainerInfo,
-  LogConfig,
   LogLine,
   LogQuery,
   Runtime,
@@ -31,11 +33,14 @@ import { followTaskEvents } from './events.ts';
 import { ExecRunner } from './exec.ts';
 import { ExitNews } from './exit-news.ts';
 import { infoOf, readExit, signalProcess, writeExit, type Held } from './held.ts';
+import { CgroupControls, isFrozen } from './cgroup-controls.ts';
 import { oomKills, removeCgroup } from './host.ts';
-import { metaOf } from './meta.ts';
+import { SnapshotLayers } from './snapshot-layers.ts';
+import { metaOf, type Meta } from './meta.ts';
 import { unmountOciBinary } from './oci-binary.ts';
 import { isLetGo, openGate } from './gate.ts';
 import { SeccompCache } from './seccomp-cache.ts';
+import { Sessions } from './sessions.ts';
 import { ShimGroups } from './shim-groups.ts';
 import { shimSaid } from './shim-program.ts';
 
@@ -73,6 +78,10 @@ export class ContainerdRuntime implements Runtime {
   readonly #deps: RuntimeDeps;
   readonly #budget: LogBudget;
   readonly #execs: ExecRunner;
+  readonly #sessions: Sessions;
+  readonly io: ContainerIo;
+  readonly controls: ContainerControls;
+  readonly layers: Layers;
   readonly #held = new Map<string, Held>();
   /** Being made, and the exit that came before the making was done. */
   readonly #creating = new Map<string, { exitCode: number; atMs: number } | undefined>();
@@ -91,11 +100,16 @@ export class ContainerdRuntime implements Runtime {
       ...setup,
       users: new UserFilesCache(userFilesMax),
       seccomp: new SeccompCache(join(setup.paths.ociRoot, setup.client.namespace)),
-      openLog: ({ id, log, tty }) => this.#pump(id, tty, this.#logFile(id, log)),
+      openLog: (config) => this.#pump(config.id, metaOf(config)),
       groups: new ShimGroups({ sizeMax: shimGroupMax, nextName: () => `${nonce}-${groups++}` }),
     };
     this.#budget = new LogBudget(deps.clock);
     this.#execs = new ExecRunner(setup, deps);
+    const find = (id: string) => this.#get(id);
+    this.#sessions = new Sessions(setup, deps, find);
+    this.io = this.#sessions;
+    this.controls = new CgroupControls(setup, deps.clock, find);
+    this.layers = new SnapshotLayers(setup);
   }
 
   /** Follows containerd's events and takes over what a former daemon left. */
@@ -110,7 +124,9 @@ export class ContainerdRuntime implements Runtime {
       {
         exit: (containerId, processId, exitCode, atMs) => {
           if (processId === containerId) this.#exited(containerId, exitCode, atMs);
-          else this.#execs.exited(containerId, processId, exitCode);
+          else if (!this.#execs.exited(containerId, processId, exitCode)) {
+            this.#sessions.exited(containerId, processId, exitCode);
+          }
         },
         oom: (containerId) => {
           const held = this.#held.get(containerId);
@@ -198,7 +214,7 @@ export class ContainerdRuntime implements Runtime {
     // Whatever a crash leaves of these is found and removed by the next daemon.
     await Promise.all([
       ignoreMissing(client.containers.delete({ id })),
-      removeSnapshot(client, snapshotter, id),
+      held.meta.layer === undefined ? removeSnapshot(client, snapshotter, id) : undefined,
       rm(paths.run(id), { recursive: true, force: true }),
       rm(paths.data(id), { recursive: true, force: true }),
     ]);
@@ -272,7 +288,7 @@ export class ContainerdRuntime implements Runtime {
   ): Held {
     const held: Held = {
       ...found,
-      logFile: pump?.file ?? this.#logFile(found.id, found.meta.log),
+      logFile: pump?.file ?? this.#logFile(found.id, found.meta),
       pump,
       state: 'created',
       pid: 0,
@@ -285,15 +301,16 @@ export class ContainerdRuntime implements Runtime {
     return held;
   }
 
-  #logFile(id: string, limits: LogConfig): LogFile {
-    return new LogFile(this.#setup.paths.logFile(id), limits);
+  #logFile(id: string, { log, logPath }: Meta): LogFile {
+    return new LogFile(logPath ?? this.#setup.paths.logFile(id), log);
   }
 
-  #pump(id: string, tty: boolean, file: LogFile): LogPump {
+  #pump(id: string, meta: Meta, file = this.#logFile(id, meta)): LogPump {
     const { paths } = this.#setup;
-    const streams = tty ? (['stdout'] as const) : (['stdout', 'stderr'] as const);
+    const streams = meta.tty ? (['stdout'] as const) : (['stdout', 'stderr'] as const);
     const pipes = streams.map((stream) => ({ stream, path: paths.fifo(id, stream) }));
-    return new LogPump(pipes, file, { budget: this.#budget, log: this.#deps.log });
+    const discards = meta.log.driver === 'none';
+    return new LogPump(pipes, file, { budget: this.#budget, log: this.#deps.log, discards });
   }
 
   /** Lets the held process go on without the help of the OCI runtime, where that can be done. */
@@ -355,6 +372,7 @@ export class ContainerdRuntime implements Runtime {
     await this.#deleteTask(held);
     await this.#tried(id, () => held.pump?.drain() ?? held.logFile.end());
     held.pump = undefined;
+    this.#sessions.ended(id);
     held.pid = 0;
     held.state = 'exited';
     held.exit = exit;
@@ -418,7 +436,7 @@ export class ContainerdRuntime implements Runtime {
       const said = await shimSaid(this.#setup.paths, held.id);
       this.#context.groups.adopt(held.shimGroup, said);
       held.pid = found.task.pid;
-      if (exit === undefined && held.meta.log.driver !== 'none') {
+      if (exit === undefined && (held.meta.log.driver !== 'none' || held.meta.attachable)) {
         held.pump = await this.#pumpIfThere(held);
       }
     }
@@ -428,7 +446,7 @@ export class ContainerdRuntime implements Runtime {
   async #pumpIfThere(held: Held): Promise<LogPump | undefined> {
     try {
       await access(this.#setup.paths.fifo(held.id, 'stdout'));
-      return this.#pump(held.id, held.meta.tty, held.logFile);
+      return this.#pump(held.id, held.meta, held.logFile);
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') throw error;
       this.#deps.log.warn('the pipes of a container are gone, and its output with them', {
@@ -452,7 +470,8 @@ export class ContainerdRuntime implements Runtime {
       }
     } else if (held.exit === undefined) {
       const started = task.state === 'created' && (await isLetGo(paths.startMark(held.id)));
-      held.state = started ? 'running' : task.state;
+      const frozen = await isFrozen(held.cgroupsPath, this.#setup.host.cgroupVersion);
+      held.state = frozen ? 'paused' : started ? 'running' : task.state;
     }
   }
 }

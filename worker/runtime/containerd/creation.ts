@@ -12,6 +12,7 @@ import { ociSpec, type OciSpec } from '../oci/spec.ts';
 import { resolveUser, type UserFiles } from '../oci/user.ts';
 import { layersOf, readRootfsFile, type SnapshotMount } from '../rootfs-file.ts';
 import type { ContainerdClient } from './client.ts';
+import { devicesOf } from './devices.ts';
 import type { HostFacts } from './host.ts';
 import { encodeMeta, json, metaOf, specType } from './meta.ts';
 import type { RuntimePaths } from './paths.ts';
@@ -49,6 +50,11 @@ export function snapshotKey(id: string): string {
   return `container-${id}`;
 }
 
+/** Of a layer that outlives its containers. */
+export function layerKey(key: string): string {
+  return `layer-${key}`;
+}
+
 export async function createContainer(
   config: ContainerConfig,
   context: CreationContext,
@@ -68,17 +74,21 @@ export async function createContainer(
   const pump = stdio.stdout === '' ? undefined : context.openLog(config);
   undo.defer(() => pump?.close());
 
-  undo.defer(() => removeSnapshot(client, snapshotter, id));
-  const { mounts } = await client.snapshots.prepare(
-    {
-      snapshotter,
-      key: snapshotKey(id),
-      parent: config.image.chainId,
-      // The container refers to it, but is made later, and garbage may be collected in between.
-      labels: { 'containerd.io/gc.root': new Date(0).toISOString() },
-    },
-    options,
-  );
+  const layer = config.more?.layer;
+  if (layer === undefined) undo.defer(() => removeSnapshot(client, snapshotter, id));
+  const { mounts } =
+    layer === undefined
+      ? await client.snapshots.prepare(
+          {
+            snapshotter,
+            key: snapshotKey(id),
+            parent: config.image.chainId,
+            // The container refers to it, but is made later: garbage may be collected in between.
+            labels: { 'containerd.io/gc.root': new Date(0).toISOString() },
+          },
+          options,
+        )
+      : await client.snapshots.mounts({ snapshotter, key: layerKey(layer) }, options);
   const ticket = context.groups.join();
   let created = false;
   let said: string | undefined;
@@ -93,7 +103,7 @@ export async function createContainer(
           runtime: { name: context.shim, options: runtimeOptions(context) },
           spec: json(specType, spec),
           snapshotter,
-          snapshotKey: snapshotKey(id),
+          snapshotKey: layer === undefined ? snapshotKey(id) : layerKey(layer),
           extensions: encodeMeta(metaOf(config)),
         },
       },
@@ -133,15 +143,21 @@ async function specOf(
   const { network } = config;
   const spec = ociSpec(config, {
     user: resolveUser(config.user, config.groups, files),
-    cgroupsPath: context.paths.cgroup(config.id),
+    cgroupsPath: cgroupOf(config, context.paths),
     cgroupVersion: context.host.cgroupVersion,
     swapLimit: context.host.swapLimit,
     shimGroup,
     initPath: context.host.initPath,
     architecture: arch(),
     netnsPath: network.kind === 'path' ? context.fromRuntime(network.path) : undefined,
+    devices: await devicesOf(config.more),
   });
   return context.ociRuntime === 'crun' ? context.seccomp.apply(spec) : spec;
+}
+
+function cgroupOf({ id, more }: ContainerConfig, paths: RuntimePaths): string {
+  const parent = more?.cgroupParent ?? '';
+  return parent === '' ? paths.cgroup(id) : `/${parent.replace(/^\/+|\/+$/g, '')}/${id}`;
 }
 
 async function makePipes(
@@ -155,7 +171,9 @@ async function makePipes(
     return paths.fifo(id, stream);
   };
   const stdin = config.openStdin ? pipe('stdin') : '';
-  if (config.log.driver === 'none') return { stdin, stdout: '', stderr: '' };
+  if (config.log.driver === 'none' && !config.more?.attachable) {
+    return { stdin, stdout: '', stderr: '' };
+  }
   return { stdin, stdout: pipe('stdout'), stderr: config.tty ? '' : pipe('stderr') };
 }
 

@@ -46,9 +46,11 @@ export class ExecRunner {
     this.#log = deps.log;
   }
 
-  /** containerd says that an executed process has ended. */
-  exited(containerId: string, execId: string, exitCode: number): void {
-    this.#waiting.get(`${containerId}/${execId}`)?.(exitCode);
+  /** containerd says that an executed process has ended. False where it is none of these. */
+  exited(containerId: string, execId: string, exitCode: number): boolean {
+    const waiting = this.#waiting.get(`${containerId}/${execId}`);
+    waiting?.(exitCode);
+    return waiting !== undefined;
   }
 
   async run(

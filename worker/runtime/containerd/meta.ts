@@ -8,6 +8,10 @@ export interface Meta {
   readonly labels: Readonly<Record<string, string>>;
   readonly log: LogConfig;
   readonly tty: boolean;
+  readonly stdin?: boolean;
+  readonly attachable?: boolean;
+  readonly layer?: string;
+  readonly logPath?: string;
 }
 
 export const specType = 'types.containerd.io/opencontainers/runtime-spec/1/Spec';
@@ -21,7 +25,16 @@ type StoredContainer = Awaited<
 >['containers'][number];
 
 export function metaOf(config: ContainerConfig): Meta {
-  return { labels: config.labels, log: config.log, tty: config.tty };
+  const { labels, log, tty, openStdin, more = {} } = config;
+  return {
+    labels,
+    log,
+    tty,
+    ...(openStdin ? { stdin: true } : {}),
+    ...(more.attachable ? { attachable: true } : {}),
+    ...(more.layer === undefined ? {} : { layer: more.layer }),
+    ...(more.logPath === undefined ? {} : { logPath: more.logPath }),
+  };
 }
 
 export function encodeMeta(meta: Meta): Record<string, AnyInit> {

@@ -7,6 +7,7 @@ import { errnoOf, messageOf } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
 import { readFifo } from './fifo.ts';
 import { encodeEntry, LineSplitter, Stamper, type Stream } from './json-lines.ts';
+import type { OutputSink } from '../io.ts';
 import type { LogFile } from './log-file.ts';
 
 const readAsync = promisify(read);
@@ -56,18 +57,27 @@ export class LogPump {
   readonly #log: Logger;
   readonly #stamper = new Stamper();
   readonly #sources: readonly Source[];
+  readonly #discards: boolean;
+  readonly #sinks = new Set<OutputSink>();
   #closing = false;
 
-  /** Starts to read. The pipes must exist. */
+  /** Starts to read. The pipes must exist. With `discards`, only sinks get what is written. */
   constructor(
     pipes: readonly { readonly stream: Stream; readonly path: string }[],
     file: LogFile,
-    deps: { readonly budget: LogBudget; readonly log: Logger },
+    deps: { readonly budget: LogBudget; readonly log: Logger; readonly discards?: boolean },
   ) {
     this.file = file;
+    this.#discards = deps.discards ?? false;
     this.#budget = deps.budget;
     this.#log = deps.log;
     this.#sources = pipes.map(({ stream, path }) => this.#open(stream, path));
+  }
+
+  /** Hands over all that is written from now on; the pipes wait for the sink. */
+  attach(sink: OutputSink): Disposable {
+    this.#sinks.add(sink);
+    return { [Symbol.dispose]: () => this.#sinks.delete(sink) };
   }
 
   /** Takes what is left in the pipes, then ends the log. Called once the container has ended. */
@@ -94,9 +104,11 @@ export class LogPump {
   /** Writes the unfinished lines, and ends the log. */
   async #finish(): Promise<void> {
     for (const source of this.#sources) {
-      await this.#append(this.#encode(source, source.splitter.end()));
+      if (!this.#discards) await this.#append(this.#encode(source, source.splitter.end()));
     }
     await this.file.end();
+    for (const sink of this.#sinks) sink.end();
+    this.#sinks.clear();
   }
 
   async #stop(): Promise<void> {
@@ -139,10 +151,26 @@ export class LogPump {
 
   async #write(source: Source, bytes: Uint8Array): Promise<number> {
     const startMs = this.#budget.clock.monotonicMs();
-    const text = this.#encode(source, source.splitter.push(bytes));
+    const handed = this.#handOver(source.stream, bytes);
+    const text = this.#discards ? '' : this.#encode(source, source.splitter.push(bytes));
     const restMs = this.#budget.charge(this.#budget.clock.monotonicMs() - startMs);
     await this.#append(text);
+    await handed;
     return restMs;
+  }
+
+  async #handOver(stream: Stream, bytes: Uint8Array): Promise<void> {
+    if (this.#sinks.size === 0) return;
+    const copy = Buffer.from(bytes);
+    const give = async (sink: OutputSink) => {
+      try {
+        await sink.write(stream, copy);
+      } catch (error) {
+        this.#sinks.delete(sink);
+        this.#log.debug('a reader of output has gone', { error: messageOf(error) });
+      }
+    };
+    await Promise.all([...this.#sinks].map(give));
   }
 
   /** A full disk must not end the container: what cannot be written is dropped, and said. */

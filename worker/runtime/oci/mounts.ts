@@ -1,7 +1,7 @@
 /** What is mounted in a container besides its root file system. */
 import { SwarmError } from '../../../lib/errors.ts';
 import type { Mount } from '../../../types/index.ts';
-import type { ContainerConfig } from '../runtime.ts';
+import type { ContainerConfig, StandaloneConfig } from '../runtime.ts';
 
 export interface OciMount {
   readonly destination: string;
@@ -31,10 +31,10 @@ const defaultMounts: readonly OciMount[] = [
  * user's replaces one of ours at the same place. Throws SwarmError for what cannot be mounted.
  */
 export function mountsOf(
-  config: Pick<ContainerConfig, 'mounts' | 'files' | 'readOnlyRootfs' | 'init'>,
+  config: Pick<ContainerConfig, 'mounts' | 'files' | 'readOnlyRootfs' | 'init' | 'more'>,
   initPath: string | undefined,
 ): readonly OciMount[] {
-  const byTarget = new Map(defaultMounts.map((entry) => [entry.destination, entry]));
+  const byTarget = new Map(ownMounts(config.more).map((entry) => [entry.destination, entry]));
   if (config.init) {
     if (initPath === undefined) {
       throw new SwarmError(
@@ -59,6 +59,23 @@ export function mountsOf(
     byTarget.set(target, userMount(wanted, target));
   }
   return [...byTarget.values()].sort((a, b) => depth(a.destination) - depth(b.destination));
+}
+
+/** A privileged container may write where others only read. */
+function ownMounts({ privileged, shmBytes: shm, namespaces }: StandaloneConfig = {}) {
+  return defaultMounts.map((entry) => {
+    if (privileged && entry.options.includes('ro')) {
+      return { ...entry, options: entry.options.filter((word) => word !== 'ro') };
+    }
+    if (namespaces?.ipc === 'host' && ['/dev/shm', '/dev/mqueue'].includes(entry.destination)) {
+      return mount('bind', entry.destination, entry.destination, 'rbind nosuid noexec nodev');
+    }
+    if (shm && entry.destination === '/dev/shm') {
+      const options = entry.options.map((word) => (/^size=/.test(word) ? `size=${shm}` : word));
+      return { ...entry, options };
+    }
+    return entry;
+  });
 }
 
 function userMount(wanted: Mount, target: string): OciMount {

@@ -1,11 +1,26 @@
 /** The limits of a container's cgroup. */
+import { SwarmError } from '../../../lib/errors.ts';
 import type { Resources } from '../../../types/index.ts';
+import type { StandaloneConfig } from '../runtime.ts';
+
+/** A device that is made in the container's /dev. */
+export interface OciDevice {
+  readonly path: string;
+  readonly type: 'c' | 'b';
+  readonly major: number;
+  readonly minor: number;
+  readonly fileMode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Of "rwm"; for the cgroup. */
+  readonly access: string;
+}
 
 export interface OciResources {
   readonly devices: readonly {
     readonly allow: boolean;
     readonly access: string;
-    readonly type?: 'c' | 'b';
+    readonly type?: 'a' | 'b' | 'c';
     readonly major?: number;
     readonly minor?: number;
   }[];
@@ -14,9 +29,17 @@ export interface OciResources {
     readonly reservation?: number;
     readonly swap?: number;
     readonly swappiness?: number;
+    readonly disableOOMKiller?: boolean;
   };
-  readonly cpu?: { readonly quota: number; readonly period: number };
+  readonly cpu?: {
+    readonly quota?: number;
+    readonly period?: number;
+    readonly shares?: number;
+    readonly cpus?: string;
+    readonly mems?: string;
+  };
   readonly pids?: { readonly limit: number };
+  readonly blockIO?: { readonly weight: number };
 }
 
 const cpuPeriodUs = 100_000;
@@ -68,6 +91,62 @@ export function resourcesOf(
         }
       : {}),
     ...(limits.pids ? { pids: { limit: limits.pids } } : {}),
+  };
+}
+
+/** The limits that only standalone containers have, on top of the others. */
+export function tunedResources(
+  base: OciResources,
+  more: StandaloneConfig,
+  given: readonly OciDevice[],
+): OciResources {
+  const { shares, periodUs, quotaUs, cpus, mems } = more.cpu ?? {};
+  const cpu = {
+    ...base.cpu,
+    ...(shares ? { shares } : {}),
+    ...(periodUs ? { period: periodUs } : {}),
+    ...(quotaUs ? { quota: quotaUs } : {}),
+    ...(cpus ? { cpus } : {}),
+    ...(mems ? { mems } : {}),
+  };
+  const memory = {
+    ...base.memory,
+    ...(more.memorySwapBytes === undefined || base.memory?.swap === undefined
+      ? {}
+      : { swap: more.memorySwapBytes }),
+    ...(more.oomKillDisable ? { disableOOMKiller: true } : {}),
+  };
+  const rules = given.map(({ type, major, minor, access }) => ({
+    allow: true,
+    type,
+    major,
+    minor,
+    access,
+  }));
+  return {
+    ...base,
+    devices: more.privileged
+      ? [{ allow: true, access: 'rwm' }]
+      : [...base.devices, ...rules, ...(more.deviceRules ?? []).map(deviceRule)],
+    ...(Object.keys(memory).length === 0 ? {} : { memory }),
+    ...(Object.keys(cpu).length === 0 ? {} : { cpu }),
+    ...(more.blkioWeight ? { blockIO: { weight: more.blkioWeight } } : {}),
+  };
+}
+
+/** "c 42:* rmw": a type, numbers of which each may be a star, and what is allowed. */
+function deviceRule(text: string): OciResources['devices'][number] {
+  const [, type, major, minor, access = ''] =
+    /^([abc]) (\d+|\*):(\d+|\*) ([rwm]{1,3})$/.exec(text) ?? [];
+  if (type === undefined) {
+    throw new SwarmError('invalid-argument', `invalid device cgroup rule format: '${text}'`);
+  }
+  return {
+    allow: true,
+    type: type as 'a' | 'b' | 'c',
+    access,
+    ...(major === '*' ? {} : { major: Number(major) }),
+    ...(minor === '*' ? {} : { minor: Number(minor) }),
   };
 }
 

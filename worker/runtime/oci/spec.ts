@@ -1,9 +1,9 @@
 /** Builds the OCI runtime specification of a container: what crun or runc is given. Pure. */
 import { SwarmError } from '../../../lib/errors.ts';
 import type { ContainerConfig } from '../runtime.ts';
-import { capabilitiesOf } from './capabilities.ts';
+import { allCapabilities, capabilitiesOf } from './capabilities.ts';
 import { initTarget, mountsOf, type OciMount } from './mounts.ts';
-import { resourcesOf, type OciResources } from './resources.ts';
+import { resourcesOf, tunedResources, type OciDevice, type OciResources } from './resources.ts';
 import { seccompProfile, type Seccomp } from './seccomp.ts';
 import type { ResolvedUser } from './user.ts';
 
@@ -22,10 +22,13 @@ export interface SpecContext {
   readonly architecture: string;
   /** The path at which the OCI runtime finds the network namespace. */
   readonly netnsPath: string | undefined;
+  /** Of the host, as the container is to have them. */
+  readonly devices?: readonly OciDevice[];
 }
 
 export interface OciProcess {
   readonly terminal: boolean;
+  readonly consoleSize?: { readonly width: number; readonly height: number };
   readonly user: ResolvedUser;
   readonly args: readonly string[];
   readonly env: readonly string[];
@@ -44,11 +47,13 @@ export interface OciSpec {
   readonly ociVersion: string;
   readonly process: OciProcess;
   readonly root: { readonly path: string; readonly readonly: boolean };
-  readonly hostname: string;
+  readonly hostname?: string;
+  readonly domainname?: string;
   readonly mounts: readonly OciMount[];
   readonly annotations: Readonly<Record<string, string>>;
   readonly linux: {
     readonly resources: OciResources;
+    readonly devices?: readonly OciDevice[];
     readonly cgroupsPath: string;
     readonly namespaces: readonly { readonly type: string; readonly path?: string }[];
     readonly seccomp?: Seccomp;
@@ -86,37 +91,50 @@ const networkSysctls = {
 /** Throws SwarmError `invalid-argument` or `unimplemented` for what cannot be run. */
 export function ociSpec(config: ContainerConfig, context: SpecContext): OciSpec {
   const process = processOf(config, context);
+  const { more = {} } = config;
   const ownNetwork = config.network.kind === 'path';
   const propagation = rootfsPropagation(config);
+  const hasUts = more.namespaces?.uts !== 'host';
+  const { devices = [] } = context;
   return {
     ociVersion: '1.0.2',
     process,
     root: { path: 'rootfs', readonly: config.readOnlyRootfs },
-    hostname: config.hostname,
+    ...(hasUts ? { hostname: config.hostname } : {}),
+    ...(hasUts && more.domainname ? { domainname: more.domainname } : {}),
     mounts: mountsOf(config, context.initPath),
-    annotations: { [shimGroupAnnotation]: context.shimGroup },
+    annotations: { ...more.annotations, [shimGroupAnnotation]: context.shimGroup },
     linux: {
-      resources: resourcesOf(config.resources, context),
+      resources: tunedResources(resourcesOf(config.resources, context), more, devices),
+      ...(devices.length === 0 ? {} : { devices }),
       cgroupsPath: context.cgroupsPath,
-      namespaces: [
-        { type: 'mount' },
-        { type: 'uts' },
-        { type: 'pid' },
-        { type: 'ipc' },
-        ...(context.netnsPath === undefined ? [] : [{ type: 'network', path: context.netnsPath }]),
-        ...(context.cgroupVersion === 2 ? [{ type: 'cgroup' }] : []),
-      ],
-      ...(config.seccompUnconfined
+      namespaces: namespacesOf(config, context),
+      ...(config.seccompUnconfined || more.privileged
         ? {}
         : {
             seccomp: seccompProfile(process.capabilities['bounding'] ?? [], context.architecture),
           }),
       sysctl: { ...(ownNetwork ? networkSysctls : {}), ...config.sysctls },
-      maskedPaths,
-      readonlyPaths,
+      maskedPaths: more.maskedPaths ?? (more.privileged ? [] : maskedPaths),
+      readonlyPaths: more.readonlyPaths ?? (more.privileged ? [] : readonlyPaths),
       ...(propagation === undefined ? {} : { rootfsPropagation: propagation }),
     },
   };
+}
+
+function namespacesOf(
+  { more = {} }: ContainerConfig,
+  context: SpecContext,
+): OciSpec['linux']['namespaces'] {
+  const kinds = ['uts', 'pid', 'ipc', ...(context.cgroupVersion === 2 ? ['cgroup'] : [])] as const;
+  const own = kinds.flatMap((type) => {
+    const choice = more.namespaces?.[type as 'pid'];
+    if (choice === 'host') return [];
+    return [choice === undefined ? { type } : { type, path: choice }];
+  });
+  const network =
+    context.netnsPath === undefined ? [] : [{ type: 'network', path: context.netnsPath }];
+  return [{ type: 'mount' }, ...own, ...network];
 }
 
 function processOf(config: ContainerConfig, context: SpecContext): OciProcess {
@@ -124,11 +142,15 @@ function processOf(config: ContainerConfig, context: SpecContext): OciProcess {
   if (command === undefined || command === '') {
     throw new SwarmError('invalid-argument', 'no command specified');
   }
-  const capabilities = capabilitiesOf(config.capabilityAdd, config.capabilityDrop);
+  const { privileged, consoleSize } = config.more ?? {};
+  const capabilities = privileged
+    ? allCapabilities
+    : capabilitiesOf(config.capabilityAdd, config.capabilityDrop);
   // As in Docker, only root holds the capabilities; others may gain them by setuid programs.
   const held = context.user.uid === 0 ? capabilities : [];
   return {
     terminal: config.tty,
+    ...(config.tty && consoleSize !== undefined ? { consoleSize } : {}),
     user: context.user,
     args: config.init ? [initTarget, '--', ...config.argv] : config.argv,
     env: config.env,
