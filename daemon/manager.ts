@@ -14,6 +14,7 @@ import { ClusterServer } from '../lib/grpc/index.ts';
 import { createJoinToken, type NodeIdentity } from '../lib/identity/index.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Random } from '../lib/random.ts';
+import { newIngressNetwork } from '../manager/allocator/index.ts';
 import { CertificateAuthorityService, RootRotator } from '../manager/ca/index.ts';
 import {
   Control,
@@ -423,6 +424,12 @@ export class Manager implements AsyncDisposable {
     await this.#propose([
       { op: 'put', table: 'cluster', object: cluster, base: 0 },
       { op: 'put', table: 'node', object: node, base: 0 },
+      {
+        op: 'put',
+        table: 'network',
+        object: newIngressNetwork(cluster, this.#parts.random),
+        base: 0,
+      },
     ]);
   }
 

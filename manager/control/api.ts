@@ -3,7 +3,7 @@
  * documents,
  * so that a follower can forward a call to the leader (proto/control.proto) as it is.
  */
-import type { NodeSpec, ServiceSpec, SwarmSpec } from '../../types/index.ts';
+import type { NetworkSpec, NodeSpec, ServiceSpec, SwarmSpec } from '../../types/index.ts';
 import type { RestoreBatch, RestoreCounts } from './restore.ts';
 
 export interface ControlApi {
@@ -30,6 +30,16 @@ export interface ControlApi {
   }): Promise<{ warnings: string[] }>;
 
   removeService(args: { id: string }): Promise<void>;
+
+  /**
+   * A network of the whole swarm. Throws `already-exists` for a taken name (or for a second routing
+   * mesh), `invalid-argument` for a bad spec, `failed-precondition` where no subnet is left.
+   */
+  createNetwork(args: { spec: NetworkSpec }): Promise<{ id: string; warning: string }>;
+  /** By its id. Throws `failed-precondition` while services or tasks use it. */
+  removeNetwork(args: { id: string }): Promise<void>;
+  /** Removes those of the networks that nobody uses, but never the routing mesh's. */
+  pruneNetworks(args: { ids: readonly string[] }): Promise<{ removed: string[] }>;
 
   updateNode(args: { id: string; version: number; spec: NodeSpec }): Promise<void>;
   /** Refused for a node that is not down, unless forced. */

@@ -16,10 +16,13 @@ import type { StoreView } from '../store/view.ts';
 import type { ControlApi } from './api.ts';
 import { checkSwarmSpec } from './check-swarm-spec.ts';
 import { normalizeService } from './normalize.ts';
+import { planNewNetwork, planRemovedNetwork, unusedNetworks } from './network-commands.ts';
 import { checkPortConflicts } from './ports.ts';
 import { countChanges, planRestore, type RestoreBatch, type RestoreCounts } from './restore.ts';
+import { resolveNetworks } from './service-networks.ts';
 import { refuseUnsupportedService } from './unsupported.ts';
 import { updatedCluster, type KeyMakers } from './update-cluster.ts';
+import { normalizeNetwork, validateNetwork } from './validate-network.ts';
 import { validateService } from './validate-service.ts';
 
 /** The store as commands need it. */
@@ -44,6 +47,8 @@ const removedNodeGraceMs = 7 * 24 * 3_600_000;
 /** Commands as the leader carries them out. */
 export class Control implements ControlApi {
   readonly #modules: ControlModules;
+  /** The last creation of a network: each chooses a subnet that those before it have left free. */
+  #creations: Promise<unknown> = Promise.resolve();
 
   constructor(modules: ControlModules) {
     this.#modules = modules;
@@ -53,9 +58,10 @@ export class Control implements ControlApi {
     args: Parameters<ControlApi['createService']>[0],
   ): ReturnType<ControlApi['createService']> {
     const { store, clock, random } = this.#modules;
-    const spec = this.#checked(args.spec);
+    const checked = this.#checked(args.spec);
     const id = random.id();
     await this.#commit(() => {
+      const spec = resolveNetworks(store, checked);
       if (store.serviceByName(spec.name) !== undefined) {
         throw new SwarmError(
           'already-exists',
@@ -80,12 +86,15 @@ export class Control implements ControlApi {
     args: Parameters<ControlApi['updateService']>[0],
   ): ReturnType<ControlApi['updateService']> {
     const { store } = this.#modules;
-    const spec = args.rollback === true ? undefined : this.#checked(args.spec);
+    const checked = args.rollback === true ? undefined : this.#checked(args.spec);
     await this.#commit(() => {
       const service = this.#service(args.id);
       requireVersion(args.version, service);
       const next =
-        spec === undefined ? this.#rolledBack(service) : this.#updated(service, spec, args);
+        checked === undefined
+          ? this.#rolledBack(service)
+          : this.#updated(service, resolveNetworks(store, checked), args);
+      if (checked === undefined) resolveNetworks(store, next.spec);
       checkPortConflicts(store, next.spec, service.id);
       return [{ op: 'put', table: 'service', object: next, base: service.meta.version }];
     });
@@ -97,6 +106,35 @@ export class Control implements ControlApi {
       const service = this.#service(id);
       return [{ op: 'delete', table: 'service', id, base: service.meta.version }];
     });
+  }
+
+  async createNetwork(
+    args: Parameters<ControlApi['createNetwork']>[0],
+  ): ReturnType<ControlApi['createNetwork']> {
+    const spec = normalizeNetwork(args.spec);
+    validateNetwork(spec);
+    const { store, clock, random } = this.#modules;
+    const id = random.id();
+    await this.#commitInTurn(() =>
+      planNewNetwork(store, { id, spec }, { random, nowMs: clock.nowMs() }),
+    );
+    return { id, warning: '' };
+  }
+
+  async removeNetwork({ id }: { id: string }): Promise<void> {
+    await this.#commit(() => planRemovedNetwork(this.#modules.store, id));
+  }
+
+  async pruneNetworks({ ids }: { ids: readonly string[] }): Promise<{ removed: string[] }> {
+    let removed: string[] = [];
+    await this.#commit(() => {
+      const unused = unusedNetworks(this.#modules.store, ids);
+      removed = unused.map(({ id }) => id);
+      return unused.map(({ id, meta }): Change => {
+        return { op: 'delete', table: 'network', id, base: meta.version };
+      });
+    });
+    return { removed };
   }
 
   async updateNode(args: Parameters<ControlApi['updateNode']>[0]): Promise<void> {
@@ -149,8 +187,8 @@ export class Control implements ControlApi {
 
   async restore(batch: RestoreBatch): Promise<RestoreCounts> {
     let counts: RestoreCounts = { created: 0, updated: 0, removed: 0 };
-    await this.#commit(() => {
-      const changes = planRestore(this.#modules.store, batch);
+    await this.#commitInTurn(() => {
+      const changes = planRestore(this.#modules.store, batch, this.#modules.random);
       counts = countChanges(changes);
       return changes;
     });
@@ -163,6 +201,13 @@ export class Control implements ControlApi {
     parseConstraints(spec.task.placement?.constraints ?? []);
     refuseUnsupportedService(spec);
     return spec;
+  }
+
+  /** For what creates networks: one begins when the one before it has ended, however it ended. */
+  async #commitInTurn(plan: () => readonly Change[]): Promise<void> {
+    const committed = this.#creations.then(() => this.#commit(plan));
+    this.#creations = Promise.allSettled([committed]);
+    await committed;
   }
 
   /** Plans on the present state, and again when the store says that it had moved on. */

@@ -11,6 +11,9 @@ const methods: ReadonlySet<string> = new Set<Method>([
   'createService',
   'updateService',
   'removeService',
+  'createNetwork',
+  'removeNetwork',
+  'pruneNetworks',
   'updateNode',
   'removeNode',
   'updateCluster',
@@ -72,6 +75,22 @@ export class ForwardingControl implements ControlApi {
 
   removeService(args: Parameters<ControlApi['removeService']>[0]): Promise<void> {
     return this.#call('removeService', args);
+  }
+
+  createNetwork(
+    args: Parameters<ControlApi['createNetwork']>[0],
+  ): ReturnType<ControlApi['createNetwork']> {
+    return this.#call('createNetwork', args);
+  }
+
+  removeNetwork(args: Parameters<ControlApi['removeNetwork']>[0]): Promise<void> {
+    return this.#call('removeNetwork', args);
+  }
+
+  pruneNetworks(
+    args: Parameters<ControlApi['pruneNetworks']>[0],
+  ): ReturnType<ControlApi['pruneNetworks']> {
+    return this.#call('pruneNetworks', args);
   }
 
   updateNode(args: Parameters<ControlApi['updateNode']>[0]): Promise<void> {

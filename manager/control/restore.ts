@@ -4,13 +4,17 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { SwarmError } from '../../lib/errors.ts';
-import type { NodeSpec, Service, SwarmSpec } from '../../types/index.ts';
+import type { Network, NodeSpec, Service, SwarmSpec } from '../../types/index.ts';
+import type { Random } from '../../lib/random.ts';
+import { allocateNetwork } from '../allocator/index.ts';
 import type { Change } from '../store/change.ts';
 import type { StoreView } from '../store/view.ts';
 
 /** What one transaction restores. Plain JSON, so that a follower can pass it on. */
 export interface RestoreBatch {
-  /** Services as the backup has them. */
+  /** Networks that the swarm lacks, as the backup has them. */
+  readonly networks?: readonly Network[];
+  /** Services as the backup has them, on the networks of those names. */
   readonly services: readonly Service[];
   /** Ids of services to be removed. */
   readonly removedServices: readonly string[];
@@ -34,7 +38,8 @@ const batchObjects = 100;
  * Throws `failed-precondition` for what cannot be done, before anything is.
  */
 export function planBatches(present: StoreView, backup: StoreView): RestoreBatch[] {
-  const services = [...backup.services()];
+  const services = [...backup.services()].map((service) => onPresent(present, backup, service));
+  const networks = [...backup.networks()].filter((network) => isMissing(present, network));
   for (const service of services) refuseOtherMode(present.service(service.id), service);
   const removed = [...present.services()].filter(({ id }) => backup.service(id) === undefined);
   const nodes = [...backup.nodes()].filter(({ id }) => present.node(id) !== undefined);
@@ -52,6 +57,12 @@ export function planBatches(present: StoreView, backup: StoreView): RestoreBatch
       nodes: [],
       removedServices,
     })),
+    ...inPieces(networks).map((piece) => ({
+      networks: piece,
+      services: [],
+      removedServices: [],
+      nodes: [],
+    })),
     ...inPieces(services).map((piece) => ({ services: piece, removedServices: [], nodes: [] })),
     ...inPieces(nodes.map(({ id, spec: nodeSpec }) => ({ id, spec: nodeSpec }))).map((piece) => ({
       services: [],
@@ -61,14 +72,34 @@ export function planBatches(present: StoreView, backup: StoreView): RestoreBatch
   ];
 }
 
+/** Networks that came after the backup stay: they disturb nobody. */
+function isMissing(present: StoreView, { id, spec }: Network): boolean {
+  if (spec.ingress === true && present.ingressNetwork() !== undefined) return false;
+  return present.network(id) === undefined && present.networkByName(spec.name) === undefined;
+}
+
+/** The service on the networks that have the names of those that it was on. */
+function onPresent(present: StoreView, backup: StoreView, service: Service): Service {
+  const { networks } = service.spec.task;
+  if (networks === undefined) return service;
+  const moved = networks.map((attachment) => {
+    const name = backup.network(attachment.target)?.spec.name;
+    const found = name === undefined ? undefined : present.networkByName(name);
+    return found === undefined ? attachment : { ...attachment, target: found.id };
+  });
+  const task = { ...service.spec.task, networks: moved };
+  return { ...service, spec: { ...service.spec, task } };
+}
+
 /** What the batch still has to change. */
-export function planRestore(view: StoreView, batch: RestoreBatch): Change[] {
+export function planRestore(view: StoreView, batch: RestoreBatch, random: Random): Change[] {
   return [
     ...batch.removedServices.flatMap((id): Change[] => {
       const service = view.service(id);
       if (service === undefined) return [];
       return [{ op: 'delete', table: 'service', id, base: service.meta.version }];
     }),
+    ...planNetworks(view, batch.networks ?? [], random),
     ...batch.services.flatMap((service) => planService(view, service)),
     ...batch.nodes.flatMap(({ id, spec }) => planNode(view, id, spec)),
     ...(batch.clusterSpec === undefined ? [] : planCluster(view, batch.clusterSpec)),
@@ -84,6 +115,21 @@ export function countChanges(changes: readonly Change[]): RestoreCounts {
   };
 }
 
+function planNetworks(view: StoreView, networks: readonly Network[], random: Random): Change[] {
+  const cluster = view.cluster();
+  if (cluster === undefined) return [];
+  const known = [...view.networks()];
+  return networks
+    .filter((network) => isMissing(view, network))
+    .map(({ id, spec, ...preferred }): Change => {
+      const meta = { version: 0, createdAtMs: 0, updatedAtMs: 0 };
+      const given = allocateNetwork(spec, { cluster, networks: known, random, preferred });
+      const object: Network = { id, meta, spec, ...given };
+      known.push(object);
+      return { op: 'put', table: 'network', object, base: 0 };
+    });
+}
+
 function planService(view: StoreView, { id, spec, registryAuth }: Service): Change[] {
   const present = view.service(id);
   const auth = registryAuth === undefined ? {} : { registryAuth };
@@ -95,9 +141,12 @@ function planService(view: StoreView, { id, spec, registryAuth }: Service): Chan
   }
   refuseOtherMode(present, { id, spec });
   if (isDeepStrictEqual(present.spec, spec)) return [];
+  const { ports, virtualIps } = present;
   const object: Service = {
     id,
     meta: present.meta,
+    ...(ports === undefined ? {} : { ports }),
+    ...(virtualIps === undefined ? {} : { virtualIps }),
     spec,
     specVersion: present.meta.version,
     previousSpec: present.spec,

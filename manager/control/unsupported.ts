@@ -5,8 +5,6 @@
 import { SwarmError } from '../../lib/errors.ts';
 import type { ContainerSpec, Mount, ServiceSpec, SwarmSpec, TaskSpec } from '../../types/index.ts';
 
-/** Networks that every node has; a task without any is on the node's gateway bridge. */
-const builtInNetworks: ReadonlySet<string> = new Set(['host', 'none']);
 const mountTypes: ReadonlySet<Mount['type']> = new Set(['bind', 'tmpfs']);
 const logDrivers: ReadonlySet<string> = new Set(['', 'json-file', 'local', 'none']);
 const logOptions: ReadonlySet<string> = new Set(['max-size', 'max-file']);
@@ -15,17 +13,10 @@ const logOptions: ReadonlySet<string> = new Set(['max-size', 'max-file']);
 export function refuseUnsupportedService(spec: ServiceSpec): void {
   refuseMode(spec);
   for (const port of spec.endpoint?.ports ?? []) {
-    if (port.publishMode === 'ingress') {
-      throw unsupported(
-        `publishing port ${port.publishedPort ?? port.targetPort} through the routing mesh is ` +
-          "not supported by this version; publish it on the tasks' nodes with mode=host",
-      );
-    }
     if (port.protocol === 'sctp') {
       throw unsupported('publishing SCTP ports is not supported by this version; use tcp or udp');
     }
   }
-  refuseNetworks(spec.task);
   refuseLogDriver(spec.task);
   if (spec.task.resources?.swapBytes !== undefined) {
     throw unsupported('limits of swap are not supported by this version; leave SwapBytes out');
@@ -41,20 +32,6 @@ function refuseMode({ mode }: ServiceSpec): void {
     throw unsupported(
       'jobs are not supported by this version; use a replicated or a global service',
     );
-  }
-}
-
-function refuseNetworks({ networks = [] }: TaskSpec): void {
-  for (const { target } of networks) {
-    if (!builtInNetworks.has(target)) {
-      throw unsupported(
-        `the network "${target}" cannot be attached: this version has no networks but host and ` +
-          'none, and the default gateway bridge',
-      );
-    }
-  }
-  if (networks.length > 1) {
-    throw unsupported('a service is on one of the networks host and none, not on both');
   }
 }
 

@@ -21,9 +21,10 @@ export function validateService(spec: ServiceSpec): void {
   validateUpdateConfig(spec.updateConfig);
   validateUpdateConfig(spec.rollbackConfig);
   validateEndpoint(spec);
+  validateNetworks(spec);
 }
 
-function validateName(name: string): void {
+export function validateName(name: string): void {
   if (name === '') throw invalid('meta: name must be provided');
   if (!namePattern.test(name)) throw invalid('name must be valid as a DNS name component');
   if (name.length > maxNameLength) {
@@ -68,6 +69,22 @@ function validateEndpoint({ endpoint }: ServiceSpec): void {
     const key = `${port.protocol}/${publishedPort}`;
     if (published.has(key)) throw invalid('EndpointSpec: duplicate published ports provided');
     published.add(key);
+  }
+}
+
+/** A task that shares its node's namespace, or has none to speak of, is on no other network. */
+function validateNetworks({ task, endpoint }: ServiceSpec): void {
+  const targets = (task.networks ?? []).map(({ target }) => target);
+  const alone = targets.find((target) => target === 'host' || target === 'none');
+  if (alone === undefined) return;
+  if (targets.length > 1) {
+    throw invalid(`a service on the network ${alone} cannot be on another network as well`);
+  }
+  if (endpoint?.ports?.some(({ publishMode }) => publishMode === 'ingress') === true) {
+    throw invalid(
+      `a service on the network ${alone} cannot publish ports through the routing mesh; ` +
+        (alone === 'host' ? 'its ports are those of its nodes' : 'leave the ports out'),
+    );
   }
 }
 

@@ -170,20 +170,21 @@ const cases: { name: string; given: unknown; code: ErrorCode; says: string }[] =
     says: "EndpointSpec: port published with ingress mode can't be used with dnsrr mode",
   },
   {
-    name: 'the routing mesh',
-    given: ports({ TargetPort: 80, PublishedPort: 8080 }),
-    code: 'unimplemented',
-    says:
-      'publishing port 8080 through the routing mesh is not supported by this version; publish ' +
-      "it on the tasks' nodes with mode=host",
+    name: 'the network of the host beside another',
+    given: good({ Networks: [{ Target: 'host' }, { Target: 'backend' }] }),
+    code: 'invalid-argument',
+    says: 'a service on the network host cannot be on another network as well',
   },
   {
-    name: 'an overlay network, also in the deprecated place',
-    given: good({ Networks: [{ Target: 'backend' }] }),
-    code: 'unimplemented',
+    name: 'the routing mesh for the network of the host',
+    given: good({
+      Networks: [{ Target: 'host' }],
+      EndpointSpec: { Ports: [{ TargetPort: 80, PublishedPort: 80 }] },
+    }),
+    code: 'invalid-argument',
     says:
-      'the network "backend" cannot be attached: this version has no networks but host and none, ' +
-      'and the default gateway bridge',
+      'a service on the network host cannot publish ports through the routing mesh; its ports ' +
+      'are those of its nodes',
   },
   {
     name: 'a secret',
