@@ -28,7 +28,7 @@ export interface NodeAssignmentsParts {
 }
 
 /** Changes in one incremental set; what is left stays dirty, so that messages stay small. */
-const changesMax = 500;
+const changesInSet = 500;
 
 /** Whether a change of the task is the node's business; what the node reports itself is not. */
 export function concernsNode(old: Task | undefined, task: Task): boolean {
@@ -120,16 +120,16 @@ export class NodeAssignments {
    * What has changed since. Tasks are removed once they are gone from the store; they are told of
    * once the node has heard all that there is of their networks.
    */
-  incremental(): AssignmentSet {
+  incremental(changesMax = changesInSet): AssignmentSet {
     const changes: AssignmentSet['changes'][number][] = this.networks.incremental(changesMax);
     if (!this.networks.dirty) {
       this.#madeVersion = this.#parts.book.version;
-      this.#tasks(changes);
+      this.#tasks(changes, changesMax);
     }
     return { kind: Assignments_Kind.INCREMENTAL, changes };
   }
 
-  #tasks(changes: AssignmentSet['changes'][number][]): void {
+  #tasks(changes: AssignmentSet['changes'][number][], changesMax: number): void {
     for (const id of this.#dirty) {
       if (changes.length >= changesMax) break;
       this.#dirty.delete(id);

@@ -41,8 +41,8 @@ export interface BookListener {
   object(type: NetworkObjectType, id: string, networkId: string): void;
   /** The node's first task came to the network, or its last one left. */
   membership(networkId: string, nodeId: string): void;
-  /** The routing mesh came or went, or a node did. */
-  everyone(): void;
+  /** A node came or went; or the routing mesh did, whose network's id is given. */
+  everyone(networkId?: string): void;
 }
 
 const noListener: BookListener = { object() {}, membership() {}, everyone() {} };
@@ -199,8 +199,11 @@ export class NetworkBook {
     }
     const before = this.#ingressId;
     this.#ingressId = this.#view.ingressNetwork()?.id;
-    if (before !== this.#ingressId) listener.everyone();
-    else if (action === 'update') return;
+    if (before !== this.#ingressId) {
+      for (const id of [before, this.#ingressId]) if (id !== undefined) listener.everyone(id);
+    } else if (action === 'update') {
+      return;
+    }
     for (const service of this.#view.services()) {
       dirty.service(service, before);
       dirty.service(service, this.#ingressId);

@@ -11,7 +11,7 @@ import { StopGate } from './stop-gate.ts';
 export interface NetworkSession {
   markTask(taskId: string): void;
   markNetworkObject(type: NetworkObjectType, id: string): void;
-  markNetworkMembers(): void;
+  markNetworkMembers(networkId?: string): void;
   /** Up to which version of the book the node has taken in what concerns it. */
   readonly takenVersion: number;
 }
@@ -111,11 +111,11 @@ export class NetworkDesk {
       }
     },
     membership: (networkId, nodeId) => {
-      this.#parts.sessions.get(nodeId)?.markNetworkMembers();
+      this.#parts.sessions.get(nodeId)?.markNetworkMembers(networkId);
       for (const session of this.#on(networkId)) session.markNetworkMembers();
     },
-    everyone: () => {
-      for (const session of this.#all()) session.markNetworkMembers();
+    everyone: (networkId) => {
+      for (const session of this.#all()) session.markNetworkMembers(networkId);
     },
   };
 

@@ -31,6 +31,8 @@ export class NetworkFeed {
   #networks: ReadonlySet<string> = new Set();
   #peers: ReadonlySet<string> = new Set();
   #membersDirty = true;
+  /** Networks that the node may have left and joined again: what it knows of them may be old. */
+  readonly #doubtful = new Set<string>();
 
   constructor(book: NetworkBook, nodeId: string) {
     this.#book = book;
@@ -48,9 +50,13 @@ export class NetworkFeed {
     ids.add(id);
   }
 
-  /** Other networks may concern the node, or other nodes. */
-  markMembers(): void {
+  /**
+   * Other nodes may concern the node. Where a network is named, the node itself came to it or left:
+   * what changed on it meanwhile was not marked.
+   */
+  markMembers(networkId?: string): void {
     this.#membersDirty = true;
+    if (networkId !== undefined) this.#doubtful.add(networkId);
   }
 
   /** All there is for the node; it is taken for one that knows nothing. */
@@ -110,11 +116,14 @@ export class NetworkFeed {
     const peers = new Set(networks.size === 0 ? [] : [this.#nodeId]);
     for (const networkId of networks) {
       for (const nodeId of this.#book.nodesOf(networkId)) peers.add(nodeId);
-      if (!this.#networks.has(networkId)) this.#markNetwork(networkId);
+      if (!this.#networks.has(networkId) || this.#doubtful.has(networkId)) {
+        this.#markNetwork(networkId);
+      }
     }
     for (const networkId of this.#networks) {
-      if (!networks.has(networkId)) this.#markKnown(networkId);
+      if (!networks.has(networkId) || this.#doubtful.has(networkId)) this.#markKnown(networkId);
     }
+    this.#doubtful.clear();
     for (const id of peers.symmetricDifference(this.#peers)) this.mark('peer', id);
     this.#networks = networks;
     this.#peers = peers;

@@ -86,4 +86,31 @@ describe('what nodes send', () => {
       assert.throws(() => readDescription(bytes), { code: 'invalid-argument' });
     }
   });
+
+  it('names where packets go only where that is an address', () => {
+    const described = (dataPath: unknown) =>
+      encodeJson({
+        hostname: 'h',
+        platform: { os: 'linux', architecture: 'x86_64' },
+        resources: { nanoCpus: 1, memoryBytes: 1 },
+        engine: { version: '1', labels: {}, plugins: [] },
+        dataPath,
+      });
+    const address = '192.168.0.1';
+    const publicKey = `${'A'.repeat(43)}=`;
+    for (const dataPath of [{ address }, { address, wireguard: { publicKey, port: 51_820 } }]) {
+      assert.deepEqual(readDescription(described(dataPath)).dataPath, dataPath);
+    }
+    const wrong = [
+      null,
+      {},
+      { address: 'host' },
+      { address, wireguard: {} },
+      { address, wireguard: { publicKey: 'short', port: 51_820 } },
+      { address, wireguard: { publicKey, port: 70_000 } },
+    ];
+    for (const dataPath of wrong) {
+      assert.throws(() => readDescription(described(dataPath)), { code: 'invalid-argument' });
+    }
+  });
 });

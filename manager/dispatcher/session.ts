@@ -107,8 +107,8 @@ export class Session implements NetworkSession {
     this.#soon();
   }
 
-  markNetworkMembers(): void {
-    this.#assignments.networks.markMembers();
+  markNetworkMembers(networkId?: string): void {
+    this.#assignments.networks.markMembers(networkId);
     this.#soon();
   }
 

@@ -65,9 +65,9 @@ export function readDescription(bytes: Uint8Array): NodeDescription {
 function isDataPath(value: unknown): value is DataPath {
   const { address, wireguard } = (value ?? {}) as Partial<DataPath>;
   return (
-    isIP(String(address)) !== 0 &&
+    isIP(address ?? '') !== 0 &&
     (wireguard === undefined ||
-      (/^[A-Za-z0-9+/]{43}=$/.test(String(wireguard.publicKey)) &&
+      (/^[A-Za-z0-9+/]{43}=$/.test(wireguard.publicKey) &&
         Number.isInteger(wireguard.port) &&
         wireguard.port > 0 &&
         wireguard.port < 65_536))
