@@ -65,7 +65,8 @@ export function readDescription(bytes: Uint8Array): NodeDescription {
 function isDataPath(value: unknown): value is DataPath {
   const { address, wireguard } = (value ?? {}) as Partial<DataPath>;
   return (
-    isIP(address ?? '') !== 0 &&
+    typeof address === 'string' &&
+    isIP(address) !== 0 &&
     (wireguard === undefined ||
       (/^[A-Za-z0-9+/]{43}=$/.test(wireguard.publicKey) &&
         Number.isInteger(wireguard.port) &&

@@ -13,6 +13,7 @@ import { silentLogger } from '../../lib/log.ts';
 import { systemRandom } from '../../lib/random.ts';
 import { newNode, startTestSwarm, type TestSwarm } from '../../manager/ca/testing.ts';
 import { Dispatcher, LogBroker } from '../../manager/dispatcher/index.ts';
+import { makeNetwork, makeRunning } from '../../manager/dispatcher/testing.ts';
 import type { Change } from '../../manager/store/index.ts';
 import type { Task } from '../../types/index.ts';
 import type { LogLine } from '../runtime/runtime.ts';
@@ -134,6 +135,37 @@ describe('a node and its manager', () => {
     await putTask(newTask('t2', id));
     await until('t2', () => executor.tasks.has('t2'));
     assert.equal(executor.assignments.length, sets + 1);
+  });
+
+  it('stops a task that others send requests to once they have taken it out', async () => {
+    const nodes = [await startNode(), await startNode()];
+    const [own, other] = nodes as [(typeof nodes)[0], (typeof nodes)[0]];
+    await propose({ op: 'put', table: 'network', object: makeNetwork('net1'), base: 0 });
+    for (const [index, { id }] of nodes.entries()) {
+      await putTask(makeRunning(`t${index}`, id));
+    }
+    const endpoints = ({ executor }: typeof own) =>
+      executor.assignments
+        .flatMap(({ networks }) => networks.update)
+        .flatMap(({ type, object }) => (type === 'endpoint' ? [object] : []));
+    const active = (node: typeof own) =>
+      endpoints(node).findLast(({ taskId }) => taskId === 't0')?.active;
+    for (const node of nodes) await until('t0 active', () => active(node) === true);
+    const first = own.executor.assignments.find(({ networks }) => networks.update.length > 0);
+    assert.deepEqual(
+      [first?.complete, first?.networks.complete, first?.networks.update[0]?.type],
+      [false, false, 'network'],
+    );
+
+    const taking = Promise.withResolvers<void>();
+    other.executor.taking = taking.promise;
+    await propose({ op: 'task-desire', id: 't0', desiredState: 'shutdown' });
+    for (const node of nodes) await until('t0 inactive', () => active(node) === false);
+    await putTask(newTask('later', own.id));
+    await until('what comes later', () => own.executor.tasks.has('later'));
+    assert.equal(own.executor.tasks.get('t0')?.desiredState, 'running');
+    taking.resolve();
+    await until('t0 to stop', () => own.executor.tasks.get('t0')?.desiredState === 'shutdown');
   });
 
   it('takes no word on tasks of other nodes, nor states that a node may not set', async () => {

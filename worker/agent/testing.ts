@@ -17,6 +17,8 @@ export const testDescription: NodeDescription = {
 export class FakeExecutor implements TaskExecutor {
   readonly tasks = new Map<string, AssignedTask>();
   readonly assignments: TaskAssignments[] = [];
+  /** What it waits for before it says that assignments are taken. */
+  taking: Promise<void> = Promise.resolve();
   readonly logLines = new Map<string, AsyncIterable<LogLine>>();
   readonly logQueries: { taskId: string; query: LogQuery; signal: AbortSignal }[] = [];
   readonly #statuses = new Map<string, TaskStatus>();
@@ -29,6 +31,7 @@ export class FakeExecutor implements TaskExecutor {
     if (assignment.complete) this.tasks.clear();
     for (const task of assignment.update) this.tasks.set(task.id, task);
     for (const id of assignment.remove) this.tasks.delete(id);
+    await this.taking;
   }
 
   statuses(): ReadonlyMap<string, TaskStatus> {
