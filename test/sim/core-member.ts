@@ -60,14 +60,14 @@ interface Process {
   isDriveDue: boolean;
 }
 
-let readIds = 0;
-
 export class CoreMember implements Member {
   readonly id: NodeId;
   readonly #around: Surroundings;
   readonly #disk: ModelDisk;
   readonly #sabotage: Sabotage;
   #process: Process | undefined;
+  /** Answers to a former life's reads must not be taken for answers to this one's. */
+  #reads = 0;
   #isCalm = false;
 
   constructor(id: NodeId, around: Surroundings, sabotage: Sabotage = honest) {
@@ -173,7 +173,7 @@ export class CoreMember implements Member {
   read(key: string, done: (how: Outcome, value: string) => void): void {
     if (this.#process === undefined) return done('refused', '');
     this.#do((process) => {
-      const requestId = ++readIds;
+      const requestId = ++this.#reads;
       process.reads.set(requestId, { key, done, index: undefined });
       if (process.raft.readIndex(requestId) === undefined) return;
       process.reads.delete(requestId);

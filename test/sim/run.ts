@@ -53,10 +53,10 @@ export async function runSeed(kind: Kind, options: RunOptions): Promise<RunResul
   return kind === 'core' ? runCore(options) : runNode(options);
 }
 
-/** Says how to see it again. */
-export function failureOf(kind: Kind, seed: number, error: unknown): Error {
+/** Says how to see it again; `flags` are what else the run was given. */
+export function failureOf(kind: Kind, seed: number, error: unknown, flags = ''): Error {
   const why = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  const again = `npm run sim -- --kind ${kind} --seed ${seed} --trace`;
+  const again = `npm run sim -- --kind ${kind} --seed ${seed}${flags} --trace`;
   return new Error(`seed ${seed} at commit ${commit()}: ${why}\nto see it again: ${again}`, {
     cause: error,
   });
