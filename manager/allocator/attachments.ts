@@ -39,13 +39,19 @@ function networksFor(
   return network === undefined ? noIngress : [...found, { network }];
 }
 
+/** Most services ask for none of the cluster's numbers, and have none. */
+export function asksNothing({ spec, ports, virtualIps }: Service): boolean {
+  return (
+    spec.endpoint === undefined &&
+    spec.task.networks === undefined &&
+    ports === undefined &&
+    virtualIps === undefined
+  );
+}
+
 /** Neither the service nor its tasks are, or have been, on any network. */
 function isApart({ spec, virtualIps }: Service): boolean {
-  return (
-    (virtualIps === undefined || virtualIps.length === 0) &&
-    spec.task.networks === undefined &&
-    !publishesIngress(spec)
-  );
+  return virtualIps === undefined && spec.task.networks === undefined && !publishesIngress(spec);
 }
 
 export interface VipAllocation {

@@ -23,7 +23,8 @@ export interface ServicePlan extends Plan {
 }
 
 /**
- * @param service as in the view, but for the ports, which the allocator may just have filled in.
+ * @param service as in the view, but for ports and addresses, which the allocator may just have
+ *   filled in.
  * @param limit the most changes of tasks that the plan may hold.
  */
 export function planService(

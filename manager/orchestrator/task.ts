@@ -1,7 +1,7 @@
 /** What a task is to its service: how one is made, and whether it still is what the spec asks. */
 import type { Random } from '../../lib/random.ts';
 import { constraintsOf, satisfiesAll } from '../scheduler/index.ts';
-import type { StoreView } from '../store/view.ts';
+import { publishesIngress, type StoreView } from '../store/view.ts';
 import {
   isTerminal,
   isWanted,
@@ -52,11 +52,14 @@ export function hostModePorts(service: Service): readonly PortConfig[] {
 
 /**
  * Tells which tasks differ from their service's spec. A change of nothing but the placement does not
- * make a task dirty that runs where the new placement allows it. Answers are remembered by spec, as
- * all tasks of a version share theirs.
+ * make a task dirty that runs where the new placement allows it; nor does another port, or none, in
+ * the routing mesh, as long as the task is on its network exactly if it has to be. Answers are
+ * remembered by spec, as all tasks of a version share theirs.
  */
 export function dirtiness(view: StoreView, service: Service): (task: Task) => boolean {
   const ports = hostModePorts(service);
+  const isOnMesh = publishesIngress(service.spec);
+  const meshId = view.ingressNetwork()?.id;
   const specs = new Map<TaskSpec, 'same' | 'placement' | 'other'>();
   const compare = (spec: TaskSpec) => {
     const { placement: oldPlacement, ...old } = spec;
@@ -69,6 +72,9 @@ export function dirtiness(view: StoreView, service: Service): (task: Task) => bo
     let difference = specs.get(task.spec);
     if (difference === undefined) specs.set(task.spec, (difference = compare(task.spec)));
     if (difference === 'other' || !sameDocument(task.ports ?? [], ports)) return true;
+    const { networks = [] } = task;
+    const wasOnMesh = networks.some(({ networkId }) => networkId === meshId);
+    if (assigned(task) && wasOnMesh !== isOnMesh) return true;
     if (difference === 'same') return false;
     const node = view.node(task.nodeId);
     return node === undefined || !satisfiesAll(node, constraintsOf(service.spec.task.placement));

@@ -1,8 +1,26 @@
 /** What is to be planned: keys marked by the store's changes, never more than one mark for each. */
 import type { ChangeBatch, ObjectEvent } from '../store/event.ts';
-import type { StoreView } from '../store/view.ts';
-import { compareStates, isTerminal, isWanted, type Node, type Task } from '../../types/index.ts';
+import { holdsAddresses, portKey, type StoreView } from '../store/view.ts';
+import {
+  compareStates,
+  isTerminal,
+  isWanted,
+  type Network,
+  type Node,
+  type Service,
+  type Task,
+} from '../../types/index.ts';
 import type { PassKeys } from './pass.ts';
+
+/** What a pass found to be used up, so that the next release of any is not passed over. */
+export interface Shortage {
+  /** Ports or addresses that services or tasks wait for. */
+  readonly isShort: boolean;
+  /** The pass has looked at all that waits. */
+  readonly isWhole: boolean;
+  /** Nodes that got no address on the routing mesh's network. */
+  readonly nodes: readonly string[];
+}
 
 /** More marks than this are as good as a mark on everything. */
 const maxKeys = 100_000;
@@ -10,11 +28,19 @@ const maxKeys = 100_000;
 export class DirtyKeys {
   readonly #services = new Set<string>();
   readonly #nodes = new Set<string>();
+  /** Networks that came or went. */
+  readonly #networks = new Set<string>();
+  /** Nodes whose addresses are to be looked at, though nothing else of them has changed. */
+  readonly #unaddressed = new Set<string>();
+  readonly #waitingNodes = new Set<string>();
   #all = false;
+  #allNodes = false;
   #retry = false;
+  #isShort = false;
 
   get any(): boolean {
-    return this.#all || this.#retry || this.#services.size > 0 || this.#nodes.size > 0;
+    const marks = [this.#services, this.#nodes, this.#networks, this.#unaddressed];
+    return this.#all || this.#allNodes || this.#retry || marks.some(({ size }) => size > 0);
   }
 
   markAll(): void {
@@ -33,10 +59,29 @@ export class DirtyKeys {
     this.#retry = true;
   }
 
+  /** The node's own addresses are to be looked at. */
+  markAddresses(nodeId: string): void {
+    this.#unaddressed.add(nodeId);
+    this.#bound();
+  }
+
+  /** What a pass could not give; remembered until something is released. */
+  note({ isShort, isWhole, nodes }: Shortage): void {
+    this.#isShort = isShort || (this.#isShort && !isWhole);
+    for (const id of nodes) this.#waitingNodes.add(id);
+  }
+
   clear(): void {
-    this.#services.clear();
-    this.#nodes.clear();
+    this.#unmark();
+    this.#waitingNodes.clear();
+    this.#isShort = false;
+  }
+
+  #unmark(): void {
+    for (const marks of [this.#services, this.#nodes, this.#networks]) marks.clear();
+    this.#unaddressed.clear();
     this.#all = false;
+    this.#allNodes = false;
     this.#retry = false;
   }
 
@@ -55,8 +100,15 @@ export class DirtyKeys {
         if (spec.mode.global !== undefined) services.add(id);
       }
     }
-    const keys = { services, retryUnassigned: this.#retry };
-    this.clear();
+    for (const id of this.#networks) {
+      for (const service of view.servicesOfNetwork(id)) services.add(service.id);
+    }
+    const isEveryNode = this.#all || this.#allNodes;
+    const nodes = isEveryNode
+      ? [...view.nodes()].map(({ id }) => id)
+      : [...this.#nodes, ...this.#unaddressed];
+    const keys = { services, nodes, retryUnassigned: this.#retry };
+    this.#unmark();
     return keys;
   }
 
@@ -69,6 +121,12 @@ export class DirtyKeys {
     switch (event.table) {
       case 'service':
         this.markService(event.object.id);
+        if (releases(event.old, event.action === 'remove' ? undefined : event.object)) {
+          this.#released();
+        }
+        return;
+      case 'network':
+        this.#markNetwork(event.object);
         return;
       case 'task':
         this.#markTask(event.object, event.action, event.old);
@@ -86,6 +144,8 @@ export class DirtyKeys {
     if (old !== undefined && old.nodeId !== '' && isWanted(old.desiredState) && !takes) {
       this.#retry = true;
     }
+    const holds = action !== 'remove' && holdsAddresses(task);
+    if (old !== undefined && !holds && holdsAddresses(old)) this.#released();
     // Only a pass makes and deletes tasks, and it knows what it did.
     if (action !== 'update' || old === undefined) return;
     const { state } = task.status;
@@ -107,16 +167,45 @@ export class DirtyKeys {
       old.status.addr === node.status.addr;
     if (same) return;
     this.#retry = true;
+    if (action === 'remove') this.#released();
     if (this.#all) return;
     this.#nodes.add(node.id);
     this.#bound();
   }
 
+  #markNetwork({ id, spec }: Network): void {
+    this.#retry = true;
+    this.#networks.add(id);
+    if (spec.ingress === true) this.#allNodes = true;
+    this.#bound();
+  }
+
+  /** Something that there may have been too little of has become free. */
+  #released(): void {
+    if (this.#isShort) this.#retry = true;
+    for (const id of this.#waitingNodes) this.#unaddressed.add(id);
+    this.#waitingNodes.clear();
+  }
+
   #bound(): void {
-    if (this.#services.size + this.#nodes.size > maxKeys) this.markAll();
+    const { size } = this.#services;
+    if (size + this.#nodes.size + this.#networks.size > maxKeys) this.markAll();
+    if (this.#unaddressed.size > maxKeys) this.#allNodes = true;
   }
 }
 
 function limitOf(cluster: { spec: { orchestration: { taskHistoryLimit?: number } } } | undefined) {
   return cluster?.spec.orchestration.taskHistoryLimit;
+}
+
+/** The service had a port or an address that it no longer has. */
+function releases(old: Service | undefined, next: Service | undefined): boolean {
+  const held = keysOf(old);
+  const kept = new Set(held.length === 0 ? [] : keysOf(next));
+  return held.some((key) => !kept.has(key));
+}
+
+function keysOf(service: Service | undefined): string[] {
+  const { ports = [], virtualIps = [] } = service ?? {};
+  return [...ports.map(portKey), ...virtualIps.map((vip) => `${vip.networkId} ${vip.address}`)];
 }

@@ -3,7 +3,15 @@
  * and all that they decide becomes one list of changes. Nothing is committed here, so that the same
  * function also answers what a change would do.
  */
-import { allocatePorts } from '../allocator/index.ts';
+import {
+  AddressBook,
+  allocateNodeAddresses,
+  allocatePorts,
+  allocateVips,
+  asksNothing,
+  attachTask,
+  whyUnattachable,
+} from '../allocator/index.ts';
 import { planRemovedService, planService, wanted } from '../orchestrator/index.ts';
 import { schedule, type Placement, type Refusal } from '../scheduler/index.ts';
 import type { Change } from '../store/change.ts';
@@ -14,6 +22,8 @@ import type { PlanEnv } from './plan.ts';
 export interface PassKeys {
   /** Services to plan, also ones that are gone while tasks of theirs are left. */
   readonly services: Iterable<string>;
+  /** Nodes whose addresses on the routing mesh's network are to be looked at. */
+  readonly nodes?: Iterable<string>;
   /** Room may have become free: every task that waits for a node is tried again. */
   readonly retryUnassigned: boolean;
 }
@@ -37,7 +47,13 @@ export interface PassPlan {
   readonly leftover: readonly string[];
   /** Waiting tasks were left untried: the next pass is to retry them. */
   readonly retryUnassigned: boolean;
-  /** Why tasks wait, or services get none, by task or service id. */
+  /** Nodes that are to be looked at in the next pass. */
+  readonly leftoverNodes: readonly string[];
+  /** Nodes that got no address: to be looked at once one is free. */
+  readonly unaddressed: readonly string[];
+  /** A service or a task waits for a port or an address. */
+  readonly isShort: boolean;
+  /** Why tasks wait, or services or nodes get nothing, by their ids. */
   readonly reasons: ReadonlyMap<string, string>;
   readonly placements: readonly Placement[];
   readonly created: readonly Task[];
@@ -63,28 +79,40 @@ class Pass {
   readonly #changes: Change[] = [];
   readonly #created = new Map<string, Task>();
   readonly #released: Task[] = [];
-  /** Ingress ports given out in this pass, and services whose ports could not be filled in. */
+  readonly #book: AddressBook;
+  /** Ingress ports given out in this pass. */
   readonly #ports = new Map<string, string>();
+  /** Services that ask for something as the allocator leaves them, and why that is not all. */
+  readonly #allocated = new Map<string, Service>();
   readonly #blocked = new Map<string, string>();
+  readonly #leftoverNodes: string[] = [];
+  readonly #unaddressed: string[] = [];
+  #isShort = false;
   #seen = 0;
 
   constructor(view: StoreView, env: PlanEnv, limits: PassLimits) {
     this.#view = view;
     this.#env = env;
     this.#limits = limits;
+    this.#book = new AddressBook(view, env.random);
   }
 
   run(keys: PassKeys): PassPlan {
+    for (const id of keys.nodes ?? []) this.#planNode(id);
     for (const id of keys.services) {
       if (this.#room > 0 && this.#seen < this.#limits.tasksSeen) this.#planService(id);
       else this.#leftover.push(id);
     }
-    const { changes, placements, untried } = this.#place(this.#waiting(keys.retryUnassigned));
+    const waiting = this.#waiting(keys.retryUnassigned);
+    const { changes, placements, isToRetry } = this.#place(waiting);
     return {
       changes: [...this.#services, ...changes, ...this.#changes],
       planned: this.#planned,
       leftover: this.#leftover,
-      retryUnassigned: untried > 0,
+      leftoverNodes: this.#leftoverNodes,
+      unaddressed: this.#unaddressed,
+      isShort: this.#isShort || this.#blocked.size > 0,
+      retryUnassigned: isToRetry,
       reasons: this.#reasons,
       placements,
       created: [...this.#created.values()],
@@ -102,22 +130,44 @@ class Pass {
       this.#take(id, plan);
       return;
     }
-    const { service, reason } = allocatePorts(this.#view, present, this.#ports);
-    if (reason !== undefined) {
-      this.#blocked.set(id, reason);
-      this.#reasons.set(id, reason);
-    }
+    const service = this.#allocate(present);
     const plan = planService(this.#view, service, this.#env, this.#room);
     this.#take(id, plan);
-    const next: Service = plan.service ?? service;
-    if (next !== present) {
-      this.#services.push({
-        op: 'put',
-        table: 'service',
-        object: next,
-        base: present.meta.version,
-      });
+    this.#putService(present, plan.service ?? service);
+  }
+
+  #planNode(id: string): void {
+    if (this.#room <= 0) {
+      this.#leftoverNodes.push(id);
+      return;
     }
+    const node = this.#view.node(id);
+    if (node === undefined) return;
+    const { addresses, reason } = allocateNodeAddresses(this.#view, node, this.#book);
+    if (reason !== undefined) {
+      this.#unaddressed.push(id);
+      this.#reasons.set(id, reason);
+    }
+    if (addresses === undefined) return;
+    this.#changes.push({ op: 'node-addresses', id, ingressAddresses: addresses });
+  }
+
+  /** The service with ports and virtual addresses; its tasks wait where some cannot be had. */
+  #allocate(present: Service): Service {
+    if (asksNothing(present)) return present;
+    const { service: withPorts, reason } = allocatePorts(this.#view, present, this.#ports);
+    const { service, reason: why = reason } = allocateVips(this.#view, withPorts, this.#book);
+    if (why !== undefined) {
+      this.#blocked.set(present.id, why);
+      this.#reasons.set(present.id, why);
+    }
+    this.#allocated.set(present.id, service);
+    return service;
+  }
+
+  #putService(present: Service, object: Service): void {
+    if (object === present) return;
+    this.#services.push({ op: 'put', table: 'service', object, base: present.meta.version });
   }
 
   #take(id: string, plan: ReturnType<typeof planService>): void {
@@ -137,30 +187,39 @@ class Pass {
     for (const task of this.#view.unassignedTasks()) {
       if (!wanted(task) || ended.has(task.id)) continue;
       if (!retry && !this.#planned.has(task.serviceId)) continue;
-      if (this.#view.service(task.serviceId) !== undefined) tasks.push(task);
+      const service = this.#view.service(task.serviceId);
+      if (service === undefined) continue;
+      if (!asksNothing(service) && !this.#allocated.has(service.id)) {
+        this.#putService(service, this.#allocate(service));
+      }
+      tasks.push(task);
     }
     tasks.push(...this.#created.values());
     return tasks;
   }
 
   #place(tasks: readonly Task[]) {
-    if (tasks.length === 0) return { changes: [], placements: [], untried: 0 };
-    const blocked: Refusal[] = [];
-    const free: Task[] = [];
-    for (const task of tasks) {
-      const reason = this.#blocked.get(task.serviceId);
-      if (reason === undefined) free.push(task);
-      else blocked.push({ task, reason });
-    }
+    if (tasks.length === 0) return { changes: [], placements: [], isToRetry: false };
+    const { free, blocked } = this.#sorted(tasks);
     const limit = this.#limits.taskChanges;
     const plan = schedule(this.#view, { tasks: free, released: this.#released, limit }, this.#env);
     const changes: Change[] = [];
     const settled = new Set<string>();
+    const placements: Placement[] = [];
+    const unattached: Refusal[] = [];
     for (const placement of plan.placements) {
-      settled.add(placement.task.id);
-      changes.push(this.#put(placed(placement, this.#env.nowMs)));
+      const { task } = placement;
+      const attached = this.#attach(task);
+      if (typeof attached === 'string') {
+        unattached.push({ task, reason: attached });
+        continue;
+      }
+      settled.add(task.id);
+      placements.push(placement);
+      changes.push(this.#put(placed(attached, placement, this.#env.nowMs)));
     }
-    for (const { task, reason } of [...plan.refusals, ...blocked]) {
+    this.#isShort ||= unattached.length > 0;
+    for (const { task, reason } of [...plan.refusals, ...blocked, ...unattached]) {
       settled.add(task.id);
       this.#reasons.set(task.id, reason);
       const change = this.#refuse(task, reason);
@@ -169,7 +228,33 @@ class Pass {
     for (const task of this.#created.values()) {
       if (!settled.has(task.id)) changes.push(this.#put({ ...task, status: this.#pending() }));
     }
-    return { changes, placements: plan.placements, untried: plan.untried };
+    // What was placed in vain took room that others may have wanted. The network is full by now, so
+    // that it does not come to that again.
+    const isInVain = unattached.length > 0 && plan.refusals.length > 0;
+    return { changes, placements, isToRetry: plan.untried > 0 || isInVain };
+  }
+
+  /** Tasks that may be placed, and those that would lack a port or an address wherever they go. */
+  #sorted(tasks: readonly Task[]): { free: Task[]; blocked: Refusal[] } {
+    const blocked: Refusal[] = [];
+    const free: Task[] = [];
+    for (const task of tasks) {
+      let reason = this.#blocked.get(task.serviceId);
+      if (reason === undefined) {
+        const service = this.#allocated.get(task.serviceId);
+        reason = service && whyUnattachable(this.#view, task, service, this.#book);
+        this.#isShort ||= reason !== undefined;
+      }
+      if (reason === undefined) free.push(task);
+      else blocked.push({ task, reason });
+    }
+    return { free, blocked };
+  }
+
+  /** Addresses are given to tasks that have a node: those that wait for one hold none. */
+  #attach(task: Task): Task | string {
+    const service = this.#allocated.get(task.serviceId);
+    return service === undefined ? task : attachTask(this.#view, task, service, this.#book);
   }
 
   #put(task: Task): Change {
@@ -196,7 +281,11 @@ class Pass {
   }
 }
 
-function placed({ task, nodeId, genericResources }: Placement, atMs: number): Task {
+function placed(
+  task: Task,
+  { nodeId, genericResources }: Omit<Placement, 'task'>,
+  atMs: number,
+): Task {
   const message =
     task.forNodeId === undefined
       ? 'scheduler assigned task to node'

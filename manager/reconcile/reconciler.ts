@@ -108,7 +108,7 @@ export class Reconciler implements AsyncDisposable {
       const nowMs = this.#clock.nowMs();
       const env = { nowMs, random: this.#random };
       const plan = planPass(this.#store, keys, env, this.#limits);
-      this.#note(plan);
+      this.#note(plan, keys);
       if (plan.changes.length === 0) await yieldToOthers();
       else if (!(await this.#commit(plan, keys, nowMs))) return;
     }
@@ -132,17 +132,28 @@ export class Reconciler implements AsyncDisposable {
     }
   }
 
-  #note(plan: PassPlan): void {
+  #note(plan: PassPlan, keys: PassKeys): void {
     for (const [id, wakeAtMs] of plan.planned) {
       if (wakeAtMs === undefined) this.#wakes.delete(id);
       else this.#wakes.set(id, wakeAtMs);
     }
     for (const id of plan.leftover) this.#dirty.markService(id);
+    for (const id of plan.leftoverNodes) this.#dirty.markAddresses(id);
     if (plan.retryUnassigned) this.#dirty.markUnassigned();
+    const { isShort, unaddressed } = plan;
+    const isWhole = keys.retryUnassigned && plan.leftover.length === 0 && !plan.retryUnassigned;
+    this.#dirty.note({ isShort, isWhole, nodes: unaddressed });
+    for (const id of unaddressed) {
+      this.#log.warn('node takes no part in the routing mesh', {
+        nodeId: id,
+        reason: plan.reasons.get(id),
+      });
+    }
   }
 
   #markAgain(keys: PassKeys): void {
     for (const id of keys.services) this.#dirty.markService(id);
+    for (const id of keys.nodes ?? []) this.#dirty.markAddresses(id);
     if (keys.retryUnassigned) this.#dirty.markUnassigned();
   }
 

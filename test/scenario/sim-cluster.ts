@@ -7,9 +7,18 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { VirtualClock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { seededRandom } from '../../lib/random.ts';
+import { allocateNetwork, newIngressNetwork } from '../../manager/allocator/index.ts';
 import { Reconciler, type PassLimits } from '../../manager/reconcile/index.ts';
 import { MemoryLog, Store, type Change } from '../../manager/store/index.ts';
-import type { Node, Service, ServiceSpec, Task, TaskStatus } from '../../types/index.ts';
+import type {
+  Cluster,
+  Network,
+  Node,
+  Service,
+  ServiceSpec,
+  Task,
+  TaskStatus,
+} from '../../types/index.ts';
 import { SimWorker, plainBehaviour, type Behaviour } from './sim-worker.ts';
 
 /** Everything that a moment causes takes a few turns of the event loop; more is a hot loop. */
@@ -54,31 +63,10 @@ export class SimCluster implements AsyncDisposable {
         queueMicrotask(() => this.workers.get(event.object.nodeId)?.notice(event.object.id));
       }
     });
+    const cluster = newCluster(this.meta);
     this.change([
-      {
-        op: 'put',
-        table: 'cluster',
-        base: 0,
-        object: {
-          id: 'cluster',
-          meta: this.meta,
-          spec: {
-            name: 'default',
-            labels: {},
-            orchestration: {},
-            raft: {},
-            dispatcher: {},
-            ca: {},
-            taskDefaults: {},
-            encryption: { autoLockManagers: false },
-          },
-          rootCa: { certPem: '', keyPem: '', joinTokens: { worker: '', manager: '' } },
-          dataPathPort: 4789,
-          defaultAddressPools: [],
-          subnetSize: 24,
-          removedNodes: {},
-        },
-      },
+      { op: 'put', table: 'cluster', base: 0, object: cluster },
+      { op: 'put', table: 'network', base: 0, object: newIngressNetwork(cluster, this.#random) },
     ]);
     this.#reconciler.start();
     await this.settle();
@@ -209,6 +197,26 @@ export class SimCluster implements AsyncDisposable {
     this.change([{ op: 'delete', table: 'node', id, base: node.meta.version }]);
   }
 
+  createNetwork(name: string, subnet?: string): void {
+    const cluster = this.store.cluster();
+    assert.ok(cluster !== undefined);
+    const spec: Network['spec'] = {
+      name,
+      labels: {},
+      driver: 'overlay',
+      ...(subnet === undefined ? {} : { ipam: { configs: [{ subnet }] } }),
+    };
+    const networks = this.store.networks();
+    const given = allocateNetwork(spec, { cluster, networks, random: this.#random });
+    const object: Network = { id: this.#random.id(), meta: this.meta, spec, ...given };
+    this.change([{ op: 'put', table: 'network', object, base: 0 }]);
+  }
+
+  removeNetwork(name: string): void {
+    const { id, meta } = this.network(name);
+    this.change([{ op: 'delete', table: 'network', id, base: meta.version }]);
+  }
+
   createService(spec: ServiceSpec): void {
     const id = this.#random.id();
     const object: Service = { id, meta: this.meta, spec, specVersion: 0 };
@@ -258,6 +266,12 @@ export class SimCluster implements AsyncDisposable {
     this.change([{ op: 'put', table: 'cluster', object, base: cluster.meta.version }]);
   }
 
+  network(name: string): Network {
+    const network = this.store.networkByName(name);
+    assert.ok(network !== undefined, `there is no network ${name}`);
+    return network;
+  }
+
   service(name: string): Service {
     const service = this.store.serviceByName(name);
     assert.ok(service !== undefined, `there is no service ${name}`);
@@ -285,4 +299,26 @@ function without<T, K extends keyof T>(object: T, key: K): Omit<T, K> {
   const copy = { ...object };
   delete copy[key];
   return copy;
+}
+
+function newCluster(meta: Cluster['meta']): Cluster {
+  return {
+    id: 'cluster',
+    meta,
+    spec: {
+      name: 'default',
+      labels: {},
+      orchestration: {},
+      raft: {},
+      dispatcher: {},
+      ca: {},
+      taskDefaults: {},
+      encryption: { autoLockManagers: false },
+    },
+    rootCa: { certPem: '', keyPem: '', joinTokens: { worker: '', manager: '' } },
+    dataPathPort: 4789,
+    defaultAddressPools: [],
+    subnetSize: 24,
+    removedNodes: {},
+  };
 }
