@@ -102,6 +102,7 @@ export class Connection implements Disposable {
     answer.promise.catch(noteHandled);
     return {
       send: (message) => writeTo(stream, message, over.signal),
+      signal: over.signal,
       finish: () => {
         stream.end();
         return answer.promise;

@@ -59,6 +59,8 @@ export interface CallOptions {
 /** A stream of requests that is answered once. */
 export interface RequestStream<Request, Response> {
   send(message: Request): Promise<void>;
+  /** Aborts when the stream is over, with what it ended with. */
+  readonly signal: AbortSignal;
   /** No more requests follow; resolves with the answer. */
   finish(): Promise<Response>;
 }

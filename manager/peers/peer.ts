@@ -3,6 +3,7 @@
  * breaks. Whatever cannot be sent is dropped, and Raft told so.
  */
 import { Raft as RaftService } from '../../gen/raft_pb.js';
+import { linkAbort } from '../../lib/abort.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Connection } from '../../lib/grpc/index.ts';
@@ -34,11 +35,16 @@ export interface PeerParts {
 export class Peer implements AsyncDisposable {
   readonly #parts: PeerParts;
   readonly #abort = new AbortController();
+  /** The connection under way, and what ends it. */
+  #present: { readonly addr: string; readonly calls: AbortController } | undefined;
+  #endPause: (() => void) | undefined;
+  #greets = false;
   #queue: Message[] = [];
   #queuedBytes = 0;
   #wake: (() => void) | undefined;
   readonly #pump: Promise<void>;
   #isUnreachable = false;
+  #delayMs: number = backoffMs.first;
 
   constructor(parts: PeerParts) {
     this.#parts = parts;
@@ -48,6 +54,7 @@ export class Peer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#abort.abort();
     this.#wake?.();
+    this.#endPause?.();
     await this.#pump;
   }
 
@@ -59,6 +66,24 @@ export class Peer implements AsyncDisposable {
     }
     this.#queue.push(message);
     this.#queuedBytes += bytes;
+    this.#wake?.();
+  }
+
+  /** Tells the other where this manager is, and that it is there. */
+  greet(): void {
+    this.#greets = true;
+    this.#wake?.();
+  }
+
+  /**
+   * The other is there, at this address: it has called, or was found. Neither a pause nor a
+   * connection to where it was before is waited for.
+   */
+  isAt(addr: string): void {
+    this.#delayMs = backoffMs.first;
+    this.#endPause?.();
+    if (this.#present === undefined || this.#present.addr === addr) return;
+    this.#present.calls.abort();
     this.#wake?.();
   }
 
@@ -77,31 +102,36 @@ export class Peer implements AsyncDisposable {
   }
 
   async #run(): Promise<void> {
-    let delayMs: number = backoffMs.first;
-    while (!this.#abort.signal.aborted) {
-      if (!(await this.#hasWork())) return;
+    while (await this.#hasWork(this.#abort.signal)) {
       using connection = this.#parts.connect();
+      using calls = linkAbort(this.#abort.signal);
       try {
         if (connection === undefined) throw new Error('nobody knows where the manager is');
-        await this.#stream(connection, () => {
-          delayMs = backoffMs.first;
-        });
+        this.#present = { addr: connection.addr, calls };
+        await this.#stream(connection, calls.signal);
       } catch (error) {
         if (this.#abort.signal.aborted) return;
+        // It has moved, and what was to be said waits for the next connection.
+        if (calls.signal.aborted) continue;
         this.#drop(messageOf(error));
+      } finally {
+        this.#present = undefined;
       }
-      await this.#pause(delayMs * (0.5 + this.#parts.random.float()));
-      delayMs = Math.min(delayMs * 2, backoffMs.last);
+      await this.#pause(this.#delayMs * (0.5 + this.#parts.random.float()));
+      this.#delayMs = Math.min(this.#delayMs * 2, backoffMs.last);
     }
   }
 
-  async #stream(connection: Connection, onLasting: () => void): Promise<void> {
+  async #stream(connection: Connection, signal: AbortSignal): Promise<void> {
     const { clock } = this.#parts;
-    const stream = connection.client(RaftService).exchange({ signal: this.#abort.signal });
+    const stream = connection.client(RaftService).exchange({ signal });
     const startMs = clock.monotonicMs();
-    while (await this.#hasWork()) {
+    // Whoever is silent hears of its end as well: the next word is not said into a dead connection.
+    stream.signal.addEventListener('abort', () => this.#wake?.(), { once: true });
+    while (await this.#hasWork(signal, stream.signal)) {
       // What else this turn of the event loop has to say goes along.
       await endOfTurn();
+      this.#greets = false;
       await stream.send({
         messages: merged(this.#takeBatch()).map(encodeMessage),
         fromAddr: this.#parts.ownAddr(),
@@ -110,8 +140,10 @@ export class Peer implements AsyncDisposable {
       // anybody.
       if (clock.monotonicMs() - startMs < lastingMs) continue;
       this.#reached();
-      onLasting();
+      this.#delayMs = backoffMs.first;
     }
+    signal.throwIfAborted();
+    stream.signal.throwIfAborted();
   }
 
   #takeBatch(): Message[] {
@@ -124,15 +156,16 @@ export class Peer implements AsyncDisposable {
     return this.#queue.splice(0, count);
   }
 
-  /** Waits for something to send. False when the peer is closed. */
-  async #hasWork(): Promise<boolean> {
-    while (this.#queue.length === 0 && !this.#abort.signal.aborted) {
+  /** Waits for something to send. False when a signal has aborted. */
+  async #hasWork(...signals: readonly AbortSignal[]): Promise<boolean> {
+    const isOver = () => signals.some(({ aborted }) => aborted);
+    while (this.#queue.length === 0 && !this.#greets && !isOver()) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;
       await promise;
       this.#wake = undefined;
     }
-    return !this.#abort.signal.aborted;
+    return !isOver();
   }
 
   #reached(): void {
@@ -152,8 +185,9 @@ export class Peer implements AsyncDisposable {
     if (this.#abort.signal.aborted) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = this.#parts.clock.after(delayMs, resolve);
-    this.#abort.signal.addEventListener('abort', () => resolve(), { once: true });
+    this.#endPause = resolve;
     await promise;
+    this.#endPause = undefined;
     timer.cancel();
   }
 }

@@ -33,8 +33,8 @@ export interface Receiver {
 export class PeerTransport implements Transport, AsyncDisposable {
   readonly #parts: PeerTransportParts;
   readonly #peers = new Map<NodeId, Peer>();
-  /** Heard from the managers themselves: newer than what the store says. */
-  readonly #heard = new Map<NodeId, string>();
+  /** Heard from the managers themselves, with what the store said then. */
+  readonly #heard = new Map<NodeId, { readonly addr: string; readonly stored?: string }>();
   /** How many streams there are from each manager: a new one may come before the old one ends. */
   readonly #streams = new Map<NodeId, number>();
   #receiver: Receiver | undefined;
@@ -62,21 +62,24 @@ export class PeerTransport implements Transport, AsyncDisposable {
     await this.#peer(message.to).sendSnapshot(message, data);
   }
 
-  /** Lets go of managers that are no members any more. */
-  retain(members: ReadonlySet<NodeId>): void {
-    for (const [id, peer] of this.#peers) {
-      if (members.has(id)) continue;
-      this.#peers.delete(id);
-      this.#heard.delete(id);
-      peer[Symbol.asyncDispose]().catch((error: unknown) => {
-        this.#parts.log.warn('a connection did not end cleanly', { nodeId: id, error });
-      });
-    }
+  /** Tells these managers where this one is: whoever starts need not wait until it is asked. */
+  greet(ids: readonly NodeId[]): void {
+    for (const id of ids) this.#peer(id).greet();
   }
 
-  /** Where a manager said it is, or the store says. */
+  /** A manager has called from there, or was found there. */
+  isAt(id: NodeId, addr: string): void {
+    const stored = this.#parts.addrOf(id);
+    this.#heard.set(id, stored === undefined ? { addr } : { addr, stored });
+    this.#peers.get(id)?.isAt(addr);
+  }
+
+  /** Where a manager said it is, unless the store has heard of another place since. */
   addrOf(id: NodeId): string | undefined {
-    return this.#heard.get(id) ?? this.#parts.addrOf(id);
+    const heard = this.#heard.get(id);
+    const stored = this.#parts.addrOf(id);
+    if (heard === undefined) return stored;
+    return stored === undefined || stored === heard.stored ? heard.addr : stored;
   }
 
   get handlers(): HandlersOf<typeof RaftService, CallContext> {
@@ -85,8 +88,10 @@ export class PeerTransport implements Transport, AsyncDisposable {
         const from = senderOf(context);
         this.#streams.set(from, (this.#streams.get(from) ?? 0) + 1);
         try {
+          let addr = '';
           for await (const { messages, fromAddr } of batches) {
-            this.#heard.set(from, fromAddr);
+            if (fromAddr !== addr) this.isAt(from, fromAddr);
+            addr = fromAddr;
             for (const wire of messages) this.#deliver(from, decodeMessage(wire));
           }
         } finally {
