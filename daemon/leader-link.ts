@@ -20,6 +20,9 @@ interface Link {
 
 /** A leader that has handed over still answers what it was asked before. */
 const lastAnswersMs = 500;
+/** The lead is handed over in less than this, and taken from a leader that has died. */
+const betweenLeadersMs = 1_000;
+const pollMs = 10;
 
 const noLeader =
   'The swarm does not have a leader. It is possible that too few managers are online: make sure ' +
@@ -34,9 +37,12 @@ export class LeaderLink implements Disposable {
   #present: Link | undefined;
   /** Those to earlier leaders, until their last answers are in. */
   readonly #past = new Map<Link, Timer>();
+  #wasKnown = false;
+  #lostMs: number;
 
   constructor(parts: LeaderLinkParts) {
     this.#parts = parts;
+    this.#lostMs = parts.clock.monotonicMs();
   }
 
   [Symbol.dispose](): void {
@@ -47,9 +53,22 @@ export class LeaderLink implements Disposable {
   /** Somebody else leads now, or nobody: calls to the one before would wait for it in vain. */
   changed(): void {
     const leader = this.#parts.leader();
+    if (leader === '' && this.#wasKnown) this.#lostMs = this.#parts.clock.monotonicMs();
+    this.#wasKnown = leader !== '';
     const addr = this.#present?.connection.addr;
     if (leader !== '' && this.#parts.addrOf(leader) === addr) return;
     this.#leave();
+  }
+
+  /**
+   * Resolves when there is a leader. Where there has been none for longer than one needs to follow
+   * another, it resolves at once, and whoever asks for the leader hears that there is none.
+   */
+  async settled(): Promise<void> {
+    const { clock, leader } = this.#parts;
+    while (leader() === '' && clock.monotonicMs() - this.#lostMs < betweenLeadersMs) {
+      await clock.sleep(pollMs);
+    }
   }
 
   /** Aborts soon after the leader that calls are sent to now has lost the lead. */
@@ -57,10 +76,14 @@ export class LeaderLink implements Disposable {
     return this.#present?.calls.signal;
   }
 
+  addrIfKnown(): string | undefined {
+    const leader = this.#parts.leader();
+    return leader === '' ? undefined : this.#parts.addrOf(leader);
+  }
+
   /** Throws SwarmError `unavailable` while there is no leader. */
   addr(): string {
-    const leader = this.#parts.leader();
-    const addr = leader === '' ? undefined : this.#parts.addrOf(leader);
+    const addr = this.addrIfKnown();
     if (addr === undefined) throw new SwarmError('unavailable', noLeader);
     return addr;
   }

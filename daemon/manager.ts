@@ -9,7 +9,7 @@ import { LogReader as LogReaderService, Logs as LogsService } from '../gen/logs_
 import { Group as GroupService, Raft as RaftService } from '../gen/raft_pb.js';
 import type { ManagerBackend } from '../api/index.ts';
 import type { Clock } from '../lib/clock.ts';
-import { SwarmError } from '../lib/errors.ts';
+import { SwarmError, type ErrorCode } from '../lib/errors.ts';
 import { ClusterServer } from '../lib/grpc/index.ts';
 import { createJoinToken, type NodeIdentity } from '../lib/identity/index.ts';
 import type { Logger } from '../lib/log.ts';
@@ -29,7 +29,7 @@ import {
   serveLogReader,
 } from '../manager/dispatcher/index.ts';
 import { createUnlockKey, LockKeeper, type KeyStore } from '../manager/keys/index.ts';
-import { ManagerGroup, PeerTransport, RoleKeeper } from '../manager/peers/index.ts';
+import { ManagerGroup, ManagerRecords, PeerTransport, RoleKeeper } from '../manager/peers/index.ts';
 import { Reconciler } from '../manager/reconcile/index.ts';
 import {
   encodeBackup,
@@ -37,7 +37,9 @@ import {
   type Change,
   type ExternalStore,
   type InitialState,
+  type StoreView,
 } from '../manager/store/index.ts';
+import { everyone } from '../raft/index.ts';
 import type { Cluster, Node } from '../types/index.ts';
 import { LeaderLink } from './leader-link.ts';
 import { newManagerLog, type ManagerLog } from './manager-log.ts';
@@ -55,7 +57,7 @@ export interface ManagerOptions {
   readonly advertiseAddr: string;
   /** The first manager of a new swarm, with what its store begins with. */
   readonly bootstrap?: Bootstrap;
-  /** A further manager: the one that lets it in. Absent when it is in already. */
+  /** A further manager: the one that it was told to join through. */
   readonly joinThrough?: string;
   /** The other managers are lost for good: this one goes on alone with what it has. */
   readonly forceNew?: boolean;
@@ -70,14 +72,19 @@ export interface ManagerParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** Where managers are, as far as this node's agent knows; the leader first. */
+  readonly knownManagers: () => readonly string[];
   /** This manager cannot go on: its disk failed, or what its log holds cannot be. */
   readonly onFailure: (error: SwarmError) => void;
 }
 
 const handOverTimeoutMs = 2_000;
 const handOverPollMs = 20;
-const changeAttempts = 10;
-const announceEveryMs = 500;
+const enterEveryMs = 500;
+const enterPollMs = 10;
+const enterTimeoutMs = 60_000;
+/** What ends by itself: no leader for a moment, another change of the managers under way. */
+const mayPass: ReadonlySet<ErrorCode> = new Set(['unavailable', 'resource-exhausted', 'aborted']);
 
 export class Manager implements AsyncDisposable {
   readonly store: Store;
@@ -88,6 +95,7 @@ export class Manager implements AsyncDisposable {
   readonly #server: ClusterServer;
   readonly #transport: PeerTransport;
   readonly #managerLog: ManagerLog;
+  readonly #records: ManagerRecords;
   readonly #log: ManagerLog['log'];
   readonly #leader: LeaderLink;
   readonly #control: Control;
@@ -113,12 +121,13 @@ export class Manager implements AsyncDisposable {
     this.store = new Store(this.#log);
     this.#leader = new LeaderLink({
       leader: () => this.#log.status?.leader ?? '',
-      addrOf: (id) => this.#transport.addrOf(id),
+      addrOf: (id) => this.#addrOf(id),
       connect: (addr) => identity.connect(addr),
       clock,
     });
-    this.group = this.#newGroup();
     const { store } = this;
+    this.#records = new ManagerRecords({ ownId: identity.nodeId, store, clock });
+    this.group = this.#newGroup();
     this.#control = new Control({
       store,
       clock,
@@ -128,7 +137,10 @@ export class Manager implements AsyncDisposable {
       checkDemotion: (id) => this.group.checkRemoval(id),
     });
     this.#forwarding = new ForwardingControl(
-      () => this.#leader.client(ControlService),
+      async () => {
+        await this.#leader.settled();
+        return this.#leader.client(ControlService);
+      },
       () => this.#leader.signal,
     );
     this.ca = new CertificateAuthorityService({
@@ -166,7 +178,7 @@ export class Manager implements AsyncDisposable {
 
   /** Throws SwarmError where the port is taken or the log is damaged; then nothing is left open. */
   async start(): Promise<void> {
-    const { bootstrap, joinThrough, advertiseAddr } = this.#options;
+    const { bootstrap, advertiseAddr } = this.#options;
     await using starting = new AsyncDisposableStack();
     starting.use(this.#leader);
     starting.use(this.#transport);
@@ -176,6 +188,7 @@ export class Manager implements AsyncDisposable {
     this.#serve();
     starting.use(this.#server);
     await this.#server.listen();
+    this.#transport.greet(this.#others);
     starting.use(followRoot(this.store, this.#parts));
     starting.use(this.#rotator);
     this.#rotator.start();
@@ -186,19 +199,86 @@ export class Manager implements AsyncDisposable {
     starting.use(this.#roles);
     starting.defer(() => this.#dispatcher.stop());
     starting.use(this.store.onLeadership((leads) => this.#leadershipChanged(leads)));
-    if (this.#options.forceNew === true) await this.#forgetOthers();
-    if (joinThrough !== undefined && !this.#isVoter) {
-      await this.group.join(joinThrough, advertiseAddr);
+    if (this.#options.forceNew === true) await this.#records.forgetOthers(advertiseAddr);
+    this.#running.use(starting.move());
+  }
+
+  /** The other members, as far as this manager's own log has come. */
+  get #others(): readonly string[] {
+    const { conf } = this.#log.status ?? {};
+    if (conf === undefined || this.#options.store !== undefined) return [];
+    return everyone(conf).filter((id) => id !== this.#parts.identity.nodeId);
+  }
+
+  /** Whether this manager is one of those that decide; a promoted one is let in a moment later. */
+  get isMember(): boolean {
+    const voters = this.#log.status?.conf.voters ?? [];
+    return voters.includes(this.#parts.identity.nodeId);
+  }
+
+  get knowsLeader(): boolean {
+    return this.#leader.addrIfKnown() !== undefined;
+  }
+
+  /** Has the others let this manager in. Throws what keeps them from that, unless it may pass. */
+  async enter({ signal }: { signal: AbortSignal }): Promise<void> {
+    const { clock, log } = this.#parts;
+    const deadlineMs = clock.monotonicMs() + enterTimeoutMs;
+    for (let attempt = 0; !this.isMember; attempt++) {
+      try {
+        await this.#askToEnter(attempt, signal);
+        // The leader knows it a moment earlier.
+        while (!this.isMember && clock.monotonicMs() < deadlineMs) {
+          await clock.sleep(enterPollMs, { signal });
+        }
+      } catch (thrown) {
+        signal.throwIfAborted();
+        const error = SwarmError.from(thrown);
+        if (!mayPass.has(error.code) || clock.monotonicMs() > deadlineMs) throw error;
+        log.info('this manager is not let in yet', { error: error.message });
+        await clock.sleep(enterEveryMs, { signal });
+      }
     }
+  }
+
+  /**
+   * From now on sees to it that this manager is a member, and that the others know where it is: it
+   * may have been promoted a moment ago, or have moved while it was away.
+   */
+  settle(): void {
     const stop = new AbortController();
-    const announcing = this.#announce(stop.signal).catch((error: unknown) => {
+    const settling = this.#settle(stop.signal).catch((error: unknown) => {
       if (!stop.signal.aborted) throw error;
     });
-    starting.defer(async () => {
-      stop.abort();
-      await announcing;
+    this.#running.defer(async () => {
+      stop.abort(new SwarmError('cancelled', 'this manager stops'));
+      await settling;
     });
-    this.#running.use(starting.move());
+  }
+
+  async #settle(signal: AbortSignal): Promise<void> {
+    const { clock, identity, log } = this.#parts;
+    const { advertiseAddr } = this.#options;
+    const isKnown = () => this.store.node(identity.nodeId)?.manager?.addr === advertiseAddr;
+    for (let attempt = 0; !this.isMember || !isKnown(); attempt++) {
+      try {
+        await this.#askToEnter(attempt, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        log.debug('the managers do not know yet where this one is', { error });
+      }
+      await clock.sleep(enterEveryMs, { signal });
+    }
+  }
+
+  /** Asks the leader; where that is not known, the managers that may know it, in turn. */
+  async #askToEnter(attempt: number, signal: AbortSignal): Promise<void> {
+    const { joinThrough, advertiseAddr } = this.#options;
+    const known = [joinThrough ?? '', ...this.#parts.knownManagers()];
+    const others = [...new Set(known)].filter((addr) => addr !== '' && addr !== advertiseAddr);
+    const leaderAddr = this.#leader.addrIfKnown() ?? others[attempt % others.length];
+    if (leaderAddr === undefined) throw new SwarmError('unavailable', 'no other manager is known');
+    await this.group.join(leaderAddr, advertiseAddr, { signal });
   }
 
   /** A leader hands over first, so that the swarm need not wait for an election. */
@@ -216,7 +296,7 @@ export class Manager implements AsyncDisposable {
     return {
       control: this.control,
       lead: (nodeId) => this.#lead(nodeId),
-      read: () => this.store.read(),
+      read: () => this.#read(),
       watch: ({ signal }) => this.store.watch({ signal }),
       backup: (options) => this.#backup(options),
       logs: (target, query, options) =>
@@ -241,11 +321,6 @@ export class Manager implements AsyncDisposable {
     return this.#log.status?.conf.voters.length ?? 0;
   }
 
-  get #isVoter(): boolean {
-    const voters = this.#log.status?.conf.voters ?? [];
-    return voters.includes(this.#parts.identity.nodeId);
-  }
-
   get control(): ControlApi {
     return this.store.isLeader ? this.#control : this.#forwarding;
   }
@@ -260,6 +335,12 @@ export class Manager implements AsyncDisposable {
       ownAddr: () => this.#options.advertiseAddr,
       addrOf: (id) => this.store.node(id)?.manager?.addr,
     });
+  }
+
+  /** The store may still have this manager where it was before it moved. */
+  #addrOf(id: string): string | undefined {
+    if (id === this.#parts.identity.nodeId) return this.#options.advertiseAddr;
+    return this.#transport.addrOf(id);
   }
 
   #newLockKeeper(): LockKeeper {
@@ -282,11 +363,10 @@ export class Manager implements AsyncDisposable {
       clock,
       logger: log.child({ module: 'group' }),
       connect: (addr) => identity.connect(addr),
-      addrOf: (id) => this.#transport.addrOf(id),
+      addrOf: (id) => this.#addrOf(id),
       leaderAddr: () => this.#leader.addr(),
       writeNode: (node) => this.#propose([{ op: 'put', table: 'node', object: node, base: 0 }]),
-      recordManager: (id, addr) => this.#recordManager(id, addr),
-      forgetManager: (id) => this.#forgetManager(id),
+      records: this.#records,
       externalStore: this.#options.store,
     });
   }
@@ -317,7 +397,7 @@ export class Manager implements AsyncDisposable {
     }
     log.info('this manager leads');
     this.#dispatcher.start();
-    this.#recordLeader().catch((error: unknown) => {
+    this.#records.leads().catch((error: unknown) => {
       log.warn('could not write down who leads', { error });
     });
   }
@@ -333,81 +413,21 @@ export class Manager implements AsyncDisposable {
     }
   }
 
-  /** What `node ls` shows, and where agents turn to. */
-  async #recordLeader(): Promise<void> {
-    const ownId = this.#parts.identity.nodeId;
-    await this.#change(() =>
-      [...this.store.nodes()].flatMap((node): Change[] => {
-        const { manager } = node;
-        const leader = node.id === ownId;
-        if (manager === undefined || manager.leader === leader) return [];
-        const object = { ...node, manager: { ...manager, leader } };
-        return [{ op: 'put', table: 'node', object, base: node.meta.version }];
-      }),
-    );
-  }
-
-  async #recordManager(id: string, addr: string): Promise<void> {
-    await this.#change(() => {
-      const node = this.store.node(id);
-      if (node === undefined) {
-        throw new SwarmError('not-found', `node ${id} is not in the swarm: join it with a token`);
-      }
-      if (node.manager?.addr === addr) return [];
-      const object: Node = { ...node, manager: { addr, leader: node.manager?.leader ?? false } };
-      return [{ op: 'put', table: 'node', object, base: node.meta.version }];
-    });
-  }
-
-  async #forgetManager(id: string): Promise<void> {
-    await this.#change(() => {
-      const node = this.store.node(id);
-      if (node?.manager === undefined) return [];
-      const { manager: _gone, ...rest } = node;
-      const object: Node = { ...rest, role: 'worker', spec: { ...node.spec, role: 'worker' } };
-      return [{ op: 'put', table: 'node', object, base: node.meta.version }];
-    });
-  }
-
-  /** Nodes report meanwhile: what was planned on an older version of one is planned again. */
-  async #change(plan: () => readonly Change[]): Promise<void> {
-    for (let attempt = 1; attempt < changeAttempts; attempt++) {
-      const changes = plan();
-      if (changes.length === 0) return;
-      const { applied } = await this.store.propose(changes, { atMs: this.#parts.clock.nowMs() });
-      if (applied) return;
-    }
-    await this.#propose(plan());
-  }
-
-  /** Until the others know where this manager is: it may have moved while it was away. */
-  async #announce(signal: AbortSignal): Promise<void> {
-    const { clock, identity, log } = this.#parts;
-    const { advertiseAddr } = this.#options;
-    while (this.store.node(identity.nodeId)?.manager?.addr !== advertiseAddr) {
-      try {
-        await this.group.join(this.#leader.addr(), advertiseAddr);
-      } catch (error) {
-        log.debug('the leader does not know yet where this manager is', { error });
-      }
-      await clock.sleep(announceEveryMs, { signal });
-    }
-  }
-
-  /** The managers that were lost are workers, should they come back. */
-  async #forgetOthers(): Promise<void> {
-    const { identity } = this.#parts;
-    // What is awaited below changes the table that `nodes` walks.
-    const ids = Array.from(this.store.nodes(), ({ id }) => id);
-    for (const id of ids) {
-      if (id === identity.nodeId) await this.#recordManager(id, this.#options.advertiseAddr);
-      else await this.#forgetManager(id);
+  /** A leader that is lost meanwhile is not the reader's trouble: the next one is asked. */
+  async #read(): Promise<StoreView> {
+    await this.#leader.settled();
+    try {
+      return await this.store.read();
+    } catch (error) {
+      if (SwarmError.from(error).code !== 'unavailable') throw error;
+      await this.#leader.settled();
+      return this.store.read();
     }
   }
 
   /** A swarm that locks its keys does not give them away in the clear. */
   async #backup({ passphrase: given }: { passphrase?: string }) {
-    const { index } = await this.store.read();
+    const { index } = await this.#read();
     const unlockKey = this.store.cluster()?.managerLock?.unlockKey;
     const passphrase = given ?? (unlockKey === '' ? undefined : unlockKey);
     const snapshot = this.store.snapshotParts();

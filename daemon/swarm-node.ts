@@ -13,29 +13,23 @@ import type {
   SwarmStatus,
 } from '../api/index.ts';
 import { assert } from '../lib/assert.ts';
-import type { Clock } from '../lib/clock.ts';
+import type { Clock, Timer } from '../lib/clock.ts';
 import { messageOf, SwarmError } from '../lib/errors.ts';
-import {
-  CertificateRenewer,
-  joinCluster,
-  NodeIdentity,
-  remoteCertificates,
-} from '../lib/identity/index.ts';
+import { joinCluster, NodeIdentity } from '../lib/identity/index.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Random } from '../lib/random.ts';
 import { createRootCa, issueForSelf } from '../manager/ca/index.ts';
 import { swarmLocked, type KeyStore } from '../manager/keys/index.ts';
 import type { NodeDescription } from '../types/index.ts';
-import { Agent } from '../worker/agent/index.ts';
 import type { TaskExecutor } from '../worker/executor/index.ts';
 import { resolveAdvertiseAddr, resolveDataPathAddr, resolveListenAddr } from './addresses.ts';
-import { checkedStore, externalStoreFor } from './external-store.ts';
+import { checkedStore } from './external-store.ts';
 import { keysFor, loadIdentityAndKeys } from './manager-keys.ts';
-import { Manager, type ManagerOptions } from './manager.ts';
 import { MembershipFile, type Membership } from './membership.ts';
 import { firstNode, newCluster } from './new-swarm.ts';
+import * as refusals from './refusals.ts';
 import { prepareRestore } from './restore.ts';
-import { TrustFollower } from './trust.ts';
+import { SwarmPart, type Beginning } from './swarm-part.ts';
 
 export interface SwarmNodeParts {
   readonly executor: TaskExecutor;
@@ -45,47 +39,22 @@ export interface SwarmNodeParts {
   readonly log: Logger;
 }
 
-/** How a manager's store comes to be, where it is not there already. */
-type Beginning = Pick<ManagerOptions, 'bootstrap' | 'forceNew' | 'store'>;
-
-/** What runs while this daemon is in a swarm. */
-interface Active {
-  readonly membership: Membership;
-  readonly identity: NodeIdentity;
-  readonly manager: Manager | undefined;
-  readonly agent: Agent;
-  readonly running: AsyncDisposableStack;
-}
-
-const notInSwarm =
-  'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect ' +
-  'this node to swarm and try again.';
-const isWorker =
-  "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. " +
-  'Please run this command on a manager node or promote the current node to a manager.';
-const lockedLeaves =
-  'Swarm is encrypted and locked. Please unlock it first or use `--force` to ignore this message.';
-const alreadyInSwarm =
-  'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join ' +
-  'another one.';
-const managerLeaves =
-  'You are attempting to leave the swarm on a node that is participating as a manager. The only ' +
-  'way to restore a swarm that has lost consensus is to reinitialize it with ' +
-  '`--force-new-cluster`. Use `--force` to suppress this message.';
-const lastManager =
-  'You are attempting to leave the swarm on a node that is participating as a manager. Removing ' +
-  'the last manager erases all current state of the swarm. Use `--force` to ignore this message.';
+/** A change of the role that failed is tried again after this time. */
+const roleRetryMs = 2_000;
 
 export class SwarmNode implements SwarmBackend, AsyncDisposable {
   readonly #folder: string;
   readonly #parts: SwarmNodeParts;
   readonly #file: MembershipFile;
-  #active: Active | undefined;
+  #active: SwarmPart | undefined;
   #state: SwarmStatus['state'] = 'inactive';
   #error = '';
   /** A manager's; also those of one that has failed. */
   #keys: KeyStore | undefined;
   #turn: Promise<unknown> = Promise.resolve();
+  /** What a command to leave, or the end of the daemon, does not wait for. */
+  #joining = new AbortController();
+  #roleRetry: Timer | undefined;
 
   /** `folder` keeps all that outlives a restart: identity, membership, the manager's log. */
   constructor(folder: string, parts: SwarmNodeParts) {
@@ -111,7 +80,7 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   unlock({ unlockKey }: { unlockKey: string }): Promise<void> {
     return this.#inTurn(async () => {
       const membership = this.#file.read();
-      if (membership === undefined) throw new SwarmError('unavailable', notInSwarm);
+      if (membership === undefined) throw new SwarmError('unavailable', refusals.notInSwarm);
       if (this.#state !== 'locked') throw new SwarmError('already-exists', 'swarm is not locked');
       try {
         await this.#takeUp(membership, unlockKey);
@@ -132,6 +101,8 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
       );
     }
     await this.#activate(membership, identity);
+    // The daemon may have ended in the middle of a change.
+    this.#roleChanged();
   }
 
   /** The identity, and with it a manager's keys. */
@@ -143,6 +114,7 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
 
   /** Containers run on. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#joining.abort(new SwarmError('cancelled', 'the daemon is shutting down'));
     await this.#inTurn(() => this.#deactivate());
   }
 
@@ -154,19 +126,22 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
       error: this.#error || (active?.manager?.trouble ?? ''),
       nodeId: active?.membership.nodeId ?? '',
       nodeAddr: active?.membership.advertiseAddr.replace(/:\d+$/, '') ?? '',
-      isManager: active?.manager !== undefined,
+      isManager: active?.manager?.isMember ?? false,
       remoteManagers: managers,
     };
   }
 
   manager(): ManagerBackend {
     const active = this.#active;
-    if (active?.manager !== undefined) return active.manager.backend;
+    if (active?.manager?.isMember === true) return active.manager.backend;
     if (this.#state === 'locked') throw new SwarmError('unavailable', swarmLocked);
     if (this.#state === 'error') {
       throw new SwarmError('unavailable', `this node's swarm component failed: ${this.#error}`);
     }
-    throw new SwarmError('unavailable', active === undefined ? notInSwarm : isWorker);
+    throw new SwarmError(
+      'unavailable',
+      active === undefined ? refusals.notInSwarm : refusals.isWorker,
+    );
   }
 
   init(options: InitOptions): Promise<string> {
@@ -237,20 +212,23 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
         dataPathAddr: resolveDataPathAddr(options.dataPathAddr, advertiseAddr),
         joinedThrough: addr,
       };
-      await this.#enter(membership, identity);
+      this.#joining = new AbortController();
+      await this.#enter(membership, identity, { joining: this.#joining.signal });
     });
   }
 
   leave({ force }: { force: boolean }): Promise<void> {
+    if (force) this.#joining.abort(new SwarmError('cancelled', 'the node leaves by force'));
     return this.#inTurn(async () => {
       const membership = this.#file.read();
       if (membership === undefined) {
         throw new SwarmError('unavailable', 'This node is not part of a swarm');
       }
-      if (this.#state === 'locked' && !force) throw new SwarmError('unavailable', lockedLeaves);
+      if (this.#state === 'locked' && !force)
+        throw new SwarmError('unavailable', refusals.lockedLeaves);
       if (membership.isManager && !force) {
         const others = (this.#active?.manager?.voters ?? 1) > 1;
-        throw new SwarmError('unavailable', others ? managerLeaves : lastManager);
+        throw new SwarmError('unavailable', others ? refusals.managerLeaves : refusals.lastManager);
       }
       await this.#letGo();
       await this.#deactivate();
@@ -294,16 +272,21 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   /** Asks the other managers to go on without this one; a forced leave does not depend on them. */
   async #letGo(): Promise<void> {
     const manager = this.#active?.manager;
-    if (manager === undefined) return;
+    if (manager === undefined || (!manager.isMember && !manager.knowsLeader)) return;
     try {
-      await (manager.voters < 2 ? manager.erase() : manager.group.leave());
+      if (manager.isMember && manager.voters < 2) await manager.erase();
+      else await manager.group.leave();
     } catch (error) {
       this.#parts.log.warn('left without the other managers', { error: messageOf(error) });
     }
   }
 
-  /** The managers have made this node a manager, or a worker. */
+  /**
+   * The managers have made this node a manager, or a worker. What cannot be done is tried again;
+   * until then the node goes on as a worker, or it would hear nothing more of what it is to be.
+   */
   async #changeRole(): Promise<void> {
+    this.#roleRetry?.cancel();
     const active = this.#active;
     if (active === undefined) return;
     const { membership, identity, agent } = active;
@@ -326,7 +309,25 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
       this.#file.write(changed);
     } catch (error) {
       this.#fail(error);
+      await this.#goOn(membership.isManager ? changed : membership, identity);
+      this.#roleRetry = this.#parts.clock.after(roleRetryMs, () => this.#roleChanged());
     }
+  }
+
+  /** As a worker, though it may be meant to be a manager. */
+  async #goOn(membership: Membership, identity: NodeIdentity): Promise<void> {
+    const reason = this.#error;
+    try {
+      await this.#activate(membership, identity);
+      this.#file.write(membership);
+      if (identity.role === 'manager') this.#error = `this node is no manager yet: ${reason}`;
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #roleChanged(): void {
+    void this.#inTurn(() => this.#changeRole());
   }
 
   /** Begins a membership; one that cannot begin leaves nothing behind. */
@@ -352,91 +353,17 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
     identity: NodeIdentity,
     beginning: Beginning = {},
   ): Promise<void> {
-    const { clock, random, log, executor, describe } = this.#parts;
     this.#state = 'pending';
-    await using starting = new AsyncDisposableStack();
     this.#keys = await keysFor(membership.isManager, identity, this.#keys, this.#parts);
-    const store = await externalStoreFor(this.#folder, membership, identity, beginning.store);
-    const manager =
-      this.#keys &&
-      this.#newManager(membership, { identity, keys: this.#keys }, { ...beginning, ...store });
-    const isFurther = membership.joinedThrough !== undefined;
-    if (manager !== undefined) {
-      starting.use(manager);
-      if (!isFurther) await manager.start();
-    }
-    const agent = new Agent({
-      identity,
-      folder: this.#folder,
-      managers: [
-        ...(membership.isManager ? [membership.advertiseAddr] : []),
-        membership.joinedThrough ?? '',
-      ],
-      executor,
-      describe: () => ({ ...describe(), tls: identity.tls }),
-      onNews: (news) => {
-        const { node } = news;
-        if (node !== undefined && node.role !== identity.role) renewer.renewNow();
-        trust.learn(news);
-      },
-      onRemoved: (reason) => void this.#inTurn(() => this.#removed(reason)),
-      clock,
-      random,
-      log,
-    });
-    starting.use(agent);
-    const remote = remoteCertificates(identity, () => agent.managers.map(({ addr }) => addr));
-    const own = manager?.ca.ownCertificates(identity.nodeId);
-    const renewer = new CertificateRenewer({
-      identity,
-      source: {
-        // A manager that follows may not have heard yet what its own role is to be.
-        renew: (request, options) =>
-          (own !== undefined && manager?.store.isLeader ? own : remote).renew(request, options),
-      },
-      clock,
-      random,
-      log: log.child({ module: 'certificate' }),
-    });
-    const trust = new TrustFollower({ identity, renewer, log });
-    starting.use(renewer);
-    starting.use(identity.onChange(() => void this.#inTurn(() => this.#changeRole())));
-    starting.use(
-      identity.onChange(() => {
-        agent.redescribe();
-        trust.renewed();
-      }),
-    );
-    renewer.start();
-    await agent.start();
-    // Until this manager is let in and has caught up, the others hear of the node and its tasks.
-    if (isFurther) await manager?.start();
-    this.#active = { membership, identity, manager, agent, running: starting.move() };
-    this.#state = 'active';
-    this.#error = '';
-    log.info('in a swarm', { nodeId: identity.nodeId, role: identity.role });
-  }
-
-  #newManager(
-    membership: Membership,
-    own: { readonly identity: NodeIdentity; readonly keys: KeyStore },
-    beginning: Beginning,
-  ): Manager {
-    const { clock, random, log } = this.#parts;
-    const { listenAddr, advertiseAddr, joinedThrough } = membership;
-    return new Manager(
+    this.#active = await SwarmPart.start(
       {
+        ...this.#parts,
         folder: this.#folder,
-        listenAddr,
-        advertiseAddr,
-        ...beginning,
-        ...(joinedThrough === undefined ? {} : { joinThrough: joinedThrough }),
-      },
-      {
-        ...own,
-        clock,
-        random,
-        log,
+        membership,
+        identity,
+        keys: this.#keys,
+        onRole: () => this.#roleChanged(),
+        onRemoved: (reason) => void this.#inTurn(() => this.#removed(reason)),
         onFailure: (error) => {
           void this.#inTurn(async () => {
             await this.#deactivate();
@@ -444,7 +371,11 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
           });
         },
       },
+      beginning,
     );
+    this.#state = 'active';
+    this.#error = '';
+    this.#parts.log.info('in a swarm', { nodeId: identity.nodeId, role: identity.role });
   }
 
   /** The swarm has removed this node: its tasks are not wanted any more. */
@@ -455,11 +386,12 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   }
 
   async #deactivate(): Promise<void> {
+    this.#roleRetry?.cancel();
     const active = this.#active;
     this.#active = undefined;
     this.#state = 'inactive';
     this.#error = '';
-    await active?.running.disposeAsync();
+    await active?.[Symbol.asyncDispose]();
   }
 
   #fail(error: unknown): void {
@@ -470,7 +402,7 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   }
 
   #refuseIfMember(): void {
-    if (this.#state !== 'inactive') throw new SwarmError('unavailable', alreadyInSwarm);
+    if (this.#state !== 'inactive') throw new SwarmError('unavailable', refusals.alreadyInSwarm);
     assert(this.#active === undefined, 'an inactive node runs nothing of a swarm');
   }
 

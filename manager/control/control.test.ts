@@ -366,7 +366,7 @@ describe('forwarded commands', () => {
       if (role !== 'manager') throw new SwarmError('permission-denied', 'managers only');
     });
     const as = (role: string) =>
-      new ForwardingControl(() => ({
+      new ForwardingControl(async () => ({
         call: async (request) => {
           const method = request.method ?? '';
           const args = request.arguments ?? new Uint8Array();

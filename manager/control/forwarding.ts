@@ -49,12 +49,12 @@ export function serveControl<Context>(
 
 /** The commands of the leader, wherever it is. */
 export class ForwardingControl implements ControlApi {
-  readonly #leader: () => ClientOf<typeof ControlService>;
+  readonly #leader: () => Promise<ClientOf<typeof ControlService>>;
   readonly #signal: () => AbortSignal | undefined;
 
-  /** `leader` throws `unavailable` while there is none; `signal` aborts when it is lost. */
+  /** `leader` rejects with `unavailable` where there is none; `signal` aborts when it is lost. */
   constructor(
-    leader: () => ClientOf<typeof ControlService>,
+    leader: () => Promise<ClientOf<typeof ControlService>>,
     signal: () => AbortSignal | undefined = () => undefined,
   ) {
     this.#leader = leader;
@@ -111,7 +111,7 @@ export class ForwardingControl implements ControlApi {
 
   async #call<T>(method: Method, args: unknown): Promise<T> {
     const request = { method, arguments: encode(args) };
-    const leader = this.#leader();
+    const leader = await this.#leader();
     const signal = this.#signal();
     const options = signal === undefined ? {} : { signal };
     const { result } = await leader.call(request, { timeoutMs: callTimeoutMs, ...options });

@@ -10,6 +10,7 @@ import type { Logger } from '../../lib/log.ts';
 import type { Node } from '../../types/index.ts';
 import type { ExternalStore } from '../store/index.ts';
 import { everyone, type ConfChange, type NodeId, type RaftStatus } from '../../raft/index.ts';
+import type { ManagerRecords } from './records.ts';
 
 /** The log, as far as its membership goes. */
 export interface GroupLog {
@@ -32,10 +33,8 @@ export interface ManagerGroupParts {
   /** Where the leader is. Throws `unavailable` while there is none. */
   readonly leaderAddr: () => string;
   readonly writeNode: (node: Node) => Promise<void>;
-  /** Writes down where a manager is, in the store. */
-  readonly recordManager: (id: NodeId, addr: string) => Promise<void>;
-  /** Writes down that a node is no manager any more. */
-  readonly forgetManager: (id: NodeId) => Promise<void>;
+  /** Where managers are written down, in the store. */
+  readonly records: Pick<ManagerRecords, 'isManager' | 'moved' | 'forget'>;
   /** What all managers stand on, in place of logs of their own. */
   readonly externalStore: ExternalStore | undefined;
 }
@@ -61,9 +60,9 @@ export class ManagerGroup {
 
   get handlers(): HandlersOf<typeof GroupService, CallContext> {
     return {
-      join: async ({ nodeId, addr }) => {
-        if (this.#isLeader) await this.#add(nodeId, addr);
-        else await this.#passOn(nodeId, addr);
+      join: async ({ nodeId, addr }, { signal }) => {
+        if (this.#isLeader) await this.#add(nodeId, addr, signal);
+        else await this.#askToJoin(this.#parts.leaderAddr(), nodeId, addr, signal);
         return {};
       },
       addNode: async ({ node }) => {
@@ -75,7 +74,7 @@ export class ManagerGroup {
           throw new SwarmError('permission-denied', 'a manager may take out only itself');
         }
         await this.remove(nodeId);
-        await this.#parts.forgetManager(nodeId);
+        await this.#parts.records.forget(nodeId);
         return {};
       },
       handOver: async ({ nodeId }) => {
@@ -142,11 +141,14 @@ export class ManagerGroup {
   }
 
   /** Asks any manager to let this one in, and waits until it is. */
-  async join(through: string, ownAddr: string): Promise<void> {
+  join(through: string, ownAddr: string, { signal }: { signal: AbortSignal }): Promise<void> {
+    return this.#askToJoin(through, this.#parts.ownId, ownAddr, signal);
+  }
+
+  async #askToJoin(through: string, nodeId: NodeId, addr: string, signal: AbortSignal) {
     using connection = this.#parts.connect(through);
-    await connection
-      .client(GroupService)
-      .join({ nodeId: this.#parts.ownId, addr: ownAddr }, { timeoutMs: joinTimeoutMs });
+    const group = connection.client(GroupService);
+    await group.join({ nodeId, addr }, { timeoutMs: joinTimeoutMs, signal });
   }
 
   /** This manager goes: hands over where it leads, and is taken out by whoever leads then. */
@@ -230,6 +232,17 @@ export class ManagerGroup {
     logger.info('a manager was removed from the group', { nodeId: id });
   }
 
+  /**
+   * Members that are to be no managers: one was made a learner or a voter while it was demoted, or
+   * before its leader could write it down.
+   */
+  strays(): readonly NodeId[] {
+    const { ownId, records } = this.#parts;
+    if (!this.#isLeader) return [];
+    const members = everyone(this.#status().conf);
+    return members.filter((id) => id !== ownId && !records.isManager(id));
+  }
+
   /** To the manager that is closest to this one's log, of those that are there. */
   async #handOver(): Promise<void> {
     const { log, logger, ownId } = this.#parts;
@@ -249,16 +262,16 @@ export class ManagerGroup {
     logger.info('handing the lead over', { to: best });
   }
 
-  async #add(id: NodeId, addr: string): Promise<void> {
-    const { log, logger, recordManager } = this.#parts;
+  async #add(id: NodeId, addr: string, signal: AbortSignal): Promise<void> {
+    const { log, logger, records } = this.#parts;
     await this.#probe(id, addr);
-    await recordManager(id, addr);
+    await records.moved(id, addr);
     const { conf } = this.#status();
     if (conf.voters.includes(id)) return;
     if (!conf.learners.includes(id)) {
       await log.changeMembership({ steps: [{ op: 'add-learner', node: id }], transition: 'auto' });
     }
-    await this.#caughtUp(id);
+    await this.#caughtUp(id, signal);
     await log.changeMembership({ steps: [{ op: 'add-voter', node: id }], transition: 'auto' });
     logger.info('a manager joined the group', { nodeId: id, addr });
   }
@@ -285,11 +298,19 @@ export class ManagerGroup {
     );
   }
 
-  async #caughtUp(id: NodeId): Promise<void> {
-    const { clock, log } = this.#parts;
+  /**
+   * Who is demoted meanwhile, or goes away, is not waited for: made a voter after that, it would
+   * count for the quorum and never answer.
+   */
+  async #caughtUp(id: NodeId, signal: AbortSignal): Promise<void> {
+    const { clock, log, records } = this.#parts;
     const deadlineMs = clock.monotonicMs() + joinTimeoutMs;
     for (;;) {
       const { committed } = this.#status();
+      signal.throwIfAborted();
+      if (!records.isManager(id)) {
+        throw new SwarmError('failed-precondition', `node ${id} is to be no manager any more`);
+      }
       const match = log.progressOf(id)?.match ?? 0;
       if (match > 0 && match + closeEnoughEntries >= committed) return;
       if (clock.monotonicMs() > deadlineMs) {
@@ -299,13 +320,8 @@ export class ManagerGroup {
             "its daemon's log, and join again",
         );
       }
-      await clock.sleep(catchUpPollMs);
+      await clock.sleep(catchUpPollMs, { signal });
     }
-  }
-
-  async #passOn(nodeId: NodeId, addr: string): Promise<void> {
-    using connection = this.#parts.connect(this.#parts.leaderAddr());
-    await connection.client(GroupService).join({ nodeId, addr }, { timeoutMs: joinTimeoutMs });
   }
 
   get #isLeader(): boolean {

@@ -3,5 +3,6 @@
  * import lib, gen and raft. Read transport.ts first, then peer.ts.
  */
 export { ManagerGroup, type GroupLog, type ManagerGroupParts } from './group.ts';
+export { ManagerRecords, type ManagerRecordsParts } from './records.ts';
 export { RoleKeeper, type RoleKeeperParts } from './roles.ts';
 export { PeerTransport, type PeerTransportParts, type Receiver } from './transport.ts';

@@ -12,7 +12,7 @@ export interface RoleKeeperParts {
     propose(changes: readonly Change[], options: { readonly atMs: number }): Promise<ApplyResult>;
     onChange(listener: ChangeListener): Disposable;
   };
-  readonly group: Pick<ManagerGroup, 'remove'>;
+  readonly group: Pick<ManagerGroup, 'remove' | 'strays'>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -62,12 +62,15 @@ export class RoleKeeper implements AsyncDisposable {
   async #work(): Promise<void> {
     const { clock, log, store } = this.#parts;
     for (;;) {
+      if (!this.#leads) return;
       const node = [...store.nodes()].find(({ role, spec }) => role !== spec.role);
-      if (node === undefined || !this.#leads) return;
+      const nodeId = node?.id ?? this.#parts.group.strays()[0];
+      if (nodeId === undefined) return;
       try {
-        await (node.spec.role === 'manager' ? this.#promote(node) : this.#demote(node));
+        if (node === undefined) await this.#parts.group.remove(nodeId);
+        else await (node.spec.role === 'manager' ? this.#promote(node) : this.#demote(node));
       } catch (error) {
-        log.warn('a role could not be changed yet', { nodeId: node.id, error: messageOf(error) });
+        log.warn('a role could not be changed yet', { nodeId, error: messageOf(error) });
         this.#retry?.cancel();
         const isConflict = SwarmError.from(error).code === 'aborted';
         this.#retry = clock.after(isConflict ? conflictRetryMs : retryMs, () => this.#run());

@@ -2,7 +2,7 @@
 import { strict as assert } from 'node:assert';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { until, type Host } from '../lab/index.ts';
+import { sleep, until, type Host } from '../lab/index.ts';
 import { Ledger } from './ledger.ts';
 import { leaveAndJoin } from './losses.ts';
 import { useManagers } from './managers.ts';
@@ -73,6 +73,26 @@ describe('managers by command', () => {
     await swarm.runs('steady', 2);
     assert.deepEqual(swarm.containers(), before);
     await swarm.clear();
+  });
+
+  it('demote at once what was promoted a moment ago, whenever that moment is', async () => {
+    const managers = get();
+    const worker = managers.host('h4');
+    for (const delayMs of [0, 100, 250, 500, 750, 1_000]) {
+      const leader = await managers.leader(hosts());
+      await leader.cli('node', 'promote', worker.name);
+      await sleep(delayMs);
+      await leader.cli('node', 'demote', worker.name);
+      await managers.agreed(hosts());
+      await until('it says that it is a worker', async () => {
+        const { Swarm } = await worker.api<SwarmInfo>('GET', '/info');
+        return Swarm.LocalNodeState === 'active' && !Swarm.ControlAvailable;
+      });
+    }
+    await managers.host('h1').cli('node', 'promote', worker.name);
+    await managers.agreed(managers.lab.hosts);
+    await managers.host('h1').cli('node', 'demote', worker.name);
+    await managers.agreed(hosts());
   });
 
   it('refuse to demote where that would cost the quorum, and the last one always', async () => {
@@ -149,6 +169,10 @@ describe('managers by command', () => {
     await leaveAndJoin(get(), hosts(), 10);
   });
 });
+
+interface SwarmInfo {
+  readonly Swarm: { readonly LocalNodeState: string; readonly ControlAvailable: boolean };
+}
 
 function byName(a: Host, b: Host): number {
   return a.name < b.name ? -1 : 1;

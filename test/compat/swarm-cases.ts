@@ -294,7 +294,6 @@ function members(test: Test): void {
       );
       const three = ['h1 Ready Active Leader', 'h2 Ready Active Reachable'];
       await nodesAre(field, [...three, 'h3 Ready Active Reachable']);
-      for (const name of ['h2', 'h3']) await leadsAlong(field, name);
       const cli = newDocker ?? oldDocker;
       assert.match(await cli.run(manager, 'node', 'demote', 'h3'), /demoted in the swarm/);
       await nodesAre(field, [...three, 'h3 Ready Active']);
@@ -338,15 +337,6 @@ function members(test: Test): void {
       await nodesAre(field, ['h1 Ready Active Leader', 'h2 Ready Active', 'h3 Ready Active']);
     },
   );
-}
-
-/** Waits until the host itself says that it is a manager: the others say so a moment earlier. */
-async function leadsAlong(field: Field, name: string): Promise<void> {
-  const host = field.lab.host(name);
-  await until(`${name} is a manager`, async () => {
-    const { Swarm } = await host.api<{ Swarm: { ControlAvailable: boolean } }>('GET', '/info');
-    return Swarm.ControlAvailable;
-  });
 }
 
 async function ready({ manager }: Field): Promise<number> {

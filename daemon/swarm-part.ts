@@ -1,0 +1,180 @@
+/**
+ * What runs while this daemon is in a swarm: the agent, the renewal of the certificate, and on
+ * managers the manager.
+ */
+import type { Clock } from '../lib/clock.ts';
+import type { SwarmError } from '../lib/errors.ts';
+import {
+  CertificateRenewer,
+  remoteCertificates,
+  type NodeIdentity,
+} from '../lib/identity/index.ts';
+import type { Logger } from '../lib/log.ts';
+import type { Random } from '../lib/random.ts';
+import type { KeyStore } from '../manager/keys/index.ts';
+import type { NodeDescription } from '../types/index.ts';
+import { Agent } from '../worker/agent/index.ts';
+import type { TaskExecutor } from '../worker/executor/index.ts';
+import { externalStoreFor } from './external-store.ts';
+import { Manager, type ManagerOptions } from './manager.ts';
+import type { Membership } from './membership.ts';
+import { TrustFollower } from './trust.ts';
+
+export interface Beginning extends Pick<ManagerOptions, 'bootstrap' | 'forceNew' | 'store'> {
+  /** Somebody waits until this manager is let in, and gives up with the signal. */
+  readonly joining?: AbortSignal;
+}
+
+export interface SwarmPartParts {
+  /** Keeps all that outlives a restart. */
+  readonly folder: string;
+  readonly membership: Membership;
+  readonly identity: NodeIdentity;
+  /** A manager's; a worker has none. */
+  readonly keys: KeyStore | undefined;
+  readonly executor: TaskExecutor;
+  readonly describe: () => NodeDescription;
+  /** The certificate is for another role than the membership. */
+  readonly onRole: () => void;
+  /** The swarm has removed this node. */
+  readonly onRemoved: (reason: SwarmError) => void;
+  /** The manager cannot go on. */
+  readonly onFailure: (error: SwarmError) => void;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+export class SwarmPart implements AsyncDisposable {
+  readonly membership: Membership;
+  readonly identity: NodeIdentity;
+  readonly agent: Agent;
+  readonly manager: Manager | undefined;
+  readonly #parts: SwarmPartParts;
+  readonly #renewer: CertificateRenewer;
+  readonly #trust: TrustFollower;
+  readonly #running = new AsyncDisposableStack();
+
+  private constructor(parts: SwarmPartParts, beginning: Beginning) {
+    const { identity, membership, keys, log } = parts;
+    this.#parts = parts;
+    this.identity = identity;
+    this.membership = membership;
+    this.agent = this.#newAgent();
+    this.manager = keys && this.#newManager(keys, beginning);
+    this.#renewer = this.#newRenewer();
+    this.#trust = new TrustFollower({ identity, renewer: this.#renewer, log });
+  }
+
+  /** Throws where this node cannot begin, or is not let in; then nothing of it runs. */
+  static async start(parts: SwarmPartParts, beginning: Beginning): Promise<SwarmPart> {
+    const { folder, membership, identity } = parts;
+    const store = await externalStoreFor(folder, membership, identity, beginning.store);
+    const part = new SwarmPart(parts, { ...beginning, ...store });
+    await part.#start(beginning.joining);
+    return part;
+  }
+
+  /** Containers run on. A leader hands over first. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#running.disposeAsync();
+  }
+
+  async #start(joining: AbortSignal | undefined): Promise<void> {
+    const { agent, identity, manager, membership } = this;
+    await using starting = new AsyncDisposableStack();
+    const isFurther = membership.joinedThrough !== undefined;
+    if (manager !== undefined) {
+      starting.use(manager);
+      if (!isFurther) await manager.start();
+    }
+    starting.use(agent);
+    starting.use(this.#renewer);
+    starting.use(identity.onChange(() => this.#identityChanged()));
+    this.#renewer.start();
+    await agent.start();
+    // Until this manager is let in and has caught up, the others hear of the node and its tasks.
+    if (isFurther) await manager?.start();
+    if (joining !== undefined) await manager?.enter({ signal: joining });
+    manager?.settle();
+    this.#running.use(starting.move());
+  }
+
+  #identityChanged(): void {
+    if ((this.identity.role === 'manager') !== this.membership.isManager) this.#parts.onRole();
+    this.agent.redescribe();
+    this.#trust.renewed();
+  }
+
+  #newAgent(): Agent {
+    const { membership, identity, folder, executor, describe } = this.#parts;
+    const { clock, random, log, onRemoved } = this.#parts;
+    const { isManager, advertiseAddr, joinedThrough = '' } = membership;
+    return new Agent({
+      identity,
+      folder,
+      managers: [...(isManager ? [advertiseAddr] : []), joinedThrough],
+      executor,
+      describe: () => ({ ...describe(), tls: identity.tls }),
+      onNews: (news) => {
+        const { node } = news;
+        if (node !== undefined && node.role !== identity.role) this.#renewer.renewNow();
+        this.#trust.learn(news);
+      },
+      onRemoved,
+      clock,
+      random,
+      log,
+    });
+  }
+
+  #newManager(keys: KeyStore, { bootstrap, forceNew, store }: Beginning): Manager {
+    const { membership, identity, folder, clock, random, log, onFailure } = this.#parts;
+    const { listenAddr, advertiseAddr, joinedThrough } = membership;
+    return new Manager(
+      {
+        folder,
+        listenAddr,
+        advertiseAddr,
+        ...(bootstrap === undefined ? {} : { bootstrap }),
+        ...(forceNew === undefined ? {} : { forceNew }),
+        ...(store === undefined ? {} : { store }),
+        ...(joinedThrough === undefined ? {} : { joinThrough: joinedThrough }),
+      },
+      {
+        identity,
+        keys,
+        clock,
+        random,
+        log,
+        knownManagers: () => {
+          const managers = this.agent.managers.toSorted(byLead);
+          return managers.map(({ addr }) => addr);
+        },
+        onFailure,
+      },
+    );
+  }
+
+  #newRenewer(): CertificateRenewer {
+    const { identity, agent, manager } = this;
+    const { clock, random, log } = this.#parts;
+    const remote = remoteCertificates(identity, () => agent.managers.map(({ addr }) => addr));
+    const own = manager?.ca.ownCertificates(identity.nodeId);
+    return new CertificateRenewer({
+      identity,
+      source: {
+        // A manager that follows may not have heard yet what its own role is to be.
+        renew: (request, options) =>
+          (own !== undefined && manager?.store.isLeader ? own : remote).renew(request, options),
+      },
+      clock,
+      random,
+      log: log.child({ module: 'certificate' }),
+    });
+  }
+}
+
+function byLead(a: { readonly leader: boolean }, b: { readonly leader: boolean }): number {
+  return Number(b.leader) - Number(a.leader);
+}
