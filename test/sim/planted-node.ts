@@ -8,7 +8,7 @@ import { Writer, type WriteRequest } from '../../raft/node/writer.ts';
 export interface PlantedInNode {
   readonly name: string;
   /** Returns how to take it out again. */
-  plant(): () => void;
+  readonly plant: () => () => void;
 }
 
 /** Puts another method in the place of one, which it may call. */

@@ -75,7 +75,7 @@ function findBug(bug: Planted): { seed: number; error: Error } {
       return { seed, error };
     }
   }
-  assert.fail(`${maxSeeds} runs went well with the bug`);
+  throw new Error(`${maxSeeds} runs went well with the bug`);
 }
 
 async function failure(work: () => Promise<void>): Promise<unknown> {
