@@ -8,7 +8,7 @@ import type { Logger } from '../lib/log.ts';
 import { systemRandom as random } from '../lib/random.ts';
 import { TaskRunner } from '../worker/executor/index.ts';
 import { createImages } from '../worker/image/index.ts';
-import { createNetwork } from '../worker/network/index.ts';
+import { BridgeNetwork } from '../worker/network/index.ts';
 import { openContainerd } from '../worker/runtime/index.ts';
 import { readHostFacts } from './host-facts.ts';
 import { createLogger } from './logging.ts';
@@ -104,7 +104,7 @@ async function startContainers(
   const { dataRoot, runRoot, bridgeSubnet, mtu, containerd: address } = options;
   // Before containerd, which sees only namespaces pinned below a shared mount.
   const network = starting.use(
-    createNetwork(
+    new BridgeNetwork(
       {
         runRoot,
         ...(bridgeSubnet === undefined ? {} : { subnet: bridgeSubnet }),

@@ -5,7 +5,6 @@ import { VirtualClock } from '../../lib/clock.ts';
 import type { CallContext, Connection } from '../../lib/grpc/index.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { seededRandom } from '../../lib/random.ts';
-import type { Message } from '../../raft/index.ts';
 import { decodeMessage } from './codec.ts';
 import { PeerTransport } from './transport.ts';
 
@@ -54,7 +53,7 @@ function start(stored: Record<string, string> = { b: 'old' }) {
     }
     for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
   };
-  const say = () => transport.send({ type: 'timeout-now', from: 'a', to: 'b', term: 1 } as Message);
+  const say = () => transport.send({ type: 'timeout-now', from: 'a', to: 'b', term: 1 });
   return { answers, attempts, came, end, pass, say, stored, transport };
 }
 
