@@ -4,6 +4,7 @@
  */
 import { closeSync } from 'node:fs';
 import koffi from 'koffi';
+import { addressBytes } from './netlink/wire.ts';
 
 const libc = koffi.load('libc.so.6');
 
@@ -45,6 +46,7 @@ export const errno = {
   busy: codes['EBUSY'] ?? 16,
   noDevice: codes['ENODEV'] ?? 19,
   invalid: codes['EINVAL'] ?? 22,
+  notSupported: codes['EOPNOTSUPP'] ?? 95,
   addressNotAvailable: codes['EADDRNOTAVAIL'] ?? 99,
 };
 
@@ -98,7 +100,8 @@ const socketTypes = { tcp: 1, udp: 2 } as const;
 
 /**
  * A socket of the thread's present namespace, for Node to take over: its own ways to make one leave
- * the namespace before the system call comes. `bindTo` is an IPv4 address; absent: not bound.
+ * the namespace before the system call comes. `bindTo` absent: not bound. At `::`, a socket of family
+ * 6 has the port of both families.
  */
 export function internetSocket(
   protocol: keyof typeof socketTypes,
@@ -111,10 +114,11 @@ export function internetSocket(
   if (bindTo === undefined) return fd;
   try {
     if (protocol === 'tcp') setReuseAddress(fd);
-    const name = Buffer.alloc(16);
+    const bytes = addressBytes(bindTo.address);
+    const name = Buffer.alloc(family === 4 ? 16 : 28);
     name.writeUInt16LE(domain, 0);
     name.writeUInt16BE(bindTo.port, 2);
-    name.set(bindTo.address.split('.').map(Number), 4);
+    bytes.copy(name, family === 4 ? 4 : 8);
     const result = bindings.bind(fd, name, name.length) as number;
     checked(`bind ${bindTo.address}:${bindTo.port}`, result);
     return fd;
@@ -140,6 +144,15 @@ export function setReceiveTimeout(fd: number, seconds: number): void {
   const timeval = Buffer.alloc(16);
   timeval.writeBigInt64LE(BigInt(seconds));
   const result = bindings.setsockopt(fd, socketLevel, receiveTimeout, timeval, 16) as number;
+  checked('setsockopt', result);
+}
+
+/** How many bytes go in one message; the host's limit for others does not count. */
+export function setSendBuffer(fd: number, bytes: number): void {
+  const sendBufferForce = 32;
+  const value = Buffer.alloc(4);
+  value.writeInt32LE(bytes);
+  const result = bindings.setsockopt(fd, socketLevel, sendBufferForce, value, 4) as number;
   checked('setsockopt', result);
 }
 
