@@ -4,5 +4,6 @@
  * folder. Read README.md first, then core/index.ts.
  */
 export * from './core/index.ts';
+export * from './defaults.ts';
 export * from './log/index.ts';
 export * from './node/index.ts';

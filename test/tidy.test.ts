@@ -147,7 +147,7 @@ describe('tidy', () => {
 function* walk(folder: string): Iterable<Source> {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
-    if (entry.isDirectory() && entry.name !== 'node_modules') yield* walk(path);
+    if (entry.isDirectory() && !['node_modules', 'dist'].includes(entry.name)) yield* walk(path);
     else if (entry.name.endsWith('.ts')) yield read(path);
   }
 }

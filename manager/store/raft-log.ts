@@ -5,6 +5,8 @@ import type { Logger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
 import {
   LogError,
+  nodeDefaults,
+  raftDefaults,
   RaftError,
   RaftNode,
   recoverAlone,
@@ -59,13 +61,10 @@ export interface RaftLogParts {
 const mebibyte = 1 << 20;
 /** An election takes 0.7 to 1.4 s without a leader: long enough for a loaded machine's hiccups. */
 const defaults = {
-  tickMs: 50,
-  electionTicks: 14,
-  heartbeatTicks: 2,
-  snapshotEntries: 10_000,
-  keepEntries: 500,
+  ...nodeDefaults,
+  electionTicks: raftDefaults.electionTicks,
+  heartbeatTicks: raftDefaults.heartbeatTicks,
   segmentBytes: 16 * mebibyte,
-  maxProposals: 10_000,
 };
 
 /** How long after the leader's connection broke the first of the others stands for election. */
@@ -105,7 +104,7 @@ export class RaftLog implements StoreLog {
             : { initial: { index: initial.index, data: initial.snapshot } }),
           tickMs: this.#options.tickMs,
           snapshotEntries: this.#options.snapshotEntries,
-          snapshotBytes: 64 * mebibyte,
+          snapshotBytes: this.#options.snapshotBytes,
           keepEntries: this.#options.keepEntries,
           maxProposals: this.#options.maxProposals,
         },
@@ -217,20 +216,8 @@ export class RaftLog implements StoreLog {
 
   #raftConfig() {
     const { id, electionTicks, heartbeatTicks } = this.#options;
-    return {
-      id,
-      electionTicks,
-      heartbeatTicks,
-      maxAppendBytes: mebibyte,
-      maxInflight: 256,
-      maxApplyBytes: 4 * mebibyte,
-      maxUncommittedBytes: 64 * mebibyte,
-      preVote: true,
-      checkQuorum: true,
-      reads: 'quorum' as const,
-      forwardProposals: false,
-      random: (below: number) => this.#parts.random.integer(below),
-    };
+    const random = (below: number) => this.#parts.random.integer(below);
+    return { ...raftDefaults, id, electionTicks, heartbeatTicks, random };
   }
 
   /**
