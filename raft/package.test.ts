@@ -1,8 +1,7 @@
-/** The package as it would be installed: it needs nothing outside this folder, and its README is right. */
+/** The package as it would be installed: it needs nothing from outside, and its README is right. */
 import { strict as assert } from 'node:assert';
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { symlinkSync, writeFileSync } from 'node:fs';
+import * as fs from 'node:fs';
 import { createRequire, isBuiltin } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -16,19 +15,19 @@ describe('raft-ts as a package', function () {
 
   let folder: string;
   before(() => {
-    folder = mkdtempSync(join(tmpdir(), 'raft-ts-'));
+    folder = fs.mkdtempSync(join(tmpdir(), 'raft-ts-'));
     const installed = join(folder, 'node_modules', 'raft-ts');
-    mkdirSync(installed, { recursive: true });
+    fs.mkdirSync(installed, { recursive: true });
     const outDir = join(installed, 'dist');
     run(tsc, '-p', join(root, 'tsconfig.build.json'), '--outDir', outDir);
     for (const file of ['package.json', 'README.md'])
-      cpSync(join(root, file), join(installed, file));
+      fs.cpSync(join(root, file), join(installed, file));
     // Types of Node itself are the user's own affair.
     const types = dirname(dirname(require.resolve('@types/node/package.json')));
-    symlinkSync(types, join(folder, 'node_modules', '@types'));
-    writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+    fs.symlinkSync(types, join(folder, 'node_modules', '@types'));
+    fs.writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
   });
-  after(() => rmSync(folder, { recursive: true }));
+  after(() => fs.rmSync(folder, { recursive: true }));
 
   const run = (program: string, ...args: string[]) =>
     execFileSync(process.execPath, ['--disable-warning=ExperimentalWarning', program, ...args], {
@@ -37,9 +36,9 @@ describe('raft-ts as a package', function () {
     });
 
   it('imports nothing from outside its folder, and no other package', () => {
-    const sources = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter(
-      (path) => path.endsWith('.ts') && !/(^|\/)(node_modules|dist)\//.test(path),
-    );
+    const sources = fs
+      .readdirSync(root, { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.ts') && !/(^|\/)(node_modules|dist)\//.test(path));
     assert.ok(sources.length > 40, `only ${sources.length} files found`);
     const wrong = sources.flatMap((path) =>
       [...readFileSync(join(root, path), 'utf8').matchAll(/(?:from|import\() ?'([^']+)'/g)]
@@ -52,7 +51,7 @@ describe('raft-ts as a package', function () {
         .map((target) => `${path} imports ${target}`),
     );
     assert.deepEqual(wrong, []);
-    const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as object;
+    const manifest = JSON.parse(fs.readFileSync(join(root, 'package.json'), 'utf8')) as object;
     assert.ok(!('dependencies' in manifest));
   });
 
@@ -61,7 +60,7 @@ describe('raft-ts as a package', function () {
   for (const [position, [, example = '']] of examples.entries()) {
     it(`runs the README's example ${position + 1}, and its types fit`, () => {
       const path = join(folder, `example-${position + 1}.ts`);
-      writeFileSync(path, example);
+      fs.writeFileSync(path, example);
       run(tsc, ...checks, path);
       assert.match(run(path), expected[position] ?? /^$/);
     });
@@ -73,11 +72,10 @@ describe('raft-ts as a package', function () {
 });
 
 /** As strict as anybody would have it. */
-const checks = [
-  ...['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--noUncheckedIndexedAccess'],
-  ...['--module', 'nodenext', '--target', 'es2024', '--lib', 'es2024,esnext.disposable'],
-  ...['--types', 'node', '--ignoreConfig'],
-];
+const checks = (
+  '--noEmit --strict --exactOptionalPropertyTypes --noUncheckedIndexedAccess ' +
+  '--module nodenext --target es2024 --lib es2024,esnext.disposable --types node --ignoreConfig'
+).split(' ');
 
 function isTest(path: string): boolean {
   return path.endsWith('.test.ts');
