@@ -9,6 +9,8 @@ export interface AttachedContainer {
   readonly netnsPath: string;
   /** In the order of its interfaces: the first one's is eth0. */
   readonly networks: readonly TaskNetwork[];
+  /** Asked for foreign names instead of the host's, from inside the container's namespace. */
+  readonly nameservers?: readonly string[];
 }
 
 /** Something of the kernel that was not as it should be, and has been put right. */
