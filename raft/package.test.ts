@@ -41,7 +41,7 @@ describe('raft-ts as a package', function () {
       .filter((path) => path.endsWith('.ts') && !/(^|\/)(node_modules|dist)\//.test(path));
     assert.ok(sources.length > 40, `only ${sources.length} files found`);
     const wrong = sources.flatMap((path) =>
-      [...readFileSync(join(root, path), 'utf8').matchAll(/(?:from|import\() ?'([^']+)'/g)]
+      [...fs.readFileSync(join(root, path), 'utf8').matchAll(/(?:from|import\() ?'([^']+)'/g)]
         .map(([, target = '']) => target)
         .filter((target) =>
           target.startsWith('.')
@@ -56,7 +56,9 @@ describe('raft-ts as a package', function () {
   });
 
   const expected = [/^1 \[ 'hello' \] \[ 'a', 'b', 'c' \]\n$/, /^1 \n2 x\n$/, /^1 hello\n$/];
-  const examples = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/```ts\n(.*?)```/gs)];
+  const examples = [
+    ...fs.readFileSync(join(root, 'README.md'), 'utf8').matchAll(/```ts\n(.*?)```/gs),
+  ];
   for (const [position, [, example = '']] of examples.entries()) {
     it(`runs the README's example ${position + 1}, and its types fit`, () => {
       const path = join(folder, `example-${position + 1}.ts`);
