@@ -50,9 +50,13 @@ function keptTasks(service: Service, slot: Slot): ReadonlySet<Task> {
   return kept;
 }
 
-/** When a task on a node that is down will be given up; undefined where the node is not down. */
+/**
+ * When a task on a node that is down will be given up; undefined where the node is not down. Of one
+ * on a node that is gone nothing will be heard any more.
+ */
 export function givenUpAtMs(view: StoreView, task: Task): number | undefined {
   const node = view.node(task.nodeId);
+  if (node === undefined) return task.nodeId === '' ? undefined : 0;
   return node?.status.state === 'down' ? node.status.atMs + orphanAfterMs : undefined;
 }
 
@@ -69,7 +73,10 @@ function giveUpOnLostNodes(draft: Draft, slot: Slot): void {
         ...task.status,
         state: 'orphaned',
         atMs: nowMs,
-        message: 'node has been down for 24 hours',
+        message:
+          dueMs === 0
+            ? 'Task belonged to a node that has been deleted'
+            : 'node has been down for 24 hours',
       });
     }
   }

@@ -4,7 +4,8 @@
  */
 import { strict as assert } from 'node:assert';
 import * as fc from 'fast-check';
-import { isWanted, type Task } from '../../types/index.ts';
+import { publishesIngress } from '../../manager/store/view.ts';
+import { isWanted, type Service, type Task } from '../../types/index.ts';
 import { SimCluster } from './sim-cluster.ts';
 import { edited, newSpec } from './spec.ts';
 
@@ -38,6 +39,27 @@ const steps: fc.Arbitrary<Named> = fc.oneof(
         cluster.updateService(name, (spec) => edited(spec, [`image=${image}`]));
       }),
     ),
+  fc.tuple(service, fc.constantFrom('none', 'small', 'back')).map(([name, network]) =>
+    guarded(`update ${name} network=${network}`, (cluster) => {
+      if (cluster.store.serviceByName(name) === undefined) return;
+      const words = ['network=none', `network=${network}`];
+      cluster.updateService(name, (spec) => edited(spec, words));
+    }),
+  ),
+  fc.tuple(service, fc.boolean()).map(([name, publishes]) =>
+    guarded(`update ${name} ${publishes ? 'publishes' : 'publishes nothing'}`, (cluster) => {
+      if (cluster.store.serviceByName(name) === undefined) return;
+      const words = ['publish=none', ...(publishes ? ['publish=ingress::80'] : [])];
+      cluster.updateService(name, (spec) => edited(spec, words));
+    }),
+  ),
+  fc.tuple(service, fc.constantFrom('vip', 'dnsrr')).map(([name, mode]) =>
+    guarded(`update ${name} endpoint-mode=${mode}`, (cluster) => {
+      const present = cluster.store.serviceByName(name);
+      if (present === undefined || publishesIngress(present.spec)) return;
+      cluster.updateService(name, (spec) => edited(spec, [`endpoint-mode=${mode}`]));
+    }),
+  ),
   service.map((name) =>
     guarded(`rollback ${name}`, (cluster) => {
       const present = cluster.store.serviceByName(name);
@@ -92,7 +114,7 @@ const steps: fc.Arbitrary<Named> = fc.oneof(
 function create(cluster: SimCluster, name: string): void {
   if (cluster.store.serviceByName(name) !== undefined) return;
   const words: Record<string, string[]> = {
-    web: ['replicas=4', 'delay=1s', 'update-delay=1s', 'monitor=1s'],
+    web: ['replicas=4', 'network=small', 'delay=1s', 'update-delay=1s', 'monitor=1s'],
     api: ['replicas=3', 'delay=1s', 'order=start-first', 'failure-action=rollback'],
     log: ['mode=global', 'delay=1s', 'parallelism=2', 'failure-action=continue'],
   };
@@ -104,6 +126,10 @@ async function started(): Promise<SimCluster> {
   await cluster.start();
   for (const id of nodes) cluster.addNode(id);
   const plain = { startMs: 100, stopMs: 300, exitCode: 0, hangs: false };
+  // So small that it fills up now and then.
+  cluster.createNetwork('small', '10.9.0.0/28');
+  cluster.createNetwork('back');
+  await cluster.settle();
   cluster.behaviours.set('slow', { ...plain, startMs: 3000 });
   cluster.behaviours.set('bad', { ...plain, exitAfterMs: 500, exitCode: 1 });
   cluster.behaviours.set('gone', { ...plain, rejected: 'no such image' });
@@ -129,7 +155,8 @@ function doubled(cluster: SimCluster): string[] {
 
 /** What runs on the nodes is what the store wants, and that is what the specs ask for. */
 function checkConverged(cluster: SimCluster): void {
-  for (const { id, spec, updateStatus } of cluster.store.services()) {
+  for (const service of cluster.store.services()) {
+    const { id, spec, updateStatus } = service;
     const tasks = [...cluster.store.tasksOfService(id)].filter((t) => isWanted(t.desiredState));
     const expected = spec.mode.global === undefined ? spec.mode.replicated?.replicas : nodes.length;
     assert.equal(tasks.length, expected, `${spec.name} has ${tasks.length} wanted tasks`);
@@ -138,12 +165,46 @@ function checkConverged(cluster: SimCluster): void {
       assert.equal(task.status.state, 'running', `${task.name} is ${task.status.state}`);
       assert.equal(task.spec.container?.image, spec.task.container?.image);
     }
+    checkNetworks(cluster, service, tasks);
     const state = updateStatus?.state ?? 'completed';
     assert.ok(state.endsWith('completed'), `the update of ${spec.name} is ${state}`);
   }
   const running = [...cluster.workers.values()].flatMap((worker) => worker.running).sort();
   const wanted = [...cluster.store.tasks()].filter((task) => isWanted(task.desiredState));
   assert.deepEqual(running, wanted.map((task) => task.id).sort());
+}
+
+/** The service and its tasks have addresses on just the networks that the spec asks for. */
+function checkNetworks(
+  cluster: SimCluster,
+  { spec, virtualIps = [] }: Service,
+  tasks: Task[],
+): void {
+  const mesh = publishesIngress(spec) ? [cluster.network('ingress').id] : [];
+  const expected = [...(spec.task.networks ?? []).map(({ target }) => target), ...mesh];
+  const vips = spec.endpoint?.mode === 'dnsrr' ? [] : expected;
+  assert.deepEqual(
+    virtualIps.map(({ networkId }) => networkId),
+    vips,
+  );
+  for (const { networks = [] } of tasks) {
+    assert.deepEqual(
+      networks.map(({ networkId }) => networkId),
+      expected,
+    );
+  }
+}
+
+/** What is held is held by those who run, by services and by nodes: nothing is left over. */
+function checkAddresses({ store }: SimCluster): void {
+  for (const { id, spec } of store.networks()) {
+    const holders = [...store.usedAddresses(id).values()].map((holder) => {
+      const task = store.task(holder);
+      assert.ok(task === undefined || isWanted(task.desiredState), `${holder} on ${spec.name}`);
+      return task ?? store.service(holder) ?? store.node(holder);
+    });
+    assert.ok(!holders.includes(undefined), `somebody unknown is on ${spec.name}`);
+  }
 }
 
 describe('random commands and faults', function () {
@@ -174,13 +235,17 @@ describe('random commands and faults', function () {
             cluster.updateNode(id, { availability: 'active' });
           }
           await cluster.settle();
-          // The user's last word: an image that works.
+          // The user's last word: an image that works. Where a new task starts before the old one
+          // stops, a network has to have room for both.
           for (const { spec } of cluster.store.services()) {
-            cluster.updateService(spec.name, (present) => edited(present, ['image=good:3']));
+            const isStartFirst = spec.updateConfig?.order === 'start-first';
+            const words = ['image=good:3', ...(isStartFirst ? ['network=none'] : [])];
+            cluster.updateService(spec.name, (present) => edited(present, words));
           }
           await cluster.run(15 * 60_000);
           assert.deepEqual(violations, []);
           checkConverged(cluster);
+          checkAddresses(cluster);
         },
       ),
       { numRuns: 100 },

@@ -7,11 +7,13 @@
  *     create NAME key=value …         see spec.ts for the keys
  *     update NAME key=value …         rollback NAME         scale NAME=3        rm NAME
  *     drain|activate|pause|cut|kill|restore|remove NODE     label NODE key=value
+ *     network NAME [SUBNET]           network-ingress NAME [SUBNET]         network-rm NAME
  *     crash NAME.SLOT                 the container of a slot's task dies
  *     history N                       the limit of old tasks
  *     run 5s [quiet]                  time passes; prints what happens
  *     ps NAME                         the service's tasks, as the store has them
- *     service NAME                    update status and published ports
+ *     service NAME                    update status, published ports, virtual addresses
+ *     addresses NETWORK               who holds one, and how many do
  *     nodes-of NAME                   how many of its wanted tasks each node has
  */
 import type { ObjectEvent } from '../../manager/store/index.ts';
@@ -107,6 +109,10 @@ class Scenario {
     restore: ([id = '']) => this.#cluster.restore(id),
     remove: ([id = '']) => this.#cluster.removeNode(id),
     crash: ([name = '']) => this.#crash(name),
+    network: ([name = '', subnet]) => this.#cluster.createNetwork(name, subnet),
+    'network-ingress': ([name = '', subnet]) => this.#cluster.createNetwork(name, subnet, true),
+    'network-rm': ([name = '']) => this.#cluster.removeNetwork(name),
+    addresses: ([name = '']) => this.#addresses(name),
     history: ([limit = '']) => this.#cluster.setHistoryLimit(Number(limit)),
     run: async ([time = '', how]) => {
       this.#printed = [];
@@ -154,7 +160,7 @@ class Scenario {
   }
 
   #describe(name: string): string[] {
-    const { updateStatus, ports = [] } = this.#cluster.service(name);
+    const { updateStatus, ports = [], virtualIps = [] } = this.#cluster.service(name);
     const status =
       updateStatus === undefined
         ? []
@@ -162,7 +168,22 @@ class Scenario {
     const published = ports.map(
       (port) => `port ${port.publishedPort ?? 'open'} to ${port.targetPort} (${port.publishMode})`,
     );
-    return [...status, ...published];
+    const virtual = virtualIps.map(({ networkId }) => {
+      return `virtual address on ${this.#cluster.store.network(networkId)?.spec.name}`;
+    });
+    return [...status, ...published, ...virtual];
+  }
+
+  /** Which addresses they are is left to chance. */
+  #addresses(networkName: string): string[] {
+    const { store } = this.#cluster;
+    const { id } = this.#cluster.network(networkName);
+    const holders = [...store.usedAddresses(id).values()].map((holder) => {
+      const task = store.task(holder);
+      if (task !== undefined) return this.#alias(task);
+      return store.service(holder)?.spec.name ?? `node ${holder}`;
+    });
+    return [`${holders.length} held`, ...holders.sort(compare)];
   }
 
   #say(text: string): void {

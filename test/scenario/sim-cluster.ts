@@ -8,6 +8,7 @@ import { VirtualClock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { seededRandom } from '../../lib/random.ts';
 import { allocateNetwork, newIngressNetwork } from '../../manager/allocator/index.ts';
+import { resolveNetworks } from '../../manager/control/service-networks.ts';
 import { Reconciler, type PassLimits } from '../../manager/reconcile/index.ts';
 import { MemoryLog, Store, type Change } from '../../manager/store/index.ts';
 import type {
@@ -197,13 +198,14 @@ export class SimCluster implements AsyncDisposable {
     this.change([{ op: 'delete', table: 'node', id, base: node.meta.version }]);
   }
 
-  createNetwork(name: string, subnet?: string): void {
+  createNetwork(name: string, subnet?: string, ingress = false): void {
     const cluster = this.store.cluster();
     assert.ok(cluster !== undefined);
     const spec: Network['spec'] = {
       name,
       labels: {},
       driver: 'overlay',
+      ingress,
       ...(subnet === undefined ? {} : { ipam: { configs: [{ subnet }] } }),
     };
     const networks = this.store.networks();
@@ -219,7 +221,8 @@ export class SimCluster implements AsyncDisposable {
 
   createService(spec: ServiceSpec): void {
     const id = this.#random.id();
-    const object: Service = { id, meta: this.meta, spec, specVersion: 0 };
+    const resolved = resolveNetworks(this.store, spec);
+    const object: Service = { id, meta: this.meta, spec: resolved, specVersion: 0 };
     this.change([{ op: 'put', table: 'service', object, base: 0 }]);
   }
 
@@ -227,7 +230,7 @@ export class SimCluster implements AsyncDisposable {
     const service = this.service(name);
     const object: Service = {
       ...without(service, 'updateStatus'),
-      spec: edit(service.spec),
+      spec: resolveNetworks(this.store, edit(service.spec)),
       specVersion: service.meta.version,
       previousSpec: service.spec,
       previousSpecVersion: service.specVersion,

@@ -28,8 +28,19 @@ const edits: Readonly<Record<string, Edit>> = {
     reserve(spec, { genericResources: [{ discrete: { kind: 'gpu', value: Number(value) } }] }),
   publish: (spec, value) => ({
     ...spec,
-    endpoint: { ports: [...(spec.endpoint?.ports ?? []), port(value)] },
+    endpoint: {
+      ...spec.endpoint,
+      ports: value === 'none' ? [] : [...(spec.endpoint?.ports ?? []), port(value)],
+    },
   }),
+  'endpoint-mode': (spec, value) => ({
+    ...spec,
+    endpoint: { ...spec.endpoint, mode: value === 'dnsrr' ? 'dnsrr' : 'vip' },
+  }),
+  network: (spec, value) =>
+    task(spec, {
+      networks: value === 'none' ? [] : [...(spec.task.networks ?? []), { target: value }],
+    }),
   parallelism: (spec, value) => updating(spec, { parallelism: Number(value) }),
   'update-delay': (spec, value) => updating(spec, { delayMs: duration(value) }),
   monitor: (spec, value) => updating(spec, { monitorMs: duration(value) }),
