@@ -8,7 +8,7 @@ import type { Logger } from '../lib/log.ts';
 import { systemRandom as random } from '../lib/random.ts';
 import { TaskRunner } from '../worker/executor/index.ts';
 import { createImages } from '../worker/image/index.ts';
-import { BridgeNetwork } from '../worker/network/index.ts';
+import { createNetwork } from '../worker/network/index.ts';
 import { openContainerd } from '../worker/runtime/index.ts';
 import { readHostFacts } from './host-facts.ts';
 import { createLogger } from './logging.ts';
@@ -79,6 +79,7 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
   const swarm = starting.use(
     new SwarmNode(join(dataRoot, 'swarm'), {
       executor,
+      network,
       describe: () => system.describe(),
       clock,
       random,
@@ -86,6 +87,7 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
     }),
   );
   system.attach({ swarm, executor });
+  swarm.joinNetworks();
   await executor.start();
   const backend: Backend = { system, swarm, images, manager: () => swarm.manager() };
   const api = starting.use(createApiServer({ backend, log, clock }));
@@ -104,7 +106,7 @@ async function startContainers(
   const { dataRoot, runRoot, bridgeSubnet, mtu, containerd: address } = options;
   // Before containerd, which sees only namespaces pinned below a shared mount.
   const network = starting.use(
-    new BridgeNetwork(
+    createNetwork(
       {
         runRoot,
         ...(bridgeSubnet === undefined ? {} : { subnet: bridgeSubnet }),

@@ -29,10 +29,11 @@ import { MembershipFile, type Membership } from './membership.ts';
 import { firstNode, newCluster } from './new-swarm.ts';
 import * as refusals from './refusals.ts';
 import { prepareRestore } from './restore.ts';
-import { SwarmPart, type Beginning } from './swarm-part.ts';
+import { SwarmPart, joinNetwork, type Beginning, type SwarmNetwork } from './swarm-part.ts';
 
 export interface SwarmNodeParts {
   readonly executor: TaskExecutor;
+  readonly network: SwarmNetwork;
   readonly describe: () => NodeDescription;
   readonly clock: Clock;
   readonly random: Random;
@@ -61,6 +62,12 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
     this.#folder = folder;
     this.#parts = parts;
     this.#file = new MembershipFile(folder);
+  }
+
+  /** Before tasks are taken up again: their networks need to know which node this is. */
+  joinNetworks(): void {
+    const membership = this.#file.read();
+    if (membership !== undefined) joinNetwork(this.#parts.network, membership);
   }
 
   /** Takes up what this host was before the daemon stopped. */
@@ -234,6 +241,7 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
       await this.#deactivate();
       this.#file.remove();
       await this.#parts.executor.clear();
+      await this.#parts.network.leave();
       await rm(this.#folder, { recursive: true, force: true });
       this.#parts.log.info('left the swarm', { nodeId: membership.nodeId });
     });
@@ -382,6 +390,7 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   async #removed(reason: SwarmError): Promise<void> {
     await this.#deactivate();
     await this.#parts.executor.clear();
+    await this.#parts.network.leave();
     this.#fail(reason);
   }
 

@@ -12,7 +12,7 @@ import {
 import type { Logger } from '../lib/log.ts';
 import type { Random } from '../lib/random.ts';
 import type { KeyStore } from '../manager/keys/index.ts';
-import type { NodeDescription } from '../types/index.ts';
+import type { DataPath, NodeDescription } from '../types/index.ts';
 import { Agent } from '../worker/agent/index.ts';
 import type { TaskExecutor } from '../worker/executor/index.ts';
 import { externalStoreFor } from './external-store.ts';
@@ -25,6 +25,20 @@ export interface Beginning extends Pick<ManagerOptions, 'bootstrap' | 'forceNew'
   readonly joining?: AbortSignal;
 }
 
+/** The swarm's networks on this host. */
+export interface SwarmNetwork {
+  /** This host is a node of a swarm. */
+  join(node: { readonly id: string; readonly dataPathAddr: string }): void;
+  /** Takes all that belongs to the swarm's networks away. */
+  leave(): Promise<void>;
+  /** What other nodes need to know; undefined while this host is in no swarm. */
+  dataPath(): DataPath | undefined;
+}
+
+export function joinNetwork(network: SwarmNetwork, { nodeId, dataPathAddr }: Membership): void {
+  network.join({ id: nodeId, dataPathAddr });
+}
+
 export interface SwarmPartParts {
   /** Keeps all that outlives a restart. */
   readonly folder: string;
@@ -33,6 +47,7 @@ export interface SwarmPartParts {
   /** A manager's; a worker has none. */
   readonly keys: KeyStore | undefined;
   readonly executor: TaskExecutor;
+  readonly network: SwarmNetwork;
   readonly describe: () => NodeDescription;
   /** The certificate is for another role than the membership. */
   readonly onRole: () => void;
@@ -82,6 +97,7 @@ export class SwarmPart implements AsyncDisposable {
 
   async #start(joining: AbortSignal | undefined): Promise<void> {
     const { agent, identity, manager, membership } = this;
+    joinNetwork(this.#parts.network, membership);
     await using starting = new AsyncDisposableStack();
     const isFurther = membership.joinedThrough !== undefined;
     if (manager !== undefined) {
@@ -107,7 +123,7 @@ export class SwarmPart implements AsyncDisposable {
   }
 
   #newAgent(): Agent {
-    const { membership, identity, folder, executor, describe } = this.#parts;
+    const { membership, identity, folder, executor, network, describe } = this.#parts;
     const { clock, random, log, onRemoved } = this.#parts;
     const { isManager, advertiseAddr, joinedThrough = '' } = membership;
     return new Agent({
@@ -115,7 +131,14 @@ export class SwarmPart implements AsyncDisposable {
       folder,
       managers: [...(isManager ? [advertiseAddr] : []), joinedThrough],
       executor,
-      describe: () => ({ ...describe(), tls: identity.tls }),
+      describe: () => {
+        const dataPath = network.dataPath();
+        return {
+          ...describe(),
+          tls: identity.tls,
+          ...(dataPath === undefined ? {} : { dataPath }),
+        };
+      },
       onNews: (news) => {
         const { node } = news;
         if (node !== undefined && node.role !== identity.role) this.#renewer.renewNow();

@@ -23,6 +23,8 @@ export interface FilesRequest {
   readonly networkMode: PreparedTask['networkMode'];
   /** "172.18.0.5/16". */
   readonly addresses: readonly string[];
+  /** Where the swarm's names are answered; it knows which servers to ask for others. */
+  readonly resolver?: string;
   readonly spec: ContainerSpec | undefined;
 }
 
@@ -81,15 +83,24 @@ export function resolvFile(request: FilesRequest, ofHost: string): string {
       : hostNameservers.filter((address) => !/^127\.|^::1$/.test(address));
   const or = (own: readonly string[] | undefined, other: readonly string[]) =>
     own?.length ? own : other;
-  const nameservers = or(dns.nameservers, or(usable, publicNameservers));
+  const nameservers =
+    request.resolver === undefined
+      ? or(dns.nameservers, or(usable, publicNameservers))
+      : [request.resolver];
   const search = or(dns.search, hostSearch);
-  const options = or(dns.options, hostOptions);
+  const options = withDots(or(dns.options, hostOptions), request.resolver !== undefined);
   return [
     ...nameservers.map((address) => `nameserver ${address}`),
     ...(search.length > 0 ? [`search ${search.join(' ')}`] : []),
     ...(options.length > 0 ? [`options ${options.join(' ')}`] : []),
     '',
   ].join('\n');
+}
+
+/** Names of a swarm have no dots, and are asked for as they are before the search domains come. */
+function withDots(options: readonly string[], ofSwarm: boolean): readonly string[] {
+  if (!ofSwarm || options.some((option) => option.startsWith('ndots:'))) return options;
+  return [...options, 'ndots:0'];
 }
 
 async function readIfThere(path: string): Promise<string> {

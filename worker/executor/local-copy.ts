@@ -2,7 +2,7 @@
 import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import type { AssignedTask, TaskStatus } from '../../types/index.ts';
+import type { AssignedTask, NetworkAssignments, TaskStatus } from '../../types/index.ts';
 import type { PreparedTask } from '../task/index.ts';
 
 export interface StoredTask {
@@ -26,6 +26,8 @@ export class LocalCopy implements Disposable {
   readonly #put: StatementSync;
   readonly #progress: StatementSync;
   readonly #delete: StatementSync;
+  readonly #putNetwork: StatementSync;
+  readonly #deleteNetwork: StatementSync;
 
   constructor(folder: string) {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -38,6 +40,9 @@ export class LocalCopy implements Disposable {
       CREATE TABLE IF NOT EXISTS task (
         id TEXT PRIMARY KEY, assignment TEXT NOT NULL, status TEXT, prepared TEXT
       ) STRICT;
+      CREATE TABLE IF NOT EXISTS network_object (
+        type TEXT NOT NULL, id TEXT NOT NULL, object TEXT NOT NULL, PRIMARY KEY (type, id)
+      ) STRICT, WITHOUT ROWID;
     `);
     this.#put = this.#database.prepare(
       'INSERT INTO task (id, assignment) VALUES (?, ?) ' +
@@ -47,6 +52,12 @@ export class LocalCopy implements Disposable {
       'UPDATE task SET status = ?, prepared = ? WHERE id = ?',
     );
     this.#delete = this.#database.prepare('DELETE FROM task WHERE id = ?');
+    this.#putNetwork = this.#database.prepare(
+      'INSERT OR REPLACE INTO network_object (type, id, object) VALUES (?, ?, ?)',
+    );
+    this.#deleteNetwork = this.#database.prepare(
+      'DELETE FROM network_object WHERE type = ? AND id = ?',
+    );
   }
 
   load(): readonly StoredTask[] {
@@ -58,6 +69,31 @@ export class LocalCopy implements Disposable {
         status: typeof status === 'string' ? (JSON.parse(status) as TaskStatus) : undefined,
         prepared: typeof prepared === 'string' ? (JSON.parse(prepared) as PreparedTask) : undefined,
       }));
+  }
+
+  /** What was last said of networks: all that there is. */
+  loadNetworks(): NetworkAssignments {
+    const rows = this.#database.prepare('SELECT type, object FROM network_object').all();
+    const update = rows.map(
+      ({ type, object }) =>
+        ({
+          type,
+          object: JSON.parse(String(object)) as unknown,
+        }) as NetworkAssignments['update'][0],
+    );
+    return { complete: true, update, remove: [] };
+  }
+
+  /** Not synced: what a crash of the host loses is said again by the managers. */
+  assignNetworks({ complete, update, remove }: NetworkAssignments): void {
+    if (!complete && update.length === 0 && remove.length === 0) return;
+    this.#transaction('NORMAL', () => {
+      if (complete) this.#database.exec('DELETE FROM network_object');
+      for (const { type, object } of update) {
+        this.#putNetwork.run(type, object.id, JSON.stringify(object));
+      }
+      for (const { type, id } of remove) this.#deleteNetwork.run(type, id);
+    });
   }
 
   /** Durable when it returns. */

@@ -269,6 +269,9 @@ export class TaskDriver implements PortHolder {
     const { files, network } = this.#context;
     const prepared = this.#prepared!;
     const { networkMode, container } = prepared;
+    const { networks = [], spec } = this.#task;
+    const dns = spec.container?.dnsConfig;
+    const onNetworks = networks.flatMap(({ addresses }) => addresses);
     const attachment =
       networkMode === 'host'
         ? undefined
@@ -277,6 +280,8 @@ export class TaskDriver implements PortHolder {
               containerId: container.id,
               mode: networkMode,
               ports: this.#hostPorts(),
+              ...(networks.length === 0 ? {} : { networks }),
+              ...(dns?.nameservers?.length ? { nameservers: dns.nameservers } : {}),
             },
             { signal: this.#unwanted.signal },
           );
@@ -292,8 +297,10 @@ export class TaskDriver implements PortHolder {
         containerId: container.id,
         hostname: container.hostname,
         networkMode,
-        addresses: attachment?.addresses ?? [],
-        spec: this.#task.spec.container,
+        // The bridge's is only the way out: nobody finds the container by it.
+        addresses: onNetworks.length > 0 ? onNetworks : (attachment?.addresses ?? []),
+        ...(attachment?.resolver === undefined ? {} : { resolver: attachment.resolver }),
+        spec: spec.container,
       }),
     };
   }

@@ -12,7 +12,14 @@ import { openContainerd, type OpenedContainerd } from '../runtime/index.ts';
 import { collect, text } from '../runtime/runtime.contract.ts';
 import { canRunContainers, makeBusyboxImage } from '../runtime/testing/busybox.ts';
 import { TaskRunner } from './task-runner.ts';
-import { assignedTask, containerId, FakeImages, FakeNetwork, taskId } from './testing/fakes.ts';
+import {
+  assignedTask,
+  containerId,
+  FakeImages,
+  FakeNetwork,
+  noNetworks,
+  taskId,
+} from './testing/fakes.ts';
 
 const hostNetwork = { networks: [{ target: 'host' }] };
 const logs = { follow: false, stdout: true, stderr: true };
@@ -71,7 +78,7 @@ describe('task runner on containerd', function () {
       spec: hostNetwork,
     });
   const assign = (...update: AssignedTask[]) =>
-    runner.assign({ complete: false, update, remove: [] });
+    runner.assign({ complete: false, update, remove: [], networks: noNetworks });
   const status = (slot: number) => runner.statuses().get(taskId(slot));
   const reaches = async (slot: number, state: string) => {
     if (status(slot)?.state === state) return;

@@ -10,7 +10,14 @@ import type { AssignedTask, TaskStatus } from '../../types/index.ts';
 import type { Images } from '../image/images.ts';
 import { FakeRuntime } from '../runtime/fake-runtime.ts';
 import { TaskRunner } from './task-runner.ts';
-import { assignedTask, containerId, FakeImages, FakeNetwork, taskId } from './testing/fakes.ts';
+import {
+  assignedTask,
+  containerId,
+  FakeImages,
+  FakeNetwork,
+  noNetworks,
+  taskId,
+} from './testing/fakes.ts';
 
 describe('task runner', () => {
   let folder: string;
@@ -41,7 +48,7 @@ describe('task runner', () => {
     await runner.start();
   };
   const assign = (...update: AssignedTask[]) =>
-    runner.assign({ complete: false, update, remove: [] });
+    runner.assign({ complete: false, update, remove: [], networks: noNetworks });
   const status = (slot: number) => runner.statuses().get(taskId(slot));
   const state = (slot: number) => status(slot)?.state;
 
@@ -153,7 +160,12 @@ describe('task runner', () => {
     await until(() => state(3) === 'running');
     assert.equal(state(1), 'shutdown');
 
-    await runner.assign({ complete: false, update: [assignedTask(4, task)], remove: [taskId(3)] });
+    await runner.assign({
+      complete: false,
+      update: [assignedTask(4, task)],
+      remove: [taskId(3)],
+      networks: noNetworks,
+    });
     await until(() => state(4) === 'starting');
     await assign(assignedTask(4, { ...task, desired: 'shutdown' }));
     await until(() => state(4) === 'shutdown');
@@ -183,7 +195,7 @@ describe('task runner', () => {
     assert.ok(runtime.calls.includes(`stop ${containerId(1)} SIGINT 7000`));
     // Kept for its logs until the manager forgets the task.
     assert.equal((await runtime.list()).length, 1);
-    await runner.assign({ complete: false, update: [], remove: [taskId(1)] });
+    await runner.assign({ complete: false, update: [], remove: [taskId(1)], networks: noNetworks });
     await untilAsync(async () => (await runtime.list()).length === 0);
     assert.equal(status(1), undefined);
   });
@@ -213,10 +225,10 @@ describe('task runner', () => {
     images.hold = new Promise(() => {});
     await assign(assignedTask(1), assignedTask(2));
     await until(() => images.running === 1);
-    await runner.assign({ complete: false, update: [], remove: [taskId(1)] });
+    await runner.assign({ complete: false, update: [], remove: [taskId(1)], networks: noNetworks });
     await turns();
     assert.equal(images.running, 1, 'the other task waits for it');
-    await runner.assign({ complete: false, update: [], remove: [taskId(2)] });
+    await runner.assign({ complete: false, update: [], remove: [taskId(2)], networks: noNetworks });
     await until(() => images.running === 0);
     await assign(assignedTask(3));
     await until(() => images.running === 1);
@@ -332,7 +344,12 @@ describe('task runner', () => {
   it('stops and forgets what a complete set leaves out, and strays', async () => {
     await assign(assignedTask(1), assignedTask(2));
     await until(() => state(1) === 'running' && state(2) === 'running');
-    await runner.assign({ complete: true, update: [assignedTask(2)], remove: [] });
+    await runner.assign({
+      complete: true,
+      update: [assignedTask(2)],
+      remove: [],
+      networks: noNetworks,
+    });
     assert.deepEqual([...runner.statuses().keys()], [taskId(2)]);
     await untilAsync(async () => (await runtime.list()).length === 1);
     assert.ok(runtime.calls.some((call) => call.startsWith(`stop ${containerId(1)} SIGTERM`)));

@@ -3,13 +3,18 @@ import { join } from 'node:path';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import { messageOf, SwarmError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
-import { isTerminal, type AssignedTask, type TaskStatus } from '../../types/index.ts';
+import {
+  compareStates,
+  isTerminal,
+  type AssignedTask,
+  type TaskStatus,
+} from '../../types/index.ts';
 import type { Images } from '../image/images.ts';
 import type { NetworkDriver } from '../network/network.ts';
 import type { ContainerExit, LogLine, LogQuery, Runtime } from '../runtime/runtime.ts';
 import type { NodeFacts } from '../task/index.ts';
 import { ContainerFiles } from './container-files.ts';
-import type { TaskExecutor } from './executor.ts';
+import type { TaskAssignments, TaskExecutor } from './executor.ts';
 import { ImagePulls } from './image-pulls.ts';
 import { Limiter } from './limiter.ts';
 import { LocalCopy, type Progress } from './local-copy.ts';
@@ -88,6 +93,7 @@ export class TaskRunner implements TaskExecutor {
     const live = containers.filter(
       ({ id, exit }) => this.#byContainer.has(id) && exit === undefined,
     );
+    await network.assign(this.#copy.loadNetworks());
     await network.retain(new Set(live.map(({ id }) => id)));
     this.#exits = runtime.onExit((exit) => this.#exited(exit));
     const infoById = new Map(containers.map((info) => [info.id, info]));
@@ -99,24 +105,33 @@ export class TaskRunner implements TaskExecutor {
     });
   }
 
-  async assign(assignments: {
-    readonly complete: boolean;
-    readonly update: readonly AssignedTask[];
-    readonly remove: readonly string[];
-  }): Promise<void> {
-    const { complete, update } = assignments;
+  async assign(assignments: TaskAssignments): Promise<void> {
+    const { complete, networks } = assignments;
+    const update = assignments.update.map((task) => this.#latest(task));
     const kept = new Set(update.map(({ id }) => id));
     const remove = [
       ...assignments.remove.filter((id) => this.#drivers.has(id)),
       ...(complete ? [...this.#drivers.keys()].filter((id) => !kept.has(id)) : []),
     ];
     this.#copy.assign(update, remove);
-    for (const task of update) {
-      const driver = this.#drivers.get(task.id);
-      if (driver === undefined) this.#add(task, {}).adopt(undefined);
-      else driver.update(task);
+    this.#copy.assignNetworks(networks);
+    try {
+      await this.#deps.network.assign(networks);
+    } finally {
+      for (const task of update) {
+        const driver = this.#drivers.get(task.id);
+        if (driver === undefined) this.#add(task, {}).adopt(undefined);
+        else driver.update(task);
+      }
+      for (const id of new Set(remove)) this.#remove(id);
     }
-    for (const id of new Set(remove)) this.#remove(id);
+  }
+
+  /** What is to stop stays so: a new leader may not know yet what the one before it has said. */
+  #latest(task: AssignedTask): AssignedTask {
+    const known = this.#drivers.get(task.id)?.task.desiredState;
+    if (known === undefined || compareStates(known, task.desiredState) <= 0) return task;
+    return { ...task, desiredState: known };
   }
 
   statuses(): ReadonlyMap<string, TaskStatus> {
@@ -161,7 +176,8 @@ export class TaskRunner implements TaskExecutor {
   }
 
   async clear(): Promise<void> {
-    await this.assign({ complete: true, update: [], remove: [] });
+    const networks = { complete: true, update: [], remove: [] };
+    await this.assign({ complete: true, update: [], remove: [], networks });
     while (this.#removals.size > 0) await Promise.all(this.#removals);
     this.#save();
   }

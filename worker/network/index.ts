@@ -1,7 +1,10 @@
 /**
- * Owns how containers are connected: namespaces, the gateway bridge, host-mode ports. May import
- * lib and types. Read network.ts (the port) first, then bridge-network.ts, which drives the rest:
- * namespace.ts and netlink.ts talk to the kernel, host-ports.ts to nft, subnet.ts is arithmetic.
+ * Owns how containers are connected: namespaces, the gateway bridge, host-mode ports, and the
+ * swarm's networks. May import lib and types. Read network.ts (the port) first, then
+ * container-network.ts, which drives the rest: gateway-bridge.ts, overlay/ and the other parts,
+ * each of which follows tables.ts. namespace.ts and netlink.ts talk to the kernel, host-ports.ts to
+ * nft, subnet.ts is arithmetic. create.ts puts the parts together.
  */
-export { BridgeNetwork, type BridgeNetworkOptions } from './bridge-network.ts';
+export type { ContainerNetwork, ContainerNetworkOptions } from './container-network.ts';
+export { createNetwork, type NodeNetworkDeps } from './create.ts';
 export type { Attachment, AttachRequest, NetworkDriver } from './network.ts';

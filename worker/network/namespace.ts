@@ -5,12 +5,14 @@
 import {
   closeSync,
   existsSync,
+  fstatSync,
   mkdirSync,
   openSync,
   readFileSync,
   readdirSync,
   rmSync,
   statfsSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -31,12 +33,14 @@ const threadNamespace = '/proc/thread-self/ns/net';
 /** Names of containers begin with a letter or a digit. */
 const sparePrefix = '.spare-';
 
-export class Namespaces {
+export class Namespaces implements Disposable {
   readonly #folder: string;
   readonly #setUp: () => void;
   /** Made in advance: the kernel takes long for one, and everybody else waits meanwhile. */
   readonly #spares: string[] = [];
   #sparesMade = 0;
+  /** Descriptors of those in use: a namespace lives on when somebody takes its pin away. */
+  readonly #held = new Map<string, number>();
 
   /**
    * `folder` is where namespaces are pinned, a file each. `setUp` runs inside each new one before
@@ -86,14 +90,34 @@ export class Namespaces {
     return readdirSync(this.#folder).filter((name) => !name.startsWith(sparePrefix));
   }
 
-  /** Makes a namespace unless it is there. */
+  /** Makes a namespace unless it is there, and holds it. */
   create(name: string): string {
     const path = this.path(name);
-    if (this.isAlive(name)) return path;
-    const spare = this.#spares.pop();
-    if (spare === undefined) this.#make(name);
-    else this.#rename(spare, name);
+    if (!this.isAlive(name)) {
+      this.#letGo(name);
+      const spare = this.#spares.pop();
+      if (spare === undefined) this.#make(name);
+      else this.#rename(spare, name);
+    }
+    this.fd(name);
     return path;
+  }
+
+  /** A descriptor of a namespace that is alive; open until it is removed. */
+  fd(name: string): number {
+    let fd = this.#held.get(name);
+    if (fd === undefined) this.#held.set(name, (fd = openSync(this.path(name), 'r')));
+    return fd;
+  }
+
+  /** Pins a held namespace again whose pin is gone, or is another's. Whether that was needed. */
+  repin(name: string): boolean {
+    const fd = this.#held.get(name);
+    if (fd === undefined) return false;
+    if (this.isAlive(name) && statSync(this.path(name)).ino === fstatSync(fd).ino) return false;
+    this.#unpin(name);
+    this.#pin(name, (path) => mount(`/proc/self/fd/${fd}`, path, mountFlags.bind));
+    return true;
   }
 
   #make(name: string): void {
@@ -117,7 +141,7 @@ export class Namespaces {
     try {
       bind(path);
     } catch (error) {
-      this.remove(name);
+      this.#unpin(name);
       throw error;
     }
   }
@@ -130,6 +154,24 @@ export class Namespaces {
 
   /** The kernel takes the namespace apart once its last process is gone. */
   remove(name: string): void {
+    this.#letGo(name);
+    this.#unpin(name);
+  }
+
+  /** Pins stay; only the descriptors are closed. */
+  [Symbol.dispose](): void {
+    this.dropSpares();
+    for (const name of this.#held.keys()) this.#letGo(name);
+  }
+
+  #letGo(name: string): void {
+    const fd = this.#held.get(name);
+    if (fd === undefined) return;
+    this.#held.delete(name);
+    closeSync(fd);
+  }
+
+  #unpin(name: string): void {
     const path = this.path(name);
     try {
       unmount(path);
@@ -154,13 +196,18 @@ export class Namespaces {
 export function inNamespace<T>(path: string, work: () => T): T {
   const target = openSync(path, 'r');
   try {
-    return onReturn(() => {
-      setNetworkNamespace(target);
-      return work();
-    });
+    return inNamespaceOf(target, work);
   } finally {
     closeSync(target);
   }
+}
+
+/** The same with a descriptor of the namespace. */
+export function inNamespaceOf<T>(fd: number, work: () => T): T {
+  return onReturn(() => {
+    setNetworkNamespace(fd);
+    return work();
+  });
 }
 
 /**

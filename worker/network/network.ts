@@ -1,5 +1,5 @@
 /** Connects containers: the port that the task manager drives. */
-import type { PortConfig, TaskNetwork } from '../../types/index.ts';
+import type { NetworkAssignments, PortConfig, TaskNetwork } from '../../types/index.ts';
 
 export interface AttachRequest {
   readonly containerId: string;
@@ -9,6 +9,8 @@ export interface AttachRequest {
   readonly networks?: readonly TaskNetwork[];
   /** Host-mode ports; `publishedPort` absent: the driver chooses one from 30000 to 32767. */
   readonly ports: readonly PortConfig[];
+  /** Asked for foreign names instead of the host's, where the swarm's names are answered. */
+  readonly nameservers?: readonly string[];
 }
 
 export interface Attachment {
@@ -17,7 +19,7 @@ export interface Attachment {
   /** "10.0.1.5/24" of each network in turn, and the bridge's last; empty for `none` alone. */
   readonly addresses: readonly string[];
   readonly gateway?: string;
-  /** Where names of the swarm are answered; absent where the container is on none of its networks. */
+  /** Where the swarm's names are answered; absent where the container is on no network of it. */
   readonly resolver?: string;
   /** As bound. */
   readonly ports: readonly PortConfig[];
@@ -27,13 +29,20 @@ export interface NetworkDriver extends AsyncDisposable {
   /**
    * Makes the namespace and connects it. Idempotent: asked again for the same container, also after
    * a daemon restart, it returns the attachment that is there. Throws SwarmError `already-exists`
-   * when a port is taken, naming the port and its owner.
+   * when a port is taken, naming the port and its owner; `unavailable` when the managers say
+   * nothing of one of its networks.
    */
   attach(request: AttachRequest, options?: { signal?: AbortSignal }): Promise<Attachment>;
   /** One that is not attached is not an error. */
   detach(containerId: string): Promise<void>;
   /**
-   * Frees whatever belongs to containers other than these: called once the daemon knows its own.
+   * Takes what the managers say of networks. Resolves once the kernel reflects it. Sets are taken
+   * in the order of the calls.
+   */
+  assign(networks: NetworkAssignments): Promise<void>;
+  /**
+   * Frees whatever belongs to containers other than these: called once the daemon knows its own,
+   * which are taken up again as they are.
    */
   retain(containerIds: ReadonlySet<string>): Promise<void>;
 }

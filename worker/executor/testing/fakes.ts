@@ -4,6 +4,7 @@ import type {
   AssignedTask,
   ContainerSpec,
   DesiredState,
+  NetworkAssignments,
   PortConfig,
   TaskSpec,
 } from '../../../types/index.ts';
@@ -65,6 +66,7 @@ export class FakeImages implements Pick<Images, 'pull' | 'get'> {
 
 export class FakeNetwork implements NetworkDriver {
   readonly attached = new Map<string, AttachRequest>();
+  readonly assigned: NetworkAssignments[] = [];
   retained: ReadonlySet<string> | undefined;
   error: SwarmError | undefined;
 
@@ -81,6 +83,10 @@ export class FakeNetwork implements NetworkDriver {
     return { netnsPath: `/netns/${request.containerId}`, addresses: ['172.18.0.5/16'], ports };
   }
 
+  async assign(networks: NetworkAssignments): Promise<void> {
+    this.assigned.push(networks);
+  }
+
   async detach(containerId: string): Promise<void> {
     this.attached.delete(containerId);
   }
@@ -91,6 +97,9 @@ export class FakeNetwork implements NetworkDriver {
 
   async [Symbol.asyncDispose](): Promise<void> {}
 }
+
+/** Sets of which the test cares only for the tasks. */
+export const noNetworks: NetworkAssignments = { complete: false, update: [], remove: [] };
 
 /** A task id that is as long as real ones. */
 export function taskId(slot: number): string {

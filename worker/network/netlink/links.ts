@@ -2,10 +2,9 @@
 import { errno } from '../syscalls.ts';
 import {
   addressBytes,
+  addressText,
   attribute,
   cString,
-  familyOf,
-  families,
   flags,
   macBytes,
   macText,
@@ -24,6 +23,7 @@ const attributes = {
   address: 1,
   name: 3,
   mtu: 4,
+  peer: 5,
   master: 10,
   linkInfo: 18,
   netNsFd: 28,
@@ -54,6 +54,8 @@ export interface Link {
   readonly mac: string;
   /** Index of the bridge it belongs to; 0: none. */
   readonly master: number;
+  /** Of a veth: the index of its other end, in that one's namespace; else 0. */
+  readonly peer: number;
   /** "veth", "bridge", "vxlan", …; empty for real devices. */
   readonly kind: string;
   /** Only of a vxlan device. */
@@ -63,6 +65,7 @@ export interface Link {
 export interface VxlanFacts {
   readonly vni: number;
   readonly port: number;
+  readonly local: string;
 }
 
 /** A link by its index, or by its name. */
@@ -83,6 +86,7 @@ export function readLink(body: Buffer): Link {
     mtu: found.get(attributes.mtu)?.readUInt32LE(0) ?? 0,
     mac: macText(found.get(attributes.address)),
     master: found.get(attributes.master)?.readUInt32LE(0) ?? 0,
+    peer: kind === 'veth' ? (found.get(attributes.peer)?.readUInt32LE(0) ?? 0) : 0,
     kind,
     ...(kind === 'vxlan' ? { vxlan: readVxlan(linkInfo.get(info.data)) } : {}),
   };
@@ -93,6 +97,7 @@ function readVxlan(data: Buffer = Buffer.alloc(0)): VxlanFacts {
   return {
     vni: found.get(vxlan.id)?.readUInt32LE(0) ?? 0,
     port: found.get(vxlan.port)?.readUInt16BE(0) ?? 0,
+    local: addressText(found.get(vxlan.local) ?? found.get(vxlan.local6) ?? Buffer.alloc(4)),
   };
 }
 
@@ -165,16 +170,19 @@ export interface VxlanOptions {
   readonly vni: number;
   /** UDP port of VXLAN. */
   readonly port: number;
-  /** This node's address on the data path. */
-  readonly local: string;
+  /** This node's address on the data path; absent: the kernel chooses by the destination. */
+  readonly local?: string;
+  /** Whether it talks to nodes by IPv6. */
+  readonly isIpv6: boolean;
   readonly mtu: number;
   /** Where the device goes; its socket stays in the namespace in which this is asked. */
   readonly netnsFd: number;
 }
 
-/** It learns nothing, and answers for the neighbours that it is told of: nothing is ever flooded. */
+/** It learns nothing, and answers for the neighbours that it is told of: nothing is flooded. */
 export function addVxlan(options: VxlanOptions): Request {
-  const isIpv6 = familyOf(options.local) === families.inet6;
+  const { isIpv6 } = options;
+  const local = options.local ?? (isIpv6 ? '::' : '0.0.0.0');
   return {
     type: linkTypes.add,
     flags: flags.create | flags.exclusive,
@@ -190,7 +198,7 @@ export function addVxlan(options: VxlanOptions): Request {
         nested(
           info.data,
           attribute(vxlan.id, uint32(options.vni)),
-          attribute(isIpv6 ? vxlan.local6 : vxlan.local, addressBytes(options.local)),
+          attribute(isIpv6 ? vxlan.local6 : vxlan.local, addressBytes(local)),
           attribute(vxlan.learning, uint8(0)),
           attribute(vxlan.ageing, uint32(0)),
           attribute(vxlan.proxy, uint8(1)),

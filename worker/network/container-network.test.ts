@@ -10,7 +10,8 @@ import { realClock, VirtualClock } from '../../lib/clock.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import type { PortConfig } from '../../types/index.ts';
-import { BridgeNetwork } from './bridge-network.ts';
+import type { ContainerNetwork } from './container-network.ts';
+import { createNetwork } from './create.ts';
 import { Netlink } from './netlink.ts';
 import { setNetworkNamespace, unshareNetwork } from './syscalls.ts';
 
@@ -18,11 +19,11 @@ import { setNetworkNamespace, unshareNetwork } from './syscalls.ts';
 describe('bridge network on the real kernel', function () {
   let home: number;
   let runRoot: string;
-  let network: BridgeNetwork;
+  let network: ContainerNetwork;
   const children: ChildProcess[] = [];
 
   const open = async () => {
-    const opened = new BridgeNetwork({ runRoot }, { log: silentLogger });
+    const opened = createNetwork({ runRoot }, { clock: new VirtualClock(), log: silentLogger });
     await opened.start();
     return opened;
   };
@@ -174,7 +175,7 @@ describe('bridge network on the real kernel', function () {
     const spares = () => pins().filter((name) => name.startsWith('.spare-'));
     await network[Symbol.asyncDispose]();
     const clock = new VirtualClock();
-    network = new BridgeNetwork({ runRoot }, { clock, log: silentLogger });
+    network = createNetwork({ runRoot }, { clock, log: silentLogger });
     await network.start();
     clock.advance(249);
     assert.deepEqual(spares(), []);

@@ -1,0 +1,75 @@
+/**
+ * What is attached, in a file each under the run root, which lives as long as the kernel's state
+ * does: both are gone after a reboot.
+ */
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { PortConfig, TaskNetwork } from '../../types/index.ts';
+
+export interface AttachmentRecord {
+  readonly containerId: string;
+  readonly mode: 'bridge' | 'none';
+  /** On the gateway bridge, without prefix; absent where it is not on it. */
+  readonly address?: string;
+  readonly ports: readonly PortConfig[];
+  /** Networks of the swarm, in the order of the interfaces; the gateway bridge's comes last. */
+  readonly networks?: readonly TaskNetwork[];
+  readonly nameservers?: readonly string[];
+}
+
+export class Attachments {
+  readonly #folder: string;
+  readonly #records = new Map<string, AttachmentRecord>();
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Those whose containers are not alive are gone with a crash: their files go too. */
+  load(isAlive: (containerId: string) => boolean): void {
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    for (const name of readdirSync(this.#folder)) {
+      if (!name.endsWith('.json')) continue;
+      const path = join(this.#folder, name);
+      const record = JSON.parse(readFileSync(path, 'utf8')) as AttachmentRecord;
+      if (isAlive(record.containerId)) this.#records.set(record.containerId, record);
+      else rmSync(path, { force: true });
+    }
+  }
+
+  get size(): number {
+    return this.#records.size;
+  }
+
+  get(containerId: string): AttachmentRecord | undefined {
+    return this.#records.get(containerId);
+  }
+
+  all(): Iterable<AttachmentRecord> {
+    return this.#records.values();
+  }
+
+  ids(): Iterable<string> {
+    return this.#records.keys();
+  }
+
+  /** Known from here on, but not yet after a restart. */
+  put(record: AttachmentRecord): void {
+    this.#records.set(record.containerId, record);
+  }
+
+  save(record: AttachmentRecord): void {
+    const path = this.#path(record.containerId);
+    writeFileSync(`${path}.new`, JSON.stringify(record), { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+  }
+
+  delete(containerId: string): void {
+    this.#records.delete(containerId);
+    rmSync(this.#path(containerId), { force: true });
+  }
+
+  #path(containerId: string): string {
+    return join(this.#folder, `${containerId}.json`);
+  }
+}

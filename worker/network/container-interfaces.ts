@@ -1,0 +1,157 @@
+/** The inside of a container's namespace: its interfaces, their addresses, and the default route. */
+import { writeFileSync } from 'node:fs';
+import { assert } from '../../lib/assert.ts';
+import { inNamespace } from './namespace.ts';
+import { Netlink, type Request } from './netlink.ts';
+import { addAddress } from './netlink/addresses.ts';
+import { setLink } from './netlink/links.ts';
+import { setRoute } from './netlink/routes.ts';
+import { addressText, canonicalCidr, parseCidr } from './netlink/wire.ts';
+import type { Repair } from './part.ts';
+import { macOf, parseAddress } from './subnet.ts';
+
+export interface ContainerInterface {
+  /** "eth0" */
+  readonly name: string;
+  readonly mac: string;
+  readonly mtu: number;
+  /** "10.0.1.5/24", "fd00::5/64" */
+  readonly addresses: readonly string[];
+  /** The container's default route leads here. */
+  readonly gateway?: string;
+}
+
+/** Loopback has the first index; a namespace that is new has nothing else. */
+export function indexOf(position: number): number {
+  return position + 2;
+}
+
+export function interfaceName(position: number): string {
+  return `eth${position}`;
+}
+
+/** What a container is reached by on a network: of IPv4 where it has that. */
+export function macOfAddresses(addresses: readonly string[]): string {
+  const all = addresses.map((cidr) => parseCidr(cidr).bytes);
+  const bytes = all.find(({ length }) => length === 4) ?? all[0];
+  if (bytes === undefined) throw new RangeError('an interface of a network has an address');
+  return macOf(parseAddress(addressText(bytes.subarray(-4))));
+}
+
+/** Synchronous: the thread is inside the namespace for it. The link is there. */
+export function configureInterface(
+  netnsPath: string,
+  wanted: ContainerInterface,
+  knownIndex?: number,
+): void {
+  inNamespace(netnsPath, () => {
+    using inside = new Netlink();
+    const index = knownIndex ?? inside.link(wanted.name)?.index;
+    assert(index !== undefined, 'the link has arrived in the namespace');
+    if (hasIpv6(wanted.addresses)) turnIpv6On(wanted.name);
+    inside.run(
+      ...wanted.addresses.map((cidr) => addAddress(index, cidr)),
+      setLink(index, { up: true }),
+      ...routesOf(wanted),
+    );
+  });
+}
+
+export interface InterfacesAudit {
+  readonly repairs: readonly Repair[];
+  /** Interfaces whose link is gone: whoever made it has to make it anew. */
+  readonly missing: readonly ContainerInterface[];
+  /** From here on no link of the namespace has an index. */
+  readonly freeIndex: number;
+  /** Of each interface that is there, by its name: the index of its other end. */
+  readonly peers: ReadonlyMap<string, number>;
+}
+
+/** Puts right what can be from inside. What a container has added itself is left alone. */
+export function auditInterfaces(
+  netnsPath: string,
+  wanted: readonly ContainerInterface[],
+): InterfacesAudit {
+  return inNamespace(netnsPath, () => {
+    using inside = new Netlink();
+    const links = inside.links();
+    const freeIndex = Math.max(1, ...links.map(({ index }) => index)) + 1;
+    const addresses = inside.addresses('all');
+    const routes = inside.routeTable();
+    const repairs: Repair[] = [];
+    const requests: Request[] = [];
+    const missing: ContainerInterface[] = [];
+    const peers = new Map<string, number>();
+    for (const one of wanted) {
+      const link = links.find(({ name }) => name === one.name);
+      if (link === undefined) {
+        missing.push(one);
+        continue;
+      }
+      const { index } = link;
+      peers.set(one.name, link.peer);
+      const change = {
+        ...(link.up ? {} : { up: true }),
+        ...(link.mtu === one.mtu ? {} : { mtu: one.mtu }),
+        ...(link.mac === one.mac ? {} : { mac: one.mac }),
+      };
+      if (Object.keys(change).length > 0) {
+        repairs.push({ kind: 'link', what: `${one.name}: ${Object.keys(change).join(', ')}` });
+        requests.push(setLink(index, change));
+      }
+      const present = new Set(
+        addresses.filter(({ linkIndex }) => linkIndex === index).map(({ cidr }) => cidr),
+      );
+      for (const cidr of one.addresses) {
+        if (present.has(canonicalCidr(cidr))) continue;
+        if (hasIpv6([cidr])) turnIpv6On(one.name);
+        repairs.push({ kind: 'address', what: `${cidr} of ${one.name}` });
+        requests.push(addAddress(index, cidr));
+      }
+      const isRouted =
+        one.gateway === undefined ||
+        routes.some((route) => route.gateway === one.gateway && route.destination === anywhere);
+      if (!isRouted) repairs.push({ kind: 'route', what: `default by ${one.gateway}` });
+      // A link that was down has lost its routes too.
+      if (!isRouted || requests.length > 0) requests.push(...routesOf(one));
+    }
+    inside.run(...requests);
+    return { repairs, missing, freeIndex, peers };
+  });
+}
+
+const anywhere = '0.0.0.0/0';
+
+function routesOf({ gateway }: ContainerInterface): Request[] {
+  return gateway === undefined ? [] : [setRoute({ destination: anywhere, gateway })];
+}
+
+export function hasIpv6(addresses: readonly string[]): boolean {
+  return addresses.some((cidr) => parseCidr(cidr).bytes.length === 16);
+}
+
+/** Inside the namespace: IPv6 is off for links whose network does not have it. */
+export function turnIpv6On(link: string): void {
+  writeSettings({ [`ipv6/conf/${link}/disable_ipv6`]: 0 });
+}
+
+/** Inside a new namespace, before anybody sees it. */
+export function setUpContainerNamespace(): void {
+  writeSettings({
+    // IPv6 off until a network has it, as Docker does: no address detection, no router discovery.
+    'ipv6/conf/default/disable_ipv6': 1,
+    'ipv6/conf/default/accept_dad': 0,
+    'ipv6/conf/default/accept_ra': 0,
+    // Requests of the routing mesh come in by another interface than the default route's.
+    'ipv4/conf/all/rp_filter': 0,
+    'ipv4/conf/default/rp_filter': 0,
+  });
+  using inside = new Netlink();
+  inside.setUp(1);
+}
+
+export function writeSettings(settings: Readonly<Record<string, number>>): void {
+  for (const [name, value] of Object.entries(settings)) {
+    writeFileSync(`/proc/sys/net/${name}`, String(value));
+  }
+}

@@ -1,0 +1,379 @@
+/**
+ * Connects containers: a namespace each, the gateway bridge, and the networks of the swarm, of
+ * which each part does what it knows. What is there is adopted, watched and put right.
+ */
+import { join } from 'node:path';
+import { withAbort } from '../../lib/abort.ts';
+import { assert } from '../../lib/assert.ts';
+import type { Clock, Timer } from '../../lib/clock.ts';
+import { messageOf, SwarmError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { DataPath, NetworkAssignments, TaskNetwork } from '../../types/index.ts';
+import { Attachments, type AttachmentRecord } from './attachments.ts';
+import { setUpContainerNamespace } from './container-interfaces.ts';
+import { choosePorts, GatewayBridge, type GatewayOptions } from './gateway-bridge.ts';
+import { Namespaces } from './namespace.ts';
+import type { Attachment, AttachRequest, NetworkDriver } from './network.ts';
+import type { OverlayNetworks, OverlayNode } from './overlay/index.ts';
+import type { AttachedContainer, NetworkPart, Repair } from './part.ts';
+import { assertPortFree } from './port-probe.ts';
+import { SpareNamespaces } from './spare-namespaces.ts';
+import type { NetworkTables } from './tables.ts';
+
+/** Objects of a network come with the first task on it; a set may be on its way. */
+const networkWaitMs = 10_000;
+/** Damage is to be put right within ten seconds. */
+const auditEveryMs = 5_000;
+const auditAfterChangeMs = 1_000;
+
+export interface ContainerNetworkOptions extends GatewayOptions {
+  /** Pins and attachment records go here; not shared with another daemon. */
+  readonly runRoot: string;
+}
+
+export interface ContainerNetworkDeps {
+  readonly tables: NetworkTables;
+  readonly overlay: OverlayNetworks;
+  /** Besides the overlay; told of everything after it. */
+  readonly parts: readonly NetworkPart[];
+  /** Where the swarm's names are answered in a container. */
+  readonly resolver?: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export class ContainerNetwork implements NetworkDriver {
+  /** What audits have put right so far, by kind. */
+  readonly repairs = new Map<string, number>();
+  readonly #deps: ContainerNetworkDeps;
+  readonly #log: Logger;
+  readonly #namespaces: Namespaces;
+  readonly #spares: SpareNamespaces;
+  readonly #records: Attachments;
+  readonly #gateway: GatewayBridge;
+  readonly #attaching = new Map<string, Promise<Attachment>>();
+  /** Those that are complete, and watched. */
+  readonly #connected = new Set<string>();
+  #applying: Promise<void> = Promise.resolve();
+  #news = Promise.withResolvers<void>();
+  #auditTimer: Timer | undefined;
+  #auditDueMs = Infinity;
+  #auditing: Promise<void> = Promise.resolve();
+  #running = false;
+  #node: OverlayNode | undefined;
+
+  constructor(options: ContainerNetworkOptions, deps: ContainerNetworkDeps) {
+    this.#deps = deps;
+    this.#log = deps.log.child({ module: 'network' });
+    this.#namespaces = new Namespaces(join(options.runRoot, 'netns'), setUpContainerNamespace);
+    this.#spares = new SpareNamespaces(this.#namespaces, { clock: deps.clock, log: this.#log });
+    this.#records = new Attachments(join(options.runRoot, 'attachments'));
+    this.#gateway = new GatewayBridge(options);
+  }
+
+  /**
+   * Makes the bridge, or adopts the one that is there with all its containers. Must come before the
+   * runtime's start: containerd sees only pins made after the folder became a shared mount.
+   */
+  async start(): Promise<void> {
+    this.#namespaces.prepare();
+    this.#records.load((id) => this.#namespaces.isAlive(id));
+    await this.#gateway.start(this.#records.all());
+    this.#deps.overlay.start();
+    this.#running = true;
+    this.#log.info('bridge is up', { subnet: this.#gateway.subnet, adopted: this.#records.size });
+    this.#spares.makeLater();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#running = false;
+    this.#auditTimer?.cancel();
+    this.#spares.stop();
+    this.#news.resolve();
+    await Promise.allSettled([...this.#attaching.values(), this.#applying, this.#auditing]);
+    for (const part of [...this.#deps.parts, this.#deps.overlay]) await part[Symbol.asyncDispose]();
+    this.#namespaces[Symbol.dispose]();
+    this.#gateway.close();
+  }
+
+  assign(networks: NetworkAssignments): Promise<void> {
+    const applied = this.#applying.then(() => this.#apply(networks));
+    // The next set does not depend on how this one ended: that is its caller's to know.
+    this.#applying = applied.then(
+      () => undefined,
+      () => undefined,
+    );
+    return applied;
+  }
+
+  attach(request: AttachRequest, { signal }: { signal?: AbortSignal } = {}): Promise<Attachment> {
+    const present = this.#attaching.get(request.containerId);
+    if (present !== undefined) return present;
+    const attaching = this.#attach(request, signal).finally(() => {
+      this.#attaching.delete(request.containerId);
+      this.#spares.makeLater();
+      this.#auditWithin(auditAfterChangeMs);
+    });
+    this.#attaching.set(request.containerId, attaching);
+    return attaching;
+  }
+
+  async detach(containerId: string): Promise<void> {
+    await this.#attaching.get(containerId)?.catch((error: unknown) => {
+      this.#log.debug('detached what had failed to attach', { containerId, error });
+    });
+    this.#connected.delete(containerId);
+    const record = this.#records.get(containerId);
+    if ((record?.networks ?? []).length > 0) await this.#tellDetached(containerId);
+    this.#namespaces.remove(containerId);
+    if (record === undefined) return;
+    // The namespace's end takes its links along; its ports must not outlive it.
+    await this.#gateway.unpublish(record);
+    this.#records.delete(containerId);
+  }
+
+  async retain(containerIds: ReadonlySet<string>): Promise<void> {
+    const known = new Set([...this.#records.ids(), ...this.#namespaces.names()]);
+    for (const id of known) {
+      if (containerIds.has(id)) continue;
+      this.#log.info('removing a leftover attachment', { containerId: id });
+      await this.detach(id);
+    }
+    for (const record of this.#records.all()) {
+      await this.#adopt(record);
+      this.#connected.add(record.containerId);
+    }
+    this.#deps.overlay.removeLeftovers();
+    this.#auditWithin(0);
+  }
+
+  /** This node as the managers know it; undefined while this host is in no swarm. */
+  get node(): OverlayNode | undefined {
+    return this.#node;
+  }
+
+  /** This host is a node of a swarm. Must come before the swarm's networks, also after a restart. */
+  join(node: OverlayNode): void {
+    this.#node = node;
+  }
+
+  /** What other nodes need to know; undefined while this host is in no swarm. */
+  dataPath(): DataPath | undefined {
+    return this.#node && { address: this.#node.dataPathAddr };
+  }
+
+  /** Takes everything of the swarm's networks away: the node leaves. No container is on one. */
+  async leave(): Promise<void> {
+    await this.assign({ complete: true, update: [], remove: [] });
+    this.#node = undefined;
+    await this.#deps.overlay.clear();
+    this.#deps.overlay.start();
+  }
+
+  /** Takes everything away: bridge, rules, pins. For a host that leaves for good. */
+  async clear(): Promise<void> {
+    await this.retain(new Set());
+    await this.#auditing;
+    await this.#deps.overlay.clear();
+    await this.#gateway.clear();
+    this.#spares.stop();
+    this.#namespaces.clear();
+  }
+
+  /** Compares the kernel with what is wanted, puts right what differs, and says what it was. */
+  async audit(): Promise<readonly Repair[]> {
+    const repairs: Repair[] = [];
+    for (const id of this.#connected) {
+      if (!this.#namespaces.repin(id)) continue;
+      repairs.push({ kind: 'namespace', what: `the pin of container ${id}` });
+    }
+    repairs.push(...this.#gateway.audit(this.#plugs()));
+    for (const part of [this.#deps.overlay, ...this.#deps.parts]) {
+      repairs.push(...(await part.audit()));
+    }
+    for (const { kind, what } of repairs) {
+      this.repairs.set(kind, (this.repairs.get(kind) ?? 0) + 1);
+      this.#log.warn('put right what was not as it should be', { kind, what });
+    }
+    return repairs;
+  }
+
+  async #apply(networks: NetworkAssignments): Promise<void> {
+    const { tables, overlay, parts } = this.#deps;
+    const delta = tables.apply(networks);
+    if (delta.changes.length === 0) return;
+    const { resolve } = this.#news;
+    this.#news = Promise.withResolvers<void>();
+    resolve();
+    // First the way to an endpoint, then what leads there.
+    await overlay.changed(delta);
+    await Promise.all(parts.map((part) => part.changed(delta)));
+    this.#auditWithin(auditAfterChangeMs);
+  }
+
+  async #attach(request: AttachRequest, signal: AbortSignal | undefined): Promise<Attachment> {
+    const known = this.#records.get(request.containerId);
+    if (known !== undefined && this.#namespaces.isAlive(request.containerId)) {
+      return this.#attachment(known);
+    }
+    const { networks = [] } = request;
+    await this.#untilKnown(networks, signal);
+    const record = this.#newRecord(request);
+    // Taken from here on: the steps below give other attachments a turn.
+    this.#records.put(record);
+    try {
+      await Promise.all(record.ports.map((port) => assertPortFree(port)));
+      await this.#connect(record);
+      this.#records.save(record);
+    } catch (error) {
+      await this.#undo(record);
+      throw error;
+    }
+    this.#connected.add(record.containerId);
+    return this.#attachment(record);
+  }
+
+  async #connect(record: AttachmentRecord): Promise<void> {
+    const netnsPath = this.#namespaces.create(record.containerId);
+    const { overlay, parts } = this.#deps;
+    const container = this.#container(record);
+    if (container !== undefined) await overlay.attached(container);
+    if (record.address !== undefined) this.#gateway.connect({ record, netnsPath });
+    await Promise.all([
+      this.#gateway.publish(record),
+      ...(container === undefined ? [] : parts.map((part) => part.attached(container))),
+    ]);
+  }
+
+  /** What has failed half-way must not be found by the next try. */
+  async #undo(record: AttachmentRecord): Promise<void> {
+    const { containerId } = record;
+    try {
+      if ((record.networks ?? []).length > 0) await this.#tellDetached(containerId);
+    } catch (error) {
+      this.#log.warn('a part could not let go of a container', {
+        containerId,
+        error: messageOf(error),
+      });
+    }
+    this.#records.delete(containerId);
+    this.#namespaces.remove(containerId);
+  }
+
+  async #adopt(record: AttachmentRecord): Promise<void> {
+    const container = this.#container(record);
+    if (container === undefined) return;
+    for (const part of [this.#deps.overlay, ...this.#deps.parts]) {
+      try {
+        await part.attached(container);
+      } catch (error) {
+        this.#log.error('a running container could not be taken up again', {
+          containerId: record.containerId,
+          error: messageOf(error),
+        });
+      }
+    }
+  }
+
+  async #tellDetached(containerId: string): Promise<void> {
+    for (const part of [...this.#deps.parts, this.#deps.overlay]) await part.detached(containerId);
+  }
+
+  /** Undefined for a container that is on no network of the swarm. */
+  #container(record: AttachmentRecord): AttachedContainer | undefined {
+    const { containerId, networks = [], nameservers } = record;
+    if (networks.length === 0) return undefined;
+    return {
+      id: containerId,
+      netnsPath: this.#namespaces.path(containerId),
+      networks,
+      ...(nameservers === undefined ? {} : { nameservers }),
+    };
+  }
+
+  #newRecord(request: AttachRequest): AttachmentRecord {
+    const { containerId, mode, networks = [], nameservers } = request;
+    const { tables } = this.#deps;
+    const leaves = networks.some(({ networkId }) => tables.network(networkId)?.internal === false);
+    const onBridge = mode === 'bridge' && (networks.length === 0 || leaves);
+    return {
+      containerId,
+      mode,
+      ...(onBridge ? { address: this.#gateway.freeAddress(this.#records.all()) } : {}),
+      ports: onBridge ? choosePorts(request, this.#records.all()) : [],
+      ...(networks.length === 0 ? {} : { networks }),
+      ...(nameservers === undefined ? {} : { nameservers }),
+    };
+  }
+
+  #attachment(record: AttachmentRecord): Attachment {
+    const { address, networks = [], ports, containerId } = record;
+    const { resolver } = this.#deps;
+    return {
+      netnsPath: this.#namespaces.path(containerId),
+      addresses: [
+        ...networks.flatMap(({ addresses }) => addresses),
+        ...(address === undefined ? [] : [this.#gateway.cidrOf(address)]),
+      ],
+      ...(address === undefined ? {} : { gateway: this.#gateway.gateway }),
+      ...(networks.length === 0 || resolver === undefined ? {} : { resolver }),
+      ports,
+    };
+  }
+
+  async #untilKnown(networks: readonly TaskNetwork[], signal?: AbortSignal): Promise<void> {
+    const { tables, clock } = this.#deps;
+    const unknown = () => networks.find(({ networkId }) => !tables.network(networkId));
+    if (unknown() === undefined) return;
+    const late = new AbortController();
+    const timer = clock.after(networkWaitMs, () => late.abort());
+    try {
+      while (unknown() !== undefined) {
+        if (late.signal.aborted || !this.#running) {
+          throw new SwarmError(
+            'unavailable',
+            `the managers have said nothing of the network ${unknown()?.networkId}: it may have ` +
+              'been removed',
+          );
+        }
+        const { promise: over, resolve } = Promise.withResolvers<void>();
+        late.signal.addEventListener('abort', () => resolve(), { once: true });
+        await withAbort(Promise.race([this.#news.promise, over]), signal);
+      }
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  *#plugs() {
+    for (const containerId of this.#connected) {
+      const record = this.#records.get(containerId);
+      assert(record !== undefined, 'a connected container has a record');
+      yield { record, netnsPath: this.#namespaces.path(containerId) };
+    }
+  }
+
+  /** An audit that is due earlier is not put off: changes may come without end. */
+  #auditWithin(delayMs: number): void {
+    const { clock } = this.#deps;
+    const dueMs = clock.monotonicMs() + delayMs;
+    if (!this.#running || dueMs >= this.#auditDueMs) return;
+    this.#auditTimer?.cancel();
+    this.#auditDueMs = dueMs;
+    this.#auditTimer = clock.after(delayMs, () => {
+      this.#auditDueMs = Infinity;
+      this.#auditing = this.#auditOnce();
+    });
+  }
+
+  async #auditOnce(): Promise<void> {
+    try {
+      await this.audit();
+    } catch (error) {
+      this.#log.error('the networks cannot be compared with the kernel, and are tried again', {
+        error: messageOf(error),
+      });
+    }
+    this.#auditWithin(auditEveryMs);
+  }
+}

@@ -1,0 +1,314 @@
+/**
+ * The gateway bridge: every container that may leave its networks has an interface on it, with
+ * masqueraded egress, and its host-mode ports lead there.
+ */
+import { closeSync, openSync } from 'node:fs';
+import { assert } from '../../lib/assert.ts';
+import { SwarmError } from '../../lib/errors.ts';
+import type { PortConfig } from '../../types/index.ts';
+import type { AttachmentRecord } from './attachments.ts';
+import {
+  auditInterfaces,
+  configureInterface,
+  interfaceName,
+  writeSettings,
+  type ContainerInterface,
+} from './container-interfaces.ts';
+import { HostPorts, type PortMapping } from './host-ports.ts';
+import { inNamespace } from './namespace.ts';
+import { Netlink, type Link } from './netlink.ts';
+import { removeLink, setLink } from './netlink/links.ts';
+import type { Repair } from './part.ts';
+import {
+  defaultLocalPools,
+  firstFree,
+  formatAddress,
+  formatSubnet,
+  macOf,
+  nextAddress,
+  parseAddress,
+  parseSubnet,
+  type Subnet,
+} from './subnet.ts';
+
+const bridgeName = 'ts-swarm0';
+const dynamicPorts = { first: 30_000, last: 32_767 } as const;
+
+export interface GatewayOptions {
+  /** "172.20.0.0/16"; absent: the bridge's present one, or the first that overlaps no route. */
+  readonly subnet?: string;
+  readonly mtu?: number;
+}
+
+/** A container on the bridge. */
+export interface GatewayPlug {
+  readonly netnsPath: string;
+  readonly record: AttachmentRecord;
+}
+
+export class GatewayBridge {
+  readonly #options: GatewayOptions;
+  #netlink: Netlink | undefined;
+  #hostPorts: HostPorts | undefined;
+  #subnet: Subnet | undefined;
+  #index = 0;
+  #mtu = 1500;
+  #lastAddress = 0;
+
+  constructor(options: GatewayOptions) {
+    this.#options = options;
+  }
+
+  /** Makes the bridge, or adopts the one that is there with the ports of `records`. */
+  async start(records: Iterable<AttachmentRecord>): Promise<void> {
+    this.#netlink = new Netlink();
+    this.#prepare(this.#netlink);
+    this.#hostPorts = new HostPorts({ bridge: bridgeName, subnet: formatSubnet(this.#network) });
+    await this.#hostPorts.replace([...records].flatMap(mappingsOf));
+  }
+
+  /** All stays in the kernel. */
+  close(): void {
+    this.#netlink?.[Symbol.dispose]();
+    this.#netlink = undefined;
+  }
+
+  /** Takes the bridge and its rules away. */
+  async clear(): Promise<void> {
+    await this.#ports.clear();
+    this.#link.deleteLink(bridgeName);
+  }
+
+  get subnet(): string {
+    return formatSubnet(this.#network);
+  }
+
+  get gateway(): string {
+    return formatAddress(this.#network.base + 1);
+  }
+
+  /** With the bridge's prefix. */
+  cidrOf(address: string): string {
+    return `${address}/${this.#network.prefix}`;
+  }
+
+  freeAddress(records: Iterable<AttachmentRecord>): string {
+    const taken = new Set([parseAddress(this.gateway)]);
+    for (const { address } of records) {
+      if (address !== undefined) taken.add(parseAddress(address));
+    }
+    const address = nextAddress(this.#network, taken, this.#lastAddress);
+    if (address === undefined) {
+      throw new SwarmError(
+        'resource-exhausted',
+        `no free address on the bridge ${bridgeName} (${this.subnet}): remove containers from ` +
+          'this host or give the daemon a larger subnet',
+      );
+    }
+    this.#lastAddress = address;
+    return formatAddress(address);
+  }
+
+  /** The thread is inside the container's namespace for a part of it. */
+  connect(plug: GatewayPlug): void {
+    this.#connect(plug, this.#interfaceOf(plug.record));
+  }
+
+  async publish(record: AttachmentRecord): Promise<void> {
+    await this.#ports.add(mappingsOf(record));
+  }
+
+  async unpublish(record: AttachmentRecord): Promise<void> {
+    await this.#ports.remove(mappingsOf(record));
+  }
+
+  audit(plugs: Iterable<GatewayPlug>): readonly Repair[] {
+    const repairs = this.#auditBridge();
+    const links = new Map(this.#link.links().map((link) => [link.index, link]));
+    for (const plug of plugs) {
+      if (plug.record.address !== undefined) repairs.push(...this.#auditPlug(plug, links));
+    }
+    return repairs;
+  }
+
+  #connect({ netnsPath, record }: GatewayPlug, link: ContainerInterface): void {
+    assert(record.address !== undefined, 'a container on the bridge has an address');
+    const netnsFd = openSync(netnsPath, 'r');
+    try {
+      this.#link.addVeth(
+        vethName(record.address),
+        { master: this.#index, mtu: this.#mtu },
+        { name: link.name, mac: link.mac, netnsFd },
+      );
+    } finally {
+      closeSync(netnsFd);
+    }
+    configureInterface(netnsPath, link);
+  }
+
+  #interfaceOf({ address = '', networks = [] }: AttachmentRecord): ContainerInterface {
+    return {
+      name: interfaceName(networks.length),
+      mac: macOf(parseAddress(address)),
+      mtu: this.#mtu,
+      addresses: [this.cidrOf(address)],
+      gateway: this.gateway,
+    };
+  }
+
+  #auditPlug(plug: GatewayPlug, links: ReadonlyMap<number, Link>): readonly Repair[] {
+    const link = this.#interfaceOf(plug.record);
+    const inside = auditInterfaces(plug.netnsPath, [link]);
+    const peer = inside.peers.get(link.name);
+    const port = links.get(peer ?? 0);
+    const name = vethName(plug.record.address ?? '');
+    if (port?.name !== name) {
+      if (peer !== undefined) {
+        inNamespace(plug.netnsPath, () => {
+          using netlink = new Netlink();
+          netlink.run(removeLink(link.name));
+        });
+      }
+      this.#link.run(removeLink(name));
+      this.#connect(plug, link);
+      return [{ kind: 'link', what: `${link.name} of a container, on ${bridgeName}` }];
+    }
+    if (port.master === this.#index && port.up) return inside.repairs;
+    this.#link.run(setLink(port.index, { master: this.#index, up: true }));
+    return [...inside.repairs, { kind: 'link', what: port.name }];
+  }
+
+  #auditBridge(): Repair[] {
+    const link = this.#link;
+    const repairs: Repair[] = [];
+    let bridge = link.link(bridgeName);
+    if (bridge === undefined) {
+      link.addBridge(bridgeName);
+      bridge = link.link(bridgeName);
+      repairs.push({ kind: 'link', what: bridgeName });
+    }
+    assert(bridge !== undefined, 'the bridge was just made');
+    this.#index = bridge.index;
+    const { index } = bridge;
+    const cidr = this.cidrOf(this.gateway);
+    if (!link.addresses().some((address) => address.linkIndex === index && address.cidr === cidr)) {
+      link.addAddress(index, cidr);
+      repairs.push({ kind: 'address', what: `${cidr} of ${bridgeName}` });
+    }
+    if (!bridge.up) {
+      link.setUp(index);
+      repairs.push({ kind: 'link', what: `${bridgeName} was down` });
+    }
+    if (repairs.length > 0) enableForwarding();
+    return repairs;
+  }
+
+  #prepare(netlink: Netlink): void {
+    const links = netlink.links();
+    this.#mtu = this.#options.mtu ?? mtuOfUplink(links);
+    const present = links.find((link) => link.name === bridgeName);
+    const presentCidr =
+      present && netlink.addresses().find((address) => address.linkIndex === present.index)?.cidr;
+    this.#subnet =
+      presentCidr !== undefined ? parseSubnet(presentCidr) : this.#chooseSubnet(netlink);
+    this.#auditBridge();
+    enableForwarding();
+  }
+
+  #chooseSubnet(netlink: Netlink): Subnet {
+    if (this.#options.subnet !== undefined) return parseSubnet(this.#options.subnet);
+    const inUse = netlink
+      .routes()
+      .filter((route) => !route.endsWith('/0'))
+      .map(parseSubnet);
+    const free = firstFree(defaultLocalPools(), inUse);
+    if (free === undefined) {
+      throw new SwarmError(
+        'resource-exhausted',
+        `every default subnet for the bridge ${bridgeName} overlaps a route of this host: start ` +
+          'the daemon with --bridge-subnet',
+      );
+    }
+    return free;
+  }
+
+  get #link(): Netlink {
+    assert(this.#netlink !== undefined, 'the gateway bridge is started and not closed');
+    return this.#netlink;
+  }
+
+  get #ports(): HostPorts {
+    assert(this.#hostPorts !== undefined, 'the gateway bridge is started');
+    return this.#hostPorts;
+  }
+
+  get #network(): Subnet {
+    assert(this.#subnet !== undefined, 'the gateway bridge is started');
+    return this.#subnet;
+  }
+}
+
+/** Published ports as they will be bound; those left open are chosen. Throws `already-exists`. */
+export function choosePorts(
+  request: { readonly containerId: string; readonly ports: readonly PortConfig[] },
+  records: Iterable<AttachmentRecord>,
+): readonly PortConfig[] {
+  const owners = new Map<string, string>();
+  for (const record of records) {
+    for (const { protocol, publishedPort } of record.ports) {
+      owners.set(`${protocol}/${publishedPort}`, record.containerId);
+    }
+  }
+  return request.ports.map((port) => {
+    const publishedPort = port.publishedPort || freeDynamicPort(port.protocol, owners);
+    const key = `${port.protocol}/${publishedPort}`;
+    const owner = owners.get(key);
+    if (owner !== undefined) {
+      throw new SwarmError(
+        'already-exists',
+        `port ${publishedPort}/${port.protocol} of this host is already published by ${owner}`,
+      );
+    }
+    owners.set(key, request.containerId);
+    return { ...port, publishedPort };
+  });
+}
+
+function freeDynamicPort(protocol: string, owners: ReadonlyMap<string, string>): number {
+  for (let port = dynamicPorts.first; port <= dynamicPorts.last; port++) {
+    if (!owners.has(`${protocol}/${port}`)) return port;
+  }
+  throw new SwarmError(
+    'resource-exhausted',
+    `every port from ${dynamicPorts.first} to ${dynamicPorts.last} of this host is published`,
+  );
+}
+
+function mappingsOf({ address, ports }: AttachmentRecord): readonly PortMapping[] {
+  if (address === undefined) return [];
+  return ports.map((port) => ({
+    protocol: port.protocol,
+    hostPort: port.publishedPort ?? 0,
+    address,
+    containerPort: port.targetPort,
+  }));
+}
+
+/** Interface names hold 15 characters; the address is unique on the bridge. */
+function vethName(address: string): string {
+  return `veth${parseAddress(address).toString(16).padStart(8, '0')}`;
+}
+
+/** The links that containers' traffic leaves by decide how large a frame may be. */
+function mtuOfUplink(links: readonly Link[]): number {
+  const uplinks = links.filter((link) => link.up && /^(e|bond|wl)/.test(link.name));
+  return uplinks.length === 0 ? 1500 : Math.min(...uplinks.map((link) => link.mtu));
+}
+
+function enableForwarding(): void {
+  writeSettings({
+    'ipv4/ip_forward': 1,
+    // Lets packets from 127.0.0.1 be translated to a container: published ports on localhost.
+    [`ipv4/conf/${bridgeName}/route_localnet`]: 1,
+  });
+}

@@ -1,0 +1,342 @@
+/** The overlay networks of this node: which there are, and who is on them. */
+import { assert } from '../../../lib/assert.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import { messageOf } from '../../../lib/errors.ts';
+import type { Logger } from '../../../lib/log.ts';
+import type {
+  AssignedEndpoint,
+  AssignedNetwork,
+  AssignedPeer,
+  NetworkObjects,
+} from '../../../types/index.ts';
+import {
+  hasIpv6,
+  interfaceName,
+  macOfAddresses,
+  setUpContainerNamespace,
+} from '../container-interfaces.ts';
+import { inNamespace, Namespaces } from '../namespace.ts';
+import { Netlink } from '../netlink.ts';
+import { removeLink } from '../netlink/links.ts';
+import { canonicalAddress, families, familyOf } from '../netlink/wire.ts';
+import type { AttachedContainer, NetworkPart, Repair } from '../part.ts';
+import { errno, SyscallError } from '../syscalls.ts';
+import type { NetworkDelta, NetworkTables } from '../tables.ts';
+import type { DevicesWanted } from './devices.ts';
+import { ForwardingTable, type Claim } from './forwarding.ts';
+import { overlayFolder, vxlanName } from './names.ts';
+import { Segment } from './segment.ts';
+import { findUnderlay, type Underlay } from './underlay.ts';
+
+/** This node, as the managers know it. */
+export interface OverlayNode {
+  readonly id: string;
+  /** Where other nodes send packets to. */
+  readonly dataPathAddr: string;
+}
+
+export interface OverlayDeps {
+  readonly tables: NetworkTables;
+  /** Undefined while this host is in no swarm. */
+  readonly node: () => OverlayNode | undefined;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** The kernel takes devices of a namespace apart a moment after its end. */
+const openTries = 20;
+const openRetryMs = 100;
+
+export class OverlayNetworks implements NetworkPart {
+  readonly #deps: OverlayDeps;
+  readonly #log: Logger;
+  readonly #namespaces: Namespaces;
+  readonly #segments = new Map<string, Segment>();
+  readonly #opening = new Map<string, Promise<Segment>>();
+  readonly #containers = new Map<string, AttachedContainer>();
+  #host: Netlink | undefined;
+
+  constructor(options: { readonly runRoot: string }, deps: OverlayDeps) {
+    this.#deps = deps;
+    this.#log = deps.log.child({ module: 'overlay' });
+    this.#namespaces = new Namespaces(overlayFolder(options.runRoot), setUpContainerNamespace);
+  }
+
+  /** In the host's namespace, where the sockets of the vxlan devices will be. */
+  start(): void {
+    this.#namespaces.prepare();
+    this.#host = new Netlink();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled(this.#opening.values());
+    for (const segment of this.#segments.values()) segment.close();
+    this.#segments.clear();
+    this.#namespaces[Symbol.dispose]();
+    this.#host?.[Symbol.dispose]();
+    this.#host = undefined;
+  }
+
+  async attached(container: AttachedContainer): Promise<void> {
+    this.#containers.set(container.id, container);
+    for (const { networkId } of container.networks) {
+      const network = this.#deps.tables.network(networkId);
+      if (network?.driver === 'overlay') plug(container, await this.#opened(network));
+    }
+  }
+
+  async detached(containerId: string): Promise<void> {
+    this.#containers.delete(containerId);
+    for (const segment of this.#segments.values()) {
+      segment.unplug(containerId);
+      this.#removeIfUnused(segment);
+    }
+  }
+
+  async changed(delta: NetworkDelta): Promise<void> {
+    const touched = new Set<Segment>();
+    for (const { type, id, old, object } of delta.changes) {
+      switch (type) {
+        case 'network':
+          await this.#networkChanged(id);
+          break;
+        case 'peer':
+          this.#peerChanged(id, object as AssignedPeer | undefined, touched);
+          break;
+        case 'endpoint':
+          this.#endpointChanged(id, (object ?? old) as AssignedEndpoint, object, touched);
+          break;
+        case 'service-endpoint':
+          break;
+      }
+    }
+    for (const segment of touched) {
+      if (this.#segments.get(segment.id) === segment) this.#try(segment, () => segment.forward());
+    }
+  }
+
+  async audit(): Promise<readonly Repair[]> {
+    const repairs: Repair[] = [];
+    for (const network of this.#deps.tables.networks()) {
+      if (!this.#segments.has(network.id)) await this.#networkChanged(network.id);
+    }
+    for (const segment of this.#segments.values()) {
+      const found = this.#try(segment, () => {
+        const wanted = this.#devicesWanted(this.#deps.tables.network(segment.id));
+        if (wanted !== undefined) segment.change(wanted);
+        return segment.audit();
+      });
+      repairs.push(
+        ...(found ?? []).map(({ kind, what }) => ({
+          kind,
+          what: `${what} (network ${this.#deps.tables.network(segment.id)?.name ?? segment.id})`,
+        })),
+      );
+      // Others get their turn between networks.
+      await Promise.resolve();
+    }
+    return repairs;
+  }
+
+  /** Removes networks that a former daemon left behind: none of them is in use. */
+  removeLeftovers(): void {
+    for (const id of this.#namespaces.names()) {
+      if (this.#segments.has(id) || this.#opening.has(id)) continue;
+      this.#log.info('removing a leftover overlay network', { networkId: id });
+      if (this.#namespaces.isAlive(id)) {
+        inNamespace(this.#namespaces.path(id), () => {
+          using inside = new Netlink();
+          inside.run(removeLink(vxlanName));
+        });
+      }
+      this.#namespaces.remove(id);
+    }
+  }
+
+  /** Takes everything away: the node leaves its swarm. */
+  async clear(): Promise<void> {
+    await Promise.allSettled(this.#opening.values());
+    for (const segment of this.#segments.values()) segment.remove();
+    this.#segments.clear();
+    this.removeLeftovers();
+    this.#namespaces.clear();
+  }
+
+  async #networkChanged(id: string): Promise<void> {
+    const segment = this.#segments.get(id);
+    const network = this.#deps.tables.network(id);
+    if (segment === undefined) {
+      if (network?.driver === 'overlay') await this.#networkCame(network);
+      return;
+    }
+    const wanted = this.#devicesWanted(network);
+    if (wanted === undefined) this.#removeIfUnused(segment);
+    else if (JSON.stringify(wanted) !== JSON.stringify(segment.wanted)) {
+      segment.change(wanted);
+      this.#try(segment, () => segment.audit());
+    }
+  }
+
+  /** Nobody may be on it yet; but containers may have been taken up before the managers said it. */
+  async #networkCame(network: AssignedNetwork): Promise<void> {
+    const waiting = [...this.#containers.values()].filter(({ networks }) =>
+      networks.some(({ networkId }) => networkId === network.id),
+    );
+    if (!network.ingress && waiting.length === 0) return;
+    try {
+      const segment = await this.#opened(network);
+      for (const container of waiting) plug(container, segment);
+    } catch (error) {
+      this.#log.error('an overlay network cannot be made, and is tried again', {
+        networkId: network.id,
+        error: messageOf(error),
+      });
+    }
+  }
+
+  #peerChanged(id: string, peer: AssignedPeer | undefined, touched: Set<Segment>): void {
+    for (const segment of this.#segments.values()) {
+      segment.forwarding.peerChanged(id);
+      const network = this.#deps.tables.network(segment.id);
+      if (network?.ingress) {
+        segment.forwarding.put(`peer ${id}`, peer && claimOfPeer(peer));
+        if (id === this.#deps.node()?.id) {
+          const wanted = this.#devicesWanted(network);
+          if (wanted !== undefined) segment.change(wanted);
+          this.#try(segment, () => segment.audit());
+        }
+      }
+      touched.add(segment);
+    }
+  }
+
+  #endpointChanged(
+    id: string,
+    { networkId }: AssignedEndpoint,
+    object: NetworkObjects[keyof NetworkObjects] | undefined,
+    touched: Set<Segment>,
+  ): void {
+    const segment = this.#segments.get(networkId);
+    if (segment === undefined) return;
+    segment.forwarding.put(id, object && claimOf(object as AssignedEndpoint));
+    touched.add(segment);
+  }
+
+  #opened(network: AssignedNetwork): Promise<Segment> {
+    const present = this.#segments.get(network.id);
+    if (present !== undefined) return Promise.resolve(present);
+    let opening = this.#opening.get(network.id);
+    if (opening === undefined) {
+      opening = this.#open(network).finally(() => this.#opening.delete(network.id));
+      this.#opening.set(network.id, opening);
+    }
+    return opening;
+  }
+
+  async #open(network: AssignedNetwork): Promise<Segment> {
+    const wanted = this.#devicesWanted(network);
+    assert(wanted !== undefined, 'a network that the managers tell of is opened within a swarm');
+    for (let tries = 1; ; tries++) {
+      const segment = this.#newSegment(network, wanted);
+      try {
+        segment.open();
+        this.#segments.set(network.id, segment);
+        return segment;
+      } catch (error) {
+        segment.close();
+        const isTaken = error instanceof SyscallError && error.errno === errno.exists;
+        if (!isTaken || tries === openTries) throw error;
+        await this.#deps.clock.sleep(openRetryMs);
+      }
+    }
+  }
+
+  #newSegment(network: AssignedNetwork, wanted: DevicesWanted): Segment {
+    assert(this.#host !== undefined, 'the overlay networks are started');
+    const { isIpv6 } = wanted.underlay;
+    const forwarding = new ForwardingTable((nodeId) => this.#destinationOf(nodeId, isIpv6));
+    const { tables } = this.#deps;
+    for (const endpoint of tables.endpointsOf(network.id)) {
+      forwarding.put(endpoint.id, claimOf(endpoint));
+    }
+    if (network.ingress) {
+      for (const peer of tables.peers()) forwarding.put(`peer ${peer.id}`, claimOfPeer(peer));
+    }
+    const deps = { namespaces: this.#namespaces, host: this.#host, forwarding };
+    return new Segment(network.id, wanted, deps);
+  }
+
+  /** A network without containers is kept as long as the managers tell of it. */
+  #removeIfUnused(segment: Segment): void {
+    if (segment.plugs.size > 0 || this.#deps.tables.network(segment.id) !== undefined) return;
+    this.#segments.delete(segment.id);
+    this.#try(segment, () => segment.remove());
+  }
+
+  #devicesWanted(network: AssignedNetwork | undefined): DevicesWanted | undefined {
+    const node = this.#deps.node();
+    if (network === undefined || node === undefined) return undefined;
+    const self = this.#deps.tables.peer(node.id);
+    const isIpv6 = hasIpv6(network.subnets.map(({ subnet }) => subnet));
+    return {
+      vni: network.vni,
+      port: network.dataPathPort,
+      underlay: this.#underlay(node, isIpv6),
+      hasIpv6: isIpv6,
+      bridgeAddresses: network.ingress ? (self?.ingressAddresses ?? []) : [],
+    };
+  }
+
+  #underlay(node: OverlayNode, carriesIpv6: boolean): Underlay {
+    assert(this.#host !== undefined, 'the overlay networks are started');
+    return findUnderlay(this.#host, node.dataPathAddr, carriesIpv6);
+  }
+
+  #destinationOf(nodeId: string, isIpv6: boolean): string | undefined {
+    if (nodeId === this.#deps.node()?.id) return undefined;
+    const address = this.#deps.tables.peer(nodeId)?.dataPath.address;
+    if (address === undefined || address === '') return undefined;
+    // A node that talks the other protocol only cannot be reached.
+    const same = (familyOf(address) === families.inet6) === isIpv6;
+    return same ? canonicalAddress(address) : undefined;
+  }
+
+  /** What fails is tried again by the next audit: other networks are not concerned. */
+  #try<T>(segment: Segment, work: () => T): T | undefined {
+    try {
+      return work();
+    } catch (error) {
+      this.#log.error('an overlay network cannot be set as it should be, and is tried again', {
+        networkId: segment.id,
+        error: messageOf(error),
+      });
+      return undefined;
+    }
+  }
+}
+
+function plug({ id, netnsPath, networks }: AttachedContainer, segment: Segment): void {
+  const position = networks.findIndex(({ networkId }) => networkId === segment.id);
+  const addresses = networks[position]?.addresses ?? [];
+  const { mtu } = segment.wanted.underlay;
+  const link = { name: interfaceName(position), mac: macOfAddresses(addresses), mtu, addresses };
+  segment.plug(id, { netnsPath, position, link });
+}
+
+function claimOf({ nodeId, addresses }: AssignedEndpoint): Claim | undefined {
+  if (addresses.length === 0) return undefined;
+  return { nodeId, mac: macOfAddresses(addresses), addresses: addresses.map(withoutPrefix) };
+}
+
+function claimOfPeer({ id, ingressAddresses }: AssignedPeer): Claim | undefined {
+  if (ingressAddresses.length === 0) return undefined;
+  return {
+    nodeId: id,
+    mac: macOfAddresses(ingressAddresses),
+    addresses: ingressAddresses.map(withoutPrefix),
+  };
+}
+
+function withoutPrefix(cidr: string): string {
+  return canonicalAddress(cidr.split('/')[0] ?? '');
+}

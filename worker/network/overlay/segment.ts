@@ -1,0 +1,253 @@
+/**
+ * One overlay network on this node: a namespace with a bridge, a vxlan device on it, and a link to
+ * each container. Nothing is learnt and nothing is flooded to other nodes: every entry is set.
+ */
+import { closeSync, openSync } from 'node:fs';
+import { assert } from '../../../lib/assert.ts';
+import {
+  auditInterfaces,
+  configureInterface,
+  indexOf,
+  type ContainerInterface,
+} from '../container-interfaces.ts';
+import { inNamespace, inNamespaceOf, type Namespaces } from '../namespace.ts';
+import { Netlink, type Link } from '../netlink.ts';
+import { addVeth, removeLink, setLink, setPortLearning } from '../netlink/links.ts';
+import {
+  removeForwarding,
+  removeNeighbour,
+  setForwarding,
+  setNeighbour,
+} from '../netlink/neighbours.ts';
+import type { Repair } from '../part.ts';
+import { errno, SyscallError } from '../syscalls.ts';
+import { auditDevices, type Devices, type DevicesWanted } from './devices.ts';
+import { auditEntries } from './entries.ts';
+import type { ForwardingTable } from './forwarding.ts';
+import { vxlanName } from './names.ts';
+
+/** A container on the network. */
+export interface Plug {
+  readonly netnsPath: string;
+  /** Of the interface within the container: eth0 is 0. */
+  readonly position: number;
+  readonly link: ContainerInterface;
+}
+
+const portPrefix = 'port';
+/** Indexes of links that the kernel numbers itself, such as the routing mesh's, are below. */
+const firstPortIndex = 1000;
+
+export class Segment {
+  readonly id: string;
+  readonly forwarding: ForwardingTable;
+  #wanted: DevicesWanted;
+  readonly #namespaces: Namespaces;
+  /** Of the host: the vxlan device's socket belongs there. */
+  readonly #host: Netlink;
+  readonly #plugs = new Map<string, Plug>();
+  #netlink: Netlink | undefined;
+  #devices: Devices = { bridge: 0, vxlan: 0 };
+  #nextIndex = firstPortIndex;
+
+  constructor(
+    id: string,
+    wanted: DevicesWanted,
+    deps: {
+      readonly namespaces: Namespaces;
+      readonly host: Netlink;
+      readonly forwarding: ForwardingTable;
+    },
+  ) {
+    this.id = id;
+    this.#wanted = wanted;
+    this.#namespaces = deps.namespaces;
+    this.#host = deps.host;
+    this.forwarding = deps.forwarding;
+  }
+
+  get wanted(): DevicesWanted {
+    return this.#wanted;
+  }
+
+  get plugs(): ReadonlyMap<string, Plug> {
+    return this.#plugs;
+  }
+
+  /**
+   * Makes the namespace and its devices, or takes up those that are there: what is as it should be
+   * is not touched. Throws SyscallError EEXIST while a device of a former namespace still has the
+   * network's number.
+   */
+  open(): void {
+    this.#namespaces.create(this.id);
+    this.#netlink ??= this.#openNetlink();
+    this.forwarding.flush();
+    this.audit();
+  }
+
+  /** The devices go with the namespace; the vxlan device at once, for its number may be needed. */
+  remove(): void {
+    try {
+      this.#netlink?.run(removeLink(vxlanName));
+    } finally {
+      this.close();
+      this.#namespaces.remove(this.id);
+    }
+  }
+
+  /** Everything stays in the kernel. */
+  close(): void {
+    this.#netlink?.[Symbol.dispose]();
+    this.#netlink = undefined;
+  }
+
+  /** Takes effect with the next audit. */
+  change(wanted: DevicesWanted): void {
+    this.#wanted = wanted;
+    for (const [id, plug] of this.#plugs) {
+      this.#plugs.set(id, { ...plug, link: { ...plug.link, mtu: wanted.underlay.mtu } });
+    }
+  }
+
+  /** Connects a container; one that is connected already is left as it is. */
+  plug(containerId: string, { link, ...rest }: Plug): void {
+    if (this.#plugs.has(containerId)) return;
+    const plug = { ...rest, link: { ...link, mtu: this.#wanted.underlay.mtu } };
+    try {
+      this.#connect(plug, indexOf(plug.position));
+      this.#plugs.set(containerId, plug);
+    } catch (error) {
+      if (!(error instanceof SyscallError && error.errno === errno.exists)) throw error;
+      // It was connected before the daemon began.
+      this.#plugs.set(containerId, plug);
+      this.#auditPlug(plug, this.#link.links(), new Map());
+    }
+  }
+
+  /** Its link goes with its namespace. */
+  unplug(containerId: string): void {
+    this.#plugs.delete(containerId);
+  }
+
+  /** Tells the kernel what has changed about endpoints on other nodes. */
+  forward(): void {
+    const { gone, set } = this.forwarding.flush();
+    const { vxlan } = this.#devices;
+    this.#link.run(
+      ...gone.flatMap(({ mac, addresses }) => [
+        removeForwarding(vxlan, mac, 'own'),
+        removeForwarding(vxlan, mac, 'bridge'),
+        ...addresses.map((address) => removeNeighbour(vxlan, address)),
+      ]),
+      ...set.flatMap(({ former }) => former.map((address) => removeNeighbour(vxlan, address))),
+      ...set.flatMap(({ mac, destination, addresses }) => [
+        setForwarding(vxlan, mac, destination),
+        ...addresses.map((address) => setNeighbour(vxlan, address, mac)),
+      ]),
+    );
+  }
+
+  /** Compares everything with the kernel, and puts right what differs. */
+  audit(): readonly Repair[] {
+    const repairs: Repair[] = [];
+    if (this.#namespaces.repin(this.id)) repairs.push({ kind: 'namespace', what: 'its pin' });
+    const netlink = this.#link;
+    const wanted = { ...this.#wanted, netnsFd: this.#namespaces.fd(this.id) };
+    const devices = auditDevices(wanted, { inside: netlink, host: this.#host });
+    repairs.push(...devices.repairs);
+    this.#devices = devices;
+    const { links } = devices;
+    this.#nextIndex = Math.max(this.#nextIndex, ...links.map(({ index }) => index + 1));
+    const entries = netlink.forwarding();
+    const differing = auditEntries(this.forwarding.applied, devices.vxlan, {
+      entries,
+      neighbours: netlink.neighbours(),
+    });
+    netlink.run(...differing.requests);
+    repairs.push(...differing.repairs);
+    const ports = new Map<number, string>();
+    for (const { linkIndex, mac, isStatic, ofBridge } of entries) {
+      if (isStatic && ofBridge) ports.set(linkIndex, mac);
+    }
+    const used = new Set<number>();
+    for (const plug of this.#plugs.values()) {
+      const { port, found } = this.#auditPlug(plug, links, ports);
+      used.add(port);
+      repairs.push(...found);
+    }
+    const strays = links.filter(
+      ({ kind, name, index }) => kind === 'veth' && name.startsWith(portPrefix) && !used.has(index),
+    );
+    netlink.run(...strays.map(({ index }) => removeLink(index)));
+    return [...repairs, ...strays.map(({ name }) => ({ kind: 'link', what: `stray ${name}` }))];
+  }
+
+  /** `ports`: the bridge's static entries, by the index of the port. */
+  #auditPlug(
+    plug: Plug,
+    links: readonly Link[],
+    ports: ReadonlyMap<number, string>,
+  ): { readonly port: number; readonly found: readonly Repair[] } {
+    const inside = auditInterfaces(plug.netnsPath, [plug.link]);
+    const { name, mac, mtu } = plug.link;
+    const peer = inside.peers.get(name);
+    const port = links.find(({ index, kind }) => index === peer && kind === 'veth');
+    if (port === undefined) {
+      // A link by this name that leads elsewhere is none of ours.
+      if (peer !== undefined) {
+        inNamespaceAt(plug.netnsPath, (netlink) => netlink.run(removeLink(name)));
+      }
+      const made = this.#connect(plug, inside.freeIndex);
+      return { port: made, found: [{ kind: 'link', what: `${name} of a container` }] };
+    }
+    const found = [...inside.repairs];
+    if (port.master !== this.#devices.bridge || !port.up || port.mtu !== mtu) {
+      found.push({ kind: 'link', what: port.name });
+      const change = { master: this.#devices.bridge, mtu, up: true };
+      this.#link.run(setLink(port.index, change), setPortLearning(port.index, false));
+    }
+    if (ports.get(port.index) !== mac) {
+      found.push({ kind: 'fdb', what: `${mac} at ${port.name}` });
+      this.#link.run(setForwarding(port.index, mac));
+    }
+    return { port: port.index, found };
+  }
+
+  /** Synchronous: the thread is inside the container's namespace for a part of it. */
+  #connect({ netnsPath, link }: Plug, insideIndex: number): number {
+    const index = this.#nextIndex++;
+    const fd = openSync(netnsPath, 'r');
+    try {
+      this.#link.run(
+        addVeth(
+          { name: `${portPrefix}${index}`, index, master: this.#devices.bridge },
+          { name: link.name, index: insideIndex, mac: link.mac, netnsFd: fd },
+          link.mtu,
+        ),
+        setPortLearning(index, false),
+        setForwarding(index, link.mac),
+      );
+    } finally {
+      closeSync(fd);
+    }
+    configureInterface(netnsPath, link, insideIndex);
+    return index;
+  }
+
+  #openNetlink(): Netlink {
+    return inNamespaceOf(this.#namespaces.fd(this.id), () => new Netlink());
+  }
+
+  get #link(): Netlink {
+    assert(this.#netlink !== undefined, 'the overlay network is open');
+    return this.#netlink;
+  }
+}
+
+function inNamespaceAt(path: string, work: (netlink: Netlink) => void): void {
+  inNamespace(path, () => {
+    using netlink = new Netlink();
+    work(netlink);
+  });
+}

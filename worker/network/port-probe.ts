@@ -1,0 +1,41 @@
+/** Whether a port of this host is free: a program that listens on it would lose its traffic. */
+import { createSocket } from 'node:dgram';
+import { createServer } from 'node:net';
+import { assert } from '../../lib/assert.ts';
+import { errnoOf, SwarmError } from '../../lib/errors.ts';
+import type { PortConfig } from '../../types/index.ts';
+
+const maxPort = 65_535;
+
+/** Throws SwarmError `already-exists`. */
+export async function assertPortFree({ protocol, publishedPort = 0 }: PortConfig): Promise<void> {
+  assert(publishedPort > 0 && publishedPort <= maxPort, 'a published port has been chosen');
+  if (protocol === 'sctp') return;
+  try {
+    await (protocol === 'tcp' ? probeTcp(publishedPort) : probeUdp(publishedPort));
+  } catch (error) {
+    if (errnoOf(error) !== 'EADDRINUSE') throw error;
+    throw new SwarmError(
+      'already-exists',
+      `port ${publishedPort}/${protocol} of this host is in use by another program: stop it or ` +
+        'publish another port',
+      { cause: error },
+    );
+  }
+}
+
+function probeTcp(port: number): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const server = createServer();
+  server.once('error', reject);
+  server.listen({ port, host: '0.0.0.0', exclusive: true }, () => server.close(() => resolve()));
+  return promise;
+}
+
+function probeUdp(port: number): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const socket = createSocket('udp4');
+  socket.once('error', reject);
+  socket.bind({ port, address: '0.0.0.0', exclusive: true }, () => socket.close(() => resolve()));
+  return promise;
+}
