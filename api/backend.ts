@@ -4,7 +4,14 @@ import type { ObjectEvent } from '../manager/store/event.ts';
 import type { Backup } from '../manager/store/backup-file.ts';
 import type { ExternalStore } from '../manager/store/etcd/address.ts';
 import type { StoreView } from '../manager/store/view.ts';
-import type { Service, SwarmSpec, Task } from '../types/index.ts';
+import type {
+  AssignedNetwork,
+  NetworkSpec,
+  NetworkSubnet,
+  Service,
+  SwarmSpec,
+  Task,
+} from '../types/index.ts';
 import type { Images } from '../worker/image/images.ts';
 import type { LogLine, LogQuery } from '../worker/runtime/runtime.ts';
 
@@ -12,8 +19,28 @@ export interface Backend {
   readonly system: SystemBackend;
   readonly swarm: SwarmBackend;
   readonly images: Images;
+  /** Absent where the node has no networks but those that every node has. */
+  readonly networks?: NodeNetworks;
   /** Throws SwarmError `unavailable` with Docker's sentence when this node is not a manager. */
   manager(): ManagerBackend;
+}
+
+/** A network of this node alone: of the drivers bridge and macvlan. */
+export interface LocalNetwork {
+  readonly id: string;
+  readonly createdAtMs: number;
+  readonly spec: NetworkSpec;
+  readonly subnets: readonly NetworkSubnet[];
+}
+
+export interface NodeNetworks {
+  /** Networks of the swarm that this node takes part in, as it was told. */
+  assigned(): Iterable<AssignedNetwork>;
+  local(): Iterable<LocalNetwork>;
+  /** Throws as `ControlApi.createNetwork` does. */
+  createLocal(spec: NetworkSpec): Promise<{ id: string; warning: string }>;
+  /** Throws `failed-precondition` while a container is on it. */
+  removeLocal(id: string): Promise<void>;
 }
 
 export interface SystemBackend {

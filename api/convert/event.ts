@@ -4,7 +4,7 @@ import type { ImageEvent, ObjectEvent } from '../backend.ts';
 import type { JsonObject } from './json.ts';
 
 export interface DockerEvent {
-  readonly type: 'service' | 'node' | 'image';
+  readonly type: 'service' | 'node' | 'network' | 'image';
   readonly action: string;
   readonly id: string;
   readonly attributes: Readonly<Record<string, string>>;
@@ -25,7 +25,7 @@ export function eventJson(event: DockerEvent): JsonObject {
   };
 }
 
-/** Docker tells of services and nodes; tasks and the cluster itself change in silence. */
+/** Docker tells of services, nodes and networks; tasks and the cluster itself change in silence. */
 export function objectEvent(event: ObjectEvent): DockerEvent | undefined {
   if (event.table === 'service') {
     return swarmEvent(event, 'service', serviceAttributes(event.object, event.old));
@@ -33,6 +33,9 @@ export function objectEvent(event: ObjectEvent): DockerEvent | undefined {
   if (event.table === 'node') {
     const attributes = nodeAttributes(event.object, event.old);
     return swarmEvent(event, 'node', attributes);
+  }
+  if (event.table === 'network') {
+    return swarmEvent(event, 'network', { name: event.object.spec.name });
   }
   return undefined;
 }
@@ -50,7 +53,7 @@ export function imageEvent(event: ImageEvent): DockerEvent {
 
 function swarmEvent(
   event: ObjectEvent,
-  type: 'service' | 'node',
+  type: 'service' | 'node' | 'network',
   attributes: Readonly<Record<string, string>>,
 ): DockerEvent {
   const { action, object, atMs } = event;

@@ -126,6 +126,10 @@ function endpointJson(service: Service): JsonObject {
         ? {}
         : { Mode: endpoint.mode ?? 'vip', Ports: specPorts.length === 0 ? undefined : specPorts },
     Ports: ports.length === 0 ? undefined : ports,
+    VirtualIPs: service.virtualIps?.map(({ networkId, address }) => ({
+      NetworkID: networkId,
+      Addr: address,
+    })),
   };
 }
 

@@ -1,10 +1,15 @@
-import { genericResource, type Task } from '../../types/index.ts';
+import { genericResource, type Network, type Task } from '../../types/index.ts';
 import type { JsonObject } from './json.ts';
 import { metaJson } from './meta.ts';
+import { attachmentsJson } from './network.ts';
 import { portsJson, taskSpecJson } from './service.ts';
 import { timeText } from './time.ts';
 
-export function taskJson(task: Task): JsonObject {
+/** `networkOf`: the swarm's networks by their ids. */
+export function taskJson(
+  task: Task,
+  networkOf: (id: string) => Network | undefined = () => undefined,
+): JsonObject {
   const { status } = task;
   const { container, ports = [] } = status;
   return {
@@ -32,6 +37,7 @@ export function taskJson(task: Task): JsonObject {
       PortStatus: ports.length === 0 ? {} : { Ports: portsJson(ports) },
     },
     DesiredState: task.desiredState,
+    NetworksAttachments: attachmentsJson(task, networkOf),
     GenericResources: task.genericResources?.map(
       (resource) => genericResource.encode(resource) as JsonObject,
     ),

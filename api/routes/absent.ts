@@ -31,13 +31,6 @@ const refused: readonly (readonly [methods: readonly Route['method'][], string, 
     'this daemon does not check credentials: they are used when an image is pulled',
   ],
   [
-    ['POST'],
-    '/networks/create',
-    'networks cannot be created in this version: there are bridge, host and none',
-  ],
-  [['POST'], '/networks/{rest...}', 'networks cannot be changed in this version'],
-  [['DELETE'], '/networks/{rest...}', 'bridge, host and none cannot be removed'],
-  [
     ['POST', 'PUT', 'DELETE'],
     '/volumes/{rest...}',
     'volumes are not supported by this version; mount with type bind or tmpfs',

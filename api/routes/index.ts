@@ -22,7 +22,7 @@ export function allRoutes(modules: RouteModules): Route[] {
     ...serviceRoutes(modules),
     ...taskRoutes(modules),
     ...imageRoutes(modules),
-    ...networkRoutes(),
+    ...networkRoutes(modules),
     ...absentRoutes(modules),
   ];
 }

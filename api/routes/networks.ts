@@ -1,71 +1,269 @@
-/** The networks that every node has. Others do not exist yet. */
 import { SwarmError } from '../../lib/errors.ts';
+import type { StoreView } from '../../manager/store/view.ts';
+import {
+  boolean,
+  networkSpec,
+  optional,
+  required,
+  string,
+  struct,
+  type Codec,
+  type NetworkSpec,
+} from '../../types/index.ts';
 import type { JsonObject } from '../convert/json.ts';
-import { zeroTime } from '../convert/time.ts';
+import { builtInNetworkJson, networkJson, networkUse } from '../convert/network.ts';
+import type { Exchange } from '../exchange.ts';
 import { Filters } from '../filters.ts';
+import {
+  findNetwork,
+  listNetworks,
+  predefinedOfSwarm,
+  swarmView,
+  type ListedNetwork,
+} from '../network-list.ts';
 import type { Route } from '../router.ts';
+import type { RouteModules } from './modules.ts';
+import { parseUntil } from '../until.ts';
 
-const builtIn = [
-  { name: 'bridge', driver: 'bridge' },
-  { name: 'host', driver: 'host' },
-  { name: 'none', driver: 'null' },
-];
 const filterKeys = ['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type'];
+const pruneKeys = ['label', 'label!', 'until'];
+const localDrivers: ReadonlySet<string> = new Set(['bridge', 'macvlan', 'ipvlan']);
+const onlyOnce: ReadonlySet<string> = new Set(['host', 'null']);
 
-export function networkRoutes(): Route[] {
+const connectRequest = struct({ container: required('Container', string, '') });
+const ipv4 = struct({ enableIpv4: optional('EnableIPv4', boolean) });
+
+/** The spec; what its codec has no word for, and cannot be done, is refused. */
+const createRequest: Codec<NetworkSpec> = {
+  decode(value, path) {
+    if (ipv4.decode(value, path).enableIpv4 === false) {
+      throw new SwarmError(
+        'unimplemented',
+        'networks without IPv4 are not supported by this version; leave it on',
+      );
+    }
+    return networkSpec.decode(value, path);
+  },
+  encode: (spec) => networkSpec.encode(spec),
+};
+
+export function networkRoutes(modules: RouteModules): Route[] {
+  const { backend } = modules;
+  const inspect = async (exchange: Exchange) => exchange.json(await inspected(exchange, modules));
   return [
+    { method: 'GET', path: '/networks', handle: (exchange) => list(exchange, modules) },
+    { method: 'POST', path: '/networks/create', handle: (exchange) => create(exchange, modules) },
+    { method: 'POST', path: '/networks/prune', handle: (exchange) => prune(exchange, modules) },
+    { method: 'GET', path: '/networks/{id}', handle: inspect },
     {
-      method: 'GET',
-      path: '/networks',
-      handle(exchange) {
-        const filters = Filters.parse(exchange.query.get('filters'), filterKeys);
-        const found = builtIn.filter(
-          ({ name, driver }) =>
-            filters.any('name', (part) => name.includes(part)) &&
-            filters.any('id', (part) => name.startsWith(part)) &&
-            filters.any('driver', (wanted) => driver === wanted) &&
-            filters.any('type', (type) => type === 'builtin') &&
-            filters.any('scope', (scope) => scope === 'local') &&
-            filters.labels('label', {}),
-        );
-        exchange.json(found.map(({ name, driver }) => networkJson(name, driver, 'local')));
-      },
-    },
-    {
-      method: 'GET',
+      method: 'DELETE',
       path: '/networks/{id}',
-      handle(exchange) {
-        const id = exchange.param('id');
-        const network = builtIn.find(({ name }) => name === id);
-        if (network === undefined) {
-          throw new SwarmError('not-found', `network ${id} not found`);
-        }
-        // A service may be on the host's network on every node, so the swarm knows it too.
-        const scope = exchange.query.get('scope') === 'swarm' ? 'swarm' : 'local';
-        exchange.json(networkJson(network.name, network.driver, scope));
+      async handle(exchange) {
+        const found = await lookUp(exchange, modules);
+        await remove(found, modules);
+        exchange.empty(204);
       },
     },
+    ...(['connect', 'disconnect'] as const).map((verb): Route => ({
+      method: 'POST',
+      path: `/networks/{id}/${verb}`,
+      async handle(exchange) {
+        const { container } = await exchange.body(connectRequest);
+        throw noContainer(container, await swarmView(backend));
+      },
+    })),
   ];
 }
 
-/** Its name is its id: the same on every node, and what a service's spec then holds. */
-function networkJson(name: string, driver: string, scope: string): JsonObject {
-  return {
-    Name: name,
-    Id: name,
-    Created: zeroTime,
-    Scope: scope,
-    Driver: driver,
-    EnableIPv4: true,
-    EnableIPv6: false,
-    IPAM: { Driver: 'default', Options: null, Config: [] },
-    Internal: false,
-    Attachable: false,
-    Ingress: false,
-    ConfigFrom: { Network: '' },
-    ConfigOnly: false,
-    Containers: {},
-    Options: {},
-    Labels: {},
+async function list(exchange: Exchange, { backend }: RouteModules): Promise<void> {
+  const filters = Filters.parse(exchange.query.get('filters'), filterKeys);
+  const dangling = danglingOf(filters);
+  for (const type of filters.get('type')) {
+    if (type === 'custom' || type === 'builtin') continue;
+    throw new SwarmError('invalid-argument', `invalid filter: 'type'='${type}'`);
+  }
+  const networks = listNetworks(backend, await swarmView(backend)).filter(
+    (one) =>
+      filters.any('name', (part) => one.name.includes(part)) &&
+      filters.any('id', (beginning) => one.id.startsWith(beginning)) &&
+      filters.any('driver', (driver) => one.driver === driver) &&
+      filters.any('scope', (scope) => one.scope === scope) &&
+      filters.any('type', (type) => (one.kind === 'built-in') === (type === 'builtin')) &&
+      filters.labels('label', one.labels) &&
+      (dangling === undefined || dangling === !one.inUse),
+  );
+  await exchange.jsonList(networks, (one) => json(one));
+}
+
+function danglingOf(filters: Filters): boolean | undefined {
+  const values = filters.get('dangling');
+  const isTrue = values.some((value) => ['1', 'true', 't'].includes(value.toLowerCase()));
+  const isFalse = values.some((value) => ['0', 'false', 'f'].includes(value.toLowerCase()));
+  if (values.length > 0 && isTrue === isFalse) {
+    throw new SwarmError(
+      'invalid-argument',
+      `invalid value for filter 'dangling', must be "true" (or "1"), or "false" (or "0")`,
+    );
+  }
+  return values.length === 0 ? undefined : isTrue;
+}
+
+function json(one: ListedNetwork): JsonObject {
+  if (one.kind === 'built-in') return builtInNetworkJson(one.network, one.scope);
+  if (one.kind === 'local') return networkJson({ ...one.network, scope: 'local' });
+  if (one.kind === 'swarm') {
+    return networkJson({ ...one.network, ...one.network.meta, scope: 'swarm' });
+  }
+  const { name, driver, internal, ingress, options, ...network } = one.network;
+  const spec = { name, driver, internal, ingress, options, labels: {} };
+  return networkJson({ ...network, spec, scope: 'swarm' }, { containers: {} });
+}
+
+async function inspected(exchange: Exchange, modules: RouteModules): Promise<JsonObject> {
+  const { backend } = modules;
+  const one = await lookUp(exchange, modules);
+  const view = one.kind === 'swarm' ? await swarmView(backend) : undefined;
+  if (one.kind !== 'swarm' || view === undefined) return json(one);
+  const { network } = one;
+  const facts = {
+    network,
+    tasks: view.tasksOfNetwork(network.id),
+    services: view.servicesOfNetwork(network.id),
+    nodes: view.nodes(),
+    nodeId: backend.swarm.status().nodeId,
   };
+  return networkJson(
+    { ...network, ...network.meta, scope: 'swarm' },
+    networkUse(facts, exchange.flag('verbose')),
+  );
+}
+
+/** A manager without a quorum can still tell of what every node has. */
+async function lookUp(exchange: Exchange, { backend }: RouteModules): Promise<ListedNetwork> {
+  const input = exchange.param('id');
+  const scope = exchange.query.get('scope') ?? '';
+  const own = listNetworks(backend, undefined).find(
+    ({ kind, id, name }) => kind !== 'assigned' && (id === input || name === input),
+  );
+  if (own !== undefined && scope !== 'swarm') return own;
+  const all = listNetworks(backend, await swarmView(backend));
+  if (scope === '') return findNetwork(all, input);
+  const ofScope = all.filter((one) => one.scope === scope);
+  return findNetwork(scope === 'swarm' ? [...ofScope, ...predefinedOfSwarm()] : ofScope, input);
+}
+
+async function create(exchange: Exchange, { backend }: RouteModules): Promise<void> {
+  const spec = await exchange.body(createRequest);
+  const ofSwarm = spec.scope === 'swarm' || spec.ingress === true;
+  const driver = spec.driver === '' ? (ofSwarm ? 'overlay' : 'bridge') : spec.driver;
+  if (onlyOnce.has(driver)) {
+    throw new SwarmError(
+      'permission-denied',
+      `only one instance of "${driver}" network is allowed`,
+    );
+  }
+  if (driver !== 'overlay' && !localDrivers.has(driver)) {
+    throw new SwarmError('not-found', `plugin "${driver}" not found`);
+  }
+  const isLocal = driver !== 'overlay' && !ofSwarm;
+  const manager = isLocal ? undefined : backend.manager();
+  const view = await swarmView(backend);
+  if (listNetworks(backend, view).some(({ name }) => name === spec.name)) {
+    throw new SwarmError('already-exists', `network with name ${spec.name} already exists`);
+  }
+  const complete = { ...spec, driver };
+  const { id, warning } =
+    manager === undefined
+      ? await nodeNetworks(backend).createLocal(complete)
+      : await manager.control.createNetwork({ spec: complete });
+  exchange.json({ Id: id, Warning: warning }, 201);
+}
+
+function nodeNetworks(backend: RouteModules['backend']) {
+  if (backend.networks !== undefined) return backend.networks;
+  throw new SwarmError(
+    'unimplemented',
+    'networks of one node are not supported by this version; use the driver overlay',
+  );
+}
+
+async function remove(one: ListedNetwork, { backend }: RouteModules): Promise<void> {
+  switch (one.kind) {
+    case 'built-in':
+      throw new SwarmError(
+        'permission-denied',
+        `${one.name} is a pre-defined network and cannot be removed`,
+      );
+    case 'local':
+      return nodeNetworks(backend).removeLocal(one.id);
+    case 'swarm':
+    case 'assigned':
+      return backend.manager().control.removeNetwork({ id: one.id });
+  }
+}
+
+/** Docker tells the names of what is gone. */
+async function prune(exchange: Exchange, modules: RouteModules): Promise<void> {
+  const { backend, clock } = modules;
+  const filters = Filters.parse(exchange.query.get('filters'), pruneKeys);
+  const untilMs = untilOf(filters, clock.nowMs());
+  const networks = listNetworks(backend, await swarmView(backend)).filter(
+    (one) =>
+      filters.labels('label', one.labels) &&
+      filters.get('label!').every((label) => !hasLabel(one, label)) &&
+      createdAtMs(one) <= untilMs,
+  );
+  const ofSwarm = networks.filter(({ kind, inUse }) => kind === 'swarm' && !inUse);
+  const removed = new Set<string>();
+  if (ofSwarm.length > 0) {
+    const ids = ofSwarm.map(({ id }) => id);
+    const pruned = await backend.manager().control.pruneNetworks({ ids });
+    for (const id of pruned.removed) removed.add(id);
+  }
+  for (const { id } of networks.filter(({ kind }) => kind === 'local')) {
+    if (await removedLocal(id, modules)) removed.add(id);
+  }
+  const names = networks.filter(({ id }) => removed.has(id)).map(({ name }) => name);
+  exchange.json({ NetworksDeleted: names.length === 0 ? null : names });
+}
+
+async function removedLocal(id: string, { backend }: RouteModules): Promise<boolean> {
+  try {
+    await nodeNetworks(backend).removeLocal(id);
+    return true;
+  } catch (error) {
+    // Containers are on it: pruning passes it over.
+    if (error instanceof SwarmError && error.code === 'failed-precondition') return false;
+    throw error;
+  }
+}
+
+function untilOf(filters: Filters, nowMs: number): number {
+  const [text, another] = filters.get('until');
+  if (another !== undefined) {
+    throw new SwarmError('invalid-argument', 'more than one until filter specified');
+  }
+  return text === undefined ? Infinity : parseUntil(text, nowMs);
+}
+
+function hasLabel({ labels }: ListedNetwork, wanted: string): boolean {
+  return new Filters(new Map([['label', [wanted]]])).labels('label', labels);
+}
+
+function createdAtMs(one: ListedNetwork): number {
+  if (one.kind === 'swarm') return one.network.meta.createdAtMs;
+  return one.kind === 'local' ? one.network.createdAtMs : 0;
+}
+
+/** There are no containers but those of tasks, and these are on the networks of their services. */
+function noContainer(name: string, view: StoreView | undefined): SwarmError {
+  const task = [...(view?.tasks() ?? [])].find(
+    (one) => one.name === name || one.status.container?.containerId === name,
+  );
+  if (task === undefined) return new SwarmError('not-found', `No such container: ${name}`);
+  return new SwarmError(
+    'failed-precondition',
+    `container ${name} is a task of service ${task.serviceName}: change the service's networks ` +
+      'with "docker service update --network-add" or "--network-rm"',
+  );
 }

@@ -29,14 +29,19 @@ export function taskRoutes({ backend }: RouteModules): Route[] {
       method: 'GET',
       path: '/tasks',
       async handle(exchange) {
-        await exchange.jsonList(list(exchange, await backend.manager().read()), taskJson);
+        const view = await backend.manager().read();
+        await exchange.jsonList(list(exchange, view), (task) =>
+          taskJson(task, (id) => view.network(id)),
+        );
       },
     },
     {
       method: 'GET',
       path: '/tasks/{id}',
       async handle(exchange) {
-        exchange.json(taskJson(findTask(await backend.manager().read(), exchange.param('id'))));
+        const view = await backend.manager().read();
+        const task = findTask(view, exchange.param('id'));
+        exchange.json(taskJson(task, (id) => view.network(id)));
       },
     },
     {

@@ -1,0 +1,93 @@
+/** All networks that a user of this node may name: everybody's, the node's own, the swarm's. */
+import { SwarmError } from '../lib/errors.ts';
+import type { StoreView } from '../manager/store/view.ts';
+import type { AssignedNetwork, Network, NetworkSpec } from '../types/index.ts';
+import type { Backend, LocalNetwork } from './backend.ts';
+import { builtIns, type BuiltInNetwork } from './convert/network.ts';
+
+interface Common {
+  readonly id: string;
+  readonly name: string;
+  readonly driver: string;
+  readonly scope: 'swarm' | 'local';
+  readonly labels: Readonly<Record<string, string>>;
+  /** Something is on it, or may be at any time. */
+  readonly inUse: boolean;
+}
+
+export type ListedNetwork = Common &
+  (
+    | { readonly kind: 'built-in'; readonly network: BuiltInNetwork }
+    | { readonly kind: 'local'; readonly network: LocalNetwork }
+    | { readonly kind: 'swarm'; readonly network: Network }
+    /** The swarm's, as a worker knows it. */
+    | { readonly kind: 'assigned'; readonly network: AssignedNetwork }
+  );
+
+/** The tables, where this node is a manager. */
+export async function swarmView(backend: Backend): Promise<StoreView | undefined> {
+  const { isManager, state } = backend.swarm.status();
+  return isManager && state === 'active' ? backend.manager().read() : undefined;
+}
+
+/** The swarm's first, as Docker lists them. */
+export function listNetworks(backend: Backend, view: StoreView | undefined): ListedNetwork[] {
+  const assigned = view === undefined ? [...(backend.networks?.assigned() ?? [])] : [];
+  return [
+    ...[...(view?.networks() ?? [])].map((network) => swarmNetwork(network, view!)),
+    ...assigned.map(assignedNetwork),
+    ...[...(backend.networks?.local() ?? [])].map(localNetwork),
+    ...builtIns.map((network) => builtInNetwork(network, 'local')),
+  ];
+}
+
+/** Those that are asked for with the scope of the swarm only: a service's tasks may be on them. */
+export function predefinedOfSwarm(): ListedNetwork[] {
+  return builtIns
+    .filter(({ swarmScope }) => swarmScope)
+    .map((network) => builtInNetwork(network, 'swarm'));
+}
+
+/** By id, name, or the beginning of an id. Throws Docker's errors. */
+export function findNetwork(networks: readonly ListedNetwork[], input: string): ListedNetwork {
+  const exact = networks.find(({ id }) => id === input);
+  if (exact !== undefined) return exact;
+  const named = networks.filter(({ name }) => name === input);
+  const found =
+    named.length > 0 || input === '' ? named : networks.filter(({ id }) => id.startsWith(input));
+  const [first] = found;
+  if (first === undefined) throw new SwarmError('not-found', `network ${input} not found`);
+  if (found.length > 1) {
+    const basis = named.length > 0 ? 'name' : 'ID prefix';
+    throw new SwarmError(
+      'invalid-argument',
+      `network ${input} is ambiguous (${found.length} matches found based on ${basis})`,
+    );
+  }
+  return first;
+}
+
+function builtInNetwork(network: BuiltInNetwork, scope: Common['scope']): ListedNetwork {
+  const { name, driver } = network;
+  return { kind: 'built-in', network, id: name, name, driver, scope, labels: {}, inUse: true };
+}
+
+function swarmNetwork(network: Network, view: StoreView): ListedNetwork {
+  const isUsed = (objects: Iterable<unknown>) => !Iterator.from(objects).next().done;
+  const inUse =
+    isUsed(view.servicesOfNetwork(network.id)) || isUsed(view.tasksOfNetwork(network.id));
+  return { kind: 'swarm', network, ...ofSpec(network), scope: 'swarm', inUse };
+}
+
+function localNetwork(network: LocalNetwork): ListedNetwork {
+  return { kind: 'local', network, ...ofSpec(network), scope: 'local', inUse: false };
+}
+
+function ofSpec({ id, spec }: { readonly id: string; readonly spec: NetworkSpec }) {
+  return { id, name: spec.name, driver: spec.driver, labels: spec.labels };
+}
+
+function assignedNetwork(network: AssignedNetwork): ListedNetwork {
+  const { id, name, driver } = network;
+  return { kind: 'assigned', network, id, name, driver, scope: 'swarm', labels: {}, inUse: true };
+}
