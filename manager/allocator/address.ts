@@ -101,7 +101,7 @@ function parseV4(text: string): Address | undefined {
 
 function parseV6(text: string): Address | undefined {
   const halves = text.split('::');
-  if (halves.length > 2) return undefined;
+  if (halves.length > 2 || (halves.length === 2 && halves[0]?.includes('.'))) return undefined;
   const [head, tail] = halves.map(groupsOf);
   if (head === undefined || (halves.length === 2 && tail === undefined)) return undefined;
   const missing = groupsOfV6 - head.length - (tail?.length ?? 0);

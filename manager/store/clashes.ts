@@ -8,14 +8,20 @@ import type { Change } from './change.ts';
 import type { State } from './state.ts';
 import { attachmentsOf, holdsAddresses, publishesIngress, withoutPrefix } from './view.ts';
 
-/** What the entry makes of objects whose keys, references and addresses have to be looked at. */
+type Forms<T> = Map<string, T[]>;
+
+/**
+ * What the entry puts in the place of objects whose keys, references and addresses have to be looked
+ * at: one form each, unless it changes an object several times; none of what it only deletes.
+ */
 interface Touched {
-  readonly services: Map<string, Service | undefined>;
-  readonly networks: Map<string, Network | undefined>;
+  readonly services: Forms<Service>;
+  readonly networks: Forms<Network>;
+  readonly removedNetworks: Set<string>;
   /** Tasks that hold addresses. */
-  readonly tasks: Map<string, Task>;
+  readonly tasks: Forms<Task>;
   /** The ingress addresses of nodes. */
-  readonly nodes: Map<string, readonly string[]>;
+  readonly nodes: Forms<readonly string[]>;
 }
 
 /** A sentence that says what clashes. */
@@ -36,36 +42,54 @@ export function clashOf(state: State, changes: readonly Change[]): string | unde
 }
 
 function touchedBy(changes: readonly Change[]): Touched {
-  const services = new Map<string, Service | undefined>();
-  const networks = new Map<string, Network | undefined>();
-  const tasks = new Map<string, Task>();
-  const nodes = new Map<string, readonly string[]>();
+  const touched: Touched = {
+    services: new Map(),
+    networks: new Map(),
+    removedNetworks: new Set(),
+    tasks: new Map(),
+    nodes: new Map(),
+  };
   for (const change of changes) {
-    if (change.op === 'node-addresses') nodes.set(change.id, change.ingressAddresses);
+    if (change.op === 'node-addresses') note(touched.nodes, change.id, change.ingressAddresses);
     if (change.op === 'delete') {
-      if (change.table === 'service') services.set(change.id, undefined);
-      if (change.table === 'network') networks.set(change.id, undefined);
+      if (change.table === 'service') note(touched.services, change.id);
+      if (change.table === 'network') {
+        note(touched.networks, change.id);
+        touched.removedNetworks.add(change.id);
+      }
     }
     if (change.op !== 'put') continue;
-    if (change.table === 'service') services.set(change.object.id, change.object);
-    if (change.table === 'network') networks.set(change.object.id, change.object);
+    if (change.table === 'service') note(touched.services, change.object.id, change.object);
+    if (change.table === 'network') note(touched.networks, change.object.id, change.object);
     if (change.table === 'task' && holdsAddresses(change.object)) {
-      tasks.set(change.object.id, change.object);
+      note(touched.tasks, change.object.id, change.object);
     }
     if (change.table === 'node' && change.object.ingressAddresses !== undefined) {
-      nodes.set(change.object.id, change.object.ingressAddresses);
+      note(touched.nodes, change.object.id, change.object.ingressAddresses);
     }
   }
-  return { services, networks, tasks, nodes };
+  return touched;
+}
+
+function note<T>(forms: Forms<T>, id: string, form?: T): void {
+  let known = forms.get(id);
+  if (known === undefined) forms.set(id, (known = []));
+  if (form !== undefined) known.push(form);
+}
+
+function all<T>(forms: Forms<T>): T[] {
+  return [...forms.values()].flat();
 }
 
 function clashOfMesh(state: State, { networks }: Touched): string | undefined {
   const present = state.ingressNetwork();
   let holder = present === undefined || networks.has(present.id) ? undefined : present.id;
-  for (const network of networks.values()) {
-    if (network?.spec.ingress !== true) continue;
-    if (holder !== undefined) return `network ${holder} is the routing mesh's already`;
-    holder = network.id;
+  for (const { id, spec } of all(networks)) {
+    if (spec.ingress !== true) continue;
+    if (holder !== undefined && holder !== id) {
+      return `network ${holder} is the routing mesh's already`;
+    }
+    holder = id;
   }
   return undefined;
 }
@@ -74,11 +98,13 @@ function clashOfMesh(state: State, { networks }: Touched): string | undefined {
  * Networks are looked at when a service or a task takes them up. What a service goes back to in a
  * rollback may be gone; then its tasks say so.
  */
-function missingNetwork(state: State, { services, networks, tasks }: Touched): string | undefined {
+function missingNetwork(
+  state: State,
+  { services, networks, removedNetworks, tasks }: Touched,
+): string | undefined {
   const exists = (id: string) =>
-    networks.has(id) ? networks.get(id) !== undefined : state.network(id) !== undefined;
-  for (const service of services.values()) {
-    if (service === undefined) continue;
+    !removedNetworks.has(id) && (networks.has(id) || state.network(id) !== undefined);
+  for (const service of all(services)) {
     const old = state.service(service.id);
     const known = [old?.spec.task, old?.previousSpec?.task].flatMap((spec) =>
       spec === undefined ? [] : attachmentsOf(spec).map(({ target }) => target),
@@ -90,7 +116,7 @@ function missingNetwork(state: State, { services, networks, tasks }: Touched): s
       return `network ${gone.target}, which service ${service.id} is to be on, does not exist`;
     }
   }
-  for (const task of tasks.values()) {
+  for (const task of all(tasks)) {
     const old = state.task(task.id)?.networks;
     for (const { networkId } of task.networks ?? []) {
       if (exists(networkId) || old?.some((known) => known.networkId === networkId)) continue;
@@ -101,16 +127,15 @@ function missingNetwork(state: State, { services, networks, tasks }: Touched): s
 }
 
 /** A network stays while a service names it, or a task of a present service is to run on it. */
-function networkInUse(state: State, { services, networks }: Touched): string | undefined {
-  for (const [id, network] of networks) {
-    if (network !== undefined) continue;
+function networkInUse(state: State, { services, removedNetworks }: Touched): string | undefined {
+  for (const id of removedNetworks) {
     const isMesh = state.ingressNetwork()?.id === id;
     const uses = ({ spec }: Service) =>
       (isMesh && publishesIngress(spec)) ||
       attachmentsOf(spec.task).some(({ target }) => target === id);
     const users = [
       ...[...state.servicesOfNetwork(id)].filter((service) => !services.has(service.id)),
-      ...[...services.values()].filter((service) => service !== undefined && uses(service)),
+      ...all(services).filter(uses),
     ];
     if (users[0] !== undefined) return `network ${id} is in use by service ${users[0].id}`;
     for (const task of state.tasksOfNetwork(id)) {
@@ -139,7 +164,7 @@ function clashOfAddresses(
     claims.set(key, id);
     return holder === id ? undefined : `address ${address} of network ${networkId} is ${holder}'s`;
   };
-  for (const { id, networks: held = [] } of tasks.values()) {
+  for (const { id, networks: held = [] } of all(tasks)) {
     for (const { networkId, addresses } of held) {
       for (const address of addresses) {
         const clash = claim(networkId, address, id);
@@ -147,17 +172,17 @@ function clashOfAddresses(
       }
     }
   }
-  for (const service of services.values()) {
-    for (const { networkId, address } of service?.virtualIps ?? []) {
-      const clash = claim(networkId, address, service?.id ?? '');
+  for (const { id, virtualIps = [] } of all(services)) {
+    for (const { networkId, address } of virtualIps) {
+      const clash = claim(networkId, address, id);
       if (clash !== undefined) return clash;
     }
   }
-  const created = [...networks.values()].find((network) => network?.spec.ingress === true);
-  const ingressId = created?.id ?? state.ingressNetwork()?.id;
-  for (const [id, addresses] of ingressId === undefined ? [] : nodes) {
-    for (const address of addresses) {
-      const clash = claim(ingressId ?? '', address, id);
+  const created = all(networks).find(({ spec }) => spec.ingress === true);
+  const ingressId = created?.id ?? state.ingressNetwork()?.id ?? '';
+  for (const [id, forms] of ingressId === '' ? [] : nodes) {
+    for (const address of forms.flat()) {
+      const clash = claim(ingressId, address, id);
       if (clash !== undefined) return clash;
     }
   }

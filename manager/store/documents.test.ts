@@ -4,7 +4,7 @@ import { encodeEntry } from './entry-codec.ts';
 import { MemoryLog } from './memory-log.ts';
 import { SpecPool } from './spec-pool.ts';
 import { Store } from './store.ts';
-import { makeNode, makeService, makeTask } from './testing.ts';
+import { makeNetwork, makeNode, makeService, makeTask } from './testing.ts';
 
 async function openStore(): Promise<Store> {
   const store = new Store(new MemoryLog());
@@ -12,15 +12,18 @@ async function openStore(): Promise<Store> {
   return store;
 }
 
-const put = (table: 'node' | 'service' | 'task', object: object, base = 0): Change =>
+const put = (table: 'network' | 'node' | 'service' | 'task', object: object, base = 0): Change =>
   ({ op: 'put', table, object, base }) as Change;
 
 describe('the state as documents', () => {
-  const service = makeService('s1');
+  const made = makeService('s1');
+  const task = { ...made.spec.task, networks: [{ target: 'w1' }] };
+  const service = { ...made, spec: { ...made.spec, task } };
   const begin = [
     put('service', service),
     put('task', makeTask('t1', service)),
     put('node', makeNode('n1')),
+    put('network', makeNetwork('w1')),
   ];
 
   it('is previewed as applying makes it, and left as it was', async () => {

@@ -58,8 +58,9 @@ export class NetworkUse {
 
   services(networkId: string): Iterable<Service> {
     if (networkId === mesh) return [];
-    const key = networkId === this.#ingressId ? mesh : networkId;
-    return this.#services.of(key)?.values() ?? [];
+    const named = this.#services.of(networkId)?.values() ?? [];
+    if (networkId !== this.#ingressId) return named;
+    return new Set([...(this.#services.of(mesh)?.values() ?? []), ...named]);
   }
 
   addresses(networkId: string): ReadonlyMap<string, string> {

@@ -1,12 +1,12 @@
 /** Random transactions: indexes stay in step, managers agree, and entries are all or nothing. */
 import { strict as assert } from 'node:assert';
 import * as fc from 'fast-check';
-import type { Service, Task } from '../../types/index.ts';
+import type { Network, Service, Task } from '../../types/index.ts';
 import type { Change } from './change.ts';
 import type { ObjectEvent } from './event.ts';
 import { MemoryLog, type MemoryStorage } from './memory-log.ts';
 import { Store } from './store.ts';
-import { makeNode, makeService, makeTask, makeTaskSpec } from './testing.ts';
+import { makeNetwork, makeNode, makeService, makeTask, makeTaskSpec } from './testing.ts';
 
 /** Numbers that a change is made of, on the state that it finds. */
 interface Draw {
@@ -19,7 +19,7 @@ interface Draw {
 }
 
 const draw: fc.Arbitrary<Draw> = fc.record({
-  kind: fc.nat(9),
+  kind: fc.nat(13),
   id: fc.nat(7),
   other: fc.nat(4),
   variant: fc.nat(3),
@@ -42,13 +42,19 @@ function servicePut(store: Store, one: Draw): Change {
     name: one.variant === 3 ? 'shared' : id,
     labels: {},
     mode: {},
-    task: makeTaskSpec(one.other, one.variant),
+    task: {
+      ...makeTaskSpec(one.other, one.variant),
+      ...(one.id > 3 ? { networks: [{ target: `w${one.variant}` }] } : {}),
+    },
     ...(one.other === 0 ? { endpoint: { ports: [{ ...port, publishMode: 'ingress' }] } } : {}),
   };
   const previous =
     old === undefined ? {} : { previousSpec: old.spec, previousSpecVersion: old.specVersion };
   const specVersion = (old?.specVersion ?? 0) + 1;
-  const object = makeService(id, { spec, specVersion, ...previous });
+  // Addresses are drawn from few, too.
+  const virtualIps =
+    one.id > 3 ? [{ networkId: `w${one.variant}`, address: `10.9.0.${one.other}/24` }] : [];
+  const object = makeService(id, { spec, specVersion, virtualIps, ...previous });
   return { op: 'put', table: 'service', object, base: base(old?.meta.version, one) };
 }
 
@@ -56,8 +62,10 @@ function taskPut(store: Store, one: Draw): Change {
   const id = `t${one.id}`;
   const old = store.task(id);
   if (old !== undefined) {
+    const networks = [{ networkId: `w${one.variant}`, addresses: [`10.9.0.${one.other}/24`] }];
     const object: Task = {
       ...old,
+      ...(one.other === 4 || old.networks !== undefined ? {} : { networks }),
       nodeId: old.nodeId === '' && one.variant > 0 ? `n${one.other}` : old.nodeId,
     };
     return { op: 'put', table: 'task', object, base: base(old.meta.version, one) };
@@ -68,6 +76,15 @@ function taskPut(store: Store, one: Draw): Change {
   ] as const;
   const object = makeTask(id, service, { nodeId: one.variant === 0 ? 'n0' : '', ports });
   return { op: 'put', table: 'task', object, base: base(undefined, one) };
+}
+
+function networkPut(store: Store, one: Draw): Change {
+  const id = `w${one.id % 4}`;
+  const old = store.network(id);
+  const made = makeNetwork(id, { vni: 4096 + one.other });
+  const object: Network =
+    one.variant > 0 ? made : { ...made, spec: { ...made.spec, ingress: true } };
+  return { op: 'put', table: 'network', object, base: base(old?.meta.version, one) };
 }
 
 function changeOf(store: Store, one: Draw): Change {
@@ -98,6 +115,18 @@ function changeOf(store: Store, one: Draw): Change {
     }
     case 8:
       return { op: 'task-desire', id: task, desiredState: desires[one.other] ?? 'running' };
+    case 9:
+    case 10:
+      return networkPut(store, one);
+    case 11: {
+      const id = `w${one.id % 4}`;
+      const version = store.network(id)?.meta.version;
+      return { op: 'delete', table: 'network', id, base: base(version, one) };
+    }
+    case 12: {
+      const ingressAddresses = one.variant === 0 ? [] : [`10.9.0.${one.id}/24`];
+      return { op: 'node-addresses', id: node, ingressAddresses };
+    }
     default: {
       const status = { state: 'down', message, addr: '', atMs: one.id } as const;
       return { op: 'node-status', id: node, status };
@@ -119,6 +148,7 @@ async function openStore(storage: MemoryStorage): Promise<Store> {
 function report(store: Store): string {
   const ids = (objects: Iterable<{ id: string }>) => [...objects].map(({ id }) => id).sort();
   const nodes = ['n0', 'n1', 'n2', 'n3', 'n4'];
+  const networks = ['w0', 'w1', 'w2', 'w3'];
   const services = ['s0', 's1', 's2', 's3', 'gone0', 'gone1', 'gone2', 'gone3', 'gone4'];
   return JSON.stringify([
     nodes.map((id) => [ids(store.tasksOfNode(id)), store.usage(id).activeTasks]),
@@ -127,8 +157,22 @@ function report(store: Store): string {
     ['s0', 's1', 's2', 's3', 'shared'].map((name) => store.serviceByName(name)?.id),
     [80, 81, 82, 83].map((port) => store.ingressPortOwner(`tcp/${port}`)?.id),
     ids(store.unassignedTasks()),
+    ids(store.networks()),
+    networks.map((id) => [ids(store.tasksOfNetwork(id)), ids(store.servicesOfNetwork(id))]),
+    networks.map((id) => [...store.usedAddresses(id)].sort()),
+    networks.map((id) => store.networkByName(id)?.id),
+    store.ingressNetwork()?.id,
     [...store.orphanedServiceIds()].sort(),
   ]);
+}
+
+/** Services on networks that are not there, but for those that may have gone back to them. */
+function dangling(store: Store): string[] {
+  return [...store.services()].flatMap(({ id, spec, previousSpec }) =>
+    (previousSpec === undefined ? (spec.task.networks ?? []) : [])
+      .filter(({ target }) => store.network(target) === undefined)
+      .map(({ target }) => `${id} on ${target}`),
+  );
 }
 
 function freeze(value: unknown): void {
@@ -142,6 +186,7 @@ describe('Store, whatever is proposed', () => {
     this.timeout(60_000);
     let applied = 0;
     let conflicts = 0;
+    const kinds = new Set<string>();
     const property = fc.asyncProperty(transactions, fc.nat(39), async (all, snapshotAt) => {
       const storage: MemoryStorage = { entries: [] };
       const store = await openStore(storage);
@@ -162,13 +207,16 @@ describe('Store, whatever is proposed', () => {
         const result = await store.propose(changes, { atMs: position });
         if (result.applied) applied += 1;
         else conflicts += 1;
-        if (!result.applied) assert.equal(store.digest(), before, result.conflict);
+        if (!result.applied) {
+          assert.equal(store.digest(), before, result.conflict);
+          kinds.add(result.conflict.replaceAll(/\b[a-z]+\d\b|\d+/g, '#'));
+        }
         assert.deepEqual(store.audit(), []);
+        assert.deepEqual(dangling(store), []);
         if (position === snapshotAt) snapshot = { index: store.index, bytes: store.snapshot() };
       }
-      const objects = [store.nodes(), store.services(), store.tasks()].flatMap((table) => [
-        ...table,
-      ]);
+      const tables = [store.nodes(), store.networks(), store.services(), store.tasks()];
+      const objects = tables.flatMap((table) => [...table]);
       assert.deepEqual(new Set(mirror.values()), new Set(objects), 'events tell everything');
       const later = storage.entries.slice(snapshot.index);
       for (const other of [
@@ -180,7 +228,17 @@ describe('Store, whatever is proposed', () => {
         assert.deepEqual(other.audit(), []);
       }
     });
-    await fc.assert(property, { numRuns: 400, seed: 20_261_121 });
+    await fc.assert(property, { numRuns: 800, seed: 20_261_121 });
     assert.ok(applied > 1500 && conflicts > 500, `${applied} applied, ${conflicts} conflicts`);
+    for (const clash of [
+      'VNI # is in use by network #',
+      "network # is the routing mesh's already",
+      "address #.#.#.# of network # is #'s",
+      'network # is in use by service #',
+      'network #, which service # is to be on, does not exist',
+      'network #, which task # is to be on, does not exist',
+    ]) {
+      assert.ok(kinds.has(clash), `nothing clashed like this: ${clash}`);
+    }
   });
 });

@@ -1,5 +1,5 @@
 /** Objects for tests of the store and of what stands on it. */
-import type { Node, Service, ServiceSpec, Task, TaskSpec } from '../../types/index.ts';
+import type { Network, Node, Service, ServiceSpec, Task, TaskSpec } from '../../types/index.ts';
 
 const meta = { version: 0, createdAtMs: 0, updatedAtMs: 0 };
 
@@ -42,6 +42,17 @@ export function makeNode(id: string, overrides: Partial<Node> = {}): Node {
     spec: { labels: {}, role: 'worker', availability: 'active' },
     role: 'worker',
     status: { state: 'ready', message: '', addr: '10.0.0.1', atMs: 0 },
+    ...overrides,
+  };
+}
+
+export function makeNetwork(id: string, overrides: Partial<Network> = {}): Network {
+  return {
+    id,
+    meta,
+    spec: { name: id, labels: {}, driver: 'overlay', scope: 'swarm' },
+    vni: 4096,
+    subnets: [{ subnet: '10.9.0.0/24', gateway: '10.9.0.1' }],
     ...overrides,
   };
 }

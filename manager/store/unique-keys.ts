@@ -38,15 +38,14 @@ export class UniqueKeys<T extends Identified> {
   }
 
   /**
-   * Why the objects, which are to be put all at once, cannot hold their keys; `undefined` stands for
-   * one that is to be deleted.
+   * Why the objects, which are to be put all at once, cannot hold their keys: by their ids, in all
+   * the forms that they are put in; none where one is only deleted.
    */
-  clash(touched: ReadonlyMap<string, T | undefined>): string | undefined {
+  clash(touched: ReadonlyMap<string, readonly T[]>): string | undefined {
     const claims = new Map<string, string>();
-    for (const object of touched.values()) {
-      if (object === undefined) continue;
+    for (const object of [...touched.values()].flat()) {
       for (const key of this.#keysOf(object)) {
-        // An owner that is touched holds only what its new form claims in this loop.
+        // An owner that is touched holds only what its new forms claim in this loop.
         const owner = this.#owners.get(key);
         const holder =
           claims.get(key) ?? (owner === undefined || touched.has(owner) ? object.id : owner);
