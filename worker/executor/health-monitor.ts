@@ -11,6 +11,14 @@ import {
 } from '../task/index.ts';
 import type { Limiter } from './limiter.ts';
 
+export interface Probe {
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly passed: boolean;
+  readonly exitCode: number;
+  readonly output: string;
+}
+
 export interface HealthMonitorDeps {
   readonly clock: Clock;
   readonly log: Logger;
@@ -19,11 +27,16 @@ export interface HealthMonitorDeps {
   readonly probes: Limiter;
 }
 
+/** Docker's, of a check that never came to an end of its own. */
+const noExitCode = -1;
+
 export class HealthMonitor {
   readonly #containerId: string;
   readonly #check: ResolvedHealthCheck;
   readonly #deps: HealthMonitorDeps;
   readonly #onChange: () => void;
+  readonly #onProbe: (probe: Probe) => void;
+  readonly #goesOn: boolean;
   #state: HealthState;
   #timer: Timer | undefined;
   #stopped = false;
@@ -34,6 +47,10 @@ export class HealthMonitor {
       readonly check: ResolvedHealthCheck;
       readonly initial: HealthState;
       readonly onChange: () => void;
+      /** Before `onChange`. */
+      readonly onProbe?: (probe: Probe) => void;
+      /** Also once it is unhealthy: nobody will end it for that. */
+      readonly goesOn?: boolean;
     },
     deps: HealthMonitorDeps,
   ) {
@@ -41,6 +58,8 @@ export class HealthMonitor {
     this.#check = options.check;
     this.#state = options.initial;
     this.#onChange = options.onChange;
+    this.#onProbe = options.onProbe ?? (() => undefined);
+    this.#goesOn = options.goesOn ?? false;
     this.#deps = deps;
     this.#schedule();
   }
@@ -49,13 +68,17 @@ export class HealthMonitor {
     return this.#state.health;
   }
 
+  get failingStreak(): number {
+    return this.#state.failingStreak;
+  }
+
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
   }
 
   #schedule(): void {
-    if (this.#stopped || this.#state.health === 'unhealthy') return;
+    if (this.#stopped || (this.#state.health === 'unhealthy' && !this.#goesOn)) return;
     const { clock } = this.#deps;
     const delayMs = probeDelayMs(this.#state, this.#check, clock.nowMs());
     this.#timer = clock.after(delayMs, () => void this.#probe());
@@ -63,7 +86,8 @@ export class HealthMonitor {
 
   async #probe(): Promise<void> {
     const { clock, log, probes } = this.#deps;
-    const { passed, output } = await probes.run(() => this.#run());
+    const probe = await probes.run(() => this.#run());
+    const { passed, output } = probe;
     if (this.#stopped) return;
     const before = this.#state;
     this.#state = afterProbe(before, this.#check, { passed, atMs: clock.nowMs() });
@@ -71,20 +95,32 @@ export class HealthMonitor {
       const { failingStreak } = this.#state;
       log.info('a health check failed', { containerId: this.#containerId, failingStreak, output });
     }
+    this.#onProbe(probe);
     if (this.#state.health !== before.health) this.#onChange();
     this.#schedule();
   }
 
-  async #run(): Promise<{ passed: boolean; output: string }> {
-    if (this.#stopped) return { passed: false, output: '' };
+  async #run(): Promise<Probe> {
+    const { clock, runtime } = this.#deps;
+    const startMs = clock.nowMs();
+    const probe = (passed: boolean, exitCode: number, output: string): Probe => ({
+      startMs,
+      endMs: clock.nowMs(),
+      passed,
+      exitCode,
+      output,
+    });
+    if (this.#stopped) return probe(false, noExitCode, '');
     try {
-      const { exitCode, output, timedOut } = await this.#deps.runtime.exec(this.#containerId, {
-        argv: this.#check.argv,
-        timeoutMs: this.#check.timeoutMs,
+      const { argv, timeoutMs } = this.#check;
+      const { exitCode, output, timedOut } = await runtime.exec(this.#containerId, {
+        argv,
+        timeoutMs,
       });
-      return { passed: exitCode === 0 && !timedOut, output };
+      if (!timedOut) return probe(exitCode === 0, exitCode, output);
+      return probe(false, noExitCode, `Health check exceeded timeout (${timeoutMs / 1000}s)`);
     } catch (error) {
-      return { passed: false, output: messageOf(error) };
+      return probe(false, noExitCode, messageOf(error));
     }
   }
 }

@@ -20,6 +20,9 @@ import { Limiter } from './limiter.ts';
 import { LocalCopy, type Progress } from './local-copy.ts';
 import { TaskDriver, type DriverContext } from './task-driver.ts';
 
+/** A task and its container, as the node's own view of its containers needs them. */
+export type TaskContainer = Pick<TaskDriver, 'containerId' | 'task' | 'status' | 'prepared'>;
+
 export interface TaskRunnerOptions {
   /** The local copy goes into `tasks` below it. */
   readonly dataRoot: string;
@@ -141,6 +144,13 @@ export class TaskRunner implements TaskExecutor {
   onStatus(listener: (taskId: string, status: TaskStatus) => void): Disposable {
     this.#listeners.add(listener);
     return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
+  }
+
+  /** Every task of this node that may have a container. */
+  *containers(): Iterable<TaskContainer> {
+    for (const { containerId, task, status, prepared } of this.#byContainer.values()) {
+      yield { containerId, task, status, prepared };
+    }
   }
 
   /** The name of a container that needs the image, if there is one. */
