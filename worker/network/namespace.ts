@@ -210,6 +210,14 @@ export function inNamespaceOf<T>(fd: number, work: () => T): T {
   });
 }
 
+/** Runs `work` inside a namespace that ends with it. `work` must be synchronous. */
+export function inScratchNamespace<T>(work: () => T): T {
+  return onReturn(() => {
+    unshareNetwork();
+    return work();
+  });
+}
+
 /**
  * Comes back to the present namespace after `work`. A thread that cannot come back would do
  * everything that follows in the wrong place, so the process ends there.

@@ -18,6 +18,7 @@ const bindings = {
   umount2: libc.func('int umount2(const char *target, int flags)'),
   socket: libc.func('int socket(int domain, int type, int protocol)'),
   bind: libc.func('int bind(int fd, const uint8_t *address, unsigned int length)'),
+  connect: libc.func('int connect(int fd, const uint8_t *address, unsigned int length)'),
   send: libc.func('intptr_t send(int fd, const uint8_t *buffer, size_t length, int flags)'),
   recv: libc.func('intptr_t recv(int fd, _Out_ uint8_t *buffer, size_t length, int flags)'),
   setsockopt: libc.func(
@@ -43,6 +44,7 @@ export const errno = {
   exists: codes['EEXIST'] ?? 17,
   notFound: codes['ENOENT'] ?? 2,
   noProcess: codes['ESRCH'] ?? 3,
+  wouldBlock: codes['EAGAIN'] ?? 11,
   busy: codes['EBUSY'] ?? 16,
   noDevice: codes['ENODEV'] ?? 19,
   invalid: codes['EINVAL'] ?? 22,
@@ -158,6 +160,23 @@ export function setSendBuffer(fd: number, bytes: number): void {
 
 export function send(fd: number, bytes: Uint8Array): void {
   checked('send', Number(bindings.send(fd, bytes, bytes.length, 0)));
+}
+
+/** A raw socket that hears of `address` alone, and sends there. Four or sixteen bytes. */
+export function connectRaw(fd: number, address: Uint8Array): void {
+  const isIpv6 = address.length === 16;
+  const name = Buffer.alloc(isIpv6 ? 28 : 16);
+  name.writeUInt16LE(isIpv6 ? 10 : 2, 0);
+  name.set(address, isIpv6 ? 8 : 4);
+  checked('connect', bindings.connect(fd, name, name.length) as number);
+}
+
+/** What has arrived by now; undefined for nothing. */
+export function receiveNow(fd: number, buffer: Uint8Array): number | undefined {
+  const doNotWait = 0x40;
+  const length = Number(bindings.recv(fd, buffer, buffer.length, doNotWait));
+  if (length < 0 && koffi.errno() === errno.wouldBlock) return undefined;
+  return checked('recv', length);
 }
 
 /** Fills the start of `buffer`; returns how many bytes. */

@@ -1,9 +1,10 @@
 /** Addresses of both families as bytes, to be compared and looked up whatever their spelling. */
+import { isIP } from 'node:net';
+import { addressBytes } from '../netlink/wire.ts';
 
 /** 4 or 16 bytes as hex digits; undefined for what is not an address. */
 export function addressKey(text: string): string | undefined {
-  const bytes = text.includes(':') ? ipv6Bytes(text) : ipv4Bytes(text);
-  return bytes === undefined ? undefined : hex(bytes);
+  return isIP(text) === 0 ? undefined : addressBytes(text).toString('hex');
 }
 
 /** "10.0.1.5/24" and "10.0.1.5" name the same host. */
@@ -38,33 +39,4 @@ export function reverseKey(name: string): string | undefined {
   if (suffix === 'in-addr.arpa') return addressKey(labels.join('.'));
   const isWhole = labels.length === 32 && labels.every((label) => /^[0-9a-f]$/.test(label));
   return suffix === 'ip6.arpa' && isWhole ? labels.join('') : undefined;
-}
-
-function ipv4Bytes(text: string): readonly number[] | undefined {
-  const parts = text.split('.');
-  if (parts.length !== 4) return undefined;
-  const bytes = parts.map((part) => (/^\d{1,3}$/.test(part) ? Number(part) : 256));
-  return bytes.every((byte) => byte < 256) ? bytes : undefined;
-}
-
-function ipv6Bytes(text: string): readonly number[] | undefined {
-  const halves = text.split('::');
-  if (halves.length > 2) return undefined;
-  const groups = halves.map((half) => (half === '' ? [] : half.split(':').map(groupBytes)));
-  const [head = [], tail = []] = groups.map((half) => half.flat());
-  const missing = 16 - head.length - tail.length;
-  if (halves.length === 1 ? missing !== 0 : missing < 2) return undefined;
-  const bytes = [...head, ...Array<number>(missing).fill(0), ...tail];
-  return bytes.includes(-1) ? undefined : bytes;
-}
-
-function groupBytes(group: string): readonly number[] {
-  if (group.includes('.')) return ipv4Bytes(group) ?? [-1];
-  if (!/^[0-9a-fA-F]{1,4}$/.test(group)) return [-1];
-  const value = Number.parseInt(group, 16);
-  return [value >> 8, value & 0xff];
-}
-
-function hex(bytes: readonly number[]): string {
-  return bytes.map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
