@@ -11,8 +11,8 @@ import { attachmentsOf, holdsAddresses, publishesIngress, withoutPrefix } from '
 type Forms<T> = Map<string, T[]>;
 
 /**
- * What the entry puts in the place of objects whose keys, references and addresses have to be looked
- * at: one form each, unless it changes an object several times; none of what it only deletes.
+ * What the entry puts in the place of objects whose keys, references and addresses have to be
+ * looked at: one form each, or several if it changes an object again; none of what it only deletes.
  */
 interface Touched {
   readonly services: Forms<Service>;

@@ -159,7 +159,7 @@ function report(store: Store): string {
     ids(store.unassignedTasks()),
     ids(store.networks()),
     networks.map((id) => [ids(store.tasksOfNetwork(id)), ids(store.servicesOfNetwork(id))]),
-    networks.map((id) => [...store.usedAddresses(id)].sort()),
+    networks.map((id) => [...store.usedAddresses(id)].map(String).sort()),
     networks.map((id) => store.networkByName(id)?.id),
     store.ingressNetwork()?.id,
     [...store.orphanedServiceIds()].sort(),
