@@ -112,7 +112,7 @@ async function startContainers(
         ...(bridgeSubnet === undefined ? {} : { subnet: bridgeSubnet }),
         ...(mtu === undefined ? {} : { mtu }),
       },
-      { clock, log },
+      { clock, random, log },
     ),
   );
   await network.start();

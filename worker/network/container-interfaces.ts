@@ -38,86 +38,75 @@ export function macOfAddresses(addresses: readonly string[]): string {
   return macOf(parseAddress(addressText(bytes.subarray(-4))));
 }
 
-/** Synchronous: the thread is inside the namespace for it. The link is there. */
+/** The inside of a container's namespace. */
+export interface Inside {
+  readonly netnsPath: string;
+  readonly netlink: Netlink;
+}
+
+/** The link is there. */
 export function configureInterface(
-  netnsPath: string,
+  { netnsPath, netlink }: Inside,
   wanted: ContainerInterface,
   knownIndex?: number,
 ): void {
-  inNamespace(netnsPath, () => {
-    using inside = new Netlink();
-    const index = knownIndex ?? inside.link(wanted.name)?.index;
-    assert(index !== undefined, 'the link has arrived in the namespace');
-    if (hasIpv6(wanted.addresses)) turnIpv6On(wanted.name);
-    inside.run(
-      ...wanted.addresses.map((cidr) => addAddress(index, cidr)),
-      setLink(index, { up: true }),
-      ...routesOf(wanted),
-    );
-  });
+  const index = knownIndex ?? netlink.link(wanted.name)?.index;
+  assert(index !== undefined, 'the link has arrived in the namespace');
+  if (hasIpv6(wanted.addresses)) inNamespace(netnsPath, () => turnIpv6On(wanted.name));
+  netlink.run(
+    ...wanted.addresses.map((cidr) => addAddress(index, cidr)),
+    setLink(index, { up: true }),
+    ...routesOf(wanted),
+  );
 }
 
-export interface InterfacesAudit {
+export interface InterfaceAudit {
   readonly repairs: readonly Repair[];
-  /** Interfaces whose link is gone: whoever made it has to make it anew. */
-  readonly missing: readonly ContainerInterface[];
+  /** The index of its other end; absent where the link is gone: whoever made it makes it anew. */
+  readonly peer?: number;
   /** From here on no link of the namespace has an index. */
   readonly freeIndex: number;
-  /** Of each interface that is there, by its name: the index of its other end. */
-  readonly peers: ReadonlyMap<string, number>;
 }
 
 /** Puts right what can be from inside. What a container has added itself is left alone. */
-export function auditInterfaces(
-  netnsPath: string,
-  wanted: readonly ContainerInterface[],
-): InterfacesAudit {
-  return inNamespace(netnsPath, () => {
-    using inside = new Netlink();
-    const links = inside.links();
-    const freeIndex = Math.max(1, ...links.map(({ index }) => index)) + 1;
-    const addresses = inside.addresses('all');
-    const routes = inside.routeTable();
-    const repairs: Repair[] = [];
-    const requests: Request[] = [];
-    const missing: ContainerInterface[] = [];
-    const peers = new Map<string, number>();
-    for (const one of wanted) {
-      const link = links.find(({ name }) => name === one.name);
-      if (link === undefined) {
-        missing.push(one);
-        continue;
-      }
-      const { index } = link;
-      peers.set(one.name, link.peer);
-      const change = {
-        ...(link.up ? {} : { up: true }),
-        ...(link.mtu === one.mtu ? {} : { mtu: one.mtu }),
-        ...(link.mac === one.mac ? {} : { mac: one.mac }),
-      };
-      if (Object.keys(change).length > 0) {
-        repairs.push({ kind: 'link', what: `${one.name}: ${Object.keys(change).join(', ')}` });
-        requests.push(setLink(index, change));
-      }
-      const present = new Set(
-        addresses.filter(({ linkIndex }) => linkIndex === index).map(({ cidr }) => cidr),
-      );
-      for (const cidr of one.addresses) {
-        if (present.has(canonicalCidr(cidr))) continue;
-        if (hasIpv6([cidr])) turnIpv6On(one.name);
-        repairs.push({ kind: 'address', what: `${cidr} of ${one.name}` });
-        requests.push(addAddress(index, cidr));
-      }
-      const isRouted =
-        one.gateway === undefined ||
-        routes.some((route) => route.gateway === one.gateway && route.destination === anywhere);
-      if (!isRouted) repairs.push({ kind: 'route', what: `default by ${one.gateway}` });
-      // A link that was down has lost its routes too.
-      if (!isRouted || requests.length > 0) requests.push(...routesOf(one));
-    }
-    inside.run(...requests);
-    return { repairs, missing, freeIndex, peers };
-  });
+export function auditInterface(
+  { netnsPath, netlink }: Inside,
+  wanted: ContainerInterface,
+): InterfaceAudit {
+  const links = netlink.links();
+  const freeIndex = Math.max(1, ...links.map(({ index }) => index)) + 1;
+  const link = links.find(({ name }) => name === wanted.name);
+  if (link === undefined) return { repairs: [], freeIndex };
+  const { index, peer } = link;
+  const repairs: Repair[] = [];
+  const requests: Request[] = [];
+  const change = {
+    ...(link.up ? {} : { up: true }),
+    ...(link.mtu === wanted.mtu ? {} : { mtu: wanted.mtu }),
+    ...(link.mac === wanted.mac ? {} : { mac: wanted.mac }),
+  };
+  if (Object.keys(change).length > 0) {
+    repairs.push({ kind: 'link', what: `${wanted.name}: ${Object.keys(change).join(', ')}` });
+    requests.push(setLink(index, change));
+  }
+  const present = netlink.addresses(hasIpv6(wanted.addresses) ? 'all' : 'ipv4');
+  for (const cidr of wanted.addresses) {
+    const wantedCidr = canonicalCidr(cidr);
+    if (present.some((one) => one.linkIndex === index && one.cidr === wantedCidr)) continue;
+    if (hasIpv6([cidr])) inNamespace(netnsPath, () => turnIpv6On(wanted.name));
+    repairs.push({ kind: 'address', what: `${cidr} of ${wanted.name}` });
+    requests.push(addAddress(index, cidr));
+  }
+  if (wanted.gateway !== undefined) {
+    const isRouted = netlink
+      .routeTable()
+      .some(({ gateway, destination }) => gateway === wanted.gateway && destination === anywhere);
+    if (!isRouted) repairs.push({ kind: 'route', what: `default by ${wanted.gateway}` });
+    // A link that was down has lost its routes too.
+    if (!isRouted || requests.length > 0) requests.push(...routesOf(wanted));
+  }
+  netlink.run(...requests);
+  return { repairs, freeIndex, peer };
 }
 
 const anywhere = '0.0.0.0/0';

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { realClock, VirtualClock } from '../../lib/clock.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
+import { seededRandom } from '../../lib/random.ts';
 import type { PortConfig } from '../../types/index.ts';
 import type { ContainerNetwork } from './container-network.ts';
 import { createNetwork } from './create.ts';
@@ -23,7 +24,10 @@ describe('bridge network on the real kernel', function () {
   const children: ChildProcess[] = [];
 
   const open = async () => {
-    const opened = createNetwork({ runRoot }, { clock: new VirtualClock(), log: silentLogger });
+    const opened = createNetwork(
+      { runRoot },
+      { clock: new VirtualClock(), random: seededRandom(1), log: silentLogger },
+    );
     await opened.start();
     return opened;
   };
@@ -175,7 +179,7 @@ describe('bridge network on the real kernel', function () {
     const spares = () => pins().filter((name) => name.startsWith('.spare-'));
     await network[Symbol.asyncDispose]();
     const clock = new VirtualClock();
-    network = createNetwork({ runRoot }, { clock, log: silentLogger });
+    network = createNetwork({ runRoot }, { clock, random: seededRandom(1), log: silentLogger });
     await network.start();
     clock.advance(249);
     assert.deepEqual(spares(), []);

@@ -3,6 +3,7 @@
  * which each part does what it knows. What is there is adopted, watched and put right.
  */
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { withAbort } from '../../lib/abort.ts';
 import { assert } from '../../lib/assert.ts';
 import type { Clock, Timer } from '../../lib/clock.ts';
@@ -17,6 +18,7 @@ import type { Attachment, AttachRequest, NetworkDriver } from './network.ts';
 import type { OverlayNetworks, OverlayNode } from './overlay/index.ts';
 import type { AttachedContainer, NetworkPart, Repair } from './part.ts';
 import { assertPortFree } from './port-probe.ts';
+import type { NetlinkSockets } from './netlink-sockets.ts';
 import { SpareNamespaces } from './spare-namespaces.ts';
 import type { NetworkTables } from './tables.ts';
 
@@ -33,6 +35,7 @@ export interface ContainerNetworkOptions extends GatewayOptions {
 
 export interface ContainerNetworkDeps {
   readonly tables: NetworkTables;
+  readonly sockets: NetlinkSockets;
   readonly overlay: OverlayNetworks;
   /** Besides the overlay; told of everything after it. */
   readonly parts: readonly NetworkPart[];
@@ -68,7 +71,7 @@ export class ContainerNetwork implements NetworkDriver {
     this.#namespaces = new Namespaces(join(options.runRoot, 'netns'), setUpContainerNamespace);
     this.#spares = new SpareNamespaces(this.#namespaces, { clock: deps.clock, log: this.#log });
     this.#records = new Attachments(join(options.runRoot, 'attachments'));
-    this.#gateway = new GatewayBridge(options);
+    this.#gateway = new GatewayBridge(options, deps.sockets);
   }
 
   /**
@@ -92,6 +95,7 @@ export class ContainerNetwork implements NetworkDriver {
     this.#news.resolve();
     await Promise.allSettled([...this.#attaching.values(), this.#applying, this.#auditing]);
     for (const part of [...this.#deps.parts, this.#deps.overlay]) await part[Symbol.asyncDispose]();
+    this.#deps.sockets[Symbol.dispose]();
     this.#namespaces[Symbol.dispose]();
     this.#gateway.close();
   }
@@ -125,7 +129,7 @@ export class ContainerNetwork implements NetworkDriver {
     this.#connected.delete(containerId);
     const record = this.#records.get(containerId);
     if ((record?.networks ?? []).length > 0) await this.#tellDetached(containerId);
-    this.#namespaces.remove(containerId);
+    this.#removeNamespace(containerId);
     if (record === undefined) return;
     // The namespace's end takes its links along; its ports must not outlive it.
     await this.#gateway.unpublish(record);
@@ -189,6 +193,8 @@ export class ContainerNetwork implements NetworkDriver {
     }
     repairs.push(...this.#gateway.audit(this.#plugs()));
     for (const part of [this.#deps.overlay, ...this.#deps.parts]) {
+      // What has come in meanwhile is not to wait for all of it.
+      await nextTurn();
       repairs.push(...(await part.audit()));
     }
     for (const { kind, what } of repairs) {
@@ -257,6 +263,11 @@ export class ContainerNetwork implements NetworkDriver {
       });
     }
     this.#records.delete(containerId);
+    this.#removeNamespace(containerId);
+  }
+
+  #removeNamespace(containerId: string): void {
+    this.#deps.sockets.forget(this.#namespaces.path(containerId));
     this.#namespaces.remove(containerId);
   }
 

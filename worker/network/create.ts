@@ -1,30 +1,42 @@
 /** Puts the parts of a node's network together. */
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
+import type { Random } from '../../lib/random.ts';
+import { Balancer } from './balancer/index.ts';
 import { ContainerNetwork, type ContainerNetworkOptions } from './container-network.ts';
+import { NetlinkSockets } from './netlink-sockets.ts';
+import { Netfilter } from './nft/index.ts';
 import { OverlayNetworks } from './overlay/index.ts';
 import type { NetworkPart } from './part.ts';
+import { Resolver, resolverAddress } from './resolver/index.ts';
 import { NetworkTables } from './tables.ts';
 
 export interface NodeNetworkDeps {
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Logger;
 }
 
 export function createNetwork(
   options: ContainerNetworkOptions,
-  { clock, log }: NodeNetworkDeps,
+  { clock, random, log }: NodeNetworkDeps,
 ): ContainerNetwork {
   const tables = new NetworkTables();
+  const sockets = new NetlinkSockets();
   const overlay = new OverlayNetworks(
     { runRoot: options.runRoot },
-    { tables, node: () => network.node, clock, log },
+    { tables, sockets, node: () => network.node, clock, log },
   );
-  const parts: readonly NetworkPart[] = [];
+  const parts: readonly NetworkPart[] = [
+    new Resolver({}, { tables, clock, random, log }),
+    new Balancer({ tables, netfilter: new Netfilter(), clock, log }),
+  ];
   const network: ContainerNetwork = new ContainerNetwork(options, {
     tables,
+    sockets,
     overlay,
     parts,
+    resolver: resolverAddress,
     clock,
     log,
   });

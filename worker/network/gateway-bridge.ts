@@ -8,15 +8,16 @@ import { SwarmError } from '../../lib/errors.ts';
 import type { PortConfig } from '../../types/index.ts';
 import type { AttachmentRecord } from './attachments.ts';
 import {
-  auditInterfaces,
+  auditInterface,
   configureInterface,
   interfaceName,
   writeSettings,
   type ContainerInterface,
+  type Inside,
 } from './container-interfaces.ts';
 import { HostPorts, type PortMapping } from './host-ports.ts';
-import { inNamespace } from './namespace.ts';
 import { Netlink, type Link } from './netlink.ts';
+import type { NetlinkSockets } from './netlink-sockets.ts';
 import { removeLink, setLink } from './netlink/links.ts';
 import type { Repair } from './part.ts';
 import {
@@ -48,6 +49,7 @@ export interface GatewayPlug {
 
 export class GatewayBridge {
   readonly #options: GatewayOptions;
+  readonly #sockets: NetlinkSockets;
   #netlink: Netlink | undefined;
   #hostPorts: HostPorts | undefined;
   #subnet: Subnet | undefined;
@@ -55,8 +57,9 @@ export class GatewayBridge {
   #mtu = 1500;
   #lastAddress = 0;
 
-  constructor(options: GatewayOptions) {
+  constructor(options: GatewayOptions, sockets: NetlinkSockets) {
     this.#options = options;
+    this.#sockets = sockets;
   }
 
   /** Makes the bridge, or adopts the one that is there with the ports of `records`. */
@@ -131,7 +134,8 @@ export class GatewayBridge {
     return repairs;
   }
 
-  #connect({ netnsPath, record }: GatewayPlug, link: ContainerInterface): void {
+  #connect(plug: GatewayPlug, link: ContainerInterface): void {
+    const { netnsPath, record } = plug;
     assert(record.address !== undefined, 'a container on the bridge has an address');
     const netnsFd = openSync(netnsPath, 'r');
     try {
@@ -143,7 +147,11 @@ export class GatewayBridge {
     } finally {
       closeSync(netnsFd);
     }
-    configureInterface(netnsPath, link);
+    configureInterface(this.#inside(plug), link);
+  }
+
+  #inside({ netnsPath }: GatewayPlug): Inside {
+    return { netnsPath, netlink: this.#sockets.of(netnsPath) };
   }
 
   #interfaceOf({ address = '', networks = [] }: AttachmentRecord): ContainerInterface {
@@ -158,17 +166,11 @@ export class GatewayBridge {
 
   #auditPlug(plug: GatewayPlug, links: ReadonlyMap<number, Link>): readonly Repair[] {
     const link = this.#interfaceOf(plug.record);
-    const inside = auditInterfaces(plug.netnsPath, [link]);
-    const peer = inside.peers.get(link.name);
-    const port = links.get(peer ?? 0);
+    const inside = auditInterface(this.#inside(plug), link);
+    const port = links.get(inside.peer ?? 0);
     const name = vethName(plug.record.address ?? '');
     if (port?.name !== name) {
-      if (peer !== undefined) {
-        inNamespace(plug.netnsPath, () => {
-          using netlink = new Netlink();
-          netlink.run(removeLink(link.name));
-        });
-      }
+      if (inside.peer !== undefined) this.#inside(plug).netlink.deleteLink(link.name);
       this.#link.run(removeLink(name));
       this.#connect(plug, link);
       return [{ kind: 'link', what: `${link.name} of a container, on ${bridgeName}` }];

@@ -17,6 +17,7 @@ import {
 } from '../container-interfaces.ts';
 import { inNamespace, Namespaces } from '../namespace.ts';
 import { Netlink } from '../netlink.ts';
+import type { NetlinkSockets } from '../netlink-sockets.ts';
 import { removeLink } from '../netlink/links.ts';
 import { canonicalAddress, families, familyOf } from '../netlink/wire.ts';
 import type { AttachedContainer, NetworkPart, Repair } from '../part.ts';
@@ -39,6 +40,8 @@ export interface OverlayDeps {
   readonly tables: NetworkTables;
   /** Undefined while this host is in no swarm. */
   readonly node: () => OverlayNode | undefined;
+  /** Of containers' namespaces. */
+  readonly sockets: NetlinkSockets;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -262,7 +265,8 @@ export class OverlayNetworks implements NetworkPart {
     if (network.ingress) {
       for (const peer of tables.peers()) forwarding.put(`peer ${peer.id}`, claimOfPeer(peer));
     }
-    const deps = { namespaces: this.#namespaces, host: this.#host, forwarding };
+    const { sockets } = this.#deps;
+    const deps = { namespaces: this.#namespaces, host: this.#host, sockets, forwarding };
     return new Segment(network.id, wanted, deps);
   }
 

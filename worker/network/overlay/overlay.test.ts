@@ -211,7 +211,7 @@ describe('overlay networks on the real kernel', function () {
     child.stdout?.on('data', (chunk: Buffer) => {
       output = (output + chunk.toString()).slice(-400);
     });
-    const ended = once(child, 'exit');
+    const ended = once(child, 'close');
     for (let times = 0; times < 5; times++) {
       for (const host of hosts) {
         await host.restart(whole());

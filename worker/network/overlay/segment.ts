@@ -5,13 +5,15 @@
 import { closeSync, openSync } from 'node:fs';
 import { assert } from '../../../lib/assert.ts';
 import {
-  auditInterfaces,
+  auditInterface,
   configureInterface,
   indexOf,
   type ContainerInterface,
+  type Inside,
 } from '../container-interfaces.ts';
-import { inNamespace, inNamespaceOf, type Namespaces } from '../namespace.ts';
+import { inNamespaceOf, type Namespaces } from '../namespace.ts';
 import { Netlink, type Link } from '../netlink.ts';
+import type { NetlinkSockets } from '../netlink-sockets.ts';
 import { addVeth, removeLink, setLink, setPortLearning } from '../netlink/links.ts';
 import {
   removeForwarding,
@@ -45,6 +47,7 @@ export class Segment {
   readonly #namespaces: Namespaces;
   /** Of the host: the vxlan device's socket belongs there. */
   readonly #host: Netlink;
+  readonly #sockets: NetlinkSockets;
   readonly #plugs = new Map<string, Plug>();
   #netlink: Netlink | undefined;
   #devices: Devices = { bridge: 0, vxlan: 0 };
@@ -56,6 +59,7 @@ export class Segment {
     deps: {
       readonly namespaces: Namespaces;
       readonly host: Netlink;
+      readonly sockets: NetlinkSockets;
       readonly forwarding: ForwardingTable;
     },
   ) {
@@ -63,6 +67,7 @@ export class Segment {
     this.#wanted = wanted;
     this.#namespaces = deps.namespaces;
     this.#host = deps.host;
+    this.#sockets = deps.sockets;
     this.forwarding = deps.forwarding;
   }
 
@@ -189,15 +194,13 @@ export class Segment {
     links: readonly Link[],
     ports: ReadonlyMap<number, string>,
   ): { readonly port: number; readonly found: readonly Repair[] } {
-    const inside = auditInterfaces(plug.netnsPath, [plug.link]);
     const { name, mac, mtu } = plug.link;
-    const peer = inside.peers.get(name);
+    const inside = auditInterface(this.#inside(plug), plug.link);
+    const { peer } = inside;
     const port = links.find(({ index, kind }) => index === peer && kind === 'veth');
     if (port === undefined) {
       // A link by this name that leads elsewhere is none of ours.
-      if (peer !== undefined) {
-        inNamespaceAt(plug.netnsPath, (netlink) => netlink.run(removeLink(name)));
-      }
+      if (peer !== undefined) this.#inside(plug).netlink.deleteLink(name);
       const made = this.#connect(plug, inside.freeIndex);
       return { port: made, found: [{ kind: 'link', what: `${name} of a container` }] };
     }
@@ -214,8 +217,8 @@ export class Segment {
     return { port: port.index, found };
   }
 
-  /** Synchronous: the thread is inside the container's namespace for a part of it. */
-  #connect({ netnsPath, link }: Plug, insideIndex: number): number {
+  #connect(plug: Plug, insideIndex: number): number {
+    const { netnsPath, link } = plug;
     const index = this.#nextIndex++;
     const fd = openSync(netnsPath, 'r');
     try {
@@ -231,8 +234,12 @@ export class Segment {
     } finally {
       closeSync(fd);
     }
-    configureInterface(netnsPath, link, insideIndex);
+    configureInterface(this.#inside(plug), link, insideIndex);
     return index;
+  }
+
+  #inside({ netnsPath }: Plug): Inside {
+    return { netnsPath, netlink: this.#sockets.of(netnsPath) };
   }
 
   #openNetlink(): Netlink {
@@ -243,11 +250,4 @@ export class Segment {
     assert(this.#netlink !== undefined, 'the overlay network is open');
     return this.#netlink;
   }
-}
-
-function inNamespaceAt(path: string, work: (netlink: Netlink) => void): void {
-  inNamespace(path, () => {
-    using netlink = new Netlink();
-    work(netlink);
-  });
 }

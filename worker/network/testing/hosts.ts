@@ -15,6 +15,7 @@ import type {
 } from '../../../types/index.ts';
 import { setUpContainerNamespace } from '../container-interfaces.ts';
 import { inNamespace, Namespaces } from '../namespace.ts';
+import { NetlinkSockets } from '../netlink-sockets.ts';
 import { OverlayNetworks, overlayPath } from '../overlay/index.ts';
 import type { AttachedContainer } from '../part.ts';
 import { NetworkTables } from '../tables.ts';
@@ -103,6 +104,7 @@ export class TestHost {
   tables = new NetworkTables();
   overlay: OverlayNetworks;
   readonly #containers: Namespaces;
+  readonly #sockets = new NetlinkSockets();
   readonly #attached = new Map<string, AttachedContainer>();
 
   constructor(number: number, path: string, runRoot: string) {
@@ -143,6 +145,7 @@ export class TestHost {
   async detach(id: string): Promise<void> {
     this.#attached.delete(id);
     await this.overlay.detached(id);
+    this.#sockets.forget(this.#containers.path(id));
     this.#containers.remove(id);
   }
 
@@ -168,6 +171,7 @@ export class TestHost {
       { runRoot: this.runRoot },
       {
         tables: this.tables,
+        sockets: this.#sockets,
         node: () => ({ id: this.id, dataPathAddr: this.address }),
         clock: realClock,
         log: silentLogger,
