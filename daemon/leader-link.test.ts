@@ -81,4 +81,16 @@ describe('leader link', () => {
     clock.advance(500);
     assert.ok(next.aborted);
   });
+
+  it("tells of this manager's own trouble where nobody leads for it", () => {
+    const parts = {
+      addrOf: () => undefined,
+      connect: () => assert.fail(),
+      clock: new VirtualClock(),
+    };
+    const link = new LeaderLink({ ...parts, leader: () => '', trouble: () => 'the disk is full' });
+    assert.throws(() => link.addr(), { code: 'unavailable', message: 'the disk is full' });
+    const well = new LeaderLink({ ...parts, leader: () => '', trouble: () => '' });
+    assert.throws(() => well.addr(), { message: /does not have a leader/ });
+  });
 });

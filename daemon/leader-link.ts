@@ -9,6 +9,8 @@ export interface LeaderLinkParts {
   readonly leader: () => string;
   readonly addrOf: (id: string) => string | undefined;
   readonly connect: (addr: string) => Connection;
+  /** Why it may be this manager that the swarm lacks, such as a full disk; empty for nothing. */
+  readonly trouble?: () => string;
   readonly clock: Clock;
 }
 
@@ -84,7 +86,10 @@ export class LeaderLink implements Disposable {
   /** Throws SwarmError `unavailable` while there is no leader. */
   addr(): string {
     const addr = this.addrIfKnown();
-    if (addr === undefined) throw new SwarmError('unavailable', noLeader);
+    if (addr === undefined) {
+      const trouble = this.#parts.trouble?.() ?? '';
+      throw new SwarmError('unavailable', trouble === '' ? noLeader : trouble);
+    }
     return addr;
   }
 

@@ -202,6 +202,17 @@ describe('pending reads', () => {
     assert.equal(await outcomeOf(read), 'lost');
   });
 
+  it('tell of a full disk rather than of the leader that is missing for it', async () => {
+    const reads = new Reads(
+      { firstId: 1, maxTicks: 9, folder: '/raft', ask: () => 'no-leader' },
+      0,
+    );
+    const code = async () => outcomeOf((async () => reads.start())());
+    assert.equal(await code(), 'no-leader');
+    reads.diskIsFull(true);
+    assert.equal(await code(), 'full');
+  });
+
   it('fail at once on a full disk, unless what they must see is there', async () => {
     const { reads } = make();
     const [here, missing, next] = [reads.start(), reads.start(), reads.start()];

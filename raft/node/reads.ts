@@ -46,7 +46,9 @@ export class Reads {
     if (this.#reads.size >= maxReads) throw new RaftError('busy', `${maxReads} reads wait already`);
     const requestId = this.#nextId++;
     const dropped = this.#options.ask(requestId);
-    if (dropped !== undefined) throw refusal(dropped);
+    if (dropped !== undefined) {
+      throw this.#isDiskFull ? diskIsFull(this.#options.folder) : refusal(dropped);
+    }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const ticksLeft = this.#options.maxTicks;
     this.#reads.set(requestId, { index: undefined, ticksLeft, resolve, reject });
