@@ -18,10 +18,7 @@ describe('managers on a full disk', () => {
     managers: 3,
     replicas: 2,
     prepare: async ({ hosts }) => {
-      for (const host of hosts.slice(0, 3)) {
-        const folder = logFolder(host);
-        await host.exec(`mkdir -p ${folder} && mount -t tmpfs -o size=${enough} raft ${folder}`);
-      }
+      for (const host of hosts.slice(0, 3)) await mountLog(host);
     },
   });
   const hosts = () => get().lab.hosts.slice(0, 3);
@@ -88,6 +85,41 @@ describe('managers on a full disk', () => {
     await managers.remove(next, 'leader-');
   });
 });
+
+describe('a manager alone on a full disk', () => {
+  const get = useManagers({
+    hosts: 1,
+    managers: 1,
+    replicas: 2,
+    prepare: ({ hosts }) => mountLog(hosts[0]),
+  });
+
+  it('refuses changes, says why, and takes them again when there is room', async () => {
+    const managers = get();
+    const host = managers.host('h1');
+    const pid = host.daemonPid;
+    await fill(host, host);
+    const refused = await managers.write(host, 'refused');
+    assert.equal(refused.status, 503, refused.body);
+    assert.match(refused.body, noRoom);
+    assert.match(await host.docker('info'), / Error: no room is left in .*raft/);
+    assert.equal(host.daemonPid, pid, 'it runs on');
+    await giveRoom(host);
+    await until('it takes changes', async () => {
+      const { status } = await managers.write(host, 'taken');
+      return status === 201 || status === 409;
+    });
+    assert.ok(!(await managers.services(host)).has('refused'), 'what was refused was not done');
+    await managers.remove(host, 'ballast-');
+    await managers.remove(host, 'taken');
+  });
+});
+
+async function mountLog(host: Host | undefined): Promise<void> {
+  assert.ok(host);
+  const folder = logFolder(host);
+  await host.exec(`mkdir -p ${folder} && mount -t tmpfs -o size=${enough} raft ${folder}`);
+}
 
 function logFolder(host: Host): string {
   return join(host.dataRoot, 'swarm', 'raft');
