@@ -11,12 +11,16 @@ const images = ['good:1', 'good:2', 'good:3', 'slow', 'bad', 'flaky', 'gone'] as
 const timing = ['delay=1s', 'update-delay=500ms', 'monitor=1s'];
 /** How services of each name are made; those whose name begins with "api" update start-first. */
 const kinds: Readonly<Record<string, readonly string[]>> = {
-  web: ['replicas=4', 'failure-action=pause'],
+  web: ['replicas=4', 'failure-action=pause', 'network=small'],
   api: ['replicas=3', 'order=start-first', 'failure-action=rollback'],
   log: ['mode=global', 'parallelism=2', 'failure-action=continue'],
+  pub: ['replicas=2', 'publish=ingress::80', 'network=back', 'failure-action=continue'],
   hostport: ['replicas=2', 'publish=host:8080:80', 'failure-action=continue'],
 };
 const names = Object.keys(kinds);
+/** Always there, one of them so small that it fills up; and one that comes and goes. */
+const subnets: Readonly<Record<string, string>> = { small: '10.9.0.0/28', back: '10.9.1.0/24' };
+const passing = 'passing';
 
 /** What the user knows of one service. */
 interface Known {
@@ -36,6 +40,8 @@ interface Lead {
 export class Client {
   readonly #swarm: Swarm;
   readonly #services = new Map<string, Known>();
+  /** Networks by their ids: what was acknowledged of them, or may have happened. */
+  readonly #networks = new Map<string, 'made' | 'may be gone' | 'removed'>();
   #numbers = 0;
   sent = 0;
   done = 0;
@@ -50,13 +56,19 @@ export class Client {
     const { dice } = this.#swarm;
     const lead = this.#lead();
     if (lead === undefined) return;
+    if (this.#makeNetworks(lead)) return;
     const name = dice.pick(names);
     const present = lead.store.serviceByName(name);
     if (dice.chance(0.2)) this.#setAvailability(lead);
+    else if (dice.chance(0.08)) this.#changeNetworks(lead);
     else if (present === undefined) this.#create(lead, name);
     else if (dice.chance(0.12)) this.#remove(lead, present);
     else if (dice.chance(0.1) && present.previousSpec !== undefined) this.#rollBack(lead, present);
-    else if (dice.chance(0.5) && present.spec.mode.replicated !== undefined) {
+    else if (dice.chance(0.15)) this.#update(lead, present, this.#moved(lead));
+    else if (dice.chance(0.3) && name === 'pub') {
+      const words = dice.chance(0.5) ? ['publish=none'] : ['publish=none', 'publish=ingress::80'];
+      this.#update(lead, present, words);
+    } else if (dice.chance(0.5) && present.spec.mode.replicated !== undefined) {
       const replicas = dice.below(name === 'hostport' ? 3 : 7);
       this.#update(lead, present, [`replicas=${replicas}`]);
     } else this.#update(lead, present, [`image=${dice.pick(images)}`]);
@@ -66,6 +78,7 @@ export class Client {
   settle(): boolean {
     const lead = this.#lead();
     if (lead === undefined) return false;
+    if (this.#makeNetworks(lead)) return false;
     let isSettled = true;
     for (const node of lead.store.nodes()) {
       if (node.manager !== undefined || node.spec.availability === 'active') continue;
@@ -77,13 +90,21 @@ export class Client {
       if (service?.spec.task.container?.image === 'good:last') continue;
       isSettled = false;
       if (service === undefined) this.#create(lead, name);
-      else this.#update(lead, service, ['image=good:last']);
+      else
+        this.#update(lead, service, ['image=good:last', 'network=none', this.#lastNetwork(name)]);
     }
     return isSettled;
   }
 
+  /** On the small one all find room in the end, but not if a lost host keeps its addresses. */
+  #lastNetwork(name: string): string {
+    const isSmall = name === 'web' && !this.#swarm.settings.losesHost;
+    return isSmall ? 'network=small' : 'network=back';
+  }
+
   /** Nothing that was acknowledged is missing, and nothing that was refused is there. */
   check(id: string, store: Store): void {
+    this.#checkNetworks(id, store);
     for (const [serviceId, known] of this.#services) {
       const service = store.service(serviceId);
       const fail = (what: string) => {
@@ -104,6 +125,15 @@ export class Client {
     }
   }
 
+  #checkNetworks(id: string, store: Store): void {
+    for (const [networkId, known] of this.#networks) {
+      const isThere = store.network(networkId) !== undefined;
+      if (known === 'may be gone' || isThere === (known === 'made')) continue;
+      const what = `at ${id}, network ${networkId}, which was ${known}, is ${isThere ? 'there' : 'gone'}`;
+      throw new Violation('acknowledged commands stay', what);
+    }
+  }
+
   /** A rollback makes earlier words the last ones. */
   sawService({ id, spec, updateStatus }: Service): void {
     if (updateStatus?.state !== 'rollback_started') return;
@@ -120,6 +150,52 @@ export class Client {
     if (running === undefined) return undefined;
     const { control, store, process } = running;
     return { control, store, alive: () => process.alive };
+  }
+
+  /** Returns whether there was anything to do. */
+  #makeNetworks(lead: Lead): boolean {
+    const missing = Object.keys(subnets).filter(
+      (name) => lead.store.networkByName(name) === undefined,
+    );
+    for (const name of missing) this.#createNetwork(lead, name);
+    return missing.length > 0;
+  }
+
+  #createNetwork(lead: Lead, name: string): void {
+    const subnet = subnets[name];
+    const ipam = subnet === undefined ? {} : { ipam: { configs: [{ subnet }] } };
+    const spec = { name, labels: {}, driver: 'overlay', ...ipam };
+    this.#send(lead, `create network ${name}`, lead.control.createNetwork({ spec }), ({ id }) => {
+      if (!this.#networks.has(id)) this.#networks.set(id, 'made');
+    });
+  }
+
+  #changeNetworks(lead: Lead): void {
+    const present = lead.store.networkByName(passing);
+    if (present === undefined) {
+      this.#createNetwork(lead, passing);
+      return;
+    }
+    const { id } = present;
+    const before = this.#networks.get(id);
+    this.#networks.set(id, 'may be gone');
+    this.#send(
+      lead,
+      `remove network ${passing}`,
+      lead.control.removeNetwork({ id }),
+      () => this.#networks.set(id, 'removed'),
+      () => {
+        if (before === 'made') this.#networks.set(id, before);
+      },
+    );
+  }
+
+  /** The service is to be on one network, or on two, or on none. */
+  #moved({ store }: Lead): string[] {
+    const { dice } = this.#swarm;
+    const some = [...store.networks()].filter(({ spec }) => spec.ingress !== true);
+    const count = dice.below(3);
+    return ['network=none', ...dice.some(some, count).map(({ spec }) => `network=${spec.name}`)];
   }
 
   #create(lead: Lead, name: string): void {

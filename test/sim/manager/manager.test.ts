@@ -51,6 +51,7 @@ const bugs: readonly {
   },
   { name: 'the reconciler does not wait for the end', rules: ['one task runs in a slot'] },
   { name: 'the dispatcher forgets removals', rules: ['desired equals observed'] },
+  { name: 'the dispatcher mixes up addresses', rules: ['an address is given once'] },
 ];
 
 describe('planted bugs', function () {

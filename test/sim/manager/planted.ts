@@ -70,6 +70,15 @@ export const planted = {
       send: (message) => stream.send(withoutStops(message)),
     }),
   },
+  /** Nodes are told of other addresses than their tasks have. */
+  'the dispatcher mixes up addresses': {
+    ...honest,
+    session: (stream) => ({
+      incoming: stream.incoming,
+      signal: stream.signal,
+      send: (message) => stream.send(withOneAddress(message)),
+    }),
+  },
 } satisfies Record<string, Planted>;
 
 function overlaid(store: ReconcileStore, changed: object): ReconcileStore {
@@ -92,10 +101,24 @@ function asEnded(task: Task): Task {
   return { ...task, status: { ...task.status, state: 'shutdown' } };
 }
 
+/** Everybody's on a network is the same. */
+function withOneAddress(outgoing: Outgoing): Outgoing {
+  const { message } = outgoing;
+  if (message?.case !== 'assignments') return outgoing;
+  const changes = (message.value.changes ?? []).map((change) => {
+    if (change.type !== 'task' || (change.object ?? []).length === 0) return change;
+    const task = JSON.parse(Buffer.from(change.object ?? []).toString()) as Task;
+    const networks = task.networks?.map((one) => ({ ...one, addresses: ['10.9.0.9/24'] }));
+    return { ...change, object: Buffer.from(JSON.stringify({ ...task, networks })) };
+  });
+  return { message: { case: 'assignments', value: Object.assign(message.value, { changes }) } };
+}
+
 function withoutStops(outgoing: Outgoing): Outgoing {
   const { message } = outgoing;
   if (message?.case !== 'assignments') return outgoing;
-  const changes = (message.value.changes ?? []).filter(({ action, object }) => {
+  const changes = (message.value.changes ?? []).filter(({ type, action, object }) => {
+    if (type !== 'task') return true;
     if (action === AssignmentChange_Action.REMOVE) return false;
     const { desiredState } = JSON.parse(Buffer.from(object ?? []).toString()) as Task;
     return isWanted(desiredState);

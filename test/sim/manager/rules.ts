@@ -2,8 +2,10 @@
 import type { ChangeBatch, ObjectEvent, Store } from '../../../manager/store/index.ts';
 import {
   compareStates,
+  isTerminal,
   isWanted,
   type AssignedTask,
+  type Network,
   type Node,
   type Task,
 } from '../../../types/index.ts';
@@ -36,6 +38,8 @@ export class Rules {
   changed({ events }: ChangeBatch, store: Store): void {
     const slots = new Map<string, Task>();
     const nodes = new Set<string>();
+    if (events.length > 0) this.#addressesApart(store);
+    if (events.some(({ table }) => table === 'service')) this.#publishedApart(store);
     for (const event of events) {
       if (event.table === 'node') this.#sawNode(event.object, event.action);
       if (event.table !== 'task') continue;
@@ -51,6 +55,11 @@ export class Rules {
   starts({ task, nodeId }: RunningContainer, others: readonly RunningContainer[]): void {
     this.checks += 1;
     for (const other of others) {
+      const shared = sharedAddress(task, other.task);
+      if (shared !== undefined) {
+        const both = `${task.name} starts on ${nodeId} with ${shared}, as ${other.task.name} runs`;
+        throw new Violation('an address is given once', both);
+      }
       if (slotOf(other.task) !== slotOf(task) || other.task.id === task.id) continue;
       if (isStartFirst(task)) continue;
       const present = this.#tasks.get(other.task.id);
@@ -128,6 +137,68 @@ export class Rules {
       }
     }
   }
+
+  /** Looked up in the objects, as the index of addresses is what is to be shown right. */
+  #addressesApart(store: Store): void {
+    this.checks += 1;
+    const holders = new Map<string, string>();
+    const hold = (networkId: string, address: string, who: string) => {
+      const key = `${networkId}/${address.split('/')[0]}`;
+      const holder = holders.get(key);
+      if (holder !== undefined) {
+        throw new Violation('an address is given once', `${holder} and ${who} have ${key}`);
+      }
+      holders.set(key, who);
+    };
+    const mesh = [...store.networks()].find(({ spec }) => spec.ingress === true);
+    for (const { id, ingressAddresses = [] } of store.nodes()) {
+      if (mesh !== undefined) for (const address of ingressAddresses) hold(mesh.id, address, id);
+    }
+    for (const { spec, virtualIps = [] } of store.services()) {
+      for (const { networkId, address } of virtualIps) hold(networkId, address, spec.name);
+    }
+    for (const task of store.tasks()) {
+      if (task.nodeId === '' || isTerminal(task.status.state)) continue;
+      for (const { networkId, addresses } of task.networks ?? []) {
+        const network = store.network(networkId);
+        for (const address of addresses) {
+          hold(networkId, address, task.name);
+          if (network !== undefined) checkGateway(network, address, task.name);
+        }
+      }
+    }
+  }
+
+  #publishedApart(store: Store): void {
+    const owners = new Map<string, string>();
+    for (const { spec, ports = [] } of store.services()) {
+      for (const { protocol, publishedPort, publishMode } of ports) {
+        if (publishMode !== 'ingress') continue;
+        const key = `${protocol}/${publishedPort}`;
+        const owner = owners.get(key);
+        if (owner !== undefined) {
+          const both = `${owner} and ${spec.name} both publish ${key}`;
+          throw new Violation('a port is given once', both);
+        }
+        owners.set(key, spec.name);
+      }
+    }
+  }
+}
+
+/** An address that both tasks have on one network. */
+function sharedAddress(a: Task, b: Task): string | undefined {
+  for (const { networkId, addresses } of a.networks ?? []) {
+    const others = b.networks?.find((network) => network.networkId === networkId)?.addresses ?? [];
+    const shared = addresses.find((address) => others.includes(address));
+    if (shared !== undefined) return shared;
+  }
+  return undefined;
+}
+
+function checkGateway({ spec, subnets }: Network, address: string, who: string): void {
+  if (!subnets.some(({ gateway }) => address.startsWith(`${gateway}/`))) return;
+  throw new Violation('an address is given once', `${who} has the gateway of ${spec.name}`);
 }
 
 /** Which services update so is settled by their names (client.ts). */

@@ -1,6 +1,7 @@
 /** Does with its tasks what a real executor does, without containers. */
 import { SwarmError } from '../../../lib/errors.ts';
 import {
+  compareStates,
   isTerminal,
   isWanted,
   type AssignedTask,
@@ -44,6 +45,7 @@ export class SimExecutor implements TaskExecutor {
 
   async assign(set: Parameters<TaskExecutor['assign']>[0]): Promise<void> {
     await this.#process.clock.sleep(durableMs);
+    this.#host.networks.apply(set.networks);
     const updated = new Set<string>();
     for (const task of set.update) {
       updated.add(task.id);
@@ -88,7 +90,9 @@ export class SimExecutor implements TaskExecutor {
       this.#host.kept.set(task.id, kept);
       this.#say(kept, 'accepted');
     }
-    kept.task = task;
+    const { desiredState } = kept.task;
+    const isStale = compareStates(desiredState, task.desiredState) > 0;
+    kept.task = isStale ? { ...task, desiredState } : task;
     this.#next(kept);
   }
 

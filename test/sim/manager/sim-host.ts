@@ -5,6 +5,7 @@ import { SwarmError } from '../../../lib/errors.ts';
 import type { NodeIdentity } from '../../../lib/identity/index.ts';
 import type { AssignedTask, NodeDescription, TaskStatus } from '../../../types/index.ts';
 import { Agent, type ClusterState, type NewsKeeper } from '../../../worker/agent/index.ts';
+import { NetworkTables } from '../../../worker/network/tables.ts';
 import { honest, type Planted } from './planted.ts';
 import { SimProcess } from './process.ts';
 import { SimExecutor } from './sim-executor.ts';
@@ -31,6 +32,8 @@ export class SimHost {
   readonly containers = new Map<string, Container>();
   /** The durable copy of the assignments. */
   readonly kept = new Map<string, Kept>();
+  /** What it knows of networks; on the disk, as the assignments are. */
+  readonly networks = new NetworkTables();
   #lastNews: ClusterState | undefined;
   readonly #news: NewsKeeper = {
     read: () => Promise.resolve(this.#lastNews),
@@ -124,6 +127,7 @@ export class SimHost {
       platform: { os: 'linux', architecture: 'x86_64' },
       resources: { nanoCpus: 4e9, memoryBytes: 8 * 2 ** 30 },
       engine: { version: '1', labels: {}, plugins: [] },
+      dataPath: { address: '10.0.0.1' },
     };
   }
 

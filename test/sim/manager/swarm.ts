@@ -4,6 +4,7 @@
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Logger, LogFields } from '../../../lib/log.ts';
+import { newIngressNetwork } from '../../../manager/allocator/index.ts';
 import type { Change, Store } from '../../../manager/store/index.ts';
 import type { Cluster, Node } from '../../../types/index.ts';
 import { Agenda } from '../agenda.ts';
@@ -175,8 +176,14 @@ export class Swarm {
     const nodes = this.hosts.map(({ id }): Change => {
       return { op: 'put', table: 'node', object: workerNode(id), base: 0 };
     });
-    const first: Change[] = [{ op: 'put', table: 'cluster', object: cluster, base: 0 }, ...nodes];
-    store?.propose(first, { atMs: process?.clock.nowMs() ?? 0 }).then(
+    if (store === undefined || process === undefined) return;
+    const mesh = newIngressNetwork(cluster, process.random);
+    const first: Change[] = [
+      { op: 'put', table: 'cluster', object: cluster, base: 0 },
+      { op: 'put', table: 'network', object: mesh, base: 0 },
+      ...nodes,
+    ];
+    store.propose(first, { atMs: process.clock.nowMs() }).then(
       () => {
         for (const host of this.hosts) this.startHost(host);
       },

@@ -1,6 +1,8 @@
 /** Whether the swarm is as it was asked to be. */
-import { isWanted, type Service, type Task } from '../../../types/index.ts';
+import { publishesIngress } from '../../../manager/store/view.ts';
+import { isTerminal, isWanted, type Service, type Task } from '../../../types/index.ts';
 import type { Store } from '../../../manager/store/index.ts';
+import type { SimHost } from './sim-host.ts';
 import type { Swarm } from './swarm.ts';
 
 /** A sentence about the first thing that is not as it should be; nothing where all is well. */
@@ -23,7 +25,13 @@ export function whatIsWrong(swarm: Swarm): string | undefined {
     const wrong = wrongWith(service, store, swarm);
     if (wrong !== undefined) return wrong;
   }
+  const wrongAddress = addressWrong(store);
+  if (wrongAddress !== undefined) return wrongAddress;
   const wanted = [...store.tasks()].filter(({ desiredState }) => isWanted(desiredState));
+  for (const host of hosts) {
+    const wrong = networkWrong(host, store);
+    if (wrong !== undefined) return wrong;
+  }
   const running = hosts.flatMap((host) => host.running.map(({ task }) => task.id));
   const [extra] = running.filter((id) => !wanted.some((task) => task.id === id));
   if (extra !== undefined) return `the container of ${extra} runs, and is not wanted`;
@@ -43,6 +51,13 @@ function wrongWith(service: Service, store: Store, { hosts }: Swarm): string | u
   }
   const state = updateStatus?.state ?? 'completed';
   if (!state.endsWith('completed')) return `the update of ${spec.name} is ${state}`;
+  const networks = networksOf(service, store);
+  const vips = (service.virtualIps ?? []).map(({ networkId }) => networkId);
+  if (vips.join() !== networks.join()) return `${spec.name} lacks virtual addresses`;
+  const astray = tasks.find((task) => {
+    return (task.networks ?? []).map(({ networkId }) => networkId).join() !== networks.join();
+  });
+  if (astray !== undefined) return `${astray.name} is not on the networks of its service`;
   return tasks.map((task) => wrongWithTask(task, spec.task.container?.image, store)).find(Boolean);
 }
 
@@ -53,4 +68,66 @@ function wrongWithTask(task: Task, image: string | undefined, store: Store): str
   if (spec.container?.image !== image) return `${name} is of another image`;
   const node = store.node(nodeId)?.status.state;
   return node === 'ready' ? undefined : `${name} is on ${nodeId}, which is ${node}`;
+}
+
+/** Where the service and its tasks are to have addresses. */
+function networksOf({ spec }: Service, store: Store): string[] {
+  const named = (spec.task.networks ?? []).map(({ target }) => target);
+  return publishesIngress(spec) ? [...named, store.ingressNetwork()?.id ?? ''] : named;
+}
+
+/** Who holds an address and should not, or should and does not. */
+function addressWrong(store: Store): string | undefined {
+  const mesh = store.ingressNetwork();
+  for (const { id, spec } of store.networks()) {
+    for (const [address, holder] of store.usedAddresses(id)) {
+      const task = store.task(holder);
+      const isLeft = task !== undefined && !isWanted(task.desiredState);
+      if (isLeft && store.node(task.nodeId)?.status.state === 'ready') {
+        return `${task.name} has ended, and holds ${address} on ${spec.name}`;
+      }
+    }
+  }
+  const without = [...store.nodes()].find(
+    ({ ingressAddresses = [] }) => ingressAddresses.length === 0,
+  );
+  return mesh === undefined || without === undefined
+    ? undefined
+    : `node ${without.id} has no address on the routing mesh`;
+}
+
+/** What a host knows of its networks is what the store says. */
+function networkWrong(
+  { id: hostId, networks: known, isUp }: SimHost,
+  store: Store,
+): string | undefined {
+  if (!isUp) return undefined;
+  const mesh = store.ingressNetwork()?.id;
+  const own = [...store.tasksOfNode(hostId)].filter(({ status }) => !isTerminal(status.state));
+  const expected = new Set(
+    own.flatMap(({ networks = [] }) => networks.map((one) => one.networkId)),
+  );
+  if (mesh !== undefined) expected.add(mesh);
+  const present = new Set([...known.networks()].map(({ id }) => id));
+  const other = [...expected.symmetricDifference(present)][0];
+  if (other !== undefined) return `${hostId} and the store do not agree on network ${other}`;
+  for (const networkId of expected) {
+    const active = [...known.endpointsOf(networkId)].filter((endpoint) => endpoint.active);
+    const serving = [...store.tasksOfNetwork(networkId)].filter(
+      ({ status, desiredState, nodeId }) =>
+        status.state === 'running' &&
+        isWanted(desiredState) &&
+        store.node(nodeId)?.status.state === 'ready',
+    );
+    const told = active.map(({ taskId, addresses }) => `${taskId} ${addresses.join()}`).sort();
+    const meant = serving.map(({ id, networks }) => {
+      const addresses = networks?.find((one) => one.networkId === networkId)?.addresses ?? [];
+      return `${id} ${addresses.map((address) => address.split('/')[0]).join()}`;
+    });
+    const bare = told.map((line) => line.replaceAll(/\/\d+/g, ''));
+    if (bare.join() !== meant.sort().join()) {
+      return `${hostId} knows other endpoints of network ${networkId} than the store`;
+    }
+  }
+  return undefined;
 }
