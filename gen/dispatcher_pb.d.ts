@@ -259,6 +259,14 @@ export declare type HeartbeatReply = Message<"tsswarm.dispatcher.HeartbeatReply"
    * @generated from field: uint32 period_ms = 2;
    */
   periodMs: number;
+
+  /**
+   * The manager's clock, milliseconds since the epoch: a node that finds its own differing says so
+   * when it is examined.
+   *
+   * @generated from field: double now_ms = 3;
+   */
+  nowMs: number;
 };
 
 /**

@@ -207,6 +207,7 @@ export class Dispatcher {
   /** What sessions may ask for. Only the node's present session speaks for it. */
   readonly #host: SessionHost = {
     after: (delayMs, callback) => this.#parts.clock.after(delayMs, callback),
+    nowMs: () => this.#parts.clock.nowMs(),
     heard: (session) => {
       if (this.#sessions.get(session.nodeId) !== session) return;
       // The node has renewed its certificate long since, and is to show the new one.

@@ -21,6 +21,7 @@ export type Subscription = MessageInitShape<typeof LogSubscriptionSchema>;
 /** What a session needs of the dispatcher. */
 export interface SessionHost {
   readonly after: Clock['after'];
+  readonly nowMs: Clock['nowMs'];
   /** Anything came from the node. */
   heard(session: Session): void;
   /** The period that the node is to keep from now on: it is told so. */
@@ -215,7 +216,7 @@ export class Session implements NetworkSession {
     if (this.#heartbeat !== undefined) {
       const value = this.#heartbeat;
       this.#heartbeat = undefined;
-      return this.#send({ case: 'heartbeat', value });
+      return this.#send({ case: 'heartbeat', value: { ...value, nowMs: this.#host.nowMs() } });
     }
     if (this.#accepted !== undefined) {
       const sequence = this.#accepted;

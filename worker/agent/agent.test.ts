@@ -94,6 +94,14 @@ describe('a node and its manager', () => {
     assert.equal(agent.node?.id, id);
   });
 
+  it('lets a node know how its clock differs', async () => {
+    const clock = { ...realClock, nowMs: () => realClock.nowMs() + 90_000 };
+    const { agent } = await startNode({ clock });
+    await until('compared', () => agent.clocks !== undefined);
+    const { aheadMs = 0, roundTripMs = 0 } = agent.clocks ?? {};
+    assert.ok(Math.abs(aheadMs - 90_000) <= roundTripMs / 2 + 1, `${aheadMs} ms ahead`);
+  });
+
   it('sends all tasks, then changes, and ends with removals', async () => {
     const identity = await swarm.node();
     const id = identity.nodeId;

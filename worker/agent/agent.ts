@@ -8,7 +8,7 @@ import type { Node, NodeDescription } from '../../types/index.ts';
 import type { TaskExecutor } from '../executor/executor.ts';
 import { ManagerList, type KnownManager } from './manager-list.ts';
 import { NewsFile, type ClusterState, type NewsKeeper } from './news-file.ts';
-import { Session } from './session.ts';
+import { Session, type ClockComparison } from './session.ts';
 
 export interface AgentParts {
   readonly identity: NodeIdentity;
@@ -100,6 +100,11 @@ export class Agent implements AsyncDisposable {
   /** Why there is no session; nothing where there is one. */
   get lastError(): SwarmError | undefined {
     return this.#lastError;
+  }
+
+  /** How this host's clock differs from that manager's; undefined while nothing is known. */
+  get clocks(): ClockComparison | undefined {
+    return this.#current?.clocks;
   }
 
   async #run(): Promise<void> {

@@ -4,6 +4,7 @@ import {
   Dispatcher,
   type Assignments,
   type ClusterNews,
+  type HeartbeatReply,
   type ManagerMessage,
   type NodeMessageSchema,
 } from '../../gen/dispatcher_pb.js';
@@ -29,6 +30,13 @@ export interface SessionParts {
   readonly log: Logger;
 }
 
+/** This host's clock beside that of the manager. */
+export interface ClockComparison {
+  readonly aheadMs: number;
+  /** The difference is known to half of this. */
+  readonly roundTripMs: number;
+}
+
 type Outgoing = NonNullable<MessageInitShape<typeof NodeMessageSchema>['message']>;
 type Stream = CallStream<ManagerMessage, MessageInitShape<typeof NodeMessageSchema>>;
 
@@ -46,6 +54,8 @@ export class Session {
   #periodMs = 0;
   #heardMs = 0;
   #sequence = 0n;
+  #beatSentMs = 0;
+  #clocks: ClockComparison | undefined;
   #revision = 0n;
   #described = '';
   #applying: Promise<void> = Promise.resolve();
@@ -99,6 +109,7 @@ export class Session {
           break;
         case 'heartbeat':
           this.#periodMs = message.value.periodMs;
+          this.#compareClocks(message.value);
           break;
         case 'assignments':
           this.#assign(message.value);
@@ -162,8 +173,23 @@ export class Session {
       return;
     }
     this.#sequence += 1n;
+    this.#beatSentMs = nowMs;
     this.#say({ case: 'heartbeat', value: { sequence: this.#sequence } });
     this.#beatTimer = clock.after(this.#periodMs, () => this.#beat(nowMs + this.#periodMs));
+  }
+
+  /** How the clocks differ; undefined before the first answer to a heartbeat. */
+  get clocks(): ClockComparison | undefined {
+    return this.#clocks;
+  }
+
+  /** The manager looked at its clock in the middle of the way there and back, more or less. */
+  #compareClocks({ sequence, nowMs }: HeartbeatReply): void {
+    // One that is answered late says little, and an older manager says nothing.
+    if (sequence !== this.#sequence || nowMs === 0) return;
+    const { clock } = this.#parts;
+    const roundTripMs = clock.monotonicMs() - this.#beatSentMs;
+    this.#clocks = { aheadMs: clock.nowMs() - roundTripMs / 2 - nowMs, roundTripMs };
   }
 
   /** Says what the node is, if that has changed since it was last said, and looks again in time. */
