@@ -90,7 +90,11 @@ export class Wires implements AsyncDisposable {
     answer: (socket: Socket) => void,
   ): Server {
     const fd = inNamespace(place.path, () => internetSocket('tcp', familyOf(at.address), at));
-    const server = createServer(answer);
+    const server = createServer((socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+      answer(socket);
+    });
     server.listen({ fd, backlog: 1024 });
     this.#sockets.add(server);
     return server;
