@@ -128,8 +128,8 @@ describe('clients', () => {
         const create = (...args: string[]) => refused('service', 'create', '-d', ...args);
         assert.match(await create('--name', 'web', image), /service web already exists/);
         assert.match(await create('--name', 'a b', image), /valid as a DNS name component/);
-        assert.match(await create('-p', '80:80', image), /publish it on the tasks' nodes/);
         assert.match(await create('--network', 'foo', image), /network:? foo/);
+        assert.match(await create('--network', 'ingress', image), /cannot be explicitly attached/);
         assert.match(await create('--constraint', 'node.role=x', image), /expected one operator/);
         assert.match(await create('--limit-memory', '1M', image), /at least 4MiB/);
       });

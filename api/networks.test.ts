@@ -179,13 +179,13 @@ describe('networks in the API', () => {
     await backend.propose([serviceOn(back)]);
     const cases: readonly (readonly [object, string])[] = [
       [{ type: ['builtin'] }, 'bridge host none'],
-      [{ type: { custom: true } }, 'front back'],
+      [{ type: { custom: true } }, 'ingress front back'],
       [{ scope: ['swarm'], name: ['ron'] }, 'front'],
       [{ id: [back.slice(0, 6)] }, 'back'],
       [{ driver: ['null'] }, 'none'],
       [{ label: ['tier'] }, 'front back'],
       [{ label: ['tier=db'] }, 'back'],
-      [{ dangling: ['true'] }, 'front'],
+      [{ dangling: ['true'] }, 'ingress front'],
       [{ dangling: ['false'] }, 'back bridge host none'],
     ];
     for (const [filters, expected] of cases) {

@@ -2,9 +2,11 @@
 import { VirtualClock } from '../lib/clock.ts';
 import { SwarmError } from '../lib/errors.ts';
 import { seededRandom } from '../lib/random.ts';
+import { newIngressNetwork } from '../manager/allocator/index.ts';
 import { Control } from '../manager/control/index.ts';
 import { encodeBackup, MemoryLog, Store, type Change } from '../manager/store/index.ts';
 import { swarmSpec, type Cluster, type Node, type Task } from '../types/index.ts';
+import { testContainers } from '../worker/container/testing.ts';
 import type { Image, Images } from '../worker/image/images.ts';
 import type { LogLine, LogQuery } from '../worker/runtime/runtime.ts';
 import type {
@@ -147,6 +149,9 @@ export class FakeBackend implements Backend {
     }),
   };
 
+  readonly made = testContainers({ clock: this.clock, random: this.random, images: this.images });
+  readonly containers = this.made.manager;
+
   readonly #control = new Control({
     store: this.store,
     clock: this.clock,
@@ -192,9 +197,12 @@ export class FakeBackend implements Backend {
   async becomeManager(cluster: Partial<Cluster> = {}): Promise<string> {
     await this.store.open();
     const id = this.random.id();
+    const own = makeCluster(this.random.id(), cluster);
+    const ingress = newIngressNetwork(own, this.random);
     await this.propose([
-      { op: 'put', table: 'cluster', object: makeCluster(this.random.id(), cluster), base: 0 },
+      { op: 'put', table: 'cluster', object: own, base: 0 },
       { op: 'put', table: 'node', object: makeManagerNode(id), base: 0 },
+      { op: 'put', table: 'network', object: ingress, base: 0 },
     ]);
     this.status = {
       ...this.status,

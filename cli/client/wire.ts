@@ -23,6 +23,7 @@ export interface WireSpec {
 
 export interface WireTaskSpec {
   readonly ContainerSpec?: { readonly Image?: string; readonly TTY?: boolean };
+  readonly Networks?: readonly { readonly Target: string }[] | null;
   readonly Placement?: { readonly MaxReplicas?: number };
   readonly RestartPolicy?: {
     readonly Condition?: string;

@@ -61,6 +61,36 @@ const imageVerbs = {
   },
 } as const satisfies Record<string, Verb>;
 
+const networkVerbs = {
+  connect: {
+    short: 'Connect a container to a network',
+    load: () => import('../commands/network/connect.ts'),
+  },
+  create: { short: 'Create a network', load: () => import('../commands/network/create.ts') },
+  disconnect: {
+    short: 'Disconnect a container from a network',
+    load: () => import('../commands/network/disconnect.ts'),
+  },
+  inspect: {
+    short: 'Display detailed information on one or more networks',
+    load: () => import('../commands/network/inspect.ts'),
+  },
+  ls: {
+    short: 'List networks',
+    aliases: ['list'],
+    load: () => import('../commands/network/ls.ts'),
+  },
+  prune: {
+    short: 'Remove all unused networks',
+    load: () => import('../commands/network/prune.ts'),
+  },
+  rm: {
+    short: 'Remove one or more networks',
+    aliases: ['remove'],
+    load: () => import('../commands/network/rm.ts'),
+  },
+} as const satisfies Record<string, Verb>;
+
 const nodeVerbs = {
   demote: {
     short: 'Demote one or more nodes from manager in the swarm',
@@ -136,6 +166,7 @@ export const tree: Group = {
     ...swarmVerbs,
     node: { short: 'Manage Swarm nodes', verbs: nodeVerbs },
     service: { short: 'Manage Swarm services', verbs: serviceVerbs },
+    network: { short: 'Manage networks', verbs: networkVerbs },
     image: { short: 'Manage images of this host', verbs: imageVerbs },
     swarm: {
       short: 'Manage Swarm',

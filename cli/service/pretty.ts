@@ -9,7 +9,12 @@ import type { WireService } from '../client/wire.ts';
 import { optionalLine, pairLines } from '../format/pretty.ts';
 import { goDuration, humanBinarySize, humanDuration } from '../format/units.ts';
 
-export function prettyService(service: WireService, nowMs: number): string {
+/** `networkNames`: the names of networks by their ids. */
+export function prettyService(
+  service: WireService,
+  nowMs: number,
+  networkNames: ReadonlyMap<string, string> = new Map(),
+): string {
   const spec = serviceSpec.decode(service.Spec, 'Spec');
   const container: Partial<ContainerSpec> = spec.task.container ?? {};
   return [
@@ -28,9 +33,7 @@ export function prettyService(service: WireService, nowMs: number): string {
     ...logLines(spec),
     'Resources:',
     ...resourceLines(spec),
-    ...(spec.task.networks?.length
-      ? [`Networks: ${spec.task.networks.map(({ target }) => target).join(' ')}`]
-      : []),
+    ...networkLines(spec, networkNames),
     `Endpoint Mode:\t${spec.endpoint?.mode ?? ''}`,
     ...portLines(service),
     ...healthLines(container),
@@ -176,17 +179,26 @@ function resourceLines({ task: { resources } }: ServiceSpec): string[] {
   ];
 }
 
+function networkLines(
+  { task: { networks = [] } }: ServiceSpec,
+  names: ReadonlyMap<string, string>,
+) {
+  if (networks.length === 0) return [];
+  // The blank is Docker's.
+  return [`Networks: ${networks.map(({ target }) => names.get(target) ?? target).join(' ')} `];
+}
+
 function portLines(service: WireService): string[] {
   const ports = service.Endpoint?.Ports ?? [];
   if (ports.length === 0) return [];
   return [
     'Ports:',
-    ...ports.flatMap((port) => [
+    ...ports.flatMap((port, index) => [
       ` PublishedPort = ${port.PublishedPort ?? 0}`,
       `  Protocol = ${port.Protocol ?? 'tcp'}`,
       `  TargetPort = ${port.TargetPort ?? 0}`,
-      // The blank is Docker's.
-      `  PublishMode = ${port.PublishMode ?? 'ingress'} `,
+      // A blank closes the list in Docker's template.
+      `  PublishMode = ${port.PublishMode ?? 'ingress'}${index === ports.length - 1 ? ' ' : ''}`,
     ]),
   ];
 }

@@ -1,10 +1,11 @@
 /** The flags of the service itself: its name, mode, ports, networks and logs. */
 import { bool, list, oneOf, text, unsigned, type FlagValues } from '../command/flags.ts';
 import { commandError } from '../command/errors.ts';
-import type { NetworkAttachment, PortConfig } from '../../types/index.ts';
-import { parseCsv, splitPair } from '../format/parse.ts';
+import type { PortConfig } from '../../types/index.ts';
+import { splitPair } from '../format/parse.ts';
 import { containerFlags } from './container-flags.ts';
 import { endpoint, type SpecDraft } from './draft.ts';
+import { networkFlag } from './networks.ts';
 import { taskFlags } from './placement-flags.ts';
 import { parsePublish, portKey, portMatches } from './ports.ts';
 import { collection, scalar, type SpecFlag, type SpecVerb } from './spec-flag.ts';
@@ -52,41 +53,6 @@ function createMode(spec: SpecDraft, values: FlagValues): void {
     spec.mode = { replicatedJob: { totalCompletions: count, maxConcurrent: count } };
   }
 }
-
-/** A network's name, or `name=net,alias=a,driver-opt=k=v`. */
-function parseNetwork(value: string): NetworkAttachment {
-  if (!value.includes('=')) return { target: value };
-  let target = '';
-  const aliases: string[] = [];
-  const driverOpts: Record<string, string> = {};
-  for (const field of parseCsv(value)) {
-    const [key, given = ''] = splitPair(field);
-    if (key === 'name') target = given;
-    else if (key === 'alias') aliases.push(given);
-    else if (key === 'driver-opt') {
-      const [name, setting = ''] = splitPair(given);
-      driverOpts[name] = setting;
-    } else throw new Error(`invalid field key ${key}`);
-  }
-  if (target === '') throw new Error('network name/id is not specified');
-  return {
-    target,
-    ...(aliases.length === 0 ? {} : { aliases }),
-    ...(Object.keys(driverOpts).length === 0 ? {} : { driverOpts }),
-  };
-}
-
-const networkFlag = collection<NetworkAttachment>({
-  name: 'network',
-  word: 'network',
-  help: 'Network attachments',
-  addHelp: 'Add a network',
-  rmHelp: 'Remove a network',
-  parse: (value) => [parseNetwork(value)],
-  key: ({ target }) => target,
-  read: (spec) => spec.task.networks ?? [],
-  write: (spec, entries) => (spec.task.networks = entries as never),
-});
 
 const publishFlag = collection<PortConfig>({
   name: 'publish',

@@ -6,6 +6,7 @@ import { inspectFormatFlag } from '../../command/common-flags.ts';
 import { commandError } from '../../command/errors.ts';
 import { bool } from '../../command/flags.ts';
 import { printInspected } from '../../format/inspect.ts';
+import { networkNames } from '../../service/networks.ts';
 import { optionalFields } from '../../service/optional-fields.ts';
 
 const pretty = bool('pretty', 'Print the information in a human friendly format');
@@ -26,7 +27,9 @@ export const command: Command = {
     const { prettyService } = await import('../../service/pretty.ts');
     const now = context.clock.nowMs();
     for (const reference of references) {
-      context.out.line(prettyService(await get(reference), now));
+      const service = await get(reference);
+      const ids = (service.Spec.TaskTemplate.Networks ?? []).map(({ Target }) => Target);
+      context.out.line(prettyService(service, now, await networkNames(client, ids)));
     }
   },
 };

@@ -8,6 +8,7 @@ import { changeService, type ChangeOptions } from '../../service/change.ts';
 import { container, type SpecDraft } from '../../service/draft.ts';
 import { pinImage, withTag } from '../../service/image-digest.ts';
 import { findService } from '../../service/lookup.ts';
+import { changeNetworks } from '../../service/networks.ts';
 import { resolveReferences } from '../../service/references.ts';
 import { registryAuthFor } from '../../service/registry-auth.ts';
 import { applyFlags, specFlags } from '../../service/service-flags.ts';
@@ -95,6 +96,7 @@ async function change(
   warnings: string[],
 ): Promise<void> {
   applyFlags(spec, specFlags(context.env), flags, 'update');
+  await changeNetworks(spec, flags, client);
   await resolveReferences(spec, client);
   const image = newImage(context, flags);
   if (image === undefined) return;
