@@ -12,6 +12,7 @@ import type {
   SwarmSpec,
   Task,
 } from '../types/index.ts';
+import type { Finding } from '../worker/doctor/finding.ts';
 import type { Images } from '../worker/image/images.ts';
 import type { LogLine, LogQuery } from '../worker/runtime/runtime.ts';
 
@@ -21,6 +22,8 @@ export interface Backend {
   readonly images: Images;
   /** Absent where the node has no networks but those that every node has. */
   readonly networks?: NodeNetworks;
+  /** Absent where nobody can examine the host. */
+  readonly doctor?: HostDoctor;
   /** Throws SwarmError `unavailable` with Docker's sentence when this node is not a manager. */
   manager(): ManagerBackend;
 }
@@ -41,6 +44,11 @@ export interface NodeNetworks {
   createLocal(spec: NetworkSpec): Promise<{ id: string; warning: string }>;
   /** Throws `failed-precondition` while a container is on it. */
   removeLocal(id: string): Promise<void>;
+}
+
+export interface HostDoctor {
+  /** What is wrong with this host, and what is well; worst first. Takes some seconds. */
+  examine(): Promise<readonly Finding[]>;
 }
 
 export interface SystemBackend {

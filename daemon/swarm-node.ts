@@ -21,6 +21,7 @@ import type { Random } from '../lib/random.ts';
 import { createRootCa, issueForSelf } from '../manager/ca/index.ts';
 import { swarmLocked, type KeyStore } from '../manager/keys/index.ts';
 import type { NodeDescription } from '../types/index.ts';
+import type { SwarmFacts } from '../worker/doctor/index.ts';
 import type { TaskExecutor } from '../worker/executor/index.ts';
 import { resolveAdvertiseAddr, resolveDataPathAddr, resolveListenAddr } from './addresses.ts';
 import { checkedStore } from './external-store.ts';
@@ -149,6 +150,25 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
       'unavailable',
       active === undefined ? refusals.notInSwarm : refusals.isWorker,
     );
+  }
+
+  /** How this node stands, for whoever examines it. */
+  facts(): SwarmFacts {
+    const { state, error, nodeId } = this.status();
+    const agent = this.#active?.agent;
+    const { connectedTo, clocks, lastError } = agent ?? {};
+    return {
+      state,
+      error: error || (lastError?.message ?? ''),
+      nodeId,
+      ...(connectedTo === undefined ? {} : { manager: connectedTo }),
+      ...(clocks === undefined ? {} : { clock: clocks }),
+    };
+  }
+
+  /** What people call a node, as far as a manager knows; else its id. */
+  nameOf(nodeId: string): string {
+    return this.#active?.manager?.store.node(nodeId)?.description?.hostname ?? nodeId;
   }
 
   init(options: InitOptions): Promise<string> {

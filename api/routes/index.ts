@@ -1,6 +1,7 @@
 /** Every route of the API, a file a resource. The first that matches answers. */
 import type { Route } from '../router.ts';
 import { absentRoutes } from './absent.ts';
+import { doctorRoutes } from './doctor.ts';
 import { eventRoutes } from './events.ts';
 import { imageRoutes } from './images.ts';
 import type { RouteModules } from './modules.ts';
@@ -15,6 +16,7 @@ import { taskRoutes } from './tasks.ts';
 export function allRoutes(modules: RouteModules): Route[] {
   return [
     ...systemRoutes(modules),
+    ...doctorRoutes(modules),
     ...eventRoutes(modules),
     ...swarmRoutes(modules),
     ...swarmBackupRoutes(modules),

@@ -191,6 +191,10 @@ export const tree: Group = {
       short: 'Run the daemon of this host in front',
       load: () => import('../commands/system/daemon.ts'),
     },
+    doctor: {
+      short: 'Say what is wrong with this host and its networks',
+      load: () => import('../commands/system/doctor.ts'),
+    },
     events: {
       short: 'Get real time events from the server',
       load: () => import('../commands/system/events.ts'),

@@ -9,7 +9,7 @@ import { assert } from '../../lib/assert.ts';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import { messageOf, SwarmError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { DataPath, NetworkAssignments, TaskNetwork } from '../../types/index.ts';
+import type { DataPath, NetworkAssignments, PortConfig, TaskNetwork } from '../../types/index.ts';
 import { Attachments, type AttachmentRecord } from './attachments.ts';
 import { setUpContainerNamespace } from './container-interfaces.ts';
 import { choosePorts, GatewayBridge, type GatewayOptions } from './gateway-bridge.ts';
@@ -149,6 +149,23 @@ export class ContainerNetwork implements NetworkDriver {
     }
     this.#deps.overlay.removeLeftovers();
     this.#auditWithin(0);
+  }
+
+  /** What this node was told of the swarm's networks. */
+  get tables(): NetworkTables {
+    return this.#deps.tables;
+  }
+
+  /** Those that are on networks of the swarm. */
+  containers(): readonly AttachedContainer[] {
+    return [...this.#records.all()].flatMap((record) => this.#container(record) ?? []);
+  }
+
+  /** Ports of this host, and the containers that have them. */
+  hostPorts(): readonly { readonly port: PortConfig; readonly containerId: string }[] {
+    return [...this.#records.all()].flatMap(({ containerId, ports }) =>
+      ports.map((port) => ({ port, containerId })),
+    );
   }
 
   /** This node as the managers know it; undefined while this host is in no swarm. */
