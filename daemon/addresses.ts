@@ -4,7 +4,7 @@ import { networkInterfaces, type NetworkInterfaceInfo } from 'node:os';
 import { SwarmError } from '../lib/errors.ts';
 import { defaultClusterPort, formatAddr, parseAddr } from '../lib/grpc/index.ts';
 
-type Interfaces = Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
+export type Interfaces = Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
 
 /**
  * "0.0.0.0:2377", "10.0.0.1", "eth0:2377": the address to listen on. An interface stands for its
@@ -35,12 +35,7 @@ export function resolveAdvertiseAddr(
     return addr;
   }
   if (!isUnspecified(listenHost)) return listenAddr;
-  const candidates = Object.entries(interfaces).flatMap(([name, addresses]) =>
-    (addresses ?? [])
-      .filter((address) => !address.internal && address.family === 'IPv4')
-      .filter(() => !/^(docker|br-|veth|ts-swarm|virbr)/.test(name))
-      .map((address) => ({ name, address: address.address })),
-  );
+  const candidates = candidatesOf(interfaces);
   const [only, another] = candidates;
   if (only === undefined) {
     throw new SwarmError(
@@ -57,6 +52,18 @@ export function resolveAdvertiseAddr(
     );
   }
   return formatAddr(only.address, port);
+}
+
+/** This host's addresses that others may reach it at, without those of its own networks. */
+export function candidatesOf(
+  interfaces: Interfaces,
+): readonly { readonly name: string; readonly address: string }[] {
+  return Object.entries(interfaces).flatMap(([name, addresses]) =>
+    (addresses ?? [])
+      .filter((address) => !address.internal && address.family === 'IPv4')
+      .filter(() => !/^(docker|br-|veth|vx|ts-swarm|virbr)/.test(name))
+      .map((address) => ({ name, address: address.address })),
+  );
 }
 
 /** Where VXLAN traffic goes: an address of this host, without a port. */

@@ -123,6 +123,7 @@ export class Manager implements AsyncDisposable {
       leader: () => this.#log.status?.leader ?? '',
       addrOf: (id) => this.#addrOf(id),
       connect: (addr) => identity.connect(addr),
+      trouble: () => this.trouble,
       clock,
     });
     const { store } = this;
@@ -153,6 +154,7 @@ export class Manager implements AsyncDisposable {
     this.#dispatcher = new Dispatcher({
       store,
       leaderId: () => this.#log.status?.leader ?? '',
+      addrOf: (id) => this.#addrOf(id),
       clock,
       random,
       log,
@@ -171,7 +173,7 @@ export class Manager implements AsyncDisposable {
     this.#server = new ClusterServer({
       listenAddr: options.listenAddr,
       identity,
-      isRemoved: (nodeId) => store.cluster()?.removedNodes[nodeId] !== undefined,
+      isRemoved: (nodeId) => this.isRemoved(nodeId),
       log: log.child({ module: 'cluster-port' }),
     });
   }
@@ -214,6 +216,16 @@ export class Manager implements AsyncDisposable {
   get isMember(): boolean {
     const voters = this.#log.status?.conf.voters ?? [];
     return voters.includes(this.#parts.identity.nodeId);
+  }
+
+  /** Whether the swarm has removed the node: its certificate may be valid yet. */
+  isRemoved(nodeId: string): boolean {
+    return this.store.cluster()?.removedNodes[nodeId] !== undefined;
+  }
+
+  /** Another manager has been found there. */
+  isAt(id: string, addr: string): void {
+    this.#transport.isAt(id, addr);
   }
 
   get knowsLeader(): boolean {

@@ -21,6 +21,8 @@ export interface Membership {
   /** What other nodes are told: "10.0.0.1:2377". */
   readonly advertiseAddr: string;
   readonly dataPathAddr: string;
+  /** The interface that has the advertised address; absent where none of this host's has it. */
+  readonly interface?: string;
   /** The manager that a joining host was told of; later ones are learned from the session. */
   readonly joinedThrough?: string;
 }

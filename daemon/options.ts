@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { messageOf, SwarmError } from '../lib/errors.ts';
+import { parseAddr, withDefaultPort } from '../lib/grpc/index.ts';
 
 const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 const ociRuntimes = ['auto', 'crun', 'runc'] as const;
@@ -20,6 +21,11 @@ export interface DaemonOptions {
   /** Engine labels, "key=value". */
   readonly labels: Readonly<Record<string, string>>;
   readonly hostname: string;
+  /** What other nodes reach this one at, instead of what it joined with; an interface stands for
+   * its address. Empty: what it joined with, or the address that has taken that one's place. */
+  readonly advertiseAddr: string;
+  /** Where managers may be found, should none be where it was known: "host:port". */
+  readonly managerAddrs: readonly string[];
   readonly bridgeSubnet?: string;
   readonly mtu?: number;
   readonly logLevel: (typeof logLevels)[number];
@@ -35,6 +41,8 @@ export const usage = `Usage: ts-swarm daemon [OPTIONS]
 Run the daemon in the foreground
 
 Options:
+      --advertise-addr ADDRESS       Address or interface that others reach this host at from now
+                                     on (default: the one it joined with, or what replaced it)
       --bridge-subnet CIDR           Subnet of the containers' gateway bridge
       --containerd ADDRESS           Use the containerd at this socket instead of an own one
       --data-root PATH               State that outlives a reboot (default ${defaultDataRoot})
@@ -45,6 +53,9 @@ Options:
       --label KEY=VALUE              Engine label; repeatable
       --log-file PATH                Log here instead of to standard error
       --log-level LEVEL              ${logLevels.join(', ')} (default info)
+      --manager-addr HOST[:PORT]     Where a manager may be, should none be found where it was
+                                     known, nor on the local network; a name may have several
+                                     addresses; repeatable
       --mtu BYTES                    MTU of containers' interfaces (default: the uplink's)
       --oci-runtime NAME             ${ociRuntimes.join(', ')} (default auto)
       --registry-mirror URL          Mirror of Docker Hub; repeatable
@@ -66,6 +77,10 @@ export function parseOptions(argv: readonly string[]): DaemonOptions {
     registryMirrors: (values['registry-mirror'] ?? []).map(checkMirror),
     labels: parseLabels(values.label ?? []),
     hostname: values.hostname ?? hostname(),
+    advertiseAddr: checkAddr('advertise-addr', values['advertise-addr'] ?? ''),
+    managerAddrs: (values['manager-addr'] ?? []).map((addr) =>
+      withDefaultPort(checkAddr('manager-addr', addr)),
+    ),
     logLevel: oneOf('log-level', logLevels, values['log-level'] ?? 'info'),
     ...(values.containerd === undefined
       ? {}
@@ -87,6 +102,7 @@ function parseFlags(argv: readonly string[]) {
       strict: true,
       allowPositionals: false,
       options: {
+        'advertise-addr': { type: 'string' },
         'bridge-subnet': { type: 'string' },
         containerd: { type: 'string' },
         'data-root': { type: 'string' },
@@ -96,6 +112,7 @@ function parseFlags(argv: readonly string[]) {
         label: { type: 'string', multiple: true },
         'log-file': { type: 'string' },
         'log-level': { type: 'string' },
+        'manager-addr': { type: 'string', multiple: true },
         mtu: { type: 'string' },
         'oci-runtime': { type: 'string' },
         'registry-mirror': { type: 'string', multiple: true },
@@ -135,6 +152,15 @@ function checkHost(host: string): void {
     );
   }
   throw invalid(`--host "${host}" is neither unix:///PATH nor tcp://ADDRESS:PORT`);
+}
+
+function checkAddr(flag: string, addr: string): string {
+  try {
+    if (addr !== '') parseAddr(addr);
+    return addr;
+  } catch (error) {
+    throw invalid(`--${flag}: ${messageOf(error)}`);
+  }
 }
 
 function checkMirror(url: string): string {

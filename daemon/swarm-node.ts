@@ -23,6 +23,7 @@ import { swarmLocked, type KeyStore } from '../manager/keys/index.ts';
 import type { NodeDescription } from '../types/index.ts';
 import type { SwarmFacts } from '../worker/doctor/index.ts';
 import type { TaskExecutor } from '../worker/executor/index.ts';
+import { AddressKeeper } from './address-keeper.ts';
 import { resolveAdvertiseAddr, resolveDataPathAddr, resolveListenAddr } from './addresses.ts';
 import { checkedStore } from './external-store.ts';
 import { keysFor, loadIdentityAndKeys } from './manager-keys.ts';
@@ -31,11 +32,15 @@ import { firstNode, newCluster } from './new-swarm.ts';
 import * as refusals from './refusals.ts';
 import { prepareRestore } from './restore.ts';
 import { SwarmPart, joinNetwork, type Beginning, type SwarmNetwork } from './swarm-part.ts';
+import { located } from './whereabouts.ts';
 
 export interface SwarmNodeParts {
   readonly executor: TaskExecutor;
   readonly network: SwarmNetwork;
   readonly describe: () => NodeDescription;
+  /** What this host advertises from now on, whatever it did before: an address, an interface, or ''. */
+  readonly advertiseAddr: string;
+  readonly managerAddrs: readonly string[];
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -48,6 +53,7 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   readonly #folder: string;
   readonly #parts: SwarmNodeParts;
   readonly #file: MembershipFile;
+  readonly #addresses: AddressKeeper;
   #active: SwarmPart | undefined;
   #state: SwarmStatus['state'] = 'inactive';
   #error = '';
@@ -63,18 +69,23 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
     this.#folder = folder;
     this.#parts = parts;
     this.#file = new MembershipFile(folder);
+    this.#addresses = new AddressKeeper(this.#file, parts);
   }
 
   /** Before tasks are taken up again: their networks need to know which node this is. */
   joinNetworks(): void {
-    const membership = this.#file.read();
+    const membership = this.#addresses.present();
     if (membership !== undefined) joinNetwork(this.#parts.network, membership);
   }
 
   /** Takes up what this host was before the daemon stopped. */
   async resume(): Promise<void> {
+    this.#addresses.watch(
+      () => this.#active?.membership,
+      () => void this.#inTurn(() => this.#move()),
+    );
     await this.#inTurn(async () => {
-      const membership = this.#file.read();
+      const membership = this.#addresses.present();
       if (membership === undefined) return;
       try {
         await this.#takeUp(membership);
@@ -85,9 +96,23 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
     });
   }
 
+  /** Begins again with the new address; tasks run on. */
+  async #move(): Promise<void> {
+    const active = this.#active;
+    const membership = this.#addresses.present();
+    if (active === undefined || membership === undefined) return;
+    if (membership.advertiseAddr === active.membership.advertiseAddr) return;
+    await this.#deactivate();
+    try {
+      await this.#activate(membership, active.identity);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
   unlock({ unlockKey }: { unlockKey: string }): Promise<void> {
     return this.#inTurn(async () => {
-      const membership = this.#file.read();
+      const membership = this.#addresses.present();
       if (membership === undefined) throw new SwarmError('unavailable', refusals.notInSwarm);
       if (this.#state !== 'locked') throw new SwarmError('already-exists', 'swarm is not locked');
       try {
@@ -123,6 +148,7 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   /** Containers run on. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#joining.abort(new SwarmError('cancelled', 'the daemon is shutting down'));
+    this.#addresses[Symbol.dispose]();
     await this.#inTurn(() => this.#deactivate());
   }
 
@@ -137,19 +163,6 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
       isManager: active?.manager?.isMember ?? false,
       remoteManagers: managers,
     };
-  }
-
-  manager(): ManagerBackend {
-    const active = this.#active;
-    if (active?.manager?.isMember === true) return active.manager.backend;
-    if (this.#state === 'locked') throw new SwarmError('unavailable', swarmLocked);
-    if (this.#state === 'error') {
-      throw new SwarmError('unavailable', `this node's swarm component failed: ${this.#error}`);
-    }
-    throw new SwarmError(
-      'unavailable',
-      active === undefined ? refusals.notInSwarm : refusals.isWorker,
-    );
   }
 
   /** How this node stands, for whoever examines it. */
@@ -169,6 +182,19 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   /** What people call a node, as far as a manager knows; else its id. */
   nameOf(nodeId: string): string {
     return this.#active?.manager?.store.node(nodeId)?.description?.hostname ?? nodeId;
+  }
+
+  manager(): ManagerBackend {
+    const active = this.#active;
+    if (active?.manager?.isMember === true) return active.manager.backend;
+    if (this.#state === 'locked') throw new SwarmError('unavailable', swarmLocked);
+    if (this.#state === 'error') {
+      throw new SwarmError('unavailable', `this node's swarm component failed: ${this.#error}`);
+    }
+    throw new SwarmError(
+      'unavailable',
+      active === undefined ? refusals.notInSwarm : refusals.isWorker,
+    );
   }
 
   init(options: InitOptions): Promise<string> {
@@ -285,7 +311,7 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
       options.advertiseAddr === ''
         ? rest.advertiseAddr
         : resolveAdvertiseAddr(options.advertiseAddr, listenAddr);
-    const alone: Membership = { ...rest, listenAddr, advertiseAddr };
+    const alone = located({ ...rest, listenAddr, advertiseAddr });
     await this.#deactivate();
     try {
       await this.#activate(alone, identity, { forceNew: true });
@@ -360,10 +386,11 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
 
   /** Begins a membership; one that cannot begin leaves nothing behind. */
   async #enter(
-    membership: Membership,
+    entered: Membership,
     identity: NodeIdentity,
     beginning: Beginning = {},
   ): Promise<void> {
+    const membership = located(entered);
     // Those of an earlier swarm are gone with it.
     this.#keys = undefined;
     try {

@@ -17,6 +17,7 @@ import { Agent } from '../worker/agent/index.ts';
 import type { TaskExecutor } from '../worker/executor/index.ts';
 import { externalStoreFor } from './external-store.ts';
 import { Manager, type ManagerOptions } from './manager.ts';
+import { ManagerFinder } from './manager-finder.ts';
 import type { Membership } from './membership.ts';
 import { TrustFollower } from './trust.ts';
 
@@ -49,6 +50,8 @@ export interface SwarmPartParts {
   readonly executor: TaskExecutor;
   readonly network: SwarmNetwork;
   readonly describe: () => NodeDescription;
+  /** Where managers may be, should none be found where it was known. */
+  readonly managerAddrs: readonly string[];
   /** The certificate is for another role than the membership. */
   readonly onRole: () => void;
   /** The swarm has removed this node. */
@@ -111,6 +114,7 @@ export class SwarmPart implements AsyncDisposable {
     await agent.start();
     // Until this manager is let in and has caught up, the others hear of the node and its tasks.
     if (isFurther) await manager?.start();
+    await starting.use(new ManagerFinder({ ...this.#parts, agent, manager })).start();
     if (joining !== undefined) await manager?.enter({ signal: joining });
     manager?.settle();
     this.#running.use(starting.move());

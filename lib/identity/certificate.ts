@@ -75,15 +75,19 @@ export function checkIssuer(
   );
 }
 
+/** Throws `unauthenticated` for one that is of another swarm. */
+export function checkCluster({ nodeId, clusterId: own }: NodePeer, clusterId: string): void {
+  if (own === clusterId) return;
+  throw new SwarmError(
+    'unauthenticated',
+    `the certificate of node ${nodeId} is of swarm ${own}, not of ${clusterId}; ` +
+      'run "ts-swarm leave --force" on it, then join with a token of this swarm',
+  );
+}
+
 /** Throws `unauthenticated` for one that is of another swarm, past its time, or not yet valid. */
 export function checkCurrent(peer: NodeCertificate, clusterId: string, nowMs: number): void {
-  if (peer.clusterId !== clusterId) {
-    throw new SwarmError(
-      'unauthenticated',
-      `the certificate of node ${peer.nodeId} is of swarm ${peer.clusterId}, not of ${clusterId}; ` +
-        'run "ts-swarm leave --force" on it, then join with a token of this swarm',
-    );
-  }
+  checkCluster(peer, clusterId);
   if (nowMs > peer.notAfterMs) {
     throw new SwarmError(
       'unauthenticated',

@@ -1,10 +1,11 @@
 import { createSecureContext } from 'node:tls';
-import type { X509Certificate } from 'node:crypto';
+import { sign, type X509Certificate } from 'node:crypto';
 import { credentials, type ChannelCredentials } from '@grpc/grpc-js';
 import type { Clock } from '../clock.ts';
 import { SwarmError } from '../errors.ts';
 import { Connection, type NodePeer, type NodeRole, type ServerIdentity } from '../grpc/index.ts';
 import {
+  checkCluster,
   checkCurrent,
   checkIssuer,
   issuerOf,
@@ -204,6 +205,24 @@ export class NodeIdentity implements ServerIdentity {
     const peer = readCertificate(parsed);
     checkCurrent(peer, this.clusterId, this.#clock.nowMs());
     return peer;
+  }
+
+  /**
+   * Who the holder of the first certificate (DER) is, which the others stand between and the root.
+   * It may have expired: what shuts a node out is its removal. Throws `unauthenticated`.
+   */
+  authenticateChain(certificates: readonly Buffer[]): NodePeer {
+    const [leaf, ...between] = certificates.map((der) => parseCertificate(der));
+    if (leaf === undefined) throw new SwarmError('unauthenticated', 'there is no certificate');
+    checkIssuer(leaf, this.#root, [...between, ...this.#between()]);
+    const peer = readCertificate(leaf);
+    checkCluster(peer, this.clusterId);
+    return peer;
+  }
+
+  /** With the key of the certificate: ECDSA with SHA-256. */
+  sign(data: Uint8Array): Buffer {
+    return sign('sha256', data, this.keyPem);
   }
 
   /** For connections that show this node's certificate. */

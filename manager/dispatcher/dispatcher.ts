@@ -17,7 +17,7 @@ import type { StoreView } from '../store/view.ts';
 import { concernsNode } from './assignments.ts';
 import { LivenessTracker, type Transition } from './liveness.ts';
 import { NetworkDesk } from './network-desk.ts';
-import { managersFor, newsFor } from './news.ts';
+import { managersFor, newsFor, type ManagersKnown } from './news.ts';
 import { heartbeatPeriodMs } from './period.ts';
 import { newsworthy, orphanedTasks } from './reports.ts';
 import { Session, type Outgoing, type SessionHost, type Subscription } from './session.ts';
@@ -34,6 +34,8 @@ export interface DispatcherParts {
   readonly store: DispatcherStore;
   /** Who leads as far as this manager knows; empty while nobody does. */
   readonly leaderId: () => string;
+  /** Where a manager is, if that is known better than the store does. */
+  readonly addrOf?: (nodeId: string) => string | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -225,16 +227,21 @@ export class Dispatcher {
       if (this.#run === undefined) throw this.#leadsNoMore();
       await this.#run.writer.tasks(newsworthy(this.#parts.store, nodeId, statuses));
     },
-    news: (nodeId) => newsFor(this.#parts.store, nodeId, this.#parts.leaderId()),
+    news: (nodeId) => newsFor(this.#parts.store, nodeId, this.#known()),
     taken: () => this.#run?.networks.recheck(),
   };
 
   /** Tells the node where else to ask, so that it need not try every manager. */
   #leadsNoMore(): SwarmError {
-    const { store, leaderId } = this.#parts;
+    const { store } = this.#parts;
     return new SwarmError('unavailable', 'this manager does not lead; ask another one', {
-      details: { reason: 'not-leader', managers: managersFor(store, leaderId()) },
+      details: { reason: 'not-leader', managers: managersFor(store, this.#known()) },
     });
+  }
+
+  #known(): ManagersKnown {
+    const { leaderId, addrOf } = this.#parts;
+    return { leaderId: leaderId(), ...(addrOf === undefined ? {} : { addrOf }) };
   }
 
   #onChange({ events, restored }: ChangeBatch): void {

@@ -10,11 +10,22 @@ export interface ManagerNews {
   readonly leader: boolean;
 }
 
-/** Who leads is better known to the log than to the store, which hears of it a moment later. */
-export function managersFor(view: Pick<StoreView, 'nodes'>, leaderId: string): ManagerNews[] {
-  return [...view.nodes()].flatMap(({ id, manager }) =>
-    manager === undefined ? [] : [{ nodeId: id, addr: manager.addr, leader: id === leaderId }],
-  );
+/** What is known of managers besides the store, which hears of it a moment later. */
+export interface ManagersKnown {
+  /** Empty while nobody leads. */
+  readonly leaderId: string;
+  /** Where a manager is, which may have moved. */
+  readonly addrOf?: (id: string) => string | undefined;
+}
+
+export function managersFor(
+  view: Pick<StoreView, 'nodes'>,
+  { leaderId, addrOf }: ManagersKnown,
+): ManagerNews[] {
+  return [...view.nodes()].flatMap(({ id, manager }) => {
+    if (manager === undefined) return [];
+    return [{ nodeId: id, addr: addrOf?.(id) ?? manager.addr, leader: id === leaderId }];
+  });
 }
 
 /** A certificate costs a manager some 10 ms: replacing the root must not be felt. */
@@ -24,12 +35,12 @@ const renewalsPerSecond = 10;
 export function newsFor(
   view: Pick<StoreView, 'cluster' | 'node' | 'nodes'>,
   nodeId: string,
-  leaderId: string,
+  known: ManagersKnown,
 ): News {
   const node: Node | undefined = view.node(nodeId);
   const rootCa = view.cluster()?.rootCa;
   return {
-    managers: managersFor(view, leaderId),
+    managers: managersFor(view, known),
     node: node === undefined ? new Uint8Array() : encodeJson(node),
     rootCaPem: rootCa?.certPem ?? '',
     issuerPem: (rootCa?.rotation ?? rootCa)?.certPem ?? '',

@@ -35,7 +35,6 @@ export interface DaemonStart {
 
 export class Host {
   readonly name: string;
-  readonly address: string;
   /** The daemon's `--data-root`; a boot keeps it. */
   readonly dataRoot: string;
   /** The daemon's `--run-root`; a boot empties it. */
@@ -46,6 +45,9 @@ export class Host {
   readonly #options: HostOptions;
   readonly #device: string;
   readonly #cgroup: string;
+  readonly #subnet: string;
+  /** The last byte of its present address. */
+  #number: number;
   #first: Service | undefined;
   #daemon: Service | undefined;
   #lastStart: DaemonStart | undefined;
@@ -54,7 +56,8 @@ export class Host {
     const { run, data, subnet, bridge, cgroup } = pathsOf(options.labId);
     this.#options = options;
     this.name = options.name;
-    this.address = `${subnet}${options.number}`;
+    this.#subnet = subnet;
+    this.#number = options.number;
     this.dataRoot = join(data, options.name, 'data');
     this.runRoot = join(run, options.name);
     this.socketPath = join(this.runRoot, 'docker.sock');
@@ -66,6 +69,18 @@ export class Host {
   /** The host's API address as `-H` takes it. */
   get url(): string {
     return `unix://${this.socketPath}`;
+  }
+
+  get address(): string {
+    return `${this.#subnet}${this.#number}`;
+  }
+
+  /** Another address, as from a lease that has run out. */
+  async renumber(number: number): Promise<void> {
+    const old = this.address;
+    this.#number = number;
+    const batch = `addr del ${old}/24 dev eth0\naddr add ${this.address}/24 dev eth0\n`;
+    await this.exec(['ip', '-batch', '-'], { input: batch });
   }
 
   get isUp(): boolean {

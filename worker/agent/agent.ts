@@ -1,4 +1,5 @@
 import type { ClusterNews } from '../../gen/dispatcher_pb.js';
+import { linkAbort } from '../../lib/abort.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import type { NodeIdentity } from '../../lib/identity/index.ts';
@@ -50,6 +51,8 @@ export class Agent implements AsyncDisposable {
   #writing: Promise<void> = Promise.resolve();
   #state: ClusterState | undefined;
   #connectedTo: string | undefined;
+  /** Ends the present attempt, or the pause after it. */
+  #hurry: (() => void) | undefined;
   #current: Session | undefined;
   #lastError: SwarmError | undefined;
 
@@ -82,6 +85,18 @@ export class Agent implements AsyncDisposable {
     this.#current?.redescribe();
   }
 
+  /** A manager was found there: it is tried now, unless there is a session. */
+  found(nodeId: string, addr: string): void {
+    if (!this.#list.found(nodeId, addr) || this.#connectedTo !== undefined) return;
+    this.#parts.log.info('a manager was found', { nodeId, addr });
+    this.#hurry?.();
+  }
+
+  /** Addresses where managers may be, should no other answer. */
+  suggest(addrs: readonly string[]): void {
+    this.#list.suggest(addrs);
+  }
+
   /** Where managers are, as far as this node knows. */
   get managers(): readonly KnownManager[] {
     return this.#list.all();
@@ -97,14 +112,14 @@ export class Agent implements AsyncDisposable {
     return this.#connectedTo;
   }
 
-  /** Why there is no session; nothing where there is one. */
-  get lastError(): SwarmError | undefined {
-    return this.#lastError;
-  }
-
   /** How this host's clock differs from that manager's; undefined while nothing is known. */
   get clocks(): ClockComparison | undefined {
     return this.#current?.clocks;
+  }
+
+  /** Why there is no session; nothing where there is one. */
+  get lastError(): SwarmError | undefined {
+    return this.#lastError;
   }
 
   async #run(): Promise<void> {
@@ -154,6 +169,8 @@ export class Agent implements AsyncDisposable {
       return { error: new SwarmError('failed-precondition', 'this node knows of no manager') };
     }
     using connection = identity.connect(addr);
+    using life = linkAbort(this.#stop.signal);
+    this.#hurry = () => life.abort(new SwarmError('unavailable', 'a manager was found elsewhere'));
     let welcomed: string | undefined;
     try {
       const session = new Session(
@@ -166,6 +183,7 @@ export class Agent implements AsyncDisposable {
           onNews: (news) => this.#learn(news),
           onWelcome: (sessionId) => {
             welcomed = sessionId;
+            this.#hurry = undefined;
             this.#connectedTo = addr;
             this.#current = session;
             this.#lastError = undefined;
@@ -173,7 +191,7 @@ export class Agent implements AsyncDisposable {
             log.info('session begins', { addr, sessionId });
           },
         },
-        this.#stop.signal,
+        life.signal,
       );
       const welcomeTimeoutMs = Math.min(
         welcomeTimeoutMaxMs,
@@ -184,6 +202,7 @@ export class Agent implements AsyncDisposable {
       const error = SwarmError.from(thrown);
       return welcomed === undefined ? { error } : { error, welcomed };
     } finally {
+      this.#hurry = undefined;
       this.#connectedTo = undefined;
       this.#current = undefined;
     }
@@ -217,10 +236,14 @@ export class Agent implements AsyncDisposable {
   }
 
   async #pause(delayMs: number): Promise<void> {
+    using life = linkAbort(this.#stop.signal);
+    this.#hurry = () => life.abort();
     try {
-      await this.#parts.clock.sleep(delayMs, { signal: this.#stop.signal });
+      await this.#parts.clock.sleep(delayMs, { signal: life.signal });
     } catch (error) {
-      if (!this.#stop.signal.aborted) throw error;
+      if (!life.signal.aborted) throw error;
+    } finally {
+      this.#hurry = undefined;
     }
   }
 }

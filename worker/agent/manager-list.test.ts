@@ -54,4 +54,32 @@ describe('ManagerList', () => {
     list.failed('b');
     assert.deepEqual(new Set(picks(list, 8)), new Set(['a', 'b', 'seed']));
   });
+
+  it('asks at once where a manager was found, instead of where it was', () => {
+    const list = new ManagerList(['seed']);
+    list.learn([named('a', true), named('b')]);
+    for (const addr of ['a', 'b', 'a', 'b']) list.failed(addr);
+    picks(list, 6);
+    assert.ok(list.found('id of a', 'moved'));
+    assert.deepEqual(picks(list, 1), ['moved']);
+    assert.deepEqual(
+      list
+        .all()
+        .map(({ addr }) => addr)
+        .toSorted(),
+      ['b', 'moved'],
+    );
+    assert.ok(!list.found('id of a', 'moved'), 'that is no news');
+    list.failed('moved');
+    assert.ok(list.found('id of a', 'moved'), 'it is there after all');
+  });
+
+  it('asks where managers may be once nobody else answers', () => {
+    const list = new ManagerList([]);
+    list.learn([named('a', true)]);
+    list.suggest(['x', 'y', 'x']);
+    assert.deepEqual(picks(list, 3), ['a', 'a', 'a']);
+    list.failed('a');
+    assert.deepEqual(new Set(picks(list, 6)), new Set(['a', 'x', 'y']));
+  });
 });

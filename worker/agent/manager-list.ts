@@ -10,10 +10,11 @@ export interface KnownManager {
 /** Each failure puts an address back as if it had been tried so many attempts later. */
 const failurePenalty = 2;
 const failuresMax = 2;
+const seedsMax = 32;
 
 /** Where managers may be found: what the swarm said last, and the addresses given at the start. */
 export class ManagerList {
-  readonly #seeds: readonly string[];
+  #seeds: readonly string[];
   readonly #failures = new Map<string, number>();
   /** When each was last tried, counted in attempts. */
   readonly #tried = new Map<string, number>();
@@ -27,6 +28,22 @@ export class ManagerList {
   /** What the swarm says; an empty list is no news. */
   learn(managers: readonly KnownManager[]): void {
     if (managers.length > 0) this.#named = managers;
+  }
+
+  /** Addresses to try where no other answers, besides those given at the start. */
+  suggest(addrs: readonly string[]): void {
+    this.#seeds = [...new Set([...this.#seeds, ...addrs])].slice(-seedsMax);
+  }
+
+  /** A manager has been found there. False where that is known, and did not fail. */
+  found(nodeId: string, addr: string): boolean {
+    const known = this.#named.find((manager) => manager.nodeId === nodeId);
+    if (known?.addr === addr && !this.#failures.has(addr)) return false;
+    this.#failures.delete(addr);
+    this.#tried.delete(addr);
+    const others = this.#named.filter((manager) => manager !== known);
+    this.#named = [...others, { nodeId, addr, leader: false }];
+    return true;
   }
 
   all(): readonly KnownManager[] {

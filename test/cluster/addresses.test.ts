@@ -1,0 +1,81 @@
+/** Hosts that get other addresses: one of them, all managers at once, and all there are. */
+import { strict as assert } from 'node:assert';
+import { until, type Host } from '../lab/index.ts';
+import { useManagers } from './managers.ts';
+
+/** From when the daemons are there until a leader answers. */
+const electedMs = 10_000;
+
+describe('hosts that move', () => {
+  const get = useManagers({ hosts: 5, managers: 3, replicas: 8 });
+  const hosts = () => get().lab.hosts.slice(0, 3);
+  const workers = () => get().lab.hosts.slice(3);
+  let moves = 0;
+
+  const stop = (moved: readonly Host[]) => Promise.all(moved.map((host) => host.stopDaemon()));
+
+  /** No address is one that any host has had before. */
+  async function renumber(moved: readonly Host[]): Promise<void> {
+    moves += 1;
+    for (const host of moved) await host.renumber(Number(host.name.slice(1)) + 10 * moves);
+  }
+
+  async function start(moved: readonly Host[], flags: readonly string[] = []): Promise<void> {
+    await Promise.all(moved.map((host) => host.startDaemon({ flags })));
+  }
+
+  /** A leader is there in time, and all know where all managers are. */
+  async function settled(startMs: number): Promise<void> {
+    const managers = get();
+    await managers.leader(hosts());
+    const tookMs = performance.now() - startMs;
+    assert.ok(tookMs < electedMs, `there was a leader after ${tookMs} ms`);
+    await managers.agreed(hosts());
+    const addrs = hosts().map(({ address }) => `${address}:2377`);
+    await until(
+      'the managers are known at their addresses',
+      async () => (await managers.nodes(managers.host('h2'))).map(({ addr }) => addr),
+      { accept: (found) => found.filter(Boolean).join() === addrs.join() },
+    );
+  }
+
+  it('are found again where one manager moves, and the others are there', async () => {
+    for (const host of [await get().leader(hosts()), hosts()[1]]) {
+      assert.ok(host);
+      await stop([host]);
+      await renumber([host]);
+      await start([host]);
+      await settled(performance.now());
+    }
+  });
+
+  it('are found again where a manager moves while its daemon runs', async () => {
+    const leader = await get().leader(hosts());
+    await renumber([leader]);
+    await settled(performance.now());
+  });
+
+  it('elect a leader where all managers move at once, and workers find it', async () => {
+    await stop(hosts());
+    await renumber(hosts());
+    await start(hosts());
+    await settled(performance.now());
+  });
+
+  it('elect a leader where all hosts move at once while their daemons run', async () => {
+    await renumber([...hosts(), ...workers()]);
+    await settled(performance.now());
+  });
+
+  it('are found through addresses given by hand, where no datagram passes', async () => {
+    const all = [...hosts(), ...workers()];
+    const chain = 'chain in { type filter hook input priority 0; udp dport 2377 drop; }';
+    for (const host of all) await host.exec(['nft', `table inet deaf { \n${chain}\n}`]);
+    await stop(all);
+    await renumber(all);
+    const flags = hosts().map(({ address }) => `--manager-addr=${address}`);
+    await start(all, flags);
+    await settled(performance.now());
+    for (const host of all) await host.exec(['nft', 'delete table inet deaf']);
+  });
+});
