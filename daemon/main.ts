@@ -10,6 +10,7 @@ import { TaskRunner } from '../worker/executor/index.ts';
 import { createImages } from '../worker/image/index.ts';
 import { createNetwork } from '../worker/network/index.ts';
 import { openContainerd } from '../worker/runtime/index.ts';
+import { newDoctor } from './doctor.ts';
 import { readHostFacts } from './host-facts.ts';
 import { createLogger } from './logging.ts';
 import { parseOptions, usage, type DaemonOptions } from './options.ts';
@@ -91,7 +92,13 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
   system.attach({ swarm, executor });
   swarm.joinNetworks();
   await executor.start();
-  const backend: Backend = { system, swarm, images, manager: () => swarm.manager() };
+  const backend: Backend = {
+    system,
+    swarm,
+    images,
+    doctor: newDoctor(options, { network, swarm, clock, log }),
+    manager: () => swarm.manager(),
+  };
   const api = starting.use(createApiServer({ backend, log, clock }));
   await swarm.resume();
   for (const host of options.hosts) await api.listen(listenOptions(host));
