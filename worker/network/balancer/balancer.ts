@@ -82,6 +82,7 @@ export class Balancer implements NetworkPart {
 
   /** Also for one that is known, whose table is then made anew in one step. */
   async attached(container: AttachedContainer): Promise<void> {
+    this.#netfilter.forget(container.netnsPath);
     const client = { container, dice: new Map(), change: this.#changes, isBroken: false };
     this.#clients.set(container.id, client);
     this.#rebuild(client);

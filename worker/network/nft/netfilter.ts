@@ -1,6 +1,7 @@
 /**
  * Netfilter of many namespaces. Remembers how often it has written to each, so that a look at the
- * kernel's own count tells whether anybody else has.
+ * kernel's own count tells whether anybody else has. Keeps a socket of each: the kernel makes the
+ * close of one wait until what was written before is cleared up, some ten milliseconds.
  */
 import { inNamespace } from '../namespace.ts';
 import type { Request } from '../netlink/wire.ts';
@@ -8,13 +9,23 @@ import { NetfilterSocket } from './socket.ts';
 
 const largestGeneration = 2 ** 32 - 1;
 
-export class Netfilter {
+export class Netfilter implements Disposable {
   /** By the namespace's path: the generation after the last batch of ours. */
   readonly #generations = new Map<string, number>();
 
+  readonly #sockets = new Map<string, NetfilterSocket>();
+
+  [Symbol.dispose](): void {
+    for (const path of [...this.#sockets.keys()]) this.forget(path);
+  }
+
   /** A socket of the namespace at `path`; empty: of the daemon's own. Synchronous. */
   inside<T>(path: string, work: (socket: NetfilterSocket) => T): T {
-    using socket = path === '' ? new NetfilterSocket() : inNamespace(path, openSocket);
+    let socket = this.#sockets.get(path);
+    if (socket === undefined) {
+      socket = path === '' ? openSocket() : inNamespace(path, openSocket);
+      this.#sockets.set(path, socket);
+    }
     return work(socket);
   }
 
@@ -41,7 +52,10 @@ export class Netfilter {
     );
   }
 
+  /** The namespace goes, or there may be another one at the path. */
   forget(path: string): void {
+    this.#sockets.get(path)?.closeAside();
+    this.#sockets.delete(path);
     this.#generations.delete(path);
   }
 }

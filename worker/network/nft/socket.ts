@@ -2,7 +2,7 @@
  * A socket to netfilter, of the namespace in which it is made. A batch takes effect as a whole or
  * not at all.
  */
-import { closeSync } from 'node:fs';
+import { close, closeSync } from 'node:fs';
 import { SwarmError } from '../../../lib/errors.ts';
 import {
   controlTypes,
@@ -49,6 +49,13 @@ export class NetfilterSocket implements Disposable {
 
   [Symbol.dispose](): void {
     closeSync(this.#fd);
+  }
+
+  /** Closes on another thread, since the kernel may take its time. */
+  closeAside(): void {
+    close(this.#fd, (error) => {
+      if (error) throw error;
+    });
   }
 
   /**
