@@ -12,6 +12,7 @@ import type {
   SwarmSpec,
   Task,
 } from '../types/index.ts';
+import type { ContainerManager } from '../worker/container/manager.ts';
 import type { Finding } from '../worker/doctor/finding.ts';
 import type { Images } from '../worker/image/images.ts';
 import type { LogLine, LogQuery } from '../worker/runtime/runtime.ts';
@@ -20,6 +21,8 @@ export interface Backend {
   readonly system: SystemBackend;
   readonly swarm: SwarmBackend;
   readonly images: Images;
+  /** The containers of this node. */
+  readonly containers: ContainerManager;
   /** Absent where the node has no networks but those that every node has. */
   readonly networks?: NodeNetworks;
   /** Absent where nobody can examine the host. */

@@ -175,9 +175,9 @@ describe('clients', () => {
         await init();
         for (const noun of ['secret', 'config', 'volume', 'network']) await docker(noun, 'ls');
         await docker('system', 'df');
-        assert.match(await refused('ps'), /see "docker service ps"/);
+        assert.match(await docker('ps'), /^CONTAINER ID/);
         assert.match(await refused('volume', 'create', 'x'), /volumes are not supported/);
-        assert.match(await refused('run', image), /not managed through this API/);
+        assert.match(await refused('run', '-v', 'data:/data', image), /volumes are not supported/);
       });
 
       it('follows events', async () => {

@@ -3,7 +3,7 @@ import type { Clock } from '../lib/clock.ts';
 import { SwarmError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Backend } from './backend.ts';
-import { imageEvent, objectEvent, type DockerEvent } from './convert/event.ts';
+import { containerEvent, imageEvent, objectEvent, type DockerEvent } from './convert/event.ts';
 
 /** How many past events `docker events --since` can still see; Docker keeps as many. */
 const maxPast = 256;
@@ -30,6 +30,7 @@ export class EventHub implements Disposable {
   constructor(modules: EventHubModules) {
     this.#modules = modules;
     void this.#follow('image', (signal) => this.#images(signal));
+    modules.backend.containers.events.listen((event) => this.#publish(containerEvent(event)));
     void this.#follow('swarm', (signal) => this.#objects(signal));
   }
 

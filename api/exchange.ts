@@ -1,10 +1,11 @@
-import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
 import { linkAbort, withAbort } from '../lib/abort.ts';
 import { SwarmError, messageOf } from '../lib/errors.ts';
 import { CodecError, type Codec } from '../types/index.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { Json } from './convert/json.ts';
+import { hijackResponse, hijackSocket, writeTo, type Hijacked, type Upgrade } from './hijack.ts';
 
 /** A spec with every secret and label that anyone would write is far below this. */
 const maxJsonBytes = 4 * 1024 * 1024;
@@ -21,6 +22,10 @@ export interface ExchangeOptions {
   readonly minor: number;
   /** Aborts when the server closes. */
   readonly closing: AbortSignal;
+  /** For the time that a client may go without reading; absent: for ever. */
+  readonly clock?: Clock;
+  /** The client asks to go on in another protocol. */
+  readonly upgrade?: Upgrade;
 }
 
 /** One request and its answer. Its work is aborted when the client goes away. */
@@ -33,6 +38,8 @@ export class Exchange implements Disposable {
   readonly #params: Readonly<Record<string, string>>;
   readonly #controller: AbortController & Disposable;
   readonly #closing: AbortSignal;
+  readonly #clock: Clock | undefined;
+  readonly #upgrade: Upgrade | undefined;
 
   constructor(options: ExchangeOptions) {
     this.request = options.request;
@@ -43,7 +50,10 @@ export class Exchange implements Disposable {
     this.#closing = options.closing;
     this.#controller = linkAbort(options.closing);
     this.signal = this.#controller.signal;
-    options.response.once('close', () => this.#controller.abort(gone()));
+    this.#clock = options.clock;
+    this.#upgrade = options.upgrade;
+    const connection = options.upgrade?.socket ?? options.response;
+    connection.once('close', () => this.#controller.abort(gone()));
   }
 
   [Symbol.dispose](): void {
@@ -79,7 +89,15 @@ export class Exchange implements Disposable {
   }
 
   get clientGone(): boolean {
-    return this.#response.destroyed || this.#response.closed;
+    const socket = this.#upgrade?.socket;
+    return this.#response.destroyed || this.#response.closed || socket?.destroyed === true;
+  }
+
+  /** Ends HTTP on this connection: from here on it carries a container's streams. */
+  hijack(contentType: string): Hijacked {
+    return this.#upgrade === undefined
+      ? hijackResponse(this.request, this.#response, contentType, this.#clock)
+      : hijackSocket(this.#upgrade, contentType, this.#clock);
   }
 
   header(name: string, value: string): void {
@@ -131,11 +149,13 @@ export class Exchange implements Disposable {
     this.#response.flushHeaders();
   }
 
-  /** Resolves when there is room for more: a slow client slows its producer down. */
+  /**
+   * Resolves when there is room for more: a slow client slows its producer down, and one that reads
+   * nothing for long is cut off.
+   */
   async write(chunk: string | Uint8Array): Promise<void> {
     this.signal.throwIfAborted();
-    if (this.#response.write(chunk)) return;
-    await once(this.#response, 'drain', { signal: this.signal });
+    await withAbort(writeTo(this.#response, chunk, this.#clock), this.signal);
   }
 
   end(): void {
@@ -166,6 +186,7 @@ export class Exchange implements Disposable {
   }
 
   async #bodyText(): Promise<string> {
+    if (this.#upgrade !== undefined) return this.#upgrade.body.toString('utf8');
     const chunks: Buffer[] = [];
     let bytes = 0;
     const read = async () => {

@@ -86,7 +86,7 @@ describe('the API server', () => {
     { path: '/v1.10/info', status: 400, says: /too old/ },
     { path: '/nope', status: 404, says: /^page not found$/ },
     { path: '/v1.41/services', status: 503, says: /^This node is not a swarm manager/ },
-    { path: '/containers/json', status: 501, says: /^containers are not managed/ },
+    { path: '/containers/nope/json', status: 404, says: /^No such container: nope$/ },
     { path: '/images/nope/json', status: 404, says: /^No such image: nope:latest$/ },
     { path: '/networks/nope', status: 404, says: /^network nope not found$/ },
     { path: '/events?since=x', status: 400, says: /^invalid value for 'since'/ },

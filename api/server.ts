@@ -2,13 +2,14 @@ import { lstatSync, rmSync } from 'node:fs';
 import {
   createServer,
   type IncomingMessage,
+  ServerResponse,
   type RequestListener,
   type Server,
-  type ServerResponse,
 } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { connect, isIPv4 } from 'node:net';
+import { connect, isIPv4, type Socket } from 'node:net';
 import { once } from 'node:events';
+import type { Duplex } from 'node:stream';
 import type { Clock } from '../lib/clock.ts';
 import { SwarmError, errnoOf, messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
@@ -17,6 +18,7 @@ import { apiVersionMax } from './convert/info.ts';
 import { httpStatus } from './errors.ts';
 import { EventHub } from './event-hub.ts';
 import { Exchange } from './exchange.ts';
+import { readUpgrade, type Upgrade } from './hijack.ts';
 import { Router, splitVersion } from './router.ts';
 import { allRoutes } from './routes/index.ts';
 
@@ -67,11 +69,16 @@ export function createApiServer(modules: ApiModules): ApiServer {
   const router = new Router(allRoutes({ ...modules, log, events }));
   const handler = (request: IncomingMessage, response: ServerResponse) =>
     void serve({ request, response, router, log, closing: closing.signal, modules });
+  const upgraded = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', (error) => log.debug('a connection broke off', { error: error.message }));
+    void serveUpgrade({ request, socket, head, router, log, closing: closing.signal, modules });
+  };
   const listeners = new Set<AsyncDisposable>();
   return {
     async listen(options) {
       closing.signal.throwIfAborted();
       const server = makeServer(options, handler);
+      server.on('upgrade', upgraded);
       const address = await bind(server, options);
       const listener: ApiListener = {
         address,
@@ -133,10 +140,35 @@ interface Served {
   readonly log: Logger;
   readonly closing: AbortSignal;
   readonly modules: ApiModules;
+  readonly upgrade?: Upgrade;
+}
+
+/**
+ * A request that asks for another protocol. Those that stay with HTTP are answered as ever, and
+ * their connection closes.
+ */
+async function serveUpgrade({
+  socket,
+  head,
+  ...served
+}: Omit<Served, 'response'> & { readonly socket: Duplex; readonly head: Buffer }): Promise<void> {
+  const { request, log } = served;
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  response.assignSocket(socket as Socket);
+  response.once('finish', () => socket.end());
+  try {
+    const upgrade = await readUpgrade(request, socket, head);
+    await serve({ ...served, response, upgrade });
+  } catch (error) {
+    log.debug('a request for an upgrade failed', { error: messageOf(error) });
+    socket.destroy();
+  }
 }
 
 /** Never throws: whatever goes wrong is the client's answer, and a bug is also a line in the log. */
-async function serve({ request, response, router, log, closing, modules }: Served): Promise<void> {
+async function serve(served: Served): Promise<void> {
+  const { request, response, router, log, closing, modules, upgrade } = served;
   const { method = 'GET', url = '/' } = request;
   response.on('error', (error) => log.debug('a response broke off', { url, error: error.message }));
   response.setHeader('Server', `Docker/${modules.backend.system.version} (linux)`);
@@ -149,7 +181,16 @@ async function serve({ request, response, router, log, closing, modules }: Serve
   try {
     const { minor, path } = splitVersion(mark < 0 ? url : url.slice(0, mark));
     const { route, params } = router.match(method, path);
-    exchange = new Exchange({ request, response, params, query, minor, closing });
+    exchange = new Exchange({
+      request,
+      response,
+      params,
+      query,
+      minor,
+      closing,
+      clock: modules.clock,
+      ...(upgrade === undefined ? {} : { upgrade }),
+    });
     await route.handle(exchange);
   } catch (thrown) {
     fail(thrown, { response, exchange, log, method, url, clock: modules.clock });

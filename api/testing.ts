@@ -6,6 +6,7 @@ import { newIngressNetwork } from '../manager/allocator/index.ts';
 import { Control } from '../manager/control/index.ts';
 import { encodeBackup, MemoryLog, Store, type Change } from '../manager/store/index.ts';
 import { swarmSpec, type Cluster, type Node, type Task } from '../types/index.ts';
+import { testContainers } from '../worker/container/testing.ts';
 import type { Image, Images } from '../worker/image/images.ts';
 import type { LogLine, LogQuery } from '../worker/runtime/runtime.ts';
 import type {
@@ -147,6 +148,9 @@ export class FakeBackend implements Backend {
       platforms: [{ architecture: 'amd64', os: 'linux' }],
     }),
   };
+
+  readonly made = testContainers({ clock: this.clock, random: this.random, images: this.images });
+  readonly containers = this.made.manager;
 
   readonly #control = new Control({
     store: this.store,

@@ -10,6 +10,7 @@ import { TaskRunner } from '../worker/executor/index.ts';
 import { createImages } from '../worker/image/index.ts';
 import { createNetwork } from '../worker/network/index.ts';
 import { openContainerd } from '../worker/runtime/index.ts';
+import { nodeContainers } from './containers.ts';
 import { newDoctor } from './doctor.ts';
 import { readHostFacts } from './host-facts.ts';
 import { createLogger } from './logging.ts';
@@ -69,12 +70,29 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
   starting.use(acquirePidFile(join(dataRoot, 'daemon.pid')));
   starting.use(acquirePidFile(join(runRoot, 'daemon.pid')));
   const { network, runtime, nodeImages } = await startContainers(options, log, starting);
-  const system = new System(options, readHostFacts(), { runtime, nodeImages, random });
+  const host = readHostFacts();
+  const system = new System(options, host, { runtime, nodeImages, random });
   const { images } = nodeImages;
+  const containers = nodeContainers(options, host, {
+    runtime,
+    network,
+    images,
+    clock,
+    random,
+    log,
+  });
+  starting.use(containers.manager);
   const executor = starting.use(
     new TaskRunner(
       { dataRoot, runRoot },
-      { runtime, images, network, node: () => system, clock, log },
+      {
+        runtime: containers.taskRuntime,
+        images,
+        network: containers.taskNetwork,
+        node: () => system,
+        clock,
+        log,
+      },
     ),
   );
   const swarm = starting.use(
@@ -91,11 +109,14 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
   );
   system.attach({ swarm, executor });
   swarm.joinNetworks();
+  containers.attach(executor);
+  await containers.manager.open();
   await executor.start();
   const backend: Backend = {
     system,
     swarm,
     images,
+    containers: containers.manager,
     doctor: newDoctor(options, { network, swarm, clock, log }),
     manager: () => swarm.manager(),
   };

@@ -1,10 +1,11 @@
 /** What `docker events` shows of changes in the cluster and of this node's images. */
 import type { Node, Service } from '../../types/index.ts';
+import type { ContainerEvent } from '../../worker/container/events.ts';
 import type { ImageEvent, ObjectEvent } from '../backend.ts';
 import type { JsonObject } from './json.ts';
 
 export interface DockerEvent {
-  readonly type: 'service' | 'node' | 'network' | 'image';
+  readonly type: 'container' | 'service' | 'node' | 'network' | 'image';
   readonly action: string;
   readonly id: string;
   readonly attributes: Readonly<Record<string, string>>;
@@ -38,6 +39,10 @@ export function objectEvent(event: ObjectEvent): DockerEvent | undefined {
     return swarmEvent(event, 'network', { name: event.object.spec.name });
   }
   return undefined;
+}
+
+export function containerEvent(event: ContainerEvent): DockerEvent {
+  return { ...event, type: 'container', scope: 'local' };
 }
 
 export function imageEvent(event: ImageEvent): DockerEvent {

@@ -20,6 +20,26 @@ export function logFrame(task: Task, line: LogLine, style: LogStyle): Uint8Array
   return framed(streams[line.stream], prefix, line.data, style.framed);
 }
 
+/** Of a container that belongs to no service. */
+export function containerLogFrame(line: LogLine, style: LogStyle): Uint8Array {
+  const time = style.timestamps ? `${fixedTimeText(line.timeNs)} ` : '';
+  return framed(
+    streams[line.stream],
+    `${time}${style.details ? ' ' : ''}`,
+    line.data,
+    style.framed,
+  );
+}
+
+/** Output as it comes. */
+export function outputFrame(
+  stream: 'stdout' | 'stderr',
+  data: Uint8Array,
+  isFramed: boolean,
+): Uint8Array {
+  return isFramed ? framed(streams[stream], '', data, true) : data;
+}
+
 /** An ordinary line on standard error, which belongs to no task. */
 export function noticeLine(text: string, style: LogStyle): Uint8Array {
   return framed(streams.stderr, `${text}\n`, new Uint8Array(), style.framed);

@@ -8,16 +8,11 @@ import type { Exchange } from '../exchange.ts';
 import type { Route } from '../router.ts';
 import type { RouteModules } from './modules.ts';
 
-const containers =
-  'containers are not managed through this API: tasks have them; see "docker service ps" and ' +
-  '"docker service logs"';
 const builds = 'this daemon does not build images: build elsewhere and push to a registry';
 const saving = 'this daemon does not export images: copy them from the registry';
 
 const refused: readonly (readonly [methods: readonly Route['method'][], string, string])[] = [
-  [['GET', 'POST', 'PUT', 'DELETE', 'HEAD'], '/containers/{rest...}', containers],
-  [['GET', 'POST'], '/exec/{rest...}', containers],
-  [['POST'], '/commit', containers],
+  [['POST'], '/commit', 'this daemon does not make images of containers'],
   [['POST'], '/build', builds],
   [['POST'], '/build/{rest...}', builds],
   [['GET'], '/images/get', saving],
@@ -50,8 +45,6 @@ export function absentRoutes({ backend }: RouteModules): Route[] {
     empty('/volumes', { Volumes: [], Warnings: null }),
     missing('/volumes/{id}', (id) => `get ${id}: no such volume`),
     empty('/plugins', []),
-    // `docker inspect NAME` looks here first, and goes on to services and tasks only after a 404.
-    missing('/containers/{id}/json', (id) => `No such container: ${id}`),
     ...refused.flatMap(([methods, path, sentence]) =>
       methods.map((method) => refusal(method, path, sentence)),
     ),

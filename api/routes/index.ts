@@ -1,8 +1,11 @@
 /** Every route of the API, a file a resource. The first that matches answers. */
 import type { Route } from '../router.ts';
 import { absentRoutes } from './absent.ts';
+import { containerRoutes } from './containers.ts';
+import { containerStreamRoutes } from './container-streams.ts';
 import { doctorRoutes } from './doctor.ts';
 import { eventRoutes } from './events.ts';
+import { execRoutes } from './exec.ts';
 import { imageRoutes } from './images.ts';
 import type { RouteModules } from './modules.ts';
 import { networkRoutes } from './networks.ts';
@@ -25,6 +28,9 @@ export function allRoutes(modules: RouteModules): Route[] {
     ...taskRoutes(modules),
     ...imageRoutes(modules),
     ...networkRoutes(modules),
+    ...containerRoutes(modules),
+    ...containerStreamRoutes(modules),
+    ...execRoutes(modules),
     ...absentRoutes(modules),
   ];
 }

@@ -53,7 +53,7 @@ export async function sendLogs(
   exchange.end();
 }
 
-function logQuery(exchange: Exchange): LogQuery {
+export function logQuery(exchange: Exchange): LogQuery {
   const stdout = exchange.flag('stdout');
   const stderr = exchange.flag('stderr');
   if (!stdout && !stderr) {

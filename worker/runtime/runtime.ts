@@ -60,10 +60,8 @@ export interface StandaloneConfig {
   /** Rules of the devices cgroup: "c 42:* rmw". */
   readonly deviceRules?: readonly string[];
   readonly shmBytes?: number;
-  /** Namespaces in the place of new ones: the host's, or that which a path names. */
-  readonly namespaces?: Readonly<
-    Partial<Record<'pid' | 'ipc' | 'uts' | 'cgroup', 'host' | string>>
-  >;
+  /** In the place of new namespaces: "host", or the path of another. */
+  readonly namespaces?: Readonly<Partial<Record<'pid' | 'ipc' | 'uts' | 'cgroup', string>>>;
   /** Absent: Docker's. */
   readonly maskedPaths?: readonly string[];
   readonly readonlyPaths?: readonly string[];

@@ -67,9 +67,8 @@ export class Sessions implements ContainerIo {
     if (!held.meta.stdin || held.exit !== undefined) {
       throw new SwarmError('failed-precondition', `container ${id} has no standard input`);
     }
-    const stdin = new FifoStdin(this.#setup.paths.fifo(id, 'stdin'), async () => {
-      if (!held.meta.tty) await this.#closeIo(id, '');
-    });
+    const endOfInput = held.meta.tty ? undefined : () => this.#closeIo(id, '');
+    const stdin = new FifoStdin(this.#setup.paths.fifo(id, 'stdin'), endOfInput);
     this.#stdins.set(id, stdin);
     return stdin;
   }
@@ -125,9 +124,7 @@ export class Sessions implements ContainerIo {
       });
       const pid = await this.#startExec(id, execId);
       const stdin = request.stdin
-        ? new FifoStdin(path('stdin'), async () => {
-            if (!request.tty) await this.#closeIo(id, execId);
-          })
+        ? new FifoStdin(path('stdin'), request.tty ? undefined : () => this.#closeIo(id, execId))
         : undefined;
       return {
         pid,

@@ -6,10 +6,13 @@ import type { StdinPipe } from '../io.ts';
 
 export class FifoStdin implements StdinPipe {
   readonly #socket: Socket;
-  readonly #endOfInput: () => Promise<void>;
+  readonly #endOfInput: (() => Promise<void>) | undefined;
 
-  /** `endOfInput` has the shim let go of the pipe, which it holds open for whoever comes next. */
-  constructor(path: string, endOfInput: () => Promise<void>) {
+  /**
+   * `endOfInput` has the shim let go of the pipe, which it holds open for whoever comes next.
+   * Absent: a terminal, whose input has no end but that which is typed.
+   */
+  constructor(path: string, endOfInput?: () => Promise<void>) {
     this.#endOfInput = endOfInput;
     // Also for reading: the shim may not have opened its end yet.
     const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
@@ -31,6 +34,7 @@ export class FifoStdin implements StdinPipe {
   }
 
   async end(): Promise<void> {
+    if (this.#endOfInput === undefined) return;
     if (!this.#socket.destroyed) {
       const closed = once(this.#socket, 'close');
       this.#socket.end(() => this.#socket.destroy());

@@ -1,0 +1,246 @@
+/** Containers as Docker's clients see them. */
+import { containerDocument, hostDocument, type Mount } from '../../types/index.ts';
+import type { BoundPort, ContainerView, HealthView } from '../../worker/container/view.ts';
+import type { Json, JsonObject } from './json.ts';
+import { timeText, zeroTime } from './time.ts';
+
+export interface ContainerFacts {
+  readonly snapshotter: string;
+  /** Bytes; told where they were asked for. */
+  readonly size?: { readonly layer: number; readonly whole: number };
+}
+
+export function containerInspectJson(view: ContainerView, facts: ContainerFacts): JsonObject {
+  const { record, files } = view;
+  const [path = '', ...args] = record.argv;
+  return {
+    Id: record.id,
+    Created: timeText(record.createdAtMs),
+    Path: path,
+    Args: args,
+    State: stateJson(view),
+    Image: record.imageId,
+    ResolvConfPath: files['/etc/resolv.conf'] ?? '',
+    HostnamePath: files['/etc/hostname'] ?? '',
+    HostsPath: files['/etc/hosts'] ?? '',
+    LogPath: view.logPath,
+    Name: `/${record.name}`,
+    RestartCount: view.state.restartCount,
+    Driver: facts.snapshotter,
+    Platform: 'linux',
+    MountLabel: '',
+    ProcessLabel: '',
+    AppArmorProfile: record.host.privileged ? 'unconfined' : '',
+    ExecIDs: view.execIds.length === 0 ? null : view.execIds,
+    HostConfig: hostDocument.encode(record.host) as JsonObject,
+    GraphDriver: { Data: null, Name: facts.snapshotter },
+    ...sizeJson(facts),
+    Mounts: view.mounts.flatMap(mountJson),
+    Config: containerDocument.encode(record.config) as JsonObject,
+    NetworkSettings: networkSettingsJson(view),
+  };
+}
+
+export function containerSummaryJson(
+  view: ContainerView,
+  facts: ContainerFacts,
+  nowMs: number,
+): JsonObject {
+  const { record, state } = view;
+  return {
+    Id: record.id,
+    Names: [`/${record.name}`],
+    Image: record.config.image,
+    ImageID: record.imageId,
+    Command: commandText(record.argv),
+    Created: Math.floor(record.createdAtMs / 1000),
+    Ports: view.ports.map(portSummaryJson),
+    ...sizeJson(facts),
+    Labels: record.config.labels ?? {},
+    State: state.status,
+    Status: statusText(view, nowMs),
+    HostConfig: { NetworkMode: networkModeOf(view) },
+    NetworkSettings: { Networks: networksJson(view) },
+    Mounts: view.mounts.flatMap(mountJson),
+  };
+}
+
+function sizeJson({ size }: ContainerFacts): JsonObject {
+  return size === undefined ? {} : { SizeRw: size.layer, SizeRootFs: size.whole };
+}
+
+function stateJson({ state }: ContainerView): JsonObject {
+  const { status } = state;
+  return {
+    Status: status,
+    Running: ['running', 'paused', 'restarting'].includes(status),
+    Paused: status === 'paused',
+    Restarting: status === 'restarting',
+    OOMKilled: state.oomKilled,
+    Dead: status === 'dead',
+    Pid: state.pid,
+    ExitCode: state.exitCode,
+    Error: state.error,
+    StartedAt: state.startedAtMs === 0 ? zeroTime : timeText(state.startedAtMs),
+    FinishedAt: state.finishedAtMs === 0 ? zeroTime : timeText(state.finishedAtMs),
+    ...(state.health === undefined ? {} : { Health: healthJson(state.health) }),
+  };
+}
+
+function healthJson({ status, failingStreak, log }: HealthView): JsonObject {
+  return {
+    Status: status,
+    FailingStreak: failingStreak,
+    Log: log.map(({ startMs, endMs, exitCode, output }) => ({
+      Start: timeText(startMs),
+      End: timeText(endMs),
+      ExitCode: exitCode,
+      Output: output,
+    })),
+  };
+}
+
+function mountJson(mount: Mount): JsonObject[] {
+  const { type, source = '', target, readOnly = false, bindOptions } = mount;
+  // As in Docker, those of --tmpfs are told of in the host's configuration only.
+  if (type === 'tmpfs' && mount.tmpfsOptions?.options !== undefined) return [];
+  return [
+    {
+      Type: type,
+      Source: source,
+      Destination: target,
+      Mode: '',
+      RW: !readOnly,
+      Propagation: type === 'bind' ? (bindOptions?.propagation ?? 'rprivate') : '',
+    },
+  ];
+}
+
+function networkModeOf({ record }: ContainerView): string {
+  return record.host.networkMode;
+}
+
+function networkSettingsJson(view: ContainerView): JsonObject {
+  const networks = networksJson(view);
+  const { EndpointID, Gateway, IPAddress, IPPrefixLen, MacAddress } = networks['bridge'] ?? nowhere;
+  return {
+    Bridge: '',
+    SandboxID: view.state.pid === 0 ? '' : view.record.id,
+    SandboxKey: view.network?.netnsPath ?? '',
+    Ports: portsJson(view.ports),
+    HairpinMode: false,
+    LinkLocalIPv6Address: '',
+    LinkLocalIPv6PrefixLen: 0,
+    SecondaryIPAddresses: null,
+    SecondaryIPv6Addresses: null,
+    EndpointID,
+    Gateway,
+    GlobalIPv6Address: '',
+    GlobalIPv6PrefixLen: 0,
+    IPAddress,
+    IPPrefixLen,
+    IPv6Gateway: '',
+    MacAddress,
+    Networks: networks,
+  };
+}
+
+const nowhere = { EndpointID: '', Gateway: '', IPAddress: '', IPPrefixLen: 0, MacAddress: '' };
+
+function networksJson(view: ContainerView): Record<string, JsonObject> {
+  const mode = networkModeOf(view);
+  if (mode.startsWith('container:')) return {};
+  const { network, record } = view;
+  const [address = '', prefix = '0'] = (network?.address ?? '').split('/');
+  return {
+    [mode]: {
+      IPAMConfig: null,
+      Links: null,
+      Aliases: record.aliases.length === 0 ? null : record.aliases,
+      MacAddress: network?.macAddress ?? '',
+      DriverOpts: null,
+      NetworkID: mode,
+      EndpointID: view.state.pid === 0 ? '' : record.id,
+      Gateway: network?.gateway ?? '',
+      IPAddress: address,
+      IPPrefixLen: Number(prefix),
+      IPv6Gateway: '',
+      GlobalIPv6Address: '',
+      GlobalIPv6PrefixLen: 0,
+      DNSNames: null,
+    },
+  };
+}
+
+/** By "80/tcp"; null where the port is exposed only. */
+export function portsJson(ports: readonly BoundPort[]): JsonObject {
+  const out: Record<string, Json> = {};
+  for (const { containerPort, protocol, hostIp, hostPort } of ports) {
+    const key = `${containerPort}/${protocol}`;
+    if (hostPort === undefined) {
+      out[key] ??= null;
+      continue;
+    }
+    const before = (out[key] ?? []) as readonly Json[];
+    out[key] = [...before, { HostIp: hostIp ?? '', HostPort: String(hostPort) }];
+  }
+  return out;
+}
+
+function portSummaryJson({ containerPort, protocol, hostIp, hostPort }: BoundPort): JsonObject {
+  return {
+    ...(hostIp === undefined ? {} : { IP: hostIp }),
+    PrivatePort: containerPort,
+    ...(hostPort === undefined ? {} : { PublicPort: hostPort }),
+    Type: protocol,
+  };
+}
+
+/** As a line; what has spaces is put between quotes. */
+function commandText([path = '', ...args]: readonly string[]): string {
+  return [path, ...args.map((arg) => (arg.includes(' ') ? `'${arg}'` : arg))].join(' ');
+}
+
+/** "Up 5 minutes (healthy)", "Exited (0) 2 hours ago". */
+export function statusText({ state }: ContainerView, nowMs: number): string {
+  const up = `Up ${durationText(nowMs - state.startedAtMs)}`;
+  const since = `${durationText(nowMs - state.finishedAtMs)} ago`;
+  switch (state.status) {
+    case 'paused':
+      return `${up} (Paused)`;
+    case 'restarting':
+      return `Restarting (${state.exitCode}) ${since}`;
+    case 'running': {
+      if (state.health === undefined) return up;
+      const { status } = state.health;
+      return `${up} (${status === 'starting' ? 'health: starting' : status})`;
+    }
+    case 'removing':
+      return 'Removal In Progress';
+    case 'dead':
+      return 'Dead';
+    case 'exited':
+      return `Exited (${state.exitCode}) ${since}`;
+    default:
+      return 'Created';
+  }
+}
+
+/** A time in words, as roughly as people say it. */
+function durationText(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  if (seconds < 1) return 'Less than a second';
+  if (seconds === 1) return '1 second';
+  if (seconds < 60) return `${seconds} seconds`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes === 1) return 'About a minute';
+  if (minutes < 60) return `${minutes} minutes`;
+  const hours = Math.floor(seconds / 3600 + 0.5);
+  if (hours === 1) return 'About an hour';
+  if (hours < 48) return `${hours} hours`;
+  const days = Math.floor(hours / 24);
+  if (days < 14) return `${days} days`;
+  if (days < 60) return `${Math.floor(days / 7)} weeks`;
+  if (days < 730) return `${Math.floor(days / 30)} months`;
+  return `${Math.floor(days / 365)} years`;
+}

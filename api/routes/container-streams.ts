@@ -1,0 +1,163 @@
+/** Containers' streams: attach, logs, terminals, what runs inside and what it uses. */
+import { SwarmError } from '../../lib/errors.ts';
+import type { Target } from '../../worker/container/manager.ts';
+import type { StdinPipe } from '../../worker/runtime/io.ts';
+import { containerLogFrame, type LogStyle } from '../convert/log-frame.ts';
+import type { Exchange } from '../exchange.ts';
+import type { Hijacked } from '../hijack.ts';
+import { outputSink, streamType } from '../output-sink.ts';
+import type { Route } from '../router.ts';
+import { sendStats } from './container-stats.ts';
+import { logQuery } from './logs.ts';
+import type { RouteModules } from './modules.ts';
+
+export function containerStreamRoutes(modules: RouteModules): Route[] {
+  const { containers } = modules.backend;
+  const on = (
+    method: Route['method'],
+    verb: string,
+    handle: (exchange: Exchange, target: Target, modules: RouteModules) => Promise<void>,
+  ): Route => ({
+    method,
+    path: `/containers/{id}/${verb}`,
+    handle: async (exchange) =>
+      handle(exchange, await containers.find(exchange.param('id')), modules),
+  });
+  return [
+    on('POST', 'attach', attach),
+    on('GET', 'logs', logs),
+    on('POST', 'resize', resize),
+    on('GET', 'top', top),
+    on('GET', 'stats', sendStats),
+  ];
+}
+
+async function attach(
+  exchange: Exchange,
+  target: Target,
+  { backend }: RouteModules,
+): Promise<void> {
+  const { own, view } = target;
+  if (view.state.status === 'paused') {
+    throw new SwarmError(
+      'aborted',
+      `container ${view.record.id} is paused, unpause the container before attach`,
+    );
+  }
+  if (view.state.status === 'restarting') {
+    throw new SwarmError(
+      'aborted',
+      `container ${view.record.id} is restarting, wait until the container is running`,
+    );
+  }
+  const framed = !view.record.config.tty;
+  const wanted = { stdout: exchange.flag('stdout'), stderr: exchange.flag('stderr'), framed };
+  const client = exchange.hijack(streamType(framed, exchange.minor));
+  if (exchange.flag('logs') && (wanted.stdout || wanted.stderr)) {
+    await replay(exchange, client, target, backend.containers, wanted);
+  }
+  if (!exchange.flag('stream')) {
+    client.end();
+    return;
+  }
+  const stdin = exchange.flag('stdin') && view.record.config.openStdin;
+  const sink = outputSink(client, wanted);
+  const request = { stdin, ...(wanted.stdout || wanted.stderr ? { sink } : {}) };
+  using attachment =
+    own === undefined
+      ? backend.containers.inside.attachTask(view, request)
+      : own.streams.attach(request);
+  backend.containers.events.tell('attach', view.record);
+  void carryInput(client, attachment.stdin);
+  await untilEnded(exchange, attachment.ended);
+  client.end();
+}
+
+/** Resolves when the work is over, or the client has gone. */
+export async function untilEnded(exchange: Exchange, ended: Promise<unknown>): Promise<void> {
+  const gone = Promise.withResolvers<void>();
+  const onAbort = () => gone.resolve();
+  if (exchange.signal.aborted) onAbort();
+  exchange.signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    await Promise.race([ended, gone.promise]);
+  } finally {
+    exchange.signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** What the client types goes in as fast as it is read there; its end, or its going, is the end. */
+export async function carryInput(client: Hijacked, stdin: StdinPipe | undefined): Promise<void> {
+  try {
+    for await (const data of client.input) await stdin?.write(data);
+  } catch (error) {
+    // A connection that breaks off is an end like another.
+    if (SwarmError.from(error).code === 'internal' && !isBroken(error)) throw error;
+  } finally {
+    await stdin?.end();
+  }
+}
+
+function isBroken(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return ['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE', 'ABORT_ERR'].includes(code);
+}
+
+async function replay(
+  exchange: Exchange,
+  client: Hijacked,
+  target: Target,
+  containers: RouteModules['backend']['containers'],
+  wanted: { readonly stdout: boolean; readonly stderr: boolean; readonly framed: boolean },
+): Promise<void> {
+  const style: LogStyle = { timestamps: false, details: false, framed: wanted.framed };
+  const query = { follow: false, stdout: wanted.stdout, stderr: wanted.stderr };
+  for await (const line of containers.logs(target, query, { signal: exchange.signal })) {
+    await client.write(containerLogFrame(line, style));
+  }
+}
+
+async function logs(exchange: Exchange, target: Target, { backend }: RouteModules): Promise<void> {
+  const query = logQuery(exchange);
+  const framed = !target.view.record.config.tty;
+  const style: LogStyle = {
+    timestamps: exchange.flag('timestamps'),
+    details: exchange.flag('details'),
+    framed,
+  };
+  const lines = backend.containers.logs(target, query, { signal: exchange.signal });
+  exchange.begin(streamType(framed, exchange.minor));
+  for await (const line of lines) await exchange.write(containerLogFrame(line, style));
+  exchange.end();
+}
+
+export function sizeOf(exchange: Exchange): { width: number; height: number } {
+  const read = (name: string) => {
+    const text = exchange.query.get(name) ?? '';
+    if (/^\d{1,5}$/.test(text)) return Number(text);
+    throw new SwarmError('invalid-argument', `invalid size of a terminal: ${name}="${text}"`);
+  };
+  return { height: read('h'), width: read('w') };
+}
+
+async function resize(
+  exchange: Exchange,
+  { own, view }: Target,
+  { backend }: RouteModules,
+): Promise<void> {
+  const size = sizeOf(exchange);
+  if (own !== undefined) own.streams.size = size;
+  if (view.state.status !== 'running') {
+    throw new SwarmError('aborted', `container ${view.record.id} is not running`);
+  }
+  await backend.containers.inside.resize(view, size);
+  exchange.empty(200);
+}
+
+async function top(exchange: Exchange, target: Target, { backend }: RouteModules): Promise<void> {
+  const { titles, processes } = await backend.containers.inside.top(
+    target.view,
+    exchange.query.get('ps_args') || '-ef',
+  );
+  exchange.json({ Processes: processes, Titles: titles });
+}

@@ -1,0 +1,189 @@
+/** Containers: made, listed, and led from one state to another. */
+import { SwarmError } from '../../lib/errors.ts';
+import { containerDocument, createExtras, type Codec } from '../../types/index.ts';
+import { ownOf, type Target } from '../../worker/container/manager.ts';
+import type { WaitCondition } from '../../worker/container/standalone.ts';
+import { signalNumber } from '../../worker/runtime/oci/signals.ts';
+import { containerFilterKeys, containerMatcher } from '../container-filters.ts';
+import { containerInspectJson, containerSummaryJson } from '../convert/container.ts';
+import type { Exchange } from '../exchange.ts';
+import { Filters } from '../filters.ts';
+import type { Route } from '../router.ts';
+import { pruneContainers } from './container-prune.ts';
+import { updateContainer } from './container-update.ts';
+import type { RouteModules } from './modules.ts';
+
+export function containerRoutes(modules: RouteModules): Route[] {
+  const { containers } = modules.backend;
+  const on = (
+    method: Route['method'],
+    verb: string,
+    handle: (exchange: Exchange, target: Target) => Promise<void>,
+  ): Route => ({
+    method,
+    path: verb === '' ? '/containers/{id}' : `/containers/{id}/${verb}`,
+    handle: async (exchange) => handle(exchange, await containers.find(exchange.param('id'))),
+  });
+  return [
+    { method: 'POST', path: '/containers/create', handle: (exchange) => create(exchange, modules) },
+    { method: 'GET', path: '/containers/json', handle: (exchange) => list(exchange, modules) },
+    {
+      method: 'POST',
+      path: '/containers/prune',
+      handle: (exchange) => pruneContainers(exchange, modules),
+    },
+    on('GET', 'json', (exchange, target) => inspect(exchange, target, modules)),
+    on('POST', 'start', start),
+    on('POST', 'stop', (exchange, target) => stop(exchange, target, modules)),
+    on('POST', 'restart', restart),
+    on('POST', 'kill', (exchange, target) => kill(exchange, target, modules)),
+    on('POST', 'pause', async (exchange, target) => {
+      await ownOf(target, 'paused').pause();
+      exchange.empty(204);
+    }),
+    on('POST', 'unpause', async (exchange, target) => {
+      await ownOf(target, 'unpaused').unpause();
+      exchange.empty(204);
+    }),
+    on('POST', 'rename', async (exchange, target) => {
+      await containers.rename(target, exchange.query.get('name') ?? '');
+      exchange.empty(204);
+    }),
+    on('POST', 'update', (exchange, target) => updateContainer(exchange, target, modules)),
+    on('POST', 'wait', wait),
+    on('DELETE', '', async (exchange, target) => {
+      if (exchange.flag('link')) {
+        throw new SwarmError('unimplemented', 'links between containers are not supported');
+      }
+      await containers.remove(target, { force: exchange.flag('force') });
+      exchange.empty(204);
+    }),
+  ];
+}
+
+const createDocument: Codec<{
+  readonly config: ReturnType<typeof containerDocument.decode>;
+  readonly extras: ReturnType<typeof createExtras.decode>;
+}> = {
+  decode: (value, path) => ({
+    config: containerDocument.decode(value, path),
+    extras: createExtras.decode(value, path),
+  }),
+  encode: ({ config, extras }) => ({
+    ...(containerDocument.encode(config) as object),
+    ...(createExtras.encode(extras) as object),
+  }),
+};
+
+async function create(exchange: Exchange, { backend }: RouteModules): Promise<void> {
+  const { config, extras } = await exchange.body(createDocument);
+  const name = exchange.query.get('name') ?? '';
+  const platform = exchange.query.get('platform') ?? '';
+  const { id, warnings } = await backend.containers.create({ name, config, extras, platform });
+  exchange.json({ Id: id, Warnings: warnings }, 201);
+}
+
+async function list(exchange: Exchange, { backend, clock }: RouteModules): Promise<void> {
+  const filters = Filters.parse(exchange.query.get('filters'), containerFilterKeys);
+  const limit = Number(exchange.query.get('limit') ?? 0) || 0;
+  const [all, images] = await Promise.all([backend.containers.list(), backend.images.list()]);
+  const isWanted = containerMatcher(filters, all, images);
+  const isShown =
+    exchange.flag('all') || limit > 0 || filters.has('status') || filters.has('exited')
+      ? () => true
+      : (status: string) => ['running', 'paused', 'restarting'].includes(status);
+  const found = all.filter((view) => isShown(view.state.status) && isWanted(view));
+  const shown = limit > 0 ? found.slice(0, limit) : found;
+  const withSize = exchange.flag('size');
+  const { snapshotter } = await backend.system.info();
+  const rows = await Promise.all(
+    shown.map(async (view) => ({
+      view,
+      size: withSize ? await backend.containers.inside.size(view) : undefined,
+    })),
+  );
+  const nowMs = clock.nowMs();
+  await exchange.jsonList(rows, ({ view, size }) =>
+    containerSummaryJson(view, { snapshotter, ...(size === undefined ? {} : { size }) }, nowMs),
+  );
+}
+
+async function inspect(
+  exchange: Exchange,
+  { view }: Target,
+  { backend }: RouteModules,
+): Promise<void> {
+  const { snapshotter } = await backend.system.info();
+  const size = exchange.flag('size') ? await backend.containers.inside.size(view) : undefined;
+  exchange.json(
+    containerInspectJson(view, { snapshotter, ...(size === undefined ? {} : { size }) }),
+  );
+}
+
+async function start(exchange: Exchange, target: Target): Promise<void> {
+  const started = await ownOf(target, 'started').start();
+  exchange.empty(started ? 204 : 304);
+}
+
+/** `t` in seconds, and a signal in the place of the container's own. */
+function ending(exchange: Exchange): { seconds?: number; signal?: string } {
+  const text = exchange.query.get('t') ?? '';
+  const signal = exchange.query.get('signal') ?? '';
+  if (signal !== '') signalNumber(signal);
+  if (text !== '' && !/^-?\d{1,9}$/.test(text)) {
+    throw new SwarmError('invalid-argument', `invalid number of seconds: "${text}"`);
+  }
+  return {
+    ...(text === '' ? {} : { seconds: Number(text) }),
+    ...(signal === '' ? {} : { signal }),
+  };
+}
+
+async function stop(exchange: Exchange, target: Target, modules: RouteModules): Promise<void> {
+  const { own } = target;
+  const options = ending(exchange);
+  const stopped =
+    own === undefined
+      ? await modules.backend.containers.inside.stopTask(target.view, options)
+      : await own.stop(options);
+  exchange.empty(stopped ? 204 : 304);
+}
+
+async function restart(exchange: Exchange, target: Target): Promise<void> {
+  await ownOf(target, 'restarted').restart(ending(exchange));
+  exchange.empty(204);
+}
+
+async function kill(exchange: Exchange, target: Target, modules: RouteModules): Promise<void> {
+  const signal = exchange.query.get('signal') || 'SIGKILL';
+  signalNumber(signal);
+  try {
+    if (target.own === undefined)
+      await modules.backend.containers.inside.killTask(target.view, signal);
+    else await target.own.kill(signal);
+  } catch (error) {
+    const { code, message } = SwarmError.from(error);
+    const whole = `cannot kill container: ${exchange.param('id')}: ${message}`;
+    throw new SwarmError(code, whole, { cause: error });
+  }
+  exchange.empty(204);
+}
+
+async function wait(exchange: Exchange, target: Target): Promise<void> {
+  const condition = exchange.query.get('condition') || 'not-running';
+  if (!isCondition(condition)) {
+    throw new SwarmError('invalid-argument', `invalid condition: "${condition}"`);
+  }
+  const own = ownOf(target, 'waited for');
+  const waiting = own.wait(condition, exchange.signal);
+  // At once: only then does a client start what it waits for.
+  exchange.begin('application/json');
+  const { exitCode, error } = await waiting;
+  const Error = error === undefined ? {} : { Error: { Message: error } };
+  await exchange.write(`${JSON.stringify({ StatusCode: exitCode, ...Error })}\n`);
+  exchange.end();
+}
+
+function isCondition(text: string): text is WaitCondition {
+  return ['not-running', 'next-exit', 'removed'].includes(text);
+}

@@ -1,0 +1,67 @@
+/** Standalone containers beside the tasks: who sees which on the shared runtime and network. */
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/log.ts';
+import type { Random } from '../lib/random.ts';
+import { ContainerManager, type TaskContainer } from '../worker/container/index.ts';
+import type { Images } from '../worker/image/images.ts';
+import type { NetworkDriver } from '../worker/network/index.ts';
+import type { Runtime } from '../worker/runtime/index.ts';
+import type { HostFacts } from './host-facts.ts';
+import type { DaemonOptions } from './options.ts';
+
+export interface ContainersParts {
+  readonly runtime: Runtime;
+  readonly network: NetworkDriver;
+  readonly images: Images;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+export interface NodeContainers {
+  readonly manager: ContainerManager;
+  /** The runtime without standalone containers: the tasks' executor removes what it does not know. */
+  readonly taskRuntime: Runtime;
+  /** The network on which the executor's clearing up spares standalone containers. */
+  readonly taskNetwork: NetworkDriver;
+  attach(executor: { containers(): Iterable<TaskContainer> }): void;
+}
+
+export function nodeContainers(
+  { dataRoot, runRoot, hostname }: DaemonOptions,
+  { cpus }: HostFacts,
+  parts: ContainersParts,
+): NodeContainers {
+  const { network, runtime } = parts;
+  let tasks: () => Iterable<TaskContainer> = () => [];
+  const manager = new ContainerManager(
+    { dataRoot, runRoot, hostname, cpus },
+    { ...parts, tasks: () => tasks() },
+  );
+  const spared = async () =>
+    (await runtime.list()).map(({ id }) => id).filter((id) => manager.owns(id));
+  return {
+    manager,
+    taskRuntime: changed(runtime, {
+      list: async () => (await runtime.list()).filter(({ id }) => !manager.owns(id)),
+    }),
+    taskNetwork: changed(network, {
+      retain: async (ids) => network.retain(new Set([...ids, ...(await spared())])),
+    }),
+    attach(executor) {
+      tasks = () => executor.containers();
+    },
+  };
+}
+
+/** The same object to whoever asks, but for some methods: its class keeps its own private fields. */
+function changed<T extends object>(whole: T, methods: Partial<T>): T {
+  return new Proxy(whole, {
+    get(target, name) {
+      const own = methods[name as keyof T];
+      if (own !== undefined) return own;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+}

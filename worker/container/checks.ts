@@ -1,0 +1,173 @@
+/** What a container cannot have here: refused with a sentence, in Docker's words where it has any. */
+import { SwarmError } from '../../lib/errors.ts';
+import type { ContainerDocument, HostDocument } from '../../types/index.ts';
+import { signalNumber } from '../runtime/oci/signals.ts';
+import { checkRestartPolicy } from './restart-policy.ts';
+
+const memoryMin = 6 * 1024 * 1024;
+const logOptions: Readonly<Record<string, readonly string[]>> = {
+  'json-file': ['max-size', 'max-file', 'compress', 'labels', 'labels-regex', 'env', 'tag'],
+  local: ['max-size', 'max-file', 'compress'],
+  none: [],
+};
+
+export interface HostLimits {
+  readonly cpus: number;
+}
+
+/** Throws `invalid-argument` or `unimplemented`. */
+export function checkContainer(
+  config: ContainerDocument,
+  host: HostDocument,
+  limits: HostLimits,
+): void {
+  checkRestartPolicy(host.restartPolicy, host.autoRemove);
+  checkLog(host);
+  checkResources(host, limits);
+  checkNamespaces(config, host);
+  checkSecurity(host);
+  checkUnsupported(config, host);
+  if (config.stopSignal) signalNumber(config.stopSignal);
+}
+
+function invalid(message: string): never {
+  throw new SwarmError('invalid-argument', message);
+}
+
+function unsupported(message: string): never {
+  throw new SwarmError('unimplemented', message);
+}
+
+function checkLog({ logConfig: { type, config } }: HostDocument): void {
+  const known = logOptions[type || 'json-file'];
+  if (known === undefined) {
+    return invalid(
+      `logger: no log driver named '${type}' is registered: use json-file, local or none`,
+    );
+  }
+  const unknown = Object.keys(config).find((name) => !known.includes(name));
+  if (unknown !== undefined) invalid(`unknown log opt '${unknown}' for ${type} log driver`);
+}
+
+function checkResources(host: HostDocument, { cpus }: HostLimits): void {
+  const { memory, memorySwap, memoryReservation, nanoCpus } = host;
+  if (memory !== 0 && memory < memoryMin) invalid('Minimum memory limit allowed is 6MB');
+  if (memory > 0 && memorySwap > 0 && memorySwap < memory) {
+    invalid('Minimum memoryswap limit should be larger than memory limit, see usage');
+  }
+  if (memory === 0 && memorySwap > 0) {
+    invalid('You should always set the Memory limit when using Memoryswap limit, see usage');
+  }
+  if (memory > 0 && memoryReservation > memory) {
+    invalid('Minimum memory limit can not be less than memory reservation limit, see usage');
+  }
+  if (nanoCpus > 0 && host.cpuPeriod > 0) {
+    invalid('Conflicting options: Nano CPUs and CPU Period cannot both be set');
+  }
+  if (nanoCpus > 0 && host.cpuQuota > 0) {
+    invalid('Conflicting options: Nano CPUs and CPU Quota cannot both be set');
+  }
+  if (nanoCpus < 0 || nanoCpus > cpus * 1e9) {
+    invalid(`Range of CPUs is from 0.01 to ${cpus}.00, as there are only ${cpus} CPUs available`);
+  }
+  if (host.cpuPeriod !== 0 && (host.cpuPeriod < 1000 || host.cpuPeriod > 1e6)) {
+    invalid('CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)');
+  }
+  if (host.cpuQuota > 0 && host.cpuQuota < 1000) {
+    invalid('CPU cfs quota can not be less than 1ms (i.e. 1000)');
+  }
+  const { memorySwappiness: swappiness } = host;
+  if (swappiness !== null && (swappiness < -1 || swappiness > 100)) {
+    invalid(`Invalid value: ${swappiness}, valid memory swappiness range is 0-100`);
+  }
+  if (host.oomScoreAdj < -1000 || host.oomScoreAdj > 1000) {
+    invalid(`Invalid value ${host.oomScoreAdj}, range for oom score adj is [-1000, 1000]`);
+  }
+  if (host.shmSize < 0) invalid('SHM size can not be less than 0');
+}
+
+function checkNamespaces(config: ContainerDocument, host: HostDocument): void {
+  const { networkMode, ipcMode, pidMode, utsMode, usernsMode, cgroupnsMode } = host;
+  if (!['', 'private', 'shareable', 'host', 'none'].includes(ipcMode)) {
+    if (!ipcMode.startsWith('container:')) invalid(`invalid IPC mode: ${ipcMode}`);
+    unsupported('the IPC namespace of another container cannot be shared by this version');
+  }
+  if (pidMode !== '' && pidMode !== 'host' && !pidMode.startsWith('container:')) {
+    invalid(`invalid PID mode: ${pidMode}`);
+  }
+  if (utsMode !== '' && utsMode !== 'host') invalid(`invalid UTS mode: ${utsMode}`);
+  if (usernsMode !== '' && usernsMode !== 'host') invalid(`invalid user namespace mode`);
+  if (!['', 'host', 'private'].includes(cgroupnsMode)) {
+    invalid(`invalid cgroup namespace mode: ${cgroupnsMode}`);
+  }
+  if (utsMode === 'host' && config.hostname !== '') {
+    invalid('conflicting options: hostname and the UTS mode');
+  }
+  if (!networkMode.startsWith('container:')) return;
+  if (config.hostname !== '') invalid('conflicting options: hostname and the network mode');
+  if (Object.keys(host.portBindings ?? {}).length > 0 || host.publishAllPorts) {
+    invalid('conflicting options: port publishing and the container type network mode');
+  }
+  if ((host.dns?.length ?? 0) > 0) invalid('conflicting options: dns and the network mode');
+  if ((host.extraHosts?.length ?? 0) > 0) {
+    invalid('conflicting options: custom host-to-IP mapping and the network mode');
+  }
+}
+
+function checkSecurity({ securityOpt }: HostDocument): void {
+  for (const option of securityOpt ?? []) {
+    const [, name = '', value = ''] = /^([^=:]+)[=:]?(.*)$/s.exec(option) ?? [];
+    if (name === 'no-new-privileges') continue;
+    if (name === 'label' && value === 'disable') continue;
+    if (name === 'seccomp' && (value === 'unconfined' || value === 'builtin')) continue;
+    if (name === 'apparmor' && value === 'unconfined') continue;
+    if (name === 'systempaths' && value === 'unconfined') continue;
+    if (!['label', 'seccomp', 'apparmor'].includes(name)) {
+      invalid(`invalid --security-opt 2: "${option}"`);
+    }
+    unsupported(
+      `the security option ${name}=${value.slice(0, 20)} is not supported by this version: ` +
+        'containers have the built-in seccomp profile, or none (seccomp=unconfined)',
+    );
+  }
+}
+
+function checkUnsupported(config: ContainerDocument, host: HostDocument): void {
+  if (!['', 'runc', 'crun', 'io.containerd.runc.v2'].includes(host.runtime ?? '')) {
+    invalid(`unknown or invalid runtime name: ${host.runtime}`);
+  }
+  if (!['', 'default'].includes(host.isolation.toLowerCase())) {
+    invalid(`invalid isolation '${host.isolation}' on linux`);
+  }
+  if ((host.links?.length ?? 0) > 0) {
+    unsupported('links are not supported: put both containers on one network');
+  }
+  if ((host.deviceRequests?.length ?? 0) > 0) {
+    unsupported('could not select device driver: this version has no device drivers (--gpus)');
+  }
+  if (Object.keys(host.storageOpt ?? {}).length > 0) {
+    invalid('--storage-opt is not supported by the snapshotter of this node');
+  }
+  const throttles = [
+    host.blkioWeightDevice,
+    host.blkioDeviceReadBps,
+    host.blkioDeviceWriteBps,
+    host.blkioDeviceReadIops,
+    host.blkioDeviceWriteIops,
+  ];
+  if (throttles.some((list) => (list?.length ?? 0) > 0)) {
+    unsupported('limits of single block devices are not supported by this version');
+  }
+  if (host.cpuRealtimePeriod !== 0 || host.cpuRealtimeRuntime !== 0) {
+    unsupported('realtime scheduling of CPUs is not supported by this version');
+  }
+  if (config.macAddress) {
+    unsupported('a MAC address cannot be chosen in this version: it follows from the address');
+  }
+  if ((config.volumes?.length ?? 0) > 0) {
+    unsupported(
+      'volumes are not supported by this version: mount a folder of the host ' +
+        '(-v /path:/path), or a tmpfs',
+    );
+  }
+}

@@ -1,0 +1,19 @@
+/**
+ * Owns standalone containers: what a person runs on this node beside the tasks of the swarm. Imports
+ * lib, types and its siblings in worker. Read manager.ts first, then standalone.ts, a container's
+ * states; view.ts is what is told of one.
+ */
+export type { ContainerEvent } from './events.ts';
+export type { ExecView } from './execs.ts';
+export {
+  ContainerManager,
+  ownOf,
+  type ContainerManagerDeps,
+  type ContainerManagerOptions,
+  type CreateRequest,
+  type Target,
+} from './manager.ts';
+export type { WaitCondition } from './standalone.ts';
+export type { Attachment } from './streams.ts';
+export { taskContainerHexId, type TaskContainer } from './tasks.ts';
+export * from './view.ts';

@@ -1,0 +1,467 @@
+/** The containers of this node: standalone ones, which it keeps, and a view of the tasks' own. */
+import { createHash } from 'node:crypto';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../../lib/clock.ts';
+import { messageOf, SwarmError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Random } from '../../lib/random.ts';
+import type { ContainerDocument, CreateExtras } from '../../types/index.ts';
+import { ContainerFiles } from '../executor/container-files.ts';
+import { Limiter } from '../executor/limiter.ts';
+import type { Image, Images } from '../image/images.ts';
+import type { NetworkDriver } from '../network/network.ts';
+import type { LogLine, LogQuery, Runtime } from '../runtime/runtime.ts';
+import { readKeptLog } from '../runtime/logs/kept-log.ts';
+import { checkContainer } from './checks.ts';
+import { Connections } from './connections.ts';
+import { ContainerEvents } from './events.ts';
+import { Execs } from './execs.ts';
+import { Inside } from './inside.ts';
+import { Lock } from './lock.ts';
+import { argvOf, completedHost, mergedConfig } from './merge.ts';
+import { mountsOf } from './mounts.ts';
+import { generateName, isValidName } from './names.ts';
+import { portRequests } from './port-requests.ts';
+import { PublishedPorts } from './published-ports.ts';
+import { Records } from './records.ts';
+import { startsWithDaemon } from './restart-policy.ts';
+import { logOf } from './runtime-config.ts';
+import { Standalone, type StandaloneContext } from './standalone.ts';
+import { taskView, type TaskContainer } from './tasks.ts';
+import { isRunning, neverRun, type ContainerRecord, type ContainerView } from './view.ts';
+
+export interface ContainerManagerOptions {
+  readonly dataRoot: string;
+  readonly runRoot: string;
+  readonly hostname: string;
+  readonly cpus: number;
+  /** Where the records are kept; absent: below the data root. ":memory:" for tests. */
+  readonly recordsFolder?: string;
+}
+
+export interface ContainerManagerDeps {
+  readonly runtime: Runtime;
+  readonly images: Images;
+  readonly network: NetworkDriver;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  /** The tasks of the swarm on this node. */
+  readonly tasks: () => Iterable<TaskContainer>;
+}
+
+export interface CreateRequest {
+  /** Empty: one is made up. */
+  readonly name: string;
+  readonly config: ContainerDocument;
+  readonly extras: CreateExtras;
+  /** "linux/amd64": what the image has to be for. Empty: whatever it is. */
+  readonly platform: string;
+}
+
+export interface Created {
+  readonly id: string;
+  readonly warnings: readonly string[];
+}
+
+/** Either a container that this node keeps, or a task's, which only the swarm makes and removes. */
+export type Target =
+  | { readonly own: Standalone; readonly view: ContainerView }
+  | { readonly own?: undefined; readonly view: ContainerView };
+
+const probesMax = 8;
+const shortIdMin = 1;
+
+export class ContainerManager implements AsyncDisposable {
+  readonly events: ContainerEvents;
+  readonly execs: Execs;
+  readonly inside: Inside;
+  readonly #options: ContainerManagerOptions;
+  readonly #deps: ContainerManagerDeps;
+  readonly #records: Records;
+  readonly #ports: PublishedPorts;
+  readonly #context: StandaloneContext;
+  readonly #containers = new Map<string, Standalone>();
+  readonly #creating = new Lock();
+  readonly #work = new Set<Promise<void>>();
+  #exits: Disposable | undefined;
+
+  constructor(options: ContainerManagerOptions, deps: ContainerManagerDeps) {
+    const log = deps.log.child({ module: 'container' });
+    const { clock, random, runtime, network } = deps;
+    this.#options = options;
+    this.#deps = { ...deps, log };
+    this.#records = new Records(options.recordsFolder ?? join(options.dataRoot, 'standalone'));
+    this.events = new ContainerEvents(clock);
+    this.execs = new Execs({ io: runtime.io, events: this.events, clock, random });
+    this.inside = new Inside(runtime, deps.images);
+    this.#ports = new PublishedPorts({
+      log,
+      ownerOf: (protocol, port) => this.#taskOnPort(protocol, port),
+    });
+    this.#context = {
+      runtime,
+      clock,
+      log,
+      records: this.#records,
+      events: this.events,
+      probes: new Limiter(probesMax),
+      folder: join(options.dataRoot, 'standalone'),
+      connections: new Connections({
+        network,
+        ports: this.#ports,
+        files: new ContainerFiles(join(options.runRoot, 'runtime', 'standalone')),
+        sharedWith: (nameOrId) => this.#connectionOf(nameOrId),
+      }),
+      pidOf: (nameOrId) => this.#running(nameOrId).view([]).state.pid,
+      onOver: (container) => this.#removeLater(container),
+    };
+  }
+
+  /** Names of what this node keeps that the runtime and the network know: not a task's. */
+  owns(runtimeId: string): boolean {
+    return this.#containers.has(runtimeId) || /^[0-9a-f]{64}$/.test(runtimeId);
+  }
+
+  /** Takes over the containers of a former daemon, and starts those that are to run. */
+  async open(): Promise<void> {
+    const { runtime, log } = this.#deps;
+    for (const { record, state } of this.#records.load()) {
+      this.#containers.set(record.id, new Standalone(record, state, this.#context));
+    }
+    const found = new Map((await runtime.list()).map((info) => [info.id, info]));
+    await this.#ports.start(
+      [...this.#containers.values()].flatMap(({ id, state }) => {
+        const lives = found.get(id)?.exit === undefined && found.has(id);
+        const { published } = state;
+        return lives && isRunning(state) && published !== undefined ? [{ id, ...published }] : [];
+      }),
+    );
+    this.#exits = runtime.onExit((exit) => void this.#containers.get(exit.id)?.exited(exit));
+    for (const container of this.#containers.values()) {
+      const before = container.state;
+      await container.adopt(found.get(container.id));
+      if (container.state.status === 'dead') this.#removeLater(container);
+      const { wasStopped, startedAtMs } = container.state;
+      const policy = container.record.host.restartPolicy;
+      const restarts =
+        before.status === 'restarting' ||
+        startsWithDaemon(policy, { wasStopped, hasRun: startedAtMs > 0 });
+      if (restarts && !isRunning(container.state)) this.#startLater(container);
+    }
+    for (const id of found.keys()) {
+      if (this.owns(id) && !this.#containers.has(id)) await runtime.remove(id);
+    }
+    for (const key of await runtime.layers.list()) {
+      if (!this.#containers.has(key)) await runtime.layers.remove(key);
+    }
+    log.info('standalone containers are taken up again', { containers: this.#containers.size });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#exits?.[Symbol.dispose]();
+    for (const container of this.#containers.values()) await container.close();
+    await Promise.all(this.#work);
+    await this.#ports[Symbol.asyncDispose]();
+    this.#records[Symbol.dispose]();
+  }
+
+  /** Throws `not-found` "No such image: x:latest", which makes clients pull it. */
+  create(request: CreateRequest): Promise<Created> {
+    return this.#creating.run(() => this.#create(request));
+  }
+
+  async #create({ name, config, extras, platform }: CreateRequest): Promise<Created> {
+    const { runtime, random, clock } = this.#deps;
+    const { hostConfig } = extras;
+    const image = await this.#image(config.image, platform);
+    const id = createHash('sha256').update(random.id()).update(random.id()).digest('hex');
+    const wanted = this.#checkName(name);
+    checkContainer(config, hostConfig, { cpus: this.#options.cpus });
+    const { cgroupVersion } = runtime.info();
+    const host = completedHost(this.#withVolumesFrom(hostConfig), cgroupVersion);
+    const merged = mergedConfig(
+      config,
+      image.config,
+      { id, hostname: this.#options.hostname },
+      host.networkMode,
+    );
+    const argv = argvOf(merged);
+    if (argv.length === 0) throw new SwarmError('invalid-argument', 'no command specified');
+    mountsOf(merged, host);
+    portRequests(merged, host);
+    logOf({ host });
+    const endpoint = extras.networkingConfig?.endpointsConfig?.[hostConfig.networkMode];
+    const record: ContainerRecord = {
+      id,
+      name: wanted,
+      createdAtMs: clock.nowMs(),
+      config: merged,
+      host,
+      imageId: image.id,
+      rootfs: image.rootfs,
+      argv,
+      aliases: endpoint?.aliases ?? [],
+    };
+    await mkdir(join(this.#context.folder, id), { recursive: true, mode: 0o710 });
+    await runtime.layers.prepare(id, image.rootfs);
+    this.#records.put(record, neverRun);
+    this.#containers.set(id, new Standalone(record, neverRun, this.#context));
+    this.events.tell('create', record);
+    return { id, warnings: warningsOf(record, image) };
+  }
+
+  /** Throws `not-found`, or `invalid-argument` for the start of more than one id. */
+  async find(nameOrId: string): Promise<Target> {
+    const own = this.#findOwn(nameOrId);
+    if (own !== undefined) return { own, view: own.view(this.execs.of(own.id)) };
+    const tasks = await this.#taskViews();
+    const matches = (test: (view: ContainerView) => boolean) => tasks.find(test);
+    const bare = nameOrId.replace(/^\//, '');
+    const view =
+      matches(({ record }) => record.id === nameOrId) ??
+      matches(({ record }) => record.name === bare) ??
+      (/^[0-9a-f]+$/.test(nameOrId)
+        ? matches(({ record }) => record.id.startsWith(nameOrId))
+        : undefined);
+    if (view !== undefined) return { view };
+    throw new SwarmError('not-found', `No such container: ${nameOrId}`);
+  }
+
+  /** Newest first. */
+  async list(): Promise<readonly ContainerView[]> {
+    const own = [...this.#containers.values()].map((container) =>
+      container.view(this.execs.of(container.id)),
+    );
+    const all = [...own, ...(await this.#taskViews())];
+    return all.toSorted((a, b) => b.record.createdAtMs - a.record.createdAtMs);
+  }
+
+  /** The name of a container that needs the image, if there is one. */
+  imageUser(imageId: string): string | undefined {
+    const users = [...this.#containers.values()].filter(({ record }) => record.imageId === imageId);
+    return (users.find(({ state }) => isRunning(state)) ?? users[0])?.id;
+  }
+
+  async rename(target: Target, name: string): Promise<void> {
+    const own = ownOf(target, 'renamed');
+    if (name === '') {
+      throw new SwarmError('invalid-argument', 'Neither old nor new names may be empty');
+    }
+    const bare = name.replace(/^\//, '');
+    if (bare === own.record.name) {
+      throw new SwarmError(
+        'invalid-argument',
+        'Renaming a container with the same name as its current name',
+      );
+    }
+    const oldName = own.record.name;
+    const wanted = this.#checkName(name);
+    own.change((record) => ({ ...record, name: wanted }));
+    this.events.tell('rename', own.record, { oldName: `/${oldName}` });
+  }
+
+  /** Throws `aborted` in Docker's words for one that runs, unless forced. */
+  async remove(target: Target, { force }: { readonly force: boolean }): Promise<void> {
+    const { view } = target;
+    const { record, state } = view;
+    if (isRunning(state) && !force) {
+      const advice =
+        state.status === 'paused'
+          ? 'container is paused and must be unpaused first'
+          : `container is ${state.status}: stop the container before removing or force remove`;
+      throw new SwarmError('aborted', `cannot remove container "/${record.name}": ${advice}`);
+    }
+    if (target.own === undefined) {
+      // The swarm notices, and makes another.
+      const { runtime } = this.#deps;
+      if (isRunning(state)) await runtime.kill(view.runtimeId, 'SIGKILL');
+      else await runtime.remove(view.runtimeId);
+      return;
+    }
+    if (state.status === 'removing') {
+      throw new SwarmError('aborted', `removal of container ${record.id} is already in progress`);
+    }
+    await this.#remove(target.own);
+  }
+
+  logs(
+    { own, view }: Target,
+    query: LogQuery,
+    options: { readonly signal: AbortSignal },
+  ): AsyncIterable<LogLine> {
+    const { runtime } = this.#deps;
+    if (own === undefined) return runtime.logs(view.runtimeId, query, options);
+    const limits = logOf(own.record);
+    if (limits.driver === 'none') {
+      throw new SwarmError('unimplemented', 'configured logging driver does not support reading');
+    }
+    return isRunning(own.state) && own.state.status !== 'restarting'
+      ? runtime.logs(own.id, query, options)
+      : readKeptLog(own.logPath, limits, query, options.signal);
+  }
+
+  async #remove(container: Standalone): Promise<void> {
+    await container.remove();
+    await rm(container.folder, { recursive: true, force: true });
+    this.#records.delete(container.id);
+    this.#containers.delete(container.id);
+    this.execs.forget(container.id);
+    this.events.tell('destroy', container.record);
+    container.gone();
+  }
+
+  #removeLater(container: Standalone): void {
+    this.#track(this.#remove(container), 'a container could not be removed', container.id);
+  }
+
+  #startLater(container: Standalone): void {
+    const work = async () => void (await container.start());
+    this.#track(work(), 'a container could not be started again', container.id);
+  }
+
+  #track(work: Promise<void>, message: string, containerId: string): void {
+    const tracked = work
+      .catch((error: unknown) =>
+        this.#deps.log.error(message, { containerId, error: messageOf(error) }),
+      )
+      .finally(() => this.#work.delete(tracked));
+    this.#work.add(tracked);
+  }
+
+  async #image(name: string, platform: string): Promise<Image> {
+    if (name === '') {
+      throw new SwarmError('invalid-argument', 'no image specified');
+    }
+    const image = await this.#deps.images.get(name);
+    if (image !== undefined) {
+      const { os, architecture } = image.platform;
+      const actual = `${os}/${architecture}`;
+      if (platform === '' || `${platform}/`.startsWith(`${actual}/`)) return image;
+      throw new SwarmError(
+        'not-found',
+        `image with reference ${name} was found but does not match the specified platform: wanted ` +
+          `${platform}, actual: ${actual}`,
+      );
+    }
+    const hasTag = name.includes('@') || name.lastIndexOf(':') > name.lastIndexOf('/');
+    throw new SwarmError('not-found', `No such image: ${hasTag ? name : `${name}:latest`}`);
+  }
+
+  #checkName(given: string): string {
+    const names = new Map(
+      [...this.#containers.values()].map(({ id, record }) => [record.name, id]),
+    );
+    if (given === '') return generateName(this.#deps.random, (name) => names.has(name));
+    if (!isValidName(given)) {
+      throw new SwarmError(
+        'invalid-argument',
+        `Invalid container name (${given}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
+      );
+    }
+    const name = given.replace(/^\//, '');
+    const owner = names.get(name);
+    if (owner === undefined) return name;
+    throw new SwarmError(
+      'already-exists',
+      `Conflict. The container name "/${name}" is already in use by container "${owner}". You ` +
+        'have to remove (or rename) that container to be able to reuse that name.',
+    );
+  }
+
+  #findOwn(nameOrId: string): Standalone | undefined {
+    const exact = this.#containers.get(nameOrId);
+    if (exact !== undefined) return exact;
+    const bare = nameOrId.replace(/^\//, '');
+    const all = [...this.#containers.values()];
+    const named = all.find(({ record }) => record.name === bare);
+    if (named !== undefined) return named;
+    if (nameOrId.length < shortIdMin || !/^[0-9a-f]+$/.test(nameOrId)) return undefined;
+    const starting = all.filter(({ id }) => id.startsWith(nameOrId));
+    if (starting.length < 2) return starting[0];
+    throw new SwarmError(
+      'invalid-argument',
+      `multiple IDs found with provided prefix: ${nameOrId}`,
+    );
+  }
+
+  /** The mounts of other containers come first, as in Docker. */
+  #withVolumesFrom(host: CreateExtras['hostConfig']): CreateExtras['hostConfig'] {
+    const others = (host.volumesFrom ?? []).flatMap((entry) => {
+      const [name = '', mode = 'rw'] = entry.split(':');
+      const other = this.#findOwn(name);
+      if (other === undefined) throw new SwarmError('not-found', `No such container: ${name}`);
+      const mounts = mountsOf(other.record.config, other.record.host);
+      return mounts.map((mount) => (mode === 'ro' ? { ...mount, readOnly: true } : mount));
+    });
+    if (others.length === 0) return host;
+    return { ...host, mounts: [...others, ...(host.mounts ?? [])] };
+  }
+
+  #running(nameOrId: string): Standalone {
+    const other = this.#findOwn(nameOrId);
+    if (other === undefined) throw new SwarmError('not-found', `No such container: ${nameOrId}`);
+    if (isRunning(other.state)) return other;
+    throw new SwarmError('aborted', `cannot join network of a non running container: ${other.id}`);
+  }
+
+  #connectionOf(nameOrId: string) {
+    const other = this.#running(nameOrId);
+    const connection = this.#context.connections.of(other.id);
+    if (connection === undefined) {
+      throw new SwarmError('aborted', `container ${other.id} has no network to be shared`);
+    }
+    return { ...connection, pid: other.state.pid };
+  }
+
+  #taskOnPort(protocol: string, port: number): string | undefined {
+    for (const { containerId, status } of this.#deps.tasks()) {
+      const isTaken = (status.ports ?? []).some(
+        (one) => one.protocol === protocol && one.publishedPort === port,
+      );
+      if (isTaken) return containerId;
+    }
+    return undefined;
+  }
+
+  async #taskViews(): Promise<readonly ContainerView[]> {
+    const { runtime, tasks } = this.#deps;
+    const infos = new Map((await runtime.list()).map((info) => [info.id, info]));
+    const { cgroupVersion } = runtime.info();
+    return [...tasks()].flatMap((task) => {
+      const info = infos.get(task.containerId);
+      if (info === undefined) return [];
+      const { containerId } = task;
+      const folder = join(this.#options.dataRoot, 'containers', containerId);
+      const logPath = join(folder, `${containerId}-json.log`);
+      const view = taskView(task, info, { logPath, cgroupVersion, execIds: [] });
+      return [{ ...view, execIds: this.execs.of(view.record.id) }];
+    });
+  }
+}
+
+/** Throws for a task's container, which the swarm would only make again as it was. */
+export function ownOf({ own, view }: Target, done: string): Standalone {
+  if (own !== undefined) return own;
+  throw new SwarmError(
+    'aborted',
+    `container ${view.record.name} belongs to a task of the swarm and cannot be ${done}: change ` +
+      'its service',
+  );
+}
+
+function warningsOf({ host }: ContainerRecord, image: Image): readonly string[] {
+  const ports = Object.keys(host.portBindings ?? {}).length > 0;
+  return [
+    ...(ports && host.networkMode === 'host'
+      ? ['Published ports are discarded when using host network mode']
+      : []),
+    ...(image.config.volumes.length > 0
+      ? [
+          `The image's volumes (${image.config.volumes.join(', ')}) are kept in the container's ` +
+            'own layer, and are lost with it: volumes are not supported by this version',
+        ]
+      : []),
+  ];
+}

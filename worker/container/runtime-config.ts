@@ -1,0 +1,157 @@
+/** From a container's documents to everything that the runtime has to know. */
+import { SwarmError } from '../../lib/errors.ts';
+import type { HealthCheck, Mount } from '../../types/index.ts';
+import type { ContainerConfig, LogConfig, StandaloneConfig } from '../runtime/runtime.ts';
+import { resolveHealthCheck, type ResolvedHealthCheck } from '../task/index.ts';
+import type { ContainerRecord } from './view.ts';
+
+const mebibyte = 1024 * 1024;
+const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+/** Docker's json-file grows without bound; here a log has an end unless asked otherwise. */
+const defaultLog = { maxSizeBytes: 20 * mebibyte, maxFiles: 5 };
+
+/** What is known only when it is started. */
+export interface Placement {
+  readonly network: ContainerConfig['network'];
+  readonly files: ContainerConfig['files'];
+  readonly logPath: string;
+  readonly mounts: readonly Mount[];
+  /** Of the container whose processes it is to see. */
+  readonly pidNamespace?: string;
+  readonly consoleSize?: { readonly width: number; readonly height: number };
+}
+
+export function runtimeConfig(record: ContainerRecord, placement: Placement): ContainerConfig {
+  const { id, config, host } = record;
+  const security = host.securityOpt ?? [];
+  return {
+    id,
+    labels: config.labels ?? {},
+    image: record.rootfs,
+    argv: record.argv,
+    env: envOf(record),
+    workdir: config.workingDir || '/',
+    user: config.user,
+    groups: host.groupAdd ?? [],
+    hostname: config.hostname,
+    tty: config.tty,
+    openStdin: config.openStdin,
+    readOnlyRootfs: host.readonlyRootfs,
+    init: host.init ?? false,
+    mounts: placement.mounts,
+    files: placement.files,
+    resources: {
+      limits: {
+        ...(host.nanoCpus > 0 ? { nanoCpus: host.nanoCpus } : {}),
+        ...(host.memory > 0 ? { memoryBytes: host.memory } : {}),
+        ...(host.pidsLimit === null || host.pidsLimit <= 0 ? {} : { pids: host.pidsLimit }),
+      },
+      ...(host.memoryReservation > 0
+        ? { reservations: { memoryBytes: host.memoryReservation } }
+        : {}),
+      ...(host.memorySwappiness === null ? {} : { memorySwappiness: host.memorySwappiness }),
+    },
+    oomScoreAdj: host.oomScoreAdj,
+    capabilityAdd: host.capAdd ?? [],
+    capabilityDrop: host.capDrop ?? [],
+    sysctls: host.sysctls ?? {},
+    ulimits: host.ulimits ?? [],
+    noNewPrivileges: security.some((option) => /^no-new-privileges(?:[=:]true)?$/.test(option)),
+    seccompUnconfined: security.some((option) => /^seccomp[=:]unconfined$/.test(option)),
+    network: placement.network,
+    stopSignal: config.stopSignal || 'SIGTERM',
+    log: logOf(record),
+    more: moreOf(record, placement),
+  };
+}
+
+function moreOf(record: ContainerRecord, placement: Placement): StandaloneConfig {
+  const { id, config, host } = record;
+  const { pidMode, ipcMode, utsMode, cgroupnsMode } = host;
+  const namespaces: Record<string, string> = {
+    ...(pidMode === 'host' ? { pid: 'host' } : {}),
+    ...(placement.pidNamespace === undefined ? {} : { pid: placement.pidNamespace }),
+    ...(ipcMode === 'host' ? { ipc: 'host' } : {}),
+    ...(utsMode === 'host' ? { uts: 'host' } : {}),
+    ...(cgroupnsMode === 'host' ? { cgroup: 'host' } : {}),
+  };
+  return {
+    layer: id,
+    logPath: placement.logPath,
+    attachable: true,
+    domainname: config.domainname,
+    privileged: host.privileged,
+    devices: (host.devices ?? []).map((device) => ({
+      pathOnHost: device.pathOnHost,
+      pathInContainer: device.pathInContainer || device.pathOnHost,
+      permissions: device.cgroupPermissions,
+    })),
+    deviceRules: host.deviceCgroupRules ?? [],
+    shmBytes: host.shmSize,
+    namespaces,
+    maskedPaths: host.maskedPaths ?? [],
+    readonlyPaths: host.readonlyPaths ?? [],
+    cpu: {
+      shares: host.cpuShares,
+      periodUs: host.cpuPeriod,
+      quotaUs: host.cpuQuota,
+      cpus: host.cpusetCpus,
+      mems: host.cpusetMems,
+    },
+    ...(host.memorySwap === 0 ? {} : { memorySwapBytes: host.memorySwap }),
+    ...(host.oomKillDisable ? { oomKillDisable: true } : {}),
+    blkioWeight: host.blkioWeight,
+    cgroupParent: host.cgroupParent,
+    ...(host.annotations === undefined ? {} : { annotations: host.annotations }),
+    ...(placement.consoleSize === undefined ? {} : { consoleSize: placement.consoleSize }),
+  };
+}
+
+function envOf({ config }: ContainerRecord): readonly string[] {
+  const own = [defaultPath, `HOSTNAME=${config.hostname}`, ...(config.tty ? ['TERM=xterm'] : [])];
+  const merged = new Map<string, string>();
+  for (const entry of [...own, ...(config.env ?? [])]) {
+    const name = entry.split('=', 1)[0] ?? '';
+    if (entry.includes('=')) merged.set(name, entry);
+    else merged.delete(name);
+  }
+  return [...merged.values()];
+}
+
+export function logOf({ host }: Pick<ContainerRecord, 'host'>): LogConfig {
+  const { type, config } = host.logConfig;
+  const { 'max-size': size, 'max-file': files } = config;
+  const driver = type === 'none' || type === 'local' ? type : 'json-file';
+  return {
+    driver,
+    maxSizeBytes: size === undefined ? defaultLog.maxSizeBytes : sizeOf(size),
+    maxFiles: files === undefined ? filesDefault(size) : countOf(files),
+  };
+}
+
+/** As in Docker, a size alone leaves one file. */
+function filesDefault(size: string | undefined): number {
+  return size === undefined ? defaultLog.maxFiles : 1;
+}
+
+const units: Readonly<Record<string, number>> = { '': 1, k: 1024, m: mebibyte, g: 1024 * mebibyte };
+
+function sizeOf(text: string): number {
+  if (text === '-1') return Number.MAX_SAFE_INTEGER;
+  const [, number, unit = ''] = /^(\d+(?:\.\d+)?)\s*([kmg]?)i?b?$/i.exec(text.trim()) ?? [];
+  const size = Number(number) * (units[unit.toLowerCase()] ?? Number.NaN);
+  if (!(size >= 1)) throw new SwarmError('invalid-argument', `invalid size: '${text}'`);
+  return Math.floor(size);
+}
+
+function countOf(text: string): number {
+  const count = Number(text);
+  if (!Number.isSafeInteger(count) || count < 1) {
+    throw new SwarmError('invalid-argument', `invalid value for max-file: '${text}'`);
+  }
+  return count;
+}
+
+export function healthCheckOf(check: HealthCheck | undefined): ResolvedHealthCheck | undefined {
+  return resolveHealthCheck(check, undefined);
+}

@@ -1,0 +1,494 @@
+/** One standalone container: its state, and everything that leads from one state to another. */
+import { join } from 'node:path';
+import type { Clock, Timer } from '../../lib/clock.ts';
+import { messageOf, SwarmError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { ContainerExit, ContainerInfo, Runtime } from '../runtime/runtime.ts';
+import type { ContainerEvents } from './events.ts';
+import { HealthWatch, type HealthWatchDeps } from './health-watch.ts';
+import { Lock } from './lock.ts';
+import type { Connections, Connection } from './connections.ts';
+import type { Records } from './records.ts';
+import { nextDelayMs, shouldRestart } from './restart-policy.ts';
+import { logOf, runtimeConfig } from './runtime-config.ts';
+import { mountsOf } from './mounts.ts';
+import { startFailure } from './start-failure.ts';
+import { Streams } from './streams.ts';
+import {
+  isRunning,
+  type ContainerRecord,
+  type ContainerState,
+  type ContainerView,
+} from './view.ts';
+
+export interface StandaloneContext extends HealthWatchDeps {
+  readonly runtime: Runtime;
+  readonly connections: Connections;
+  readonly records: Records;
+  readonly events: ContainerEvents;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** A folder for each container below it keeps the log. */
+  readonly folder: string;
+  /** The process of another container: whose namespaces are to be shared. */
+  readonly pidOf: (nameOrId: string) => number;
+  /** `--rm`: it has ended. */
+  readonly onOver: (container: Standalone) => void;
+}
+
+export type WaitCondition = 'not-running' | 'next-exit' | 'removed';
+
+export interface WaitResult {
+  readonly exitCode: number;
+  readonly error?: string;
+}
+
+const defaultStopSeconds = 10;
+const forever = 2 ** 31 - 1;
+
+export class Standalone {
+  readonly streams: Streams;
+  readonly #context: StandaloneContext;
+  /** Whatever starts it, or takes its layer in hand, comes one after another. */
+  readonly lock = new Lock();
+  #record: ContainerRecord;
+  #state: ContainerState;
+  #connection: Connection | undefined;
+  #health: HealthWatch | undefined;
+  #restart: Timer | undefined;
+  #delayMs = 0;
+  /** No policy starts it again, until a person does. */
+  #cancelled = false;
+  #stopping = false;
+  #change = Promise.withResolvers<void>();
+  #exits = 0;
+  #ending: Promise<void> = Promise.resolve();
+
+  constructor(record: ContainerRecord, state: ContainerState, context: StandaloneContext) {
+    this.#record = record;
+    this.#state = state;
+    this.#context = context;
+    const { stdinOnce } = record.config;
+    this.streams = new Streams(record.id, context.runtime.io, { stdinOnce });
+  }
+
+  get id(): string {
+    return this.#record.id;
+  }
+  get record(): ContainerRecord {
+    return this.#record;
+  }
+  get state(): ContainerState {
+    return this.#health === undefined ? this.#state : { ...this.#state, health: this.#health.view };
+  }
+  get logPath(): string {
+    return join(this.folder, `${this.id}-json.log`);
+  }
+  get folder(): string {
+    return join(this.#context.folder, this.id);
+  }
+
+  view(execIds: readonly string[]): ContainerView {
+    const { network, ports = [], files = {} } = this.#connection ?? {};
+    return {
+      record: this.#record,
+      state: this.state,
+      runtimeId: this.id,
+      ...(network === undefined ? {} : { network }),
+      ports,
+      logPath: logOf(this.#record).driver === 'none' ? '' : this.logPath,
+      files,
+      mounts: mountsOf(this.#record.config, this.#record.host),
+      execIds,
+    };
+  }
+
+  /** Takes over what a former daemon left. */
+  async adopt(info: ContainerInfo | undefined): Promise<void> {
+    const { connections, clock } = this.#context;
+    if (this.#state.status === 'removing') this.#set({ status: 'dead' });
+    if (!isRunning(this.#state)) return;
+    if (info?.state === 'running' || info?.state === 'paused') {
+      this.#connection = await connections.adopt(this.#record);
+      this.#set({ status: info.state, pid: info.pid });
+      this.streams.connect();
+      this.#watchHealth();
+      return;
+    }
+    // Restarting, or ended while no daemon was there, or gone with the host's power.
+    const exit = info?.exit ?? {
+      id: this.id,
+      exitCode: 255,
+      oomKilled: false,
+      atMs: clock.nowMs(),
+    };
+    if (this.#state.status === 'restarting') this.#set({ status: 'exited', pid: 0 });
+    else await this.exited(exit);
+  }
+
+  /** False: it ran already. */
+  async start(): Promise<boolean> {
+    return this.lock.run(async () => {
+      const { status } = this.#state;
+      if (status === 'running' || status === 'restarting') return false;
+      if (status === 'paused') {
+        throw new SwarmError('aborted', 'cannot start a paused container, try unpause instead');
+      }
+      this.#refuseIfGoing('started');
+      this.#restart?.cancel();
+      this.#cancelled = false;
+      this.#delayMs = 0;
+      this.#set({ restartCount: 0, wasStopped: false });
+      await this.#ending;
+      await this.#launch();
+      return true;
+    });
+  }
+
+  /** `seconds`: the grace, -1 for ever. False: it did not run. */
+  async stop(options: { seconds?: number; signal?: string } = {}): Promise<boolean> {
+    if (!isRunning(this.#state)) return false;
+    await this.#end(options);
+    this.#context.events.tell('stop', this.#record);
+    return true;
+  }
+
+  async restart(options: { seconds?: number; signal?: string }): Promise<void> {
+    if (isRunning(this.#state)) {
+      await this.#end(options);
+      this.#context.events.tell('stop', this.#record);
+    }
+    await this.start();
+    this.#context.events.tell('restart', this.#record);
+  }
+
+  /** Throws `aborted` for one that does not run. */
+  async kill(signal: string): Promise<void> {
+    const { runtime, events } = this.#context;
+    const { status } = this.#state;
+    if (status !== 'running' && status !== 'paused') {
+      throw new SwarmError('aborted', `container ${this.id} is not running`);
+    }
+    const name = signal.toUpperCase().replace(/^SIG/, '');
+    const ends = ['KILL', '9', this.#stopSignal().replace(/^SIG/, '')].includes(name);
+    this.#set({ wasStopped: true });
+    if (ends) this.#cancelled = true;
+    await runtime.kill(this.id, signal);
+    if (status === 'paused' && ends) await this.#thaw();
+    events.tell('kill', this.#record, { signal: name });
+    // As in Docker, the answer to SIGKILL comes once it has done its work.
+    if (name === 'KILL' || name === '9') await this.#untilEnded();
+  }
+
+  async pause(): Promise<void> {
+    const { status } = this.#state;
+    if (status === 'paused') {
+      throw new SwarmError('aborted', `container ${this.id} is already paused`);
+    }
+    if (status !== 'running') {
+      const why =
+        status === 'restarting'
+          ? 'is restarting, wait until the container is running'
+          : 'is not running';
+      throw new SwarmError('aborted', `container ${this.id} ${why}`);
+    }
+    await this.#context.runtime.controls.pause(this.id);
+    this.#set({ status: 'paused' });
+    this.#context.events.tell('pause', this.#record);
+  }
+
+  async unpause(): Promise<void> {
+    if (this.#state.status !== 'paused') {
+      throw new SwarmError('aborted', `Container ${this.id} is not paused`);
+    }
+    await this.#context.runtime.controls.resume(this.id);
+    this.#set({ status: 'running' });
+    this.#context.events.tell('unpause', this.#record);
+  }
+
+  change(change: (record: ContainerRecord) => ContainerRecord): void {
+    this.#record = change(this.#record);
+    this.#context.records.put(this.#record, this.#state);
+  }
+
+  async wait(condition: WaitCondition, signal: AbortSignal): Promise<WaitResult> {
+    const before = this.#exits;
+    const isOver = () => {
+      const { status } = this.#state;
+      if (status === 'dead') return true;
+      if (condition === 'removed') return false;
+      return condition === 'next-exit' ? this.#exits > before : !isRunning(this.#state);
+    };
+    const aborted = Promise.withResolvers<void>();
+    const onAbort = () => aborted.resolve();
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      while (!isOver()) {
+        signal.throwIfAborted();
+        await Promise.race([this.#change.promise, aborted.promise]);
+      }
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+    const { exitCode, error } = this.#state;
+    return { exitCode, ...(error === '' ? {} : { error }) };
+  }
+
+  /** Takes everything away but the record, which is the caller's. */
+  async remove(): Promise<void> {
+    const { connections, runtime } = this.#context;
+    this.#restart?.cancel();
+    this.#cancelled = true;
+    if (this.#state.status === 'restarting') this.#set({ status: 'exited' });
+    if (isRunning(this.#state)) {
+      await runtime.kill(this.id, 'SIGKILL');
+      if (this.#state.status === 'paused') await this.#thaw();
+      await this.#untilEnded();
+    }
+    this.#set({ status: 'removing' });
+    await this.lock.run(async () => {
+      await this.#ending;
+      await runtime.remove(this.id);
+      await connections.disconnect(this.#record);
+      await runtime.layers.remove(this.id);
+    });
+    this.streams.disconnect();
+  }
+
+  /** Nothing is left of it: whoever waits for that may go on. */
+  gone(): void {
+    this.#state = { ...this.#state, status: 'dead' };
+    this.#announce();
+  }
+
+  /** The daemon ends; the container runs on. */
+  async close(): Promise<void> {
+    this.#restart?.cancel();
+    this.#health?.stop();
+    await this.#ending;
+  }
+
+  /** Its process has ended. */
+  exited(exit: ContainerExit): Promise<void> {
+    if (this.#state.status !== 'running' && this.#state.status !== 'paused') return this.#ending;
+    this.#ending = this.#finish(exit);
+    return this.#ending;
+  }
+
+  async #finish(exit: ContainerExit): Promise<void> {
+    const { connections, events, log } = this.#context;
+    this.#health?.stop();
+    const health = this.#health?.view;
+    this.#health = undefined;
+    try {
+      await connections.disconnect(this.#record);
+    } catch (error) {
+      log.error('the network of a container could not be let go', {
+        containerId: this.id,
+        error: messageOf(error),
+      });
+    }
+    this.#connection = undefined;
+    const ranMs = Math.max(0, exit.atMs - this.#state.startedAtMs);
+    const { restartCount } = this.#state;
+    const again =
+      this.#state.status !== 'removing' &&
+      shouldRestart(this.#record.host.restartPolicy, {
+        exitCode: exit.exitCode,
+        ranMs,
+        restartCount,
+        wasStopped: this.#cancelled,
+      });
+    this.#exits++;
+    if (exit.oomKilled) events.tell('oom', this.#record);
+    this.#set({
+      status: again ? 'restarting' : 'exited',
+      pid: 0,
+      exitCode: exit.exitCode,
+      oomKilled: exit.oomKilled,
+      finishedAtMs: exit.atMs,
+      error: '',
+      ...(again ? { restartCount: restartCount + 1 } : {}),
+      ...(health === undefined ? {} : { health }),
+    });
+    this.streams.disconnect();
+    events.tell('die', this.#record, {
+      exitCode: String(exit.exitCode),
+      execDuration: String(Math.floor(ranMs / 1000)),
+    });
+    if (again) this.#restartLater(ranMs);
+    else if (this.#record.host.autoRemove && !this.#stopping) this.#context.onOver(this);
+  }
+
+  #restartLater(ranMs: number): void {
+    const { clock, log } = this.#context;
+    this.#delayMs = nextDelayMs(this.#delayMs, ranMs);
+    this.#restart = clock.after(this.#delayMs, () => {
+      void this.lock.run(async () => {
+        if (this.#state.status !== 'restarting') return;
+        try {
+          await this.#launch();
+        } catch (error) {
+          log.warn('a container could not be started again', {
+            containerId: this.id,
+            error: messageOf(error),
+          });
+          const policy = this.#record.host.restartPolicy;
+          const { restartCount, exitCode } = this.#state;
+          const ended = { exitCode: exitCode || 128, ranMs: 0, restartCount };
+          if (shouldRestart(policy, { ...ended, wasStopped: this.#cancelled })) {
+            this.#set({ status: 'restarting', restartCount: restartCount + 1 });
+            this.#restartLater(0);
+          } else {
+            this.#set({ status: 'exited' });
+          }
+        }
+      });
+    });
+  }
+
+  async #launch(): Promise<void> {
+    const { connections, runtime, clock, events, pidOf } = this.#context;
+    const { host } = this.#record;
+    const { status } = this.#state;
+    try {
+      await runtime.remove(this.id);
+      const connection = await connections.connect(this.#record);
+      this.#connection = connection;
+      const { pidMode } = host;
+      const other = pidMode.startsWith('container:') ? pidMode.slice('container:'.length) : '';
+      const config = runtimeConfig(this.#record, {
+        network: connection.runtime,
+        files: connection.mounted,
+        logPath: this.logPath,
+        mounts: mountsOf(this.#record.config, host),
+        ...(other === '' ? {} : { pidNamespace: `/proc/${pidOf(other)}/ns/pid` }),
+        ...consoleSizeOf(this.streams.size, host.consoleSize),
+      });
+      const { pid } = await runtime.create(config);
+      this.streams.connect();
+      this.#set({
+        status: 'running',
+        pid,
+        exitCode: 0,
+        error: '',
+        oomKilled: false,
+        startedAtMs: clock.nowMs(),
+        published: {
+          address: connection.network?.address.split('/')[0] ?? '',
+          ports: connection.ports,
+        },
+      });
+      events.tell('start', this.#record);
+      this.#watchHealth();
+      await runtime.start(this.id);
+    } catch (error) {
+      await this.#launchFailed(error, status);
+    }
+  }
+
+  async #launchFailed(error: unknown, before: ContainerState['status']): Promise<never> {
+    const { connections, runtime, log } = this.#context;
+    const { failure, exitCode } = startFailure(error, this.#record.argv);
+    this.#health?.stop();
+    this.#health = undefined;
+    const status = before === 'created' ? 'created' : 'exited';
+    this.#set({ status, pid: 0, exitCode, error: failure.message });
+    this.streams.disconnect();
+    try {
+      await runtime.remove(this.id);
+      await connections.disconnect(this.#record);
+    } catch (second) {
+      log.error('what was left of a failed start could not be cleared up', {
+        containerId: this.id,
+        error: messageOf(second),
+      });
+    }
+    this.#connection = undefined;
+    this.#exits++;
+    this.#announce();
+    if (this.#record.host.autoRemove) this.#context.onOver(this);
+    throw failure;
+  }
+
+  async #end({ seconds, signal }: { seconds?: number; signal?: string }): Promise<void> {
+    const { runtime, events } = this.#context;
+    this.#cancelled = true;
+    this.#restart?.cancel();
+    this.#set({ wasStopped: true });
+    if (this.#state.status === 'restarting') {
+      this.#set({ status: 'exited' });
+      if (this.#record.host.autoRemove) this.#context.onOver(this);
+      return;
+    }
+    const signalName = signal === undefined || signal === '' ? this.#stopSignal() : signal;
+    const wanted = seconds ?? this.#record.config.stopTimeout ?? defaultStopSeconds;
+    const graceMs = wanted < 0 ? forever : wanted * 1000;
+    const thawed = this.#state.status === 'paused';
+    events.tell('kill', this.#record, { signal: signalName.replace(/^SIG/, '') });
+    const stopped = runtime.stop(this.id, { signalName, graceMs });
+    if (thawed) await this.#thaw();
+    const exit = await stopped;
+    await this.exited(exit);
+    await this.#untilEnded();
+  }
+
+  async #thaw(): Promise<void> {
+    try {
+      await this.#context.runtime.controls.resume(this.id);
+    } catch (error) {
+      // It may have ended meanwhile.
+      if (SwarmError.from(error).code !== 'failed-precondition') throw error;
+    }
+  }
+
+  async #untilEnded(): Promise<void> {
+    while (this.#state.status === 'running' || this.#state.status === 'paused') {
+      await this.#change.promise;
+    }
+    await this.#ending;
+  }
+
+  #watchHealth(): void {
+    this.#health = HealthWatch.of(this.#record, this.#context, (status) => {
+      this.#context.events.tell(`health_status: ${status}`, this.#record);
+    });
+  }
+
+  #stopSignal(): string {
+    return this.#record.config.stopSignal || 'SIGTERM';
+  }
+
+  #refuseIfGoing(done: string): void {
+    const { status } = this.#state;
+    if (status !== 'removing' && status !== 'dead') return;
+    throw new SwarmError('aborted', `container is marked for removal and cannot be ${done}`);
+  }
+
+  #set(change: Partial<ContainerState>): void {
+    this.#state = { ...this.#state, ...change };
+    try {
+      this.#context.records.save(this.id, this.#state);
+    } catch (error) {
+      this.#context.log.error('the state of a container could not be written', {
+        containerId: this.id,
+        error: messageOf(error),
+      });
+    }
+    this.#announce();
+  }
+
+  #announce(): void {
+    const { resolve } = this.#change;
+    this.#change = Promise.withResolvers<void>();
+    resolve();
+  }
+}
+
+function consoleSizeOf(
+  asked: { readonly width: number; readonly height: number } | undefined,
+  [height = 0, width = 0]: readonly number[],
+) {
+  if (asked !== undefined) return { consoleSize: asked };
+  return height > 0 && width > 0 ? { consoleSize: { width, height } } : {};
+}

@@ -1,0 +1,105 @@
+/** The containers of this node's tasks, seen as Docker shows them. */
+import { createHash } from 'node:crypto';
+import {
+  containerDocument,
+  hostDocument,
+  type AssignedTask,
+  type TaskStatus,
+} from '../../types/index.ts';
+import type { ContainerInfo } from '../runtime/runtime.ts';
+import type { PreparedTask } from '../task/index.ts';
+import { completedHost } from './merge.ts';
+import { neverRun, type BoundPort, type ContainerState, type ContainerView } from './view.ts';
+
+export interface TaskContainer {
+  readonly containerId: string;
+  readonly task: AssignedTask;
+  readonly status: TaskStatus;
+  readonly prepared: PreparedTask | undefined;
+}
+
+/** Docker's ids are 64 hexadecimal digits; that of a task's container follows from its name. */
+export function taskContainerHexId(containerId: string): string {
+  return createHash('sha256').update(containerId).digest('hex');
+}
+
+export function taskView(
+  { containerId, task, status, prepared }: TaskContainer,
+  info: ContainerInfo,
+  facts: {
+    readonly logPath: string;
+    readonly cgroupVersion: 1 | 2;
+    readonly execIds: readonly string[];
+  },
+): ContainerView {
+  const container = prepared?.container;
+  const spec = task.spec.container;
+  const config = {
+    ...containerDocument.decode({}, ''),
+    hostname: container?.hostname ?? '',
+    user: container?.user ?? '',
+    attachStdout: true,
+    attachStderr: true,
+    tty: container?.tty ?? false,
+    openStdin: container?.openStdin ?? false,
+    env: container?.env ?? null,
+    cmd: container?.argv ?? null,
+    image: spec?.image ?? '',
+    workingDir: container?.workdir ?? '',
+    labels: container?.labels ?? {},
+    ...(container === undefined ? {} : { stopSignal: container.stopSignal }),
+  };
+  const host = {
+    ...hostDocument.decode({}, ''),
+    networkMode: prepared?.networkMode ?? 'bridge',
+    readonlyRootfs: container?.readOnlyRootfs ?? false,
+    capAdd: container?.capabilityAdd ?? null,
+    capDrop: container?.capabilityDrop ?? null,
+    memory: container?.resources.limits?.memoryBytes ?? 0,
+    nanoCpus: container?.resources.limits?.nanoCpus ?? 0,
+    mounts: container?.mounts ?? [],
+    init: container?.init ?? false,
+  };
+  return {
+    record: {
+      id: taskContainerHexId(containerId),
+      name: containerId,
+      createdAtMs: status.atMs,
+      config,
+      host: completedHost(host, facts.cgroupVersion),
+      imageId: prepared?.imageId ?? '',
+      rootfs: container?.image ?? { name: '', chainId: '' },
+      argv: container?.argv ?? [],
+      aliases: [],
+    },
+    state: stateOf(info, status),
+    runtimeId: containerId,
+    ports: (status.ports ?? []).map(portOf),
+    logPath: facts.logPath,
+    files: {},
+    mounts: container?.mounts ?? [],
+    execIds: facts.execIds,
+    taskId: task.id,
+  };
+}
+
+function stateOf({ state, pid, exit }: ContainerInfo, status: TaskStatus): ContainerState {
+  return {
+    ...neverRun,
+    status: state,
+    pid,
+    startedAtMs: state === 'created' ? 0 : status.atMs,
+    ...(exit === undefined
+      ? {}
+      : { exitCode: exit.exitCode, oomKilled: exit.oomKilled, finishedAtMs: exit.atMs }),
+  };
+}
+
+function portOf(port: NonNullable<TaskStatus['ports']>[number]): BoundPort {
+  const { targetPort, protocol, publishedPort } = port;
+  return {
+    containerPort: targetPort,
+    protocol,
+    ...(publishedPort === undefined ? {} : { hostIp: '0.0.0.0', hostPort: publishedPort }),
+  };
+}

@@ -1,0 +1,64 @@
+/** Standalone containers on a made-up host, for tests. */
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Clock } from '../../lib/clock.ts';
+import { silentLogger } from '../../lib/log.ts';
+import type { Random } from '../../lib/random.ts';
+import type { Images } from '../image/images.ts';
+import type { NetworkDriver } from '../network/network.ts';
+import { FakeRuntime } from '../runtime/fake-runtime.ts';
+import { ContainerManager } from './manager.ts';
+import type { TaskContainer } from './tasks.ts';
+
+export class FakeNetwork implements NetworkDriver {
+  readonly attached = new Set<string>();
+
+  async attach({ containerId, mode }: Parameters<NetworkDriver['attach']>[0]) {
+    this.attached.add(containerId);
+    const address = mode === 'none' ? [] : ['172.18.0.2/16'];
+    return { netnsPath: `/nowhere/${containerId}`, addresses: address, ports: [] };
+  }
+
+  async detach(containerId: string): Promise<void> {
+    this.attached.delete(containerId);
+  }
+
+  async assign(): Promise<void> {}
+
+  async retain(): Promise<void> {}
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+export interface TestContainers {
+  readonly manager: ContainerManager;
+  readonly runtime: FakeRuntime;
+  readonly network: FakeNetwork;
+  /** Below it are the folders of containers: the caller's to remove. */
+  readonly dataRoot: string;
+  tasks: readonly TaskContainer[];
+}
+
+export function testContainers(deps: {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly images: Images;
+  readonly recordsFolder?: string;
+  readonly runtime?: FakeRuntime;
+}): TestContainers {
+  const { clock, random, images, recordsFolder = ':memory:' } = deps;
+  const runtime = deps.runtime ?? new FakeRuntime({ clock });
+  const network = new FakeNetwork();
+  const dataRoot = join(tmpdir(), `ts-swarm-containers-${process.pid}`);
+  const made: TestContainers = {
+    manager: new ContainerManager(
+      { dataRoot, runRoot: dataRoot, hostname: 'h1', cpus: 2, recordsFolder },
+      { clock, random, images, runtime, network, log: silentLogger, tasks: () => made.tasks },
+    ),
+    runtime,
+    network,
+    dataRoot,
+    tasks: [],
+  };
+  return made;
+}

@@ -1,0 +1,110 @@
+/** What is told of a container: a snapshot, of a standalone one or of a task's. */
+import type { ContainerDocument, HostDocument, Mount } from '../../types/index.ts';
+import type { ImageRootfs } from '../runtime/runtime.ts';
+
+export const containerStatuses = [
+  'created',
+  'running',
+  'paused',
+  'restarting',
+  'removing',
+  'exited',
+  'dead',
+] as const;
+export type ContainerStatus = (typeof containerStatuses)[number];
+
+export interface HealthResult {
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly exitCode: number;
+  readonly output: string;
+}
+
+export interface HealthView {
+  readonly status: 'starting' | 'healthy' | 'unhealthy';
+  readonly failingStreak: number;
+  /** The last five. */
+  readonly log: readonly HealthResult[];
+}
+
+export interface ContainerState {
+  readonly status: ContainerStatus;
+  readonly pid: number;
+  readonly exitCode: number;
+  readonly error: string;
+  readonly oomKilled: boolean;
+  /** 0: never. */
+  readonly startedAtMs: number;
+  readonly finishedAtMs: number;
+  readonly restartCount: number;
+  /** By a person: decides what the next start of the daemon does. */
+  readonly wasStopped: boolean;
+  readonly health?: HealthView;
+  /** While it runs: what the next daemon is to publish again. */
+  readonly published?: { readonly address: string; readonly ports: readonly BoundPort[] };
+}
+
+/** What stays as it was made, but for its name and its limits. */
+export interface ContainerRecord {
+  /** 64 hexadecimal digits. */
+  readonly id: string;
+  readonly name: string;
+  readonly createdAtMs: number;
+  /** The image's defaults are merged in. */
+  readonly config: ContainerDocument;
+  readonly host: HostDocument;
+  readonly imageId: string;
+  readonly rootfs: ImageRootfs;
+  readonly argv: readonly string[];
+  /** Other names on its network. */
+  readonly aliases: readonly string[];
+}
+
+/** A port of the container, and where it is reached: nowhere where there is no host port. */
+export interface BoundPort {
+  readonly containerPort: number;
+  readonly protocol: 'tcp' | 'udp' | 'sctp';
+  readonly hostIp?: string;
+  readonly hostPort?: number;
+}
+
+export interface NetworkView {
+  /** The namespace's path; empty where it has none of its own. */
+  readonly netnsPath: string;
+  /** "172.18.0.5/16"; empty: not connected. */
+  readonly address: string;
+  readonly gateway: string;
+  readonly macAddress: string;
+}
+
+export interface ContainerView {
+  readonly record: ContainerRecord;
+  readonly state: ContainerState;
+  /** Its name in the runtime. */
+  readonly runtimeId: string;
+  readonly network?: NetworkView;
+  readonly ports: readonly BoundPort[];
+  readonly logPath: string;
+  readonly files: Readonly<Record<string, string>>;
+  readonly mounts: readonly Mount[];
+  readonly execIds: readonly string[];
+  /** Of a task of the swarm. */
+  readonly taskId?: string;
+}
+
+export const neverRun: ContainerState = {
+  status: 'created',
+  pid: 0,
+  exitCode: 0,
+  error: '',
+  oomKilled: false,
+  startedAtMs: 0,
+  finishedAtMs: 0,
+  restartCount: 0,
+  wasStopped: false,
+};
+
+/** Its first process is there, or is about to be there again. */
+export function isRunning({ status }: ContainerState): boolean {
+  return status === 'running' || status === 'paused' || status === 'restarting';
+}

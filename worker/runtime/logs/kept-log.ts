@@ -1,0 +1,22 @@
+/** A log that no running container writes any more. */
+import { access } from 'node:fs/promises';
+import { errnoOf } from '../../../lib/errors.ts';
+import type { LogLine, LogQuery } from '../runtime.ts';
+import { LogFile, type RotationLimits } from './log-file.ts';
+import { readLog } from './log-reader.ts';
+
+/** Nothing where there is no log yet. */
+export async function* readKeptLog(
+  path: string,
+  limits: RotationLimits,
+  query: LogQuery,
+  signal?: AbortSignal,
+): AsyncGenerator<LogLine> {
+  try {
+    await access(path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return;
+    throw error;
+  }
+  yield* readLog(new LogFile(path, limits), { ...query, follow: false }, signal);
+}
