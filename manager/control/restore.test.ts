@@ -3,7 +3,7 @@ import { swarmSpec, type Cluster, type Service } from '../../types/index.ts';
 import { VirtualClock } from '../../lib/clock.ts';
 import { seededRandom } from '../../lib/random.ts';
 import { MemoryLog, Store, type Change } from '../store/index.ts';
-import { makeNode, makeService } from '../store/testing.ts';
+import { makeNetwork, makeNode, makeService } from '../store/testing.ts';
 import { Control } from './control.ts';
 import { planBatches } from './restore.ts';
 
@@ -105,6 +105,40 @@ describe('a backup restored into a swarm that runs', () => {
     const cluster = store.cluster();
     assert.equal(cluster?.spec.orchestration.taskHistoryLimit, 3);
     assert.equal(cluster.spec.encryption.autoLockManagers, true, 'the lock is the swarm’s own');
+    assert.deepEqual(await restore(backup.store), { created: 0, updated: 0, removed: 0 });
+  });
+
+  it('brings back networks that are gone, and finds those that were made again', async () => {
+    const network = (id: string, name: string, vni: number): Change => {
+      const { spec, ...rest } = makeNetwork(id, { vni });
+      return { op: 'put', table: 'network', object: { ...rest, spec: { ...spec, name } }, base: 0 };
+    };
+    const on = (id: string, ...targets: string[]) => {
+      const { spec, ...rest } = makeService(id);
+      const task = { ...spec.task, networks: targets.map((target) => ({ target })) };
+      return put({ ...rest, spec: { ...spec, task } });
+    };
+    const backup = await swarm(
+      clusterPut('c1', 3, false),
+      network('w1', 'lost', 5001),
+      network('w2', 'again', 5002),
+      on('s1', 'w1', 'w2', 'bridge'),
+    );
+    const { store, restore } = await swarm(
+      clusterPut('c1', 3, false),
+      network('w9', 'again', 5001),
+      network('w8', 'newer', 5008),
+      on('s2', 'w9'),
+    );
+    const counts = await restore(backup.store);
+    assert.deepEqual(counts, { created: 2, updated: 0, removed: 1 });
+    const targets = store.service('s1')?.spec.task.networks?.map(({ target }) => target);
+    assert.deepEqual(targets, ['w1', 'w9', 'bridge']);
+    assert.deepEqual([...store.networks()].map(({ id }) => id).toSorted(), ['w1', 'w8', 'w9']);
+    const lost = store.network('w1');
+    assert.equal(lost?.spec.name, 'lost');
+    assert.notEqual(lost.vni, 5001, 'another network has its number by now');
+    assert.deepEqual(store.audit(), []);
     assert.deepEqual(await restore(backup.store), { created: 0, updated: 0, removed: 0 });
   });
 

@@ -157,6 +157,12 @@ export class DirtyKeys {
   }
 
   #markNode(node: Node, action: ObjectEvent['action'], old: Node | undefined): void {
+    // Whoever writes a node as a whole may leave out what it knows nothing of.
+    const held = old?.ingressAddresses?.length ?? 0;
+    if (action === 'update' && (node.ingressAddresses?.length ?? 0) < held) {
+      this.markAddresses(node.id);
+      this.#released();
+    }
     const same =
       action === 'update' &&
       old !== undefined &&
