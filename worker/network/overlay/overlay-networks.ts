@@ -127,7 +127,7 @@ export class OverlayNetworks implements NetworkPart {
       const found = this.#try(segment, () => {
         const wanted = this.#devicesWanted(this.#deps.tables.network(segment.id));
         if (wanted !== undefined) segment.change(wanted);
-        return segment.audit();
+        return [...segment.audit(), ...segment.removeStrays()];
       });
       repairs.push(
         ...(found ?? []).map(({ kind, what }) => ({

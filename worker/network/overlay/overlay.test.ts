@@ -206,7 +206,7 @@ describe('overlay networks on the real kernel', function () {
     addTask(hosts[0]!, 13);
     await connect();
     assert.ok(reaches(a, addressOf(b)));
-    const child = wire.start(a.path, 'busybox', 'ping', '-A', '-c', '4000', addressOf(b));
+    const child = wire.start(a.path, 'busybox', 'ping', '-i', '0.002', '-c', '1500', addressOf(b));
     let output = '';
     child.stdout?.on('data', (chunk: Buffer) => {
       output = (output + chunk.toString()).slice(-400);
@@ -219,10 +219,7 @@ describe('overlay networks on the real kernel', function () {
       }
     }
     await ended;
-    const [, sentCount, received] = /(\d+) packets transmitted, (\d+) /.exec(output) ?? [];
-    // The last may still be on its way.
-    assert.equal(received, '4000');
-    assert.ok(Number(sentCount) <= 4001, `${sentCount} sent`);
+    assert.match(output, /1500 packets transmitted, 1500 packets received/);
   });
 
   describe('damage', () => {

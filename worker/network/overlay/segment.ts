@@ -52,6 +52,7 @@ export class Segment {
   #netlink: Netlink | undefined;
   #devices: Devices = { bridge: 0, vxlan: 0 };
   #nextIndex = firstPortIndex;
+  #strays: readonly Link[] = [];
 
   constructor(
     id: string,
@@ -181,11 +182,21 @@ export class Segment {
       used.add(port);
       repairs.push(...found);
     }
-    const strays = links.filter(
+    this.#strays = links.filter(
       ({ kind, name, index }) => kind === 'veth' && name.startsWith(portPrefix) && !used.has(index),
     );
-    netlink.run(...strays.map(({ index }) => removeLink(index)));
-    return [...repairs, ...strays.map(({ name }) => ({ kind: 'link', what: `stray ${name}` }))];
+    return repairs;
+  }
+
+  /**
+   * Removes links that the last audit found to be of no container. Only once all containers that
+   * run have been plugged in.
+   */
+  removeStrays(): readonly Repair[] {
+    const strays = this.#strays;
+    this.#strays = [];
+    this.#link.run(...strays.map(({ index }) => removeLink(index)));
+    return strays.map(({ name }) => ({ kind: 'link', what: `stray ${name}` }));
   }
 
   /** `ports`: the bridge's static entries, by the index of the port. */
