@@ -4,6 +4,7 @@ import https from 'node:https';
 import type { Clock } from '../../../lib/clock.ts';
 import { errnoOf, messageOf, SwarmError } from '../../../lib/errors.ts';
 import { requestWords } from './errors.ts';
+import { firstAnswer, type Call } from './first-answer.ts';
 import type { TrustStore } from './trust.ts';
 
 export interface HttpRequest {
@@ -30,11 +31,14 @@ export interface HttpResponse {
 export interface HttpTimeouts {
   /** From the start of a request to its response's header. */
   readonly headerMs: number;
+  /** When to ask again on a fresh connection, counted from the start of the request. */
+  readonly againMs?: readonly number[];
   /** Between two chunks of a body. */
   readonly idleMs: number;
 }
 
-export const defaultTimeouts: HttpTimeouts = { headerMs: 30_000, idleMs: 60_000 };
+export const defaultTimeouts: HttpTimeouts = { headerMs: 30_000, idleMs: 20_000 };
+const defaultAgainMs = [2_500, 5_000, 10_000];
 
 const redirects: readonly number[] = [301, 302, 303, 307, 308];
 const maxRedirects = 10;
@@ -43,8 +47,15 @@ const drainBytes = 64 * 1024;
 
 /** Sockets per registry: three downloads each of a few pulls. */
 const maxSockets = 32;
-const idleSocketMs = 60_000;
+/** The requests of one pull follow one another within less. */
+const idleSocketMs = 4_000;
 const unverified = 'unverified';
+
+/** The same way of checking certificates, on connections that are kept and on new ones. */
+interface Agents {
+  readonly pooled: http.Agent;
+  readonly fresh: http.Agent;
+}
 
 /**
  * Its errors are `unavailable`; `details.transient` is true where another try may soon succeed, and
@@ -54,9 +65,12 @@ export class HttpClient implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #timeouts: HttpTimeouts;
   readonly #trust: TrustStore;
-  readonly #plain = new http.Agent({ keepAlive: true, maxSockets, timeout: idleSocketMs });
+  readonly #plain: Agents = {
+    pooled: new http.Agent({ keepAlive: true, maxSockets, timeout: idleSocketMs }),
+    fresh: new http.Agent({ maxSockets }),
+  };
   /** One agent for each way of checking certificates, so that pooled connections never mix. */
-  readonly #secure = new Map<string, Promise<https.Agent>>();
+  readonly #secure = new Map<string, Promise<Agents>>();
   readonly #isInsecure: (host: string) => Promise<boolean>;
 
   constructor(dependencies: {
@@ -102,30 +116,29 @@ export class HttpClient implements AsyncDisposable {
   }
 
   async #exchange(request: HttpRequest): Promise<HttpResponse> {
-    const { url, method, headers, signal } = request;
+    const { url, method, signal } = request;
     signal?.throwIfAborted();
     const tls = url.protocol === 'https:';
-    const agent = tls ? await this.#secureAgent(url.host, request.verifyTls) : this.#plain;
-    const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>();
-    const outgoing = tls
-      ? https.request(url, { method, headers, agent }, resolve)
-      : http.request(url, { method, headers, agent }, resolve);
-    const timer = this.#clock.after(this.#timeouts.headerMs, () =>
-      outgoing.destroy(new TimeoutError('timeout awaiting response headers')),
-    );
-    const onAbort = () => outgoing.destroy(signal?.reason as Error);
-    signal?.addEventListener('abort', onAbort, { once: true });
-    outgoing.on('error', reject);
+    const agents = tls ? await this.#secureAgents(url.host, request.verifyTls) : this.#plain;
+    const { headerMs, againMs = defaultAgainMs } = this.#timeouts;
+    const isRepeatable = method === 'GET' || method === 'HEAD';
+    // What must not be asked twice gets a connection that cannot be a dead one.
+    const ask = (isFresh: boolean) =>
+      callOf(request, isFresh || !isRepeatable ? agents.fresh : agents.pooled);
     try {
-      outgoing.end(request.body);
-      const incoming = await promise;
+      const incoming = await firstAnswer(
+        ask,
+        {
+          againMs: isRepeatable ? againMs : [],
+          limitMs: headerMs,
+          lateError: () => new TimeoutError('timeout awaiting response headers'),
+        },
+        { clock: this.#clock, signal },
+      );
       return this.#response(request, incoming);
     } catch (thrown) {
       if (signal?.aborted) throw signal.reason;
       throw transportError(request, thrown);
-    } finally {
-      timer.cancel();
-      signal?.removeEventListener('abort', onAbort);
     }
   }
 
@@ -188,29 +201,48 @@ export class HttpClient implements AsyncDisposable {
     }
   }
 
-  #secureAgent(host: string, verify: boolean): Promise<https.Agent> {
+  #secureAgents(host: string, verify: boolean): Promise<Agents> {
     const key = verify ? host : unverified;
     const known = this.#secure.get(key);
     if (known !== undefined) return known;
-    const made = this.#makeAgent(host, verify);
+    const made = this.#makeAgents(host, verify);
     this.#secure.set(key, made);
     made.catch(() => this.#secure.delete(key));
     return made;
   }
 
-  async #makeAgent(host: string, verify: boolean): Promise<https.Agent> {
+  async #makeAgents(host: string, verify: boolean): Promise<Agents> {
     const tls = verify
       ? { secureContext: await this.#trust.contextFor(host) }
       : { rejectUnauthorized: false };
-    return new https.Agent({ keepAlive: true, maxSockets, timeout: idleSocketMs, ...tls });
+    return {
+      pooled: new https.Agent({ keepAlive: true, maxSockets, timeout: idleSocketMs, ...tls }),
+      fresh: new https.Agent({ maxSockets, ...tls }),
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#plain.destroy();
-    for (const made of await Promise.allSettled(this.#secure.values())) {
-      if (made.status === 'fulfilled') made.value.destroy();
+    const secure = await Promise.allSettled(this.#secure.values());
+    const all = secure.flatMap((made) => (made.status === 'fulfilled' ? [made.value] : []));
+    for (const { pooled, fresh } of [this.#plain, ...all]) {
+      pooled.destroy();
+      fresh.destroy();
     }
   }
+}
+
+function callOf(request: HttpRequest, agent: http.Agent): Call<http.IncomingMessage> {
+  const { url, method, headers, body } = request;
+  const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>();
+  const send = url.protocol === 'https:' ? https.request : http.request;
+  const outgoing = send(url, { method, headers, agent }, resolve);
+  outgoing.on('error', reject);
+  outgoing.end(body);
+  return {
+    answer: promise,
+    isReused: () => outgoing.reusedSocket,
+    cancel: (reason) => outgoing.destroy(reason),
+  };
 }
 
 class TimeoutError extends Error {}

@@ -37,7 +37,8 @@ async function manifest(
 ) {
   await using registry = client(options);
   const repository = await registry.repository(parseReference(name), options.auth);
-  return repository.manifest();
+  // Awaited here: the connections end with the client.
+  return await repository.manifest();
 }
 
 const body = JSON.stringify({ schemaVersion: 2, manifests: [] });
