@@ -284,6 +284,7 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
         throw new SwarmError('unavailable', others ? refusals.managerLeaves : refusals.lastManager);
       }
       await this.#letGo();
+      await this.#active?.agent.leave();
       await this.#deactivate();
       this.#file.remove();
       await this.#parts.executor.clear();

@@ -51,6 +51,12 @@ export declare type NodeMessage = Message<"tsswarm.dispatcher.NodeMessage"> & {
      */
     value: AssignmentsApplied;
     case: "applied";
+  } | {
+    /**
+     * @generated from field: tsswarm.dispatcher.Goodbye goodbye = 6;
+     */
+    value: Goodbye;
+    case: "goodbye";
   } | { case: undefined; value?: undefined };
 };
 
@@ -59,6 +65,21 @@ export declare type NodeMessage = Message<"tsswarm.dispatcher.NodeMessage"> & {
  * Use `create(NodeMessageSchema)` to create a new message.
  */
 export declare const NodeMessageSchema: GenMessage<NodeMessage>;
+
+/**
+ * The node leaves the swarm: it is down from now on, and not only once it is missed. The manager
+ * ends the session when it has heard it.
+ *
+ * @generated from message tsswarm.dispatcher.Goodbye
+ */
+export declare type Goodbye = Message<"tsswarm.dispatcher.Goodbye"> & {
+};
+
+/**
+ * Describes the message tsswarm.dispatcher.Goodbye.
+ * Use `create(GoodbyeSchema)` to create a new message.
+ */
+export declare const GoodbyeSchema: GenMessage<Goodbye>;
 
 /**
  * @generated from message tsswarm.dispatcher.Hello

@@ -10,7 +10,7 @@ import { enumDesc, fileDesc, messageDesc, serviceDesc, tsEnum } from "@bufbuild/
  * Describes the file dispatcher.proto.
  */
 export const file_dispatcher = /*@__PURE__*/
-  fileDesc("ChBkaXNwYXRjaGVyLnByb3RvEhJ0c3N3YXJtLmRpc3BhdGNoZXIi/wEKC05vZGVNZXNzYWdlEioKBWhlbGxvGAEgASgLMhkudHNzd2FybS5kaXNwYXRjaGVyLkhlbGxvSAASMgoJaGVhcnRiZWF0GAIgASgLMh0udHNzd2FybS5kaXNwYXRjaGVyLkhlYXJ0YmVhdEgAEjMKCHN0YXR1c2VzGAMgASgLMh8udHNzd2FybS5kaXNwYXRjaGVyLlN0YXR1c0JhdGNoSAASFQoLZGVzY3JpcHRpb24YBCABKAxIABI5CgdhcHBsaWVkGAUgASgLMiYudHNzd2FybS5kaXNwYXRjaGVyLkFzc2lnbm1lbnRzQXBwbGllZEgAQgkKB21lc3NhZ2UiOQoFSGVsbG8SEwoLZGVzY3JpcHRpb24YASABKAwSGwoTcHJldmlvdXNfc2Vzc2lvbl9pZBgCIAEoCSIdCglIZWFydGJlYXQSEAoIc2VxdWVuY2UYASABKAQiVgoLU3RhdHVzQmF0Y2gSNQoHdXBkYXRlcxgBIAMoCzIkLnRzc3dhcm0uZGlzcGF0Y2hlci5UYXNrU3RhdHVzVXBkYXRlEhAKCHNlcXVlbmNlGAIgASgEIjMKEFRhc2tTdGF0dXNVcGRhdGUSDwoHdGFza19pZBgBIAEoCRIOCgZzdGF0dXMYAiABKAwiJgoSQXNzaWdubWVudHNBcHBsaWVkEhAKCHJldmlzaW9uGAEgASgEItwCCg5NYW5hZ2VyTWVzc2FnZRIuCgd3ZWxjb21lGAEgASgLMhsudHNzd2FybS5kaXNwYXRjaGVyLldlbGNvbWVIABI3CgloZWFydGJlYXQYAiABKAsyIi50c3N3YXJtLmRpc3BhdGNoZXIuSGVhcnRiZWF0UmVwbHlIABI2Cgthc3NpZ25tZW50cxgDIAEoCzIfLnRzc3dhcm0uZGlzcGF0Y2hlci5Bc3NpZ25tZW50c0gAEjgKCGFjY2VwdGVkGAQgASgLMiQudHNzd2FybS5kaXNwYXRjaGVyLlN0YXR1c2VzQWNjZXB0ZWRIABIvCgRuZXdzGAUgASgLMh8udHNzd2FybS5kaXNwYXRjaGVyLkNsdXN0ZXJOZXdzSAASMwoEbG9ncxgGIAEoCzIjLnRzc3dhcm0uZGlzcGF0Y2hlci5Mb2dTdWJzY3JpcHRpb25IAEIJCgdtZXNzYWdlImkKB1dlbGNvbWUSEgoKc2Vzc2lvbl9pZBgBIAEoCRIbChNoZWFydGJlYXRfcGVyaW9kX21zGAIgASgNEi0KBG5ld3MYAyABKAsyHy50c3N3YXJtLmRpc3BhdGNoZXIuQ2x1c3Rlck5ld3MiRQoOSGVhcnRiZWF0UmVwbHkSEAoIc2VxdWVuY2UYASABKAQSEQoJcGVyaW9kX21zGAIgASgNEg4KBm5vd19tcxgDIAEoASIkChBTdGF0dXNlc0FjY2VwdGVkEhAKCHNlcXVlbmNlGAEgASgEIpMBCgtDbHVzdGVyTmV3cxI0CghtYW5hZ2VycxgBIAMoCzIiLnRzc3dhcm0uZGlzcGF0Y2hlci5NYW5hZ2VyQWRkcmVzcxIMCgRub2RlGAIgASgMEhMKC3Jvb3RfY2FfcGVtGAMgASgJEhIKCmlzc3Vlcl9wZW0YBCABKAkSFwoPcmVuZXdfd2l0aGluX21zGAUgASgNIj8KDk1hbmFnZXJBZGRyZXNzEg8KB25vZGVfaWQYASABKAkSDAoEYWRkchgCIAEoCRIOCgZsZWFkZXIYAyABKAgi5wEKC0Fzc2lnbm1lbnRzEjIKBGtpbmQYASABKA4yJC50c3N3YXJtLmRpc3BhdGNoZXIuQXNzaWdubWVudHMuS2luZBISCgphcHBsaWVzX3RvGAIgASgEEhIKCnJlc3VsdHNfaW4YAyABKAQSNQoHY2hhbmdlcxgEIAMoCzIkLnRzc3dhcm0uZGlzcGF0Y2hlci5Bc3NpZ25tZW50Q2hhbmdlIkUKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEhEKDUtJTkRfQ09NUExFVEUQARIUChBLSU5EX0lOQ1JFTUVOVEFMEAIiwQEKEEFzc2lnbm1lbnRDaGFuZ2USOwoGYWN0aW9uGAEgASgOMisudHNzd2FybS5kaXNwYXRjaGVyLkFzc2lnbm1lbnRDaGFuZ2UuQWN0aW9uEgwKBHR5cGUYAiABKAkSCgoCaWQYAyABKAkSDgoGb2JqZWN0GAQgASgMIkYKBkFjdGlvbhIWChJBQ1RJT05fVU5TUEVDSUZJRUQQABIRCg1BQ1RJT05fVVBEQVRFEAESEQoNQUNUSU9OX1JFTU9WRRACIqABCg9Mb2dTdWJzY3JpcHRpb24SCgoCaWQYASABKAkSDQoFY2xvc2UYAiABKAgSEAoIdGFza19pZHMYAyADKAkSDgoGZm9sbG93GAQgASgIEgwKBHRhaWwYBSABKAMSEAoIc2luY2VfbXMYBiABKAESEAoIdW50aWxfbXMYByABKAESDgoGc3Rkb3V0GAggASgIEg4KBnN0ZGVychgJIAEoCDJgCgpEaXNwYXRjaGVyElIKB1Nlc3Npb24SHy50c3N3YXJtLmRpc3BhdGNoZXIuTm9kZU1lc3NhZ2UaIi50c3N3YXJtLmRpc3BhdGNoZXIuTWFuYWdlck1lc3NhZ2UoATABYgZwcm90bzM");
+  fileDesc("ChBkaXNwYXRjaGVyLnByb3RvEhJ0c3N3YXJtLmRpc3BhdGNoZXIirwIKC05vZGVNZXNzYWdlEioKBWhlbGxvGAEgASgLMhkudHNzd2FybS5kaXNwYXRjaGVyLkhlbGxvSAASMgoJaGVhcnRiZWF0GAIgASgLMh0udHNzd2FybS5kaXNwYXRjaGVyLkhlYXJ0YmVhdEgAEjMKCHN0YXR1c2VzGAMgASgLMh8udHNzd2FybS5kaXNwYXRjaGVyLlN0YXR1c0JhdGNoSAASFQoLZGVzY3JpcHRpb24YBCABKAxIABI5CgdhcHBsaWVkGAUgASgLMiYudHNzd2FybS5kaXNwYXRjaGVyLkFzc2lnbm1lbnRzQXBwbGllZEgAEi4KB2dvb2RieWUYBiABKAsyGy50c3N3YXJtLmRpc3BhdGNoZXIuR29vZGJ5ZUgAQgkKB21lc3NhZ2UiCQoHR29vZGJ5ZSI5CgVIZWxsbxITCgtkZXNjcmlwdGlvbhgBIAEoDBIbChNwcmV2aW91c19zZXNzaW9uX2lkGAIgASgJIh0KCUhlYXJ0YmVhdBIQCghzZXF1ZW5jZRgBIAEoBCJWCgtTdGF0dXNCYXRjaBI1Cgd1cGRhdGVzGAEgAygLMiQudHNzd2FybS5kaXNwYXRjaGVyLlRhc2tTdGF0dXNVcGRhdGUSEAoIc2VxdWVuY2UYAiABKAQiMwoQVGFza1N0YXR1c1VwZGF0ZRIPCgd0YXNrX2lkGAEgASgJEg4KBnN0YXR1cxgCIAEoDCImChJBc3NpZ25tZW50c0FwcGxpZWQSEAoIcmV2aXNpb24YASABKAQi3AIKDk1hbmFnZXJNZXNzYWdlEi4KB3dlbGNvbWUYASABKAsyGy50c3N3YXJtLmRpc3BhdGNoZXIuV2VsY29tZUgAEjcKCWhlYXJ0YmVhdBgCIAEoCzIiLnRzc3dhcm0uZGlzcGF0Y2hlci5IZWFydGJlYXRSZXBseUgAEjYKC2Fzc2lnbm1lbnRzGAMgASgLMh8udHNzd2FybS5kaXNwYXRjaGVyLkFzc2lnbm1lbnRzSAASOAoIYWNjZXB0ZWQYBCABKAsyJC50c3N3YXJtLmRpc3BhdGNoZXIuU3RhdHVzZXNBY2NlcHRlZEgAEi8KBG5ld3MYBSABKAsyHy50c3N3YXJtLmRpc3BhdGNoZXIuQ2x1c3Rlck5ld3NIABIzCgRsb2dzGAYgASgLMiMudHNzd2FybS5kaXNwYXRjaGVyLkxvZ1N1YnNjcmlwdGlvbkgAQgkKB21lc3NhZ2UiaQoHV2VsY29tZRISCgpzZXNzaW9uX2lkGAEgASgJEhsKE2hlYXJ0YmVhdF9wZXJpb2RfbXMYAiABKA0SLQoEbmV3cxgDIAEoCzIfLnRzc3dhcm0uZGlzcGF0Y2hlci5DbHVzdGVyTmV3cyJFCg5IZWFydGJlYXRSZXBseRIQCghzZXF1ZW5jZRgBIAEoBBIRCglwZXJpb2RfbXMYAiABKA0SDgoGbm93X21zGAMgASgBIiQKEFN0YXR1c2VzQWNjZXB0ZWQSEAoIc2VxdWVuY2UYASABKAQikwEKC0NsdXN0ZXJOZXdzEjQKCG1hbmFnZXJzGAEgAygLMiIudHNzd2FybS5kaXNwYXRjaGVyLk1hbmFnZXJBZGRyZXNzEgwKBG5vZGUYAiABKAwSEwoLcm9vdF9jYV9wZW0YAyABKAkSEgoKaXNzdWVyX3BlbRgEIAEoCRIXCg9yZW5ld193aXRoaW5fbXMYBSABKA0iPwoOTWFuYWdlckFkZHJlc3MSDwoHbm9kZV9pZBgBIAEoCRIMCgRhZGRyGAIgASgJEg4KBmxlYWRlchgDIAEoCCLnAQoLQXNzaWdubWVudHMSMgoEa2luZBgBIAEoDjIkLnRzc3dhcm0uZGlzcGF0Y2hlci5Bc3NpZ25tZW50cy5LaW5kEhIKCmFwcGxpZXNfdG8YAiABKAQSEgoKcmVzdWx0c19pbhgDIAEoBBI1CgdjaGFuZ2VzGAQgAygLMiQudHNzd2FybS5kaXNwYXRjaGVyLkFzc2lnbm1lbnRDaGFuZ2UiRQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASEQoNS0lORF9DT01QTEVURRABEhQKEEtJTkRfSU5DUkVNRU5UQUwQAiLBAQoQQXNzaWdubWVudENoYW5nZRI7CgZhY3Rpb24YASABKA4yKy50c3N3YXJtLmRpc3BhdGNoZXIuQXNzaWdubWVudENoYW5nZS5BY3Rpb24SDAoEdHlwZRgCIAEoCRIKCgJpZBgDIAEoCRIOCgZvYmplY3QYBCABKAwiRgoGQWN0aW9uEhYKEkFDVElPTl9VTlNQRUNJRklFRBAAEhEKDUFDVElPTl9VUERBVEUQARIRCg1BQ1RJT05fUkVNT1ZFEAIioAEKD0xvZ1N1YnNjcmlwdGlvbhIKCgJpZBgBIAEoCRINCgVjbG9zZRgCIAEoCBIQCgh0YXNrX2lkcxgDIAMoCRIOCgZmb2xsb3cYBCABKAgSDAoEdGFpbBgFIAEoAxIQCghzaW5jZV9tcxgGIAEoARIQCgh1bnRpbF9tcxgHIAEoARIOCgZzdGRvdXQYCCABKAgSDgoGc3RkZXJyGAkgASgIMmAKCkRpc3BhdGNoZXISUgoHU2Vzc2lvbhIfLnRzc3dhcm0uZGlzcGF0Y2hlci5Ob2RlTWVzc2FnZRoiLnRzc3dhcm0uZGlzcGF0Y2hlci5NYW5hZ2VyTWVzc2FnZSgBMAFiBnByb3RvMw");
 
 /**
  * Describes the message tsswarm.dispatcher.NodeMessage.
@@ -20,94 +20,101 @@ export const NodeMessageSchema = /*@__PURE__*/
   messageDesc(file_dispatcher, 0);
 
 /**
+ * Describes the message tsswarm.dispatcher.Goodbye.
+ * Use `create(GoodbyeSchema)` to create a new message.
+ */
+export const GoodbyeSchema = /*@__PURE__*/
+  messageDesc(file_dispatcher, 1);
+
+/**
  * Describes the message tsswarm.dispatcher.Hello.
  * Use `create(HelloSchema)` to create a new message.
  */
 export const HelloSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 1);
+  messageDesc(file_dispatcher, 2);
 
 /**
  * Describes the message tsswarm.dispatcher.Heartbeat.
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 2);
+  messageDesc(file_dispatcher, 3);
 
 /**
  * Describes the message tsswarm.dispatcher.StatusBatch.
  * Use `create(StatusBatchSchema)` to create a new message.
  */
 export const StatusBatchSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 3);
+  messageDesc(file_dispatcher, 4);
 
 /**
  * Describes the message tsswarm.dispatcher.TaskStatusUpdate.
  * Use `create(TaskStatusUpdateSchema)` to create a new message.
  */
 export const TaskStatusUpdateSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 4);
+  messageDesc(file_dispatcher, 5);
 
 /**
  * Describes the message tsswarm.dispatcher.AssignmentsApplied.
  * Use `create(AssignmentsAppliedSchema)` to create a new message.
  */
 export const AssignmentsAppliedSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 5);
+  messageDesc(file_dispatcher, 6);
 
 /**
  * Describes the message tsswarm.dispatcher.ManagerMessage.
  * Use `create(ManagerMessageSchema)` to create a new message.
  */
 export const ManagerMessageSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 6);
+  messageDesc(file_dispatcher, 7);
 
 /**
  * Describes the message tsswarm.dispatcher.Welcome.
  * Use `create(WelcomeSchema)` to create a new message.
  */
 export const WelcomeSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 7);
+  messageDesc(file_dispatcher, 8);
 
 /**
  * Describes the message tsswarm.dispatcher.HeartbeatReply.
  * Use `create(HeartbeatReplySchema)` to create a new message.
  */
 export const HeartbeatReplySchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 8);
+  messageDesc(file_dispatcher, 9);
 
 /**
  * Describes the message tsswarm.dispatcher.StatusesAccepted.
  * Use `create(StatusesAcceptedSchema)` to create a new message.
  */
 export const StatusesAcceptedSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 9);
+  messageDesc(file_dispatcher, 10);
 
 /**
  * Describes the message tsswarm.dispatcher.ClusterNews.
  * Use `create(ClusterNewsSchema)` to create a new message.
  */
 export const ClusterNewsSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 10);
+  messageDesc(file_dispatcher, 11);
 
 /**
  * Describes the message tsswarm.dispatcher.ManagerAddress.
  * Use `create(ManagerAddressSchema)` to create a new message.
  */
 export const ManagerAddressSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 11);
+  messageDesc(file_dispatcher, 12);
 
 /**
  * Describes the message tsswarm.dispatcher.Assignments.
  * Use `create(AssignmentsSchema)` to create a new message.
  */
 export const AssignmentsSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 12);
+  messageDesc(file_dispatcher, 13);
 
 /**
  * Describes the enum tsswarm.dispatcher.Assignments.Kind.
  */
 export const Assignments_KindSchema = /*@__PURE__*/
-  enumDesc(file_dispatcher, 12, 0);
+  enumDesc(file_dispatcher, 13, 0);
 
 /**
  * @generated from enum tsswarm.dispatcher.Assignments.Kind
@@ -120,13 +127,13 @@ export const Assignments_Kind = /*@__PURE__*/
  * Use `create(AssignmentChangeSchema)` to create a new message.
  */
 export const AssignmentChangeSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 13);
+  messageDesc(file_dispatcher, 14);
 
 /**
  * Describes the enum tsswarm.dispatcher.AssignmentChange.Action.
  */
 export const AssignmentChange_ActionSchema = /*@__PURE__*/
-  enumDesc(file_dispatcher, 13, 0);
+  enumDesc(file_dispatcher, 14, 0);
 
 /**
  * @generated from enum tsswarm.dispatcher.AssignmentChange.Action
@@ -139,7 +146,7 @@ export const AssignmentChange_Action = /*@__PURE__*/
  * Use `create(LogSubscriptionSchema)` to create a new message.
  */
 export const LogSubscriptionSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 14);
+  messageDesc(file_dispatcher, 15);
 
 /**
  * @generated from service tsswarm.dispatcher.Dispatcher

@@ -216,6 +216,10 @@ export class Dispatcher {
       if (this.#parts.clock.nowMs() > session.notAfterMs) session.end(certificateExpired());
       this.#apply(this.#nodes.heard(session.nodeId, this.#parts.clock.monotonicMs()));
     },
+    left: (session) => {
+      if (this.#sessions.get(session.nodeId) !== session) return;
+      this.#apply(this.#nodes.left(session.nodeId));
+    },
     tellPeriodMs: (session) => {
       const periodMs = this.#periodMs();
       this.#nodes.told(session.nodeId, periodMs);

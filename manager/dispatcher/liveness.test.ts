@@ -73,6 +73,16 @@ describe('LivenessTracker', () => {
     assert.equal(tracker.lost('n', clock.nowMs()), undefined);
   });
 
+  it('takes a node that has left for down at once, until it is heard of', () => {
+    const { tracker, clock } = setUp();
+    tracker.heard('n', clock.nowMs());
+    assert.equal(tracker.left('n')?.to, 'down');
+    assert.equal(tracker.left('n'), undefined);
+    assert.equal(tracker.lost('n', clock.nowMs()), undefined);
+    assert.equal(tracker.heard('n', clock.nowMs())?.to, 'ready');
+    assert.equal(tracker.left('nobody'), undefined);
+  });
+
   it('gives nodes not yet heard of a longer grace', () => {
     const { watch } = setUp();
     assert.deepEqual(watch(30_000), ['down at 12000']);

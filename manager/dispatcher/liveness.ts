@@ -72,6 +72,14 @@ export class LivenessTracker {
     return { nodeId, to: 'disconnected', reason: 'the session broke off' };
   }
 
+  /** The node has said that it leaves. */
+  left(nodeId: string): Transition | undefined {
+    const entry = this.#nodes.get(nodeId);
+    if (entry === undefined || entry.life === 'down') return undefined;
+    entry.life = 'down';
+    return { nodeId, to: 'down', reason: 'the node has left' };
+  }
+
   forget(nodeId: string): void {
     this.#nodes.delete(nodeId);
   }

@@ -24,6 +24,8 @@ export interface SessionHost {
   readonly nowMs: Clock['nowMs'];
   /** Anything came from the node. */
   heard(session: Session): void;
+  /** The node leaves the swarm. */
+  left(session: Session): void;
   /** The period that the node is to keep from now on: it is told so. */
   tellPeriodMs(session: Session): number;
   describe(nodeId: string, description: NodeDescription): void;
@@ -162,6 +164,9 @@ export class Session implements NetworkSession {
           this.#assignments.acknowledged(this.#applied);
           this.#host.taken(this);
           this.#wake?.();
+          break;
+        case 'goodbye':
+          this.#host.left(this);
           break;
         case 'hello':
           throw new SwarmError('invalid-argument', 'the node said Hello twice in one session');

@@ -152,9 +152,12 @@ describe('membership', () => {
     const before = await swarm.runs('calm', 3);
     assert.equal(before.filter(({ host }) => host === 'h3').length, 1);
     assert.equal(await h3.cli('leave'), 'Node left the swarm.\n');
+    const leftMs = performance.now();
+    await swarm.untilNodes('h1 ready, h2 ready, h3 down');
+    const tookMs = performance.now() - leftMs;
+    assert.ok(tookMs < 1_500, `it was taken for down after ${tookMs} ms, as if it had been lost`);
     await until('its container is gone', () => h3.containers().length === 0);
     assert.equal((await infoOf(h3)).LocalNodeState, 'inactive');
-    await swarm.untilNodes('h1 ready, h2 ready, h3 down');
     const isMoved = (tasks: readonly TaskView[]) =>
       tasks.filter(({ state, desired, host }) => {
         return state === 'running' && desired === 'running' && host !== 'h3';

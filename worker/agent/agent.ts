@@ -37,6 +37,8 @@ const welcomeTimeoutMaxMs = 5_000;
 const redirectedMaxMs = 300;
 /** A session that lived for this long was a good one: what follows is no repeated failure. */
 const goodSessionMs = 1_000;
+const goodbyeMs = 1_000;
+const goodbyePollMs = 10;
 
 /**
  * Keeps this node in touch with the managers. While none can be reached the tasks run on: they are
@@ -54,6 +56,7 @@ export class Agent implements AsyncDisposable {
   /** Ends the present attempt, or the pause after it. */
   #hurry: (() => void) | undefined;
   #current: Session | undefined;
+  #leaves = false;
   #lastError: SwarmError | undefined;
 
   constructor(parts: AgentParts) {
@@ -78,6 +81,23 @@ export class Agent implements AsyncDisposable {
     this.#stop.abort(new SwarmError('cancelled', 'the agent is stopped'));
     await this.#running;
     await this.#writing;
+  }
+
+  /**
+   * Tells the managers that this node leaves the swarm, so that they need not find out. Without a
+   * session, or an answer, it is given up after a second; there is no further session.
+   */
+  async leave(): Promise<void> {
+    const { clock } = this.#parts;
+    const deadlineMs = clock.monotonicMs() + goodbyeMs;
+    while (this.#current === undefined && clock.monotonicMs() < deadlineMs) {
+      await clock.sleep(goodbyePollMs);
+    }
+    this.#leaves = true;
+    this.#current?.goodbye();
+    while (this.#current !== undefined && clock.monotonicMs() < deadlineMs) {
+      await clock.sleep(goodbyePollMs);
+    }
   }
 
   /** What `describe` says has changed: the managers are told now. */
@@ -133,7 +153,7 @@ export class Agent implements AsyncDisposable {
       const startMs = clock.monotonicMs();
       const { error, welcomed } = await this.#session(addr, sessionId, failures);
       sessionId = welcomed ?? sessionId;
-      if (signal.aborted) return;
+      if (signal.aborted || this.#leaves) return;
       this.#lastError = error;
       if (error.details['reason'] === 'node-removed') {
         log.error('this node is no longer in the swarm', { error: error.message });

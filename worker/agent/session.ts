@@ -96,6 +96,11 @@ export class Session {
     }
   }
 
+  /** Tells the manager that this node leaves the swarm; it then ends the session. */
+  goodbye(): void {
+    this.#say({ case: 'goodbye', value: {} });
+  }
+
   async #listen(onWelcome: () => void): Promise<never> {
     for await (const { message } of this.#stream.incoming) {
       this.#heardMs = this.#parts.clock.monotonicMs();
