@@ -27,6 +27,8 @@ const networkWaitMs = 10_000;
 /** Damage is to be put right within ten seconds. */
 const auditEveryMs = 5_000;
 const auditAfterChangeMs = 1_000;
+/** Of each kind of what an audit has put right. */
+const loggedMax = 5;
 
 export interface ContainerNetworkOptions extends GatewayOptions {
   /** Pins and attachment records go here; not shared with another daemon. */
@@ -214,9 +216,11 @@ export class ContainerNetwork implements NetworkDriver {
       await nextTurn();
       repairs.push(...(await part.audit()));
     }
-    for (const { kind, what } of repairs) {
-      this.repairs.set(kind, (this.repairs.get(kind) ?? 0) + 1);
-      this.#log.warn('put right what was not as it should be', { kind, what });
+    for (const [kind, found] of Map.groupBy(repairs, (repair) => repair.kind)) {
+      this.repairs.set(kind, (this.repairs.get(kind) ?? 0) + found.length);
+      // All entries of a device go with it: a few tell enough.
+      const what = found.slice(0, loggedMax).map((repair) => repair.what);
+      this.#log.warn('put right what was not as it should be', { kind, times: found.length, what });
     }
     return repairs;
   }

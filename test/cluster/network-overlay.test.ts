@@ -1,0 +1,243 @@
+/** Overlay networks between hosts: who reaches whom by address, and what the node keeps right. */
+import { strict as assert } from 'node:assert';
+import { statSync } from 'node:fs';
+import { until, type Host } from '../lab/index.ts';
+import { imageOf, useSwarm, type TaskView, type TestSwarm } from './swarm.ts';
+
+interface WireTask {
+  readonly ID: string;
+  readonly Status: { readonly ContainerStatus?: { readonly ContainerID?: string } };
+  readonly NetworksAttachments?: readonly {
+    readonly Network: { readonly Spec: { readonly Name: string } };
+    readonly Addresses?: readonly string[];
+  }[];
+}
+
+/** A task and where it is on the network that the test is about. */
+interface Member {
+  readonly task: TaskView;
+  readonly host: Host;
+  readonly netns: string;
+  readonly address: string;
+}
+
+const runRoot = '/run/ts-swarm';
+
+describe('overlay networks', function () {
+  this.timeout(180_000);
+  const get = useSwarm({ hosts: 4, images: ['web:1', 'sleeper:1'] });
+
+  afterEach(async () => {
+    for (const name of ['one', 'two', 'inner', 'dark', 'mixed']) {
+      const { code } = await get().manager.cliResult('network', 'inspect', name);
+      if (code !== 0) continue;
+      await get().clear();
+      await get().cli('network', 'rm', name);
+    }
+  });
+
+  const members = async (
+    swarm: TestSwarm,
+    service: string,
+    network: string,
+    replicas: number,
+  ): Promise<readonly Member[]> => {
+    const tasks = await swarm.runs(service, replicas);
+    const filters = encodeURIComponent(JSON.stringify({ service: [service] }));
+    const wire = await swarm.manager.api<WireTask[]>('GET', `/tasks?filters=${filters}`);
+    return tasks.map((task) => {
+      const found = wire.find(({ ID }) => ID === task.id);
+      const attachment = found?.NetworksAttachments?.find(
+        ({ Network }) => Network.Spec.Name === network,
+      );
+      const address = attachment?.Addresses?.[0]?.split('/')[0];
+      assert.ok(address !== undefined, `task ${task.id} has an address on ${network}`);
+      const host = swarm.host(task.host);
+      const container = host.containers().find(({ id }) => id.endsWith(task.id));
+      assert.ok(container !== undefined, `the container of task ${task.id} runs on ${task.host}`);
+      return { task, host, address, netns: `${host.runRoot}/netns/${container.id}` };
+    });
+  };
+  const inside = (member: Member, command: string) =>
+    member.host.execResult(`nsenter --net=${member.netns} ${command}`);
+  const reaches = async (from: Member, address: string) => {
+    const { stdout } = await inside(from, `busybox ping -c1 -W2 ${address}`);
+    return stdout.includes(' 0% packet loss');
+  };
+  /** A container runs a moment before its server listens. */
+  const serving = (all: readonly Member[]) =>
+    Promise.all(all.map((member) => until('it serves', () => fetched(member, member.address))));
+  const fetched = async (from: Member, address: string, path = '/') => {
+    const { stdout } = await inside(from, `curl -s -m 3 http://${address}${path}`);
+    return stdout.trim();
+  };
+
+  it('connect 12 tasks on 4 hosts, all pairs, by address', async () => {
+    const swarm = get();
+    await swarm.cli('network', 'create', '--driver', 'overlay', 'one');
+    await swarm.create('web', '--replicas', '12', '--network', 'one', imageOf(swarm, 'web:1'));
+    const all = await members(swarm, 'web', 'one', 12);
+    assert.equal(new Set(all.map(({ host }) => host.name)).size, 4);
+    await serving(all);
+    await Promise.all(
+      all.map(async (from) => {
+        for (const to of all) {
+          const answer = await fetched(from, to.address);
+          assert.match(answer, /^web:1 /, `${from.task.id} to ${to.address}: ${answer}`);
+        }
+      }),
+    );
+  });
+
+  it('with the same subnet are apart from each other', async () => {
+    const swarm = get();
+    const subnet = ['--subnet', '10.99.0.0/29'];
+    await swarm.cli('network', 'create', '--driver', 'overlay', ...subnet, 'one');
+    await swarm.cli('network', 'create', '--driver', 'overlay', ...subnet, 'two');
+    const image = imageOf(swarm, 'web:1');
+    const env = (value: string) => ['--env', `GREETING=${value}`];
+    await swarm.create('a', '--replicas', '4', '--network', 'one', ...env('one'), image);
+    await swarm.create('b', '--replicas', '4', '--network', 'two', ...env('two'), image);
+    const [a, b] = [await members(swarm, 'a', 'one', 4), await members(swarm, 'b', 'two', 4)];
+    await serving([...a, ...b]);
+    const shared = a.filter(({ address }) => b.some((other) => other.address === address));
+    assert.ok(shared.length > 0, 'the same addresses are given out on both');
+    for (const { group, name } of [
+      { group: a, name: 'one' },
+      { group: b, name: 'two' },
+    ]) {
+      for (const from of group) {
+        for (const to of group)
+          assert.match(await fetched(from, to.address), new RegExp(`${name}$`));
+      }
+    }
+  });
+
+  it('that are internal have no way out', async () => {
+    const swarm = get();
+    await swarm.cli('network', 'create', '--driver', 'overlay', '--internal', 'inner');
+    await swarm.create('web', '--replicas', '4', '--network', 'inner', imageOf(swarm, 'web:1'));
+    const all = await members(swarm, 'web', 'inner', 4);
+    await serving(all);
+    for (const from of all) {
+      assert.match(await fetched(from, all[0]!.address), /^web:1 /);
+      assert.ok(!(await reaches(from, from.host.address)), 'its own host');
+      assert.equal((await inside(from, 'ip route')).stdout.includes('default'), false);
+    }
+  });
+
+  it('lose no packet while daemons end, by signal or crash, and come back', async () => {
+    const swarm = get();
+    await swarm.cli('network', 'create', '--driver', 'overlay', 'one');
+    await swarm.create('web', '--replicas', '4', '--network', 'one', imageOf(swarm, 'web:1'));
+    const all = await members(swarm, 'web', 'one', 4);
+    const from = all.find(({ host }) => host.name === 'h3')!;
+    const to = all.find(({ host }) => host.name === 'h4')!;
+    const pinging = inside(from, `busybox ping -i 0.01 -c 1500 ${to.address}`);
+    for (const host of [from.host, to.host]) {
+      await host.killDaemon();
+      await host.startDaemon();
+      await host.stopDaemon();
+      await host.startDaemon();
+    }
+    const stdout = (await pinging).stdout.slice(-200);
+    assert.match(stdout, /1500 packets transmitted, 1500 packets received/);
+    assert.deepEqual(await members(swarm, 'web', 'one', 4), all, 'nothing was restarted');
+  });
+
+  it('work on without any daemon, and are adopted without managers', async () => {
+    const swarm = get();
+    await swarm.cli('network', 'create', '--driver', 'overlay', 'one');
+    await swarm.create('web', '--replicas', '4', '--network', 'one', imageOf(swarm, 'web:1'));
+    const all = await members(swarm, 'web', 'one', 4);
+    const [h2, h3] = ['h2', 'h3'].map((name) => all.find(({ host }) => host.name === name)!);
+    await swarm.manager.killDaemon();
+    for (const { host } of [h2!, h3!]) {
+      await host.killDaemon();
+      await host.startDaemon();
+    }
+    assert.ok(await reaches(h2!, h3!.address));
+    const damage = `nsenter --net=${h2!.netns} ip link del eth0`;
+    await h2!.host.exec(damage);
+    await until('the link is back', () => reaches(h2!, h3!.address), {
+      accept: (back) => back,
+      timeoutMs: 10_000,
+    });
+    await swarm.manager.startDaemon();
+    await swarm.runs('web', 4);
+  });
+
+  it('are put right within ten seconds when somebody damages them', async () => {
+    const swarm = get();
+    await swarm.cli('network', 'create', '--driver', 'overlay', 'one');
+    await swarm.create('web', '--replicas', '4', '--network', 'one', imageOf(swarm, 'web:1'));
+    const all = await members(swarm, 'web', 'one', 4);
+    const [from, to] = [all[1]!, all[2]!];
+    const folder = `${from.host.runRoot}/overlay`;
+    const id = (await swarm.cli('network', 'inspect', '--format', '{{.Id}}', 'one')).trim();
+    const network = `nsenter --net=${folder}/${id}`;
+    for (const damage of [
+      `nsenter --net=${from.netns} ip link del eth0`,
+      `nsenter --net=${from.netns} ip address flush dev eth0`,
+      `nsenter --net=${from.netns} ip link del eth1`,
+      `${network} ip link del vxlan0`,
+      `${network} ip link del br0`,
+      `for mac in $(${network} bridge fdb show dev vxlan0 | cut -d' ' -f1 | sort -u); do ` +
+        `${network} bridge fdb del $mac dev vxlan0 self; done`,
+      `umount -l ${folder}/${id}`,
+      `umount -l ${from.netns}`,
+      'ip link del ts-swarm0',
+    ]) {
+      await from.host.execResult(damage);
+      await until(
+        `"${damage}" is put right`,
+        async () => [await reaches(from, to.address), await reaches(from, swarm.manager.address)],
+        { accept: ([overlay, out]) => overlay === true && out === true, timeoutMs: 10_000 },
+      );
+    }
+    await swarm.runs('web', 4);
+  });
+
+  it('carry what fits on each link, where one is smaller', async () => {
+    const swarm = get();
+    const small = swarm.host('h4');
+    await small.exec('ip link set eth0 mtu 1280');
+    await swarm.cli('network', 'create', '--driver', 'overlay', 'mixed');
+    const image = imageOf(swarm, 'web:1');
+    await swarm.create('web', '--replicas', '4', '--network', 'mixed', image);
+    const all = await members(swarm, 'web', 'mixed', 4);
+    const size = statSync('/bin/busybox').size;
+    const there = all.find(({ host }) => host === small)!;
+    const here = all.find(({ host }) => host !== small)!;
+    for (const [from, to] of [
+      [here, there],
+      [there, here],
+    ] as const) {
+      const files = ['busybox', 'httpd', '-f', '-p', '8000', '-h', '/bin'];
+      const server = await to.host.start('files', ['nsenter', `--net=${to.netns}`, ...files]);
+      await until('the files are served', async () => (await inside(to, 'ss -ltnH')).stdout, {
+        accept: (listening) => listening.includes(':8000'),
+      });
+      const fetch = `sh -c 'curl -s -m 20 http://${to.address}:8000/busybox | wc -c'`;
+      assert.equal(Number((await inside(from, fetch)).stdout), size);
+      await server.stop();
+    }
+    await small.exec('ip link set eth0 mtu 1500');
+  });
+
+  it('leave nothing behind when their services and they are removed', async () => {
+    const swarm = get();
+    const image = imageOf(swarm, 'sleeper:1');
+    await swarm.cli('network', 'create', '--driver', 'overlay', 'one');
+    for (let times = 0; times < 3; times++) {
+      await swarm.create('web', '--replicas', '8', '--network', 'one', image);
+      await swarm.clear();
+    }
+    await swarm.cli('network', 'rm', 'one');
+    for (const host of swarm.hosts) {
+      const left = async () =>
+        (await host.exec(`ls ${runRoot}/overlay; ip -br link | grep -c veth || true`)).trim();
+      await until(`nothing is left on ${host.name}`, left, { accept: (text) => text === '0' });
+    }
+  });
+});
