@@ -2,17 +2,13 @@
  * Virtual addresses: each container's own namespace leads what it sends to a VIP to one of the
  * service's backends. Nobody in between, and the backend sees who asks.
  */
-import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { AssignedEndpoint, AssignedServiceEndpoint } from '../../../types/index.ts';
 import type { Request } from '../netlink/wire.ts';
 import {
-  addChain,
-  addElements,
   addTable,
   difference,
-  removeElements,
   removeTable,
   type Netfilter,
   type ServerState,
@@ -20,12 +16,18 @@ import {
 } from '../nft/index.ts';
 import type { AttachedContainer, NetworkPart, Repair } from '../part.ts';
 import type { NetworkDelta, NetworkTables } from '../tables.ts';
-import { NetworkBalance, withoutPrefix, type BalanceChange, type Dice } from './balance.ts';
-import { balancerTable, diceChain, diceName, emptyTable } from './ruleset.ts';
+import { NetworkBalance } from './balance.ts';
+import {
+  diceName,
+  elementRequests,
+  withoutPrefix,
+  type Dice,
+  type DiceChange,
+  type DiceContents,
+} from './dice.ts';
+import { Pace } from './pace.ts';
+import { balancerTable, diceChains, emptyTable } from './ruleset.ts';
 import { Sweeper } from './sweeper.ts';
-
-/** Others get their turn when so much has been done at a stretch. */
-const stretchMs = 4;
 
 export interface BalancerDeps {
   readonly tables: NetworkTables;
@@ -146,11 +148,11 @@ export class Balancer implements NetworkPart {
   /** The same bytes go to every container on the network. */
   async #spread(
     networkId: string,
-    change: BalanceChange,
+    change: DiceChange,
     lost: ReadonlyMap<string, ServerState>,
   ): Promise<void> {
     const number = ++this.#changes;
-    const requests = elementRequests(change);
+    const requests = elementRequests(balancerTable, change);
     const pace = new Pace(this.#clock);
     for (const client of this.#clients.values()) {
       if (!isOn(client, networkId) || client.change >= number) continue;
@@ -163,13 +165,13 @@ export class Balancer implements NetworkPart {
 
   #apply(client: Client, dice: readonly Dice[], requests: readonly Request[]): void {
     if (client.isBroken) return;
-    const missing = dice.filter((one) => !client.dice.has(diceName(one.family, one.count)));
+    const missing = dice.filter((one) => !client.dice.has(diceName(one)));
     try {
       this.#netfilter.commit(client.container.netnsPath, [
-        ...missing.flatMap((one) => diceRequests(one)),
+        ...missing.flatMap((one) => diceChains.requests(one)),
         ...requests,
       ]);
-      for (const one of missing) client.dice.set(diceName(one.family, one.count), one);
+      for (const one of missing) client.dice.set(diceName(one), one);
     } catch (error) {
       const containerId = client.container.id;
       this.#log.warn('the balancing table differs from what it should be', { containerId, error });
@@ -203,7 +205,7 @@ export class Balancer implements NetworkPart {
     this.#netfilter.commit(container.netnsPath, [
       ...removeTable(balancerTable),
       ...emptyRequests,
-      ...[...wanted.values()].flatMap((one) => diceRequests(one)),
+      ...[...wanted.values()].flatMap((one) => diceChains.requests(one)),
       ...parts.flatMap((part) => part.requests),
     ]);
     dice.clear();
@@ -218,7 +220,7 @@ export class Balancer implements NetworkPart {
   }
 
   /** Where networks of a container have the same subnet, the first one's addresses count. */
-  #wanted(client: Client): Pick<BalanceChange, 'dice' | 'added'> {
+  #wanted(client: Client): DiceContents {
     const dice: Dice[] = [];
     const added = new Map<string, Map<string, SetElement>>();
     for (const { networkId } of client.container.networks) {
@@ -274,7 +276,7 @@ export class Balancer implements NetworkPart {
     if (client.isBroken) return 'the balancing table was missing';
     if (!this.#netfilter.wasTouched(netnsPath)) return undefined;
     const { added } = this.#wanted(client);
-    const chains = [...client.dice.values()].map(({ family, count }) => diceChain(family, count));
+    const chains = [...client.dice.values()].map((dice) => diceChains.chain(dice));
     const table = { ...emptyTable, chains: [...emptyTable.chains, ...chains] };
     const what = this.#netfilter.inside(netnsPath, (socket) => difference(socket, table, added));
     if (what === undefined) this.#netfilter.settle(netnsPath);
@@ -283,37 +285,15 @@ export class Balancer implements NetworkPart {
 }
 
 const emptyRequests = addTable(emptyTable);
-const diceCache = new Map<string, readonly Request[]>();
-
-function diceRequests({ family, count }: Dice): readonly Request[] {
-  const name = diceName(family, count);
-  const known = diceCache.get(name);
-  if (known !== undefined) return known;
-  const requests = addChain(balancerTable, diceChain(family, count));
-  diceCache.set(name, requests);
-  return requests;
-}
-
-function whole({ dice, added }: Pick<BalanceChange, 'dice' | 'added'>): Whole {
+function whole({ dice, added }: DiceContents): Whole {
   return {
-    dice: dice.map((one) => [diceName(one.family, one.count), one]),
-    requests: elementRequests({ removed: new Map(), added }),
+    dice: dice.map((one) => [diceName(one), one]),
+    requests: elementRequests(balancerTable, { added }),
   };
 }
 
 function isOn({ container }: Client, networkId: string): boolean {
   return container.networks.some((network) => network.networkId === networkId);
-}
-
-/** An element that changes is removed first: the kernel does not overwrite. */
-function elementRequests({
-  removed,
-  added,
-}: Pick<BalanceChange, 'removed' | 'added'>): readonly Request[] {
-  return [
-    ...[...removed].flatMap(([set, list]) => removeElements(balancerTable, set, list)),
-    ...[...added].flatMap(([set, list]) => addElements(balancerTable, set, list)),
-  ];
 }
 
 /** Services of which anything has changed, by network. */
@@ -341,21 +321,4 @@ function goneAddresses(delta: NetworkDelta): ReadonlyMap<string, ReadonlySet<str
     found.set(networkId, gone);
   }
   return found;
-}
-
-/** Lets the event loop have its turn after each stretch of work. */
-class Pace {
-  readonly #clock: Clock;
-  #sinceMs: number;
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-    this.#sinceMs = clock.monotonicMs();
-  }
-
-  async step(): Promise<void> {
-    if (this.#clock.monotonicMs() - this.#sinceMs < stretchMs) return;
-    await setImmediate();
-    this.#sinceMs = this.#clock.monotonicMs();
-  }
 }

@@ -19,32 +19,26 @@ import {
   reject,
   translate,
   verdictOf,
-  type Chain,
   type NamedSet,
   type Rule,
   type Table,
   type TableName,
   type Value,
 } from '../nft/index.ts';
+import {
+  addressFamilies,
+  DiceChains,
+  diceName,
+  type AddressFamily,
+  type DiceSets,
+} from './dice.ts';
 import { askedPort, listenPort, resolverAddress } from '../resolver/ports.ts';
 
 export const balancerTable: TableName = { family: 'inet', name: 'ts_swarm' };
 
-export const addressFamilies = ['ip', 'ip6'] as const;
-export type AddressFamily = (typeof addressFamilies)[number];
-
-interface FamilySets {
-  /** VIP → the chain for its number of backends. */
-  readonly vips: string;
-  /** VIP . number → backend. */
-  readonly backends: string;
-  /** VIPs without any backend. */
-  readonly idle: string;
-}
-
-export const setsOf: Readonly<Record<AddressFamily, FamilySets>> = {
-  ip: { vips: 'vips4', backends: 'backends4', idle: 'idle4' },
-  ip6: { vips: 'vips6', backends: 'backends6', idle: 'idle6' },
+export const setsOf: Readonly<Record<AddressFamily, DiceSets & { readonly idle: string }>> = {
+  ip: { keys: 'vips4', backends: 'backends4', idle: 'idle4' },
+  ip6: { keys: 'vips6', backends: 'backends6', idle: 'idle6' },
 };
 
 const destination: Readonly<Record<AddressFamily, Value>> = {
@@ -52,16 +46,12 @@ const destination: Readonly<Record<AddressFamily, Value>> = {
   ip6: packet.ipv6Destination,
 };
 
-/** The chain that chooses one of `count` backends. */
-export function diceChain(family: AddressFamily, count: number): Chain {
+/** The chains that choose one of the backends. */
+export const diceChains = new DiceChains(balancerTable, ({ family, count }) => {
   const key = concat(destination[family], random(count));
   const backend = mapped(key, setsOf[family].backends, destination[family].length);
-  return { name: diceName(family, count), rules: [[translate('dnat', family, backend)]] };
-}
-
-export function diceName(family: AddressFamily, count: number): string {
-  return `${family}_of_${count}`;
-}
+  return { name: diceName({ family, count }), rules: [[translate('dnat', family, backend)]] };
+});
 
 /** Without VIPs and dice. The same for every container. */
 export const emptyTable: Table = {
@@ -75,7 +65,7 @@ export const emptyTable: Table = {
         ...resolverRules(),
         ...addressFamilies.map((family) => [
           isFamily[family],
-          verdictOf(destination[family], setsOf[family].vips),
+          verdictOf(destination[family], setsOf[family].keys),
         ]),
       ],
     },
@@ -89,9 +79,9 @@ export const emptyTable: Table = {
 
 function familySets(family: AddressFamily): readonly NamedSet[] {
   const address = family === 'ip' ? 'ipv4' : 'ipv6';
-  const { vips, backends, idle } = setsOf[family];
+  const { keys, backends, idle } = setsOf[family];
   return [
-    { name: vips, key: [address], data: 'verdict' },
+    { name: keys, key: [address], data: 'verdict' },
     { name: backends, key: [address, 'number'], data: [address] },
     { name: idle, key: [address] },
   ];

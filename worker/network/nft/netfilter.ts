@@ -16,7 +16,7 @@ export class Netfilter implements Disposable {
   readonly #sockets = new Map<string, NetfilterSocket>();
 
   [Symbol.dispose](): void {
-    for (const path of [...this.#sockets.keys()]) this.forget(path);
+    for (const path of this.#sockets.keys()) this.forget(path);
   }
 
   /** A socket of the namespace at `path`; empty: of the daemon's own. Synchronous. */
