@@ -5,6 +5,7 @@ import { createApiServer, type Backend } from '../api/index.ts';
 import { realClock as clock } from '../lib/clock.ts';
 import { messageOf, SwarmError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
+import { Metrics } from '../lib/metrics.ts';
 import { systemRandom as random } from '../lib/random.ts';
 import { TaskRunner } from '../worker/executor/index.ts';
 import { createImages } from '../worker/image/index.ts';
@@ -14,6 +15,8 @@ import { nodeContainers } from './containers.ts';
 import { newDoctor } from './doctor.ts';
 import { readHostFacts } from './host-facts.ts';
 import { createLogger } from './logging.ts';
+import { serveMetrics } from './metrics-server.ts';
+import { stepTimes, watchProcess, watchSwarm } from './metrics.ts';
 import { parseOptions, usage, type DaemonOptions } from './options.ts';
 import { acquirePidFile } from './pid-file.ts';
 import { SwarmNode } from './swarm-node.ts';
@@ -95,6 +98,7 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
       },
     ),
   );
+  const metrics = new Metrics();
   const swarm = starting.use(
     new SwarmNode(join(dataRoot, 'swarm'), {
       executor,
@@ -102,12 +106,14 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
       describe: () => system.describe(),
       advertiseAddr: options.advertiseAddr,
       managerAddrs: options.managerAddrs,
+      onStep: stepTimes(metrics),
       clock,
       random,
       log,
     }),
   );
   system.attach({ swarm, executor });
+  await startMetrics(options, { metrics, swarm, log }, starting);
   swarm.joinNetworks();
   containers.attach(executor);
   await containers.manager.open();
@@ -125,6 +131,17 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
   for (const host of options.hosts) await api.listen(listenOptions(host));
   const running = starting.move();
   return { hosts: options.hosts, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+async function startMetrics(
+  { metricsAddr }: DaemonOptions,
+  { metrics, swarm, log }: { metrics: Metrics; swarm: SwarmNode; log: Logger },
+  starting: AsyncDisposableStack,
+): Promise<void> {
+  if (metricsAddr === undefined) return;
+  starting.use(watchProcess(metrics));
+  watchSwarm(metrics, () => swarm.part);
+  starting.use(await serveMetrics(metricsAddr, metrics, log));
 }
 
 /** What containers need on this host; in the order in which it must start. */

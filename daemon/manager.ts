@@ -39,7 +39,7 @@ import {
   type InitialState,
   type StoreView,
 } from '../manager/store/index.ts';
-import { everyone } from '../raft/index.ts';
+import { everyone, type RaftStatus } from '../raft/index.ts';
 import type { Cluster, Node } from '../types/index.ts';
 import { LeaderLink } from './leader-link.ts';
 import { newManagerLog, type ManagerLog } from './manager-log.ts';
@@ -74,6 +74,8 @@ export interface ManagerParts {
   readonly log: Logger;
   /** Where managers are, as far as this node's agent knows; the leader first. */
   readonly knownManagers: () => readonly string[];
+  /** Told what each step of a reconcile pass took. */
+  readonly onStep: (step: 'plan' | 'commit', tookMs: number) => void;
   /** This manager cannot go on: its disk failed, or what its log holds cannot be. */
   readonly onFailure: (error: SwarmError) => void;
 }
@@ -160,7 +162,8 @@ export class Manager implements AsyncDisposable {
       log,
     });
     this.#logBroker = new LogBroker({ store, dispatcher: this.#dispatcher, clock, random, log });
-    this.#reconciler = new Reconciler({}, { store, clock, random, log });
+    const { onStep } = parts;
+    this.#reconciler = new Reconciler({}, { store, clock, random, log, onStep });
     this.#roles = new RoleKeeper({ store, group: this.group, clock, log });
     this.#lockKeeper = this.#newLockKeeper();
     this.#rotator = new RootRotator({
@@ -326,6 +329,16 @@ export class Manager implements AsyncDisposable {
   /** Why this manager cannot do its part for now, though it is well; empty for nothing. */
   get trouble(): string {
     return this.#managerLog.trouble();
+  }
+
+  /** Where the log is; undefined until it is open. */
+  get raft(): RaftStatus | undefined {
+    return this.#log.status;
+  }
+
+  /** How many nodes have a session with this manager. */
+  get sessions(): number {
+    return this.#dispatcher.sessions;
   }
 
   /** How many managers there are, as far as this one knows. */

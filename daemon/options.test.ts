@@ -16,6 +16,19 @@ describe('daemon options', () => {
     assert.deepEqual(options.labels, { disk: 'ssd', x: '' });
   });
 
+  it('fills in the ports that are left out', () => {
+    const options = parseOptions([
+      '--metrics-addr=127.0.0.1',
+      '--manager-addr=managers.example',
+      '--manager-addr=10.0.0.1:4000',
+      '--advertise-addr=eth0',
+    ]);
+    assert.equal(options.metricsAddr, '127.0.0.1:9323');
+    assert.deepEqual(options.managerAddrs, ['managers.example:2377', '10.0.0.1:4000']);
+    assert.equal(options.advertiseAddr, 'eth0');
+    assert.equal(parseOptions([]).metricsAddr, undefined);
+  });
+
   const refused: readonly [string, readonly string[], RegExp][] = [
     ['an unknown flag', ['--bogus'], /--bogus/],
     ['a relative path', ['--data-root', 'data'], /--data-root "data" is not an absolute path/],
@@ -25,6 +38,7 @@ describe('daemon options', () => {
     ['a subnet that is none', ['--bridge-subnet', '172.300.0.0/16'], /--bridge-subnet/],
     ['an MTU that is none', ['--mtu', '12'], /--mtu "12"/],
     ['a label without key', ['--label', '=x'], /has no key/],
+    ['an address that is none', ['--manager-addr', '10.0.0.1:x'], /--manager-addr: "10.0.0.1:x"/],
     ['an argument', ['start'], /start/],
   ];
   for (const [name, argv, message] of refused) {

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { messageOf, SwarmError } from '../lib/errors.ts';
-import { parseAddr, withDefaultPort } from '../lib/grpc/index.ts';
+import { defaultClusterPort, formatAddr, parseAddr } from '../lib/grpc/index.ts';
 
 const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 const ociRuntimes = ['auto', 'crun', 'runc'] as const;
@@ -28,11 +28,14 @@ export interface DaemonOptions {
   readonly managerAddrs: readonly string[];
   readonly bridgeSubnet?: string;
   readonly mtu?: number;
+  /** Where metrics are served, "host:port". Absent: nowhere. */
+  readonly metricsAddr?: string;
   readonly logLevel: (typeof logLevels)[number];
   /** Absent: standard error. */
   readonly logFile?: string;
 }
 
+const defaultMetricsPort = 9323;
 export const defaultDataRoot = '/var/lib/ts-swarm';
 export const defaultRunRoot = '/run/ts-swarm';
 
@@ -56,6 +59,8 @@ Options:
       --manager-addr HOST[:PORT]     Where a manager may be, should none be found where it was
                                      known, nor on the local network; a name may have several
                                      addresses; repeatable
+      --metrics-addr ADDRESS         Serve Prometheus metrics here, such as 127.0.0.1:9323: without
+                                     TLS, to all who reach it
       --mtu BYTES                    MTU of containers' interfaces (default: the uplink's)
       --oci-runtime NAME             ${ociRuntimes.join(', ')} (default auto)
       --registry-mirror URL          Mirror of Docker Hub; repeatable
@@ -79,7 +84,7 @@ export function parseOptions(argv: readonly string[]): DaemonOptions {
     hostname: values.hostname ?? hostname(),
     advertiseAddr: checkAddr('advertise-addr', values['advertise-addr'] ?? ''),
     managerAddrs: (values['manager-addr'] ?? []).map((addr) =>
-      withDefaultPort(checkAddr('manager-addr', addr)),
+      checkAddr('manager-addr', addr, defaultClusterPort),
     ),
     logLevel: oneOf('log-level', logLevels, values['log-level'] ?? 'info'),
     ...(values.containerd === undefined
@@ -88,6 +93,9 @@ export function parseOptions(argv: readonly string[]): DaemonOptions {
     ...(values['bridge-subnet'] === undefined
       ? {}
       : { bridgeSubnet: checkSubnet(values['bridge-subnet']) }),
+    ...(values['metrics-addr'] === undefined
+      ? {}
+      : { metricsAddr: checkAddr('metrics-addr', values['metrics-addr'], defaultMetricsPort) }),
     ...(values.mtu === undefined ? {} : { mtu: checkMtu(values.mtu) }),
     ...(values['log-file'] === undefined
       ? {}
@@ -113,6 +121,7 @@ function parseFlags(argv: readonly string[]) {
         'log-file': { type: 'string' },
         'log-level': { type: 'string' },
         'manager-addr': { type: 'string', multiple: true },
+        'metrics-addr': { type: 'string' },
         mtu: { type: 'string' },
         'oci-runtime': { type: 'string' },
         'registry-mirror': { type: 'string', multiple: true },
@@ -154,10 +163,12 @@ function checkHost(host: string): void {
   throw invalid(`--host "${host}" is neither unix:///PATH nor tcp://ADDRESS:PORT`);
 }
 
-function checkAddr(flag: string, addr: string): string {
+/** With the port filled in, where one is given for that. */
+function checkAddr(flag: string, addr: string, port?: number): string {
   try {
-    if (addr !== '') parseAddr(addr);
-    return addr;
+    if (addr === '') return addr;
+    const parsed = parseAddr(addr, port);
+    return port === undefined ? addr : formatAddr(parsed.host, parsed.port);
   } catch (error) {
     throw invalid(`--${flag}: ${messageOf(error)}`);
   }

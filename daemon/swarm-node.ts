@@ -15,23 +15,28 @@ import type {
 import { assert } from '../lib/assert.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { messageOf, SwarmError } from '../lib/errors.ts';
-import { joinCluster, NodeIdentity } from '../lib/identity/index.ts';
+import type { NodeIdentity } from '../lib/identity/index.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Random } from '../lib/random.ts';
-import { createRootCa, issueForSelf } from '../manager/ca/index.ts';
 import { swarmLocked, type KeyStore } from '../manager/keys/index.ts';
 import type { NodeDescription } from '../types/index.ts';
 import type { SwarmFacts } from '../worker/doctor/index.ts';
 import type { TaskExecutor } from '../worker/executor/index.ts';
 import { AddressKeeper } from './address-keeper.ts';
-import { resolveAdvertiseAddr, resolveDataPathAddr, resolveListenAddr } from './addresses.ts';
+import { resolveAdvertiseAddr, resolveListenAddr } from './addresses.ts';
+import { prepareInit, prepareJoin, type Entrance } from './entrance.ts';
 import { checkedStore } from './external-store.ts';
 import { keysFor, loadIdentityAndKeys } from './manager-keys.ts';
 import { MembershipFile, type Membership } from './membership.ts';
-import { firstNode, newCluster } from './new-swarm.ts';
 import * as refusals from './refusals.ts';
 import { prepareRestore } from './restore.ts';
-import { SwarmPart, joinNetwork, type Beginning, type SwarmNetwork } from './swarm-part.ts';
+import {
+  SwarmPart,
+  joinNetwork,
+  type Beginning,
+  type SwarmPartParts,
+  type SwarmNetwork,
+} from './swarm-part.ts';
 import { located } from './whereabouts.ts';
 
 export interface SwarmNodeParts {
@@ -41,6 +46,7 @@ export interface SwarmNodeParts {
   /** What this host advertises from now on, whatever it did before: an address, an interface, or ''. */
   readonly advertiseAddr: string;
   readonly managerAddrs: readonly string[];
+  readonly onStep: SwarmPartParts['onStep'];
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -76,6 +82,11 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   joinNetworks(): void {
     const membership = this.#addresses.present();
     if (membership !== undefined) joinNetwork(this.#parts.network, membership);
+  }
+
+  /** What runs of a swarm here; undefined while nothing does. */
+  get part(): SwarmPart | undefined {
+    return this.#active;
   }
 
   /** Takes up what this host was before the daemon stopped. */
@@ -201,42 +212,22 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
     return this.#inTurn(async () => {
       if (options.forceNewCluster) return this.#forceNew(options);
       this.#refuseIfMember();
-      const { clock, random } = this.#parts;
-      const listenAddr = resolveListenAddr(options.listenAddr);
-      const advertiseAddr = resolveAdvertiseAddr(options.advertiseAddr, listenAddr);
-      const dataPathAddr = resolveDataPathAddr(options.dataPathAddr, advertiseAddr);
-      const store = checkedStore(options);
-      const root = await createRootCa(clock);
-      const clusterId = random.id();
-      const lifeMs = options.spec.ca.nodeCertExpiryMs;
-      const material = await issueForSelf(root, { role: 'manager', clusterId }, { lifeMs, clock });
-      const identity = await NodeIdentity.create(this.#identityFolder, material, clock);
-      const membership: Membership = {
-        clusterId,
-        nodeId: identity.nodeId,
-        isManager: true,
-        listenAddr,
-        advertiseAddr,
-        dataPathAddr,
-      };
-      const cluster = newCluster(clusterId, root, options, this.#parts);
-      const node = firstNode(identity.nodeId, advertiseAddr, options.availability, clock);
-      await this.#enter(membership, identity, { bootstrap: { cluster, node }, ...store });
-      return identity.nodeId;
+      const entrance = await prepareInit(options, this.#entering);
+      await this.#enter(entrance);
+      return entrance.identity.nodeId;
     });
   }
 
   restore(options: RestoreOptions): Promise<string> {
     return this.#inTurn(async () => {
       this.#refuseIfMember();
-      const { clock } = this.#parts;
       const { membership, bootstrap, identity } = await prepareRestore(options, {
+        ...this.#entering,
         folder: this.#folder,
-        identityFolder: this.#identityFolder,
-        clock,
       });
       this.#parts.log.info('restoring a swarm from a backup', { ...membership });
-      await this.#enter(membership, identity, { bootstrap, ...checkedStore(options) });
+      const beginning = { bootstrap, ...checkedStore(options) };
+      await this.#enter({ membership, identity, beginning });
       return identity.nodeId;
     });
   }
@@ -244,29 +235,8 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   join(options: JoinOptions): Promise<void> {
     return this.#inTurn(async () => {
       this.#refuseIfMember();
-      const { clock, log } = this.#parts;
-      const listenAddr = resolveListenAddr(options.listenAddr);
-      const advertiseAddr = resolveAdvertiseAddr(options.advertiseAddr, listenAddr);
-      const { identity, role, addr } = await joinCluster(
-        {
-          remoteAddrs: options.remoteAddrs,
-          token: options.joinToken,
-          availability: options.availability,
-          folder: this.#identityFolder,
-        },
-        { clock, log },
-      );
-      const membership: Membership = {
-        clusterId: identity.clusterId,
-        nodeId: identity.nodeId,
-        isManager: role === 'manager',
-        listenAddr,
-        advertiseAddr,
-        dataPathAddr: resolveDataPathAddr(options.dataPathAddr, advertiseAddr),
-        joinedThrough: addr,
-      };
       this.#joining = new AbortController();
-      await this.#enter(membership, identity, { joining: this.#joining.signal });
+      await this.#enter(await prepareJoin(options, this.#entering, this.#joining.signal));
     });
   }
 
@@ -386,11 +356,7 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   }
 
   /** Begins a membership; one that cannot begin leaves nothing behind. */
-  async #enter(
-    entered: Membership,
-    identity: NodeIdentity,
-    beginning: Beginning = {},
-  ): Promise<void> {
+  async #enter({ membership: entered, identity, beginning }: Entrance): Promise<void> {
     const membership = located(entered);
     // Those of an earlier swarm are gone with it.
     this.#keys = undefined;
@@ -461,6 +427,11 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   #refuseIfMember(): void {
     if (this.#state !== 'inactive') throw new SwarmError('unavailable', refusals.alreadyInSwarm);
     assert(this.#active === undefined, 'an inactive node runs nothing of a swarm');
+  }
+
+  get #entering() {
+    const { clock, random, log } = this.#parts;
+    return { identityFolder: this.#identityFolder, clock, random, log };
   }
 
   get #identityFolder(): string {

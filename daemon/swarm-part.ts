@@ -16,7 +16,7 @@ import type { DataPath, NodeDescription } from '../types/index.ts';
 import { Agent } from '../worker/agent/index.ts';
 import type { TaskExecutor } from '../worker/executor/index.ts';
 import { externalStoreFor } from './external-store.ts';
-import { Manager, type ManagerOptions } from './manager.ts';
+import { Manager, type ManagerOptions, type ManagerParts } from './manager.ts';
 import { ManagerFinder } from './manager-finder.ts';
 import type { Membership } from './membership.ts';
 import { TrustFollower } from './trust.ts';
@@ -52,6 +52,8 @@ export interface SwarmPartParts {
   readonly describe: () => NodeDescription;
   /** Where managers may be, should none be found where it was known. */
   readonly managerAddrs: readonly string[];
+  /** Told what each step of a manager's reconcile passes took. */
+  readonly onStep: ManagerParts['onStep'];
   /** The certificate is for another role than the membership. */
   readonly onRole: () => void;
   /** The swarm has removed this node. */
@@ -156,7 +158,7 @@ export class SwarmPart implements AsyncDisposable {
   }
 
   #newManager(keys: KeyStore, { bootstrap, forceNew, store }: Beginning): Manager {
-    const { membership, identity, folder, clock, random, log, onFailure } = this.#parts;
+    const { membership, identity, folder, clock, random, log, onStep, onFailure } = this.#parts;
     const { listenAddr, advertiseAddr, joinedThrough } = membership;
     return new Manager(
       {
@@ -178,6 +180,7 @@ export class SwarmPart implements AsyncDisposable {
           const managers = this.agent.managers.toSorted(byLead);
           return managers.map(({ addr }) => addr);
         },
+        onStep,
         onFailure,
       },
     );

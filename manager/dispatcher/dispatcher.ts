@@ -111,6 +111,11 @@ export class Dispatcher {
     for (const session of this.#sessions.values()) session.end(this.#leadsNoMore());
   }
 
+  /** How many nodes have a session. */
+  get sessions(): number {
+    return this.#sessions.size;
+  }
+
   /** Sends the request to the node; false where it has no session, or too many requests wait. */
   subscribeLogs(nodeId: string, subscription: Subscription): boolean {
     return this.#sessions.get(nodeId)?.subscribe(subscription) ?? false;

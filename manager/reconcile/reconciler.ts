@@ -23,6 +23,8 @@ export interface ReconcilerDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** Called after each step of a pass with what it took. */
+  readonly onStep?: (step: 'plan' | 'commit', tookMs: number) => void;
 }
 
 /** The rest after a proposal that was refused, for want of room or of a quorum. */
@@ -37,6 +39,7 @@ export class Reconciler implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #log: Logger;
+  readonly #onStep: ReconcilerDeps['onStep'];
   readonly #limits: PassLimits;
   readonly #dirty = new DirtyKeys();
   readonly #wakes = new Map<string, number>();
@@ -53,6 +56,7 @@ export class Reconciler implements AsyncDisposable {
     this.#clock = deps.clock;
     this.#random = deps.random;
     this.#log = deps.log.child({ module: 'reconcile' });
+    this.#onStep = deps.onStep;
   }
 
   start(): void {
@@ -107,7 +111,9 @@ export class Reconciler implements AsyncDisposable {
       const keys = this.#dirty.take(this.#store);
       const nowMs = this.#clock.nowMs();
       const env = { nowMs, random: this.#random };
+      const startMs = this.#clock.monotonicMs();
       const plan = planPass(this.#store, keys, env, this.#limits);
+      this.#onStep?.('plan', this.#clock.monotonicMs() - startMs);
       this.#note(plan, keys);
       if (plan.changes.length === 0) await yieldToOthers();
       else if (!(await this.#commit(plan, keys, nowMs))) return;
@@ -117,7 +123,9 @@ export class Reconciler implements AsyncDisposable {
   /** Returns false when passes should pause for a while. */
   async #commit(plan: PassPlan, keys: PassKeys, nowMs: number): Promise<boolean> {
     try {
+      const startMs = this.#clock.monotonicMs();
       const result = await this.#store.propose(plan.changes, { atMs: nowMs });
+      this.#onStep?.('commit', this.#clock.monotonicMs() - startMs);
       if (!result.applied) {
         this.#log.debug('plan was overtaken', { conflict: result.conflict });
         this.#markAgain(keys);
