@@ -130,15 +130,17 @@ export class NameIndex {
   readonly #networks = new Map<string, NetworkNames>();
 
   /** An index of what the tables hold now. */
-  static of(tables: NetworkTables): NameIndex {
+  static of(...all: readonly NetworkTables[]): NameIndex {
     const index = new NameIndex();
-    for (const { id } of tables.networks()) {
-      const names = index.#namesOf(id);
-      for (const service of tables.servicesOf(id)) names.setService(service.id, service);
-      for (const endpoint of tables.endpointsOf(id)) names.setEndpoint(endpoint.id, endpoint);
-      if (names.isEmpty) index.#networks.delete(id);
-    }
+    for (const tables of all) for (const { id } of tables.networks()) index.#take(tables, id);
     return index;
+  }
+
+  #take(tables: NetworkTables, id: string): void {
+    const names = this.#namesOf(id);
+    for (const service of tables.servicesOf(id)) names.setService(service.id, service);
+    for (const endpoint of tables.endpointsOf(id)) names.setEndpoint(endpoint.id, endpoint);
+    if (names.isEmpty) this.#networks.delete(id);
   }
 
   apply(changes: NetworkDelta['changes']): void {

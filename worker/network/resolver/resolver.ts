@@ -2,6 +2,7 @@
 import type { Clock } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { Random } from '../../../lib/random.ts';
+import type { AssignedNetwork } from '../../../types/index.ts';
 import type { AttachedContainer, NetworkPart, Repair } from '../part.ts';
 import type { NetworkDelta, NetworkTables } from '../tables.ts';
 import { answerQuestion } from './answer.ts';
@@ -23,6 +24,8 @@ export interface ResolverOptions {
 
 export interface ResolverDeps {
   readonly tables: NetworkTables;
+  /** Those of networks that only this node has. */
+  readonly local?: NetworkTables;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -51,7 +54,7 @@ export class Resolver implements NetworkPart {
     const { udp, tcp } = deps.exchanges ?? { udp: askOverUdp, tcp: askOverTcp };
     this.#forwarder = new Forwarder({ clock: deps.clock, log: this.#log, udp, tcp });
     this.#hostServers = new HostServers(options.resolvConfPath ?? '/etc/resolv.conf', deps.clock);
-    this.#names = NameIndex.of(deps.tables);
+    this.#names = NameIndex.of(...this.#allTables);
   }
 
   /** Containers served; for measuring. */
@@ -80,7 +83,7 @@ export class Resolver implements NetworkPart {
 
   async audit(): Promise<readonly Repair[]> {
     const repairs: Repair[] = [];
-    const fresh = NameIndex.of(this.#deps.tables);
+    const fresh = NameIndex.of(...this.#allTables);
     if (fresh.describe() !== this.#names.describe()) {
       this.#names = fresh;
       repairs.push({ kind: 'names', what: 'names differed from the tables' });
@@ -115,8 +118,8 @@ export class Resolver implements NetworkPart {
   ): Promise<Buffer> | Buffer | undefined {
     const asked = readQuestion(query, way);
     if (asked === undefined || Buffer.isBuffer(asked)) return asked;
-    const { tables, random } = this.#deps;
-    const all = container.networks.flatMap(({ networkId }) => tables.network(networkId) ?? []);
+    const { random } = this.#deps;
+    const all = container.networks.flatMap(({ networkId }) => this.#network(networkId) ?? []);
     const networks = all.filter(({ ingress }) => !ingress);
     const answer = answerQuestion(asked.question, { names: this.#names, networks, random });
     if (answer !== undefined) return writeAnswer(asked, answer);
@@ -124,6 +127,15 @@ export class Resolver implements NetworkPart {
     const isConfined = networks.length > 0 && networks.every(({ internal }) => internal);
     if (isConfined) return refusal(query, rcodes.serverFailure, asked.questionEnd);
     return this.#forward(container, asked);
+  }
+
+  get #allTables(): readonly NetworkTables[] {
+    const { tables, local } = this.#deps;
+    return local === undefined ? [tables] : [tables, local];
+  }
+
+  #network(id: string): AssignedNetwork | undefined {
+    return this.#deps.tables.network(id) ?? this.#deps.local?.network(id);
   }
 
   async #forward(container: AttachedContainer, asked: Asked): Promise<Buffer> {

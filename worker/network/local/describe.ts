@@ -1,0 +1,78 @@
+/** What a network's spec means for this host. */
+import { SwarmError } from '../../../lib/errors.ts';
+import type { Netlink } from '../netlink.ts';
+import { BridgeDevice } from './bridge-device.ts';
+import type { Device } from './device.ts';
+import { macvlanModes, type MacvlanMode } from './links.ts';
+import type { KeptNetwork } from './network-files.ts';
+import { driverOf, mtuOf, options, type LocalNetwork } from './plan.ts';
+import { withPrefix } from './ranges.ts';
+import type { BridgeRules } from './ruleset.ts';
+import { SharedDevice, type SharedWanted } from './shared-device.ts';
+
+export const mtuDefault = 1500;
+const shownIdLength = 12;
+
+export function deviceOf(network: KeptNetwork, host: Netlink, mtu: number): Device {
+  const { spec, subnets } = network;
+  if (driverOf(spec) !== 'bridge') {
+    return new SharedDevice(sharedOf(network), host, { ownsParent: network.ownsParent ?? false });
+  }
+  const addresses = subnets.map(({ gateway, subnet }) => withPrefix(gateway, subnet));
+  const wanted = { name: bridgeNameOf(network), mtu: mtuOf(spec) ?? mtu, addresses };
+  return new BridgeDevice(wanted, host);
+}
+
+/** Nothing for networks that are not bridges. */
+export function bridgeRulesOf(network: LocalNetwork): readonly BridgeRules[] {
+  const { spec, subnets } = network;
+  if (driverOf(spec) !== 'bridge') return [];
+  return [
+    {
+      link: bridgeNameOf(network),
+      subnets: subnets.map(({ subnet }) => subnet),
+      isInternal: spec.internal === true,
+      isMasqueraded: spec.options?.[options.masquerade] !== 'false',
+    },
+  ];
+}
+
+/** The network that a container's default route leads by: the first that has a way out. */
+export function leavesBy<T extends LocalNetwork>(networks: readonly T[]): T | undefined {
+  return networks.find(({ spec }) => spec.internal !== true && !leadsNowhere(spec));
+}
+
+/** Whether the link that containers share is made for this network, and goes with it. */
+export function ownsParent({ spec }: LocalNetwork, host: Netlink): boolean {
+  if (driverOf(spec) === 'bridge') return false;
+  const parent = spec.options?.[options.parent] ?? '';
+  return parent === '' || (/\.\d{1,4}$/.test(parent) && host.link(parent) === undefined);
+}
+
+function bridgeNameOf({ id, spec }: LocalNetwork): string {
+  return spec.options?.[options.bridgeName] || `br-${id.slice(0, shownIdLength)}`;
+}
+
+function leadsNowhere(spec: LocalNetwork['spec']): boolean {
+  return driverOf(spec) !== 'bridge' && (spec.options?.[options.parent] ?? '') === '';
+}
+
+function sharedOf({ id, spec }: KeptNetwork): SharedWanted {
+  const given = spec.options ?? {};
+  return {
+    parent: given[options.parent] || `dm-${id.slice(0, shownIdLength)}`,
+    leadsNowhere: leadsNowhere(spec),
+    mode: macvlanMode(given['macvlan_mode']),
+  };
+}
+
+function macvlanMode(given = ''): MacvlanMode {
+  if (given === '') return 'bridge';
+  const names = Object.keys(macvlanModes) as MacvlanMode[];
+  const found = names.find((name) => name === given);
+  if (found !== undefined) return found;
+  throw new SwarmError(
+    'invalid-argument',
+    `macvlan_mode "${given}" is not one of ${names.join(', ')}`,
+  );
+}

@@ -1,0 +1,70 @@
+/** Requests about links that only networks of one node have. Numbers are those of if_link.h. */
+import { flags } from '../netlink/wire.ts';
+import { linkTypes } from '../netlink/links.ts';
+import { attribute, cString, macBytes, nested, uint32, type Request } from '../netlink/wire.ts';
+
+const attributes = { address: 1, name: 3, mtu: 4, parent: 5, info: 18, netNsFd: 28 } as const;
+const info = { kind: 1, data: 2 } as const;
+const headerLength = 16;
+const isUp = 1;
+
+export const macvlanModes = { private: 1, vepa: 2, bridge: 4, passthru: 8 } as const;
+export type MacvlanMode = keyof typeof macvlanModes;
+
+export interface SharedLink {
+  readonly name: string;
+  /** Index of the host's link that it is on. */
+  readonly parent: number;
+  readonly mtu?: number;
+  /** Where it is made; the parent is of the namespace in which this is asked. */
+  readonly netnsFd: number;
+}
+
+export function addMacvlan(
+  link: SharedLink & { readonly mac: string; readonly mode: MacvlanMode },
+): Request {
+  return add(link, 'macvlan', attribute(1, uint32(macvlanModes[link.mode])));
+}
+
+/** The part of a host's link with this VLAN tag. */
+export function addVlan(name: string, parent: number, tag: number): Request {
+  const id = Buffer.alloc(2);
+  id.writeUInt16LE(tag);
+  return add({ name, parent, up: true }, 'vlan', attribute(1, id));
+}
+
+function add(
+  link: {
+    readonly name: string;
+    readonly parent?: number;
+    readonly mtu?: number;
+    readonly mac?: string;
+    readonly netnsFd?: number;
+    readonly up?: boolean;
+  },
+  kind: string,
+  ...data: readonly Buffer[]
+): Request {
+  const { name, parent, mtu, mac, netnsFd, up = false } = link;
+  const header = Buffer.alloc(headerLength);
+  header.writeUInt32LE(up ? isUp : 0, 8);
+  header.writeUInt32LE(isUp, 12);
+  return {
+    type: linkTypes.add,
+    flags: flags.create | flags.exclusive,
+    what: `add the ${kind} ${name}`,
+    body: Buffer.concat([
+      header,
+      attribute(attributes.name, cString(name)),
+      ...(parent === undefined ? [] : [attribute(attributes.parent, uint32(parent))]),
+      ...(mtu === undefined ? [] : [attribute(attributes.mtu, uint32(mtu))]),
+      ...(mac === undefined ? [] : [attribute(attributes.address, macBytes(mac))]),
+      ...(netnsFd === undefined ? [] : [attribute(attributes.netNsFd, uint32(netnsFd))]),
+      nested(
+        attributes.info,
+        attribute(info.kind, cString(kind)),
+        ...(data.length === 0 ? [] : [nested(info.data, ...data)]),
+      ),
+    ]),
+  };
+}

@@ -1,0 +1,430 @@
+/** The networks of this node alone: which there are, who is on them, and what they are made of. */
+import { messageOf, SwarmError } from '../../../lib/errors.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import type { Logger } from '../../../lib/log.ts';
+import type { Random } from '../../../lib/random.ts';
+import type { NetworkAssignments, NetworkSpec } from '../../../types/index.ts';
+import { interfaceName, macOfAddresses } from '../container-interfaces.ts';
+import { inNamespace } from '../namespace.ts';
+import { Netlink } from '../netlink.ts';
+import type { NetlinkSockets } from '../netlink-sockets.ts';
+import { difference, NetfilterSocket } from '../nft/index.ts';
+import type { AttachedContainer, NetworkPart, Repair } from '../part.ts';
+import { NetworkTables, type NetworkDelta } from '../tables.ts';
+import { AddressUse, type AddressWish } from './address-use.ts';
+import { bridgeRulesOf, deviceOf, leavesBy, mtuDefault, ownsParent } from './describe.ts';
+import type { Device, Plug } from './device.ts';
+import { NetworkFiles, type KeptNetwork } from './network-files.ts';
+import { hostOf } from '../resolver/addresses.ts';
+import { driverOf, mtuOf, options, planNetwork, type LocalNetwork } from './plan.ts';
+import { dropTable, localTable, replaceTable } from './ruleset.ts';
+
+export interface LocalNetworksOptions {
+  /** Kept over restarts of the host. */
+  readonly dataRoot: string;
+  /** Of links, where a network says nothing. */
+  readonly mtu?: number;
+  /** Bridges of others on this host that these networks are to be apart from. */
+  readonly otherBridges?: readonly string[];
+  /** The network namespace that stands for the host; absent: the daemon's own. */
+  readonly netnsPath?: string;
+}
+
+export interface LocalNetworksDeps {
+  readonly sockets: NetlinkSockets;
+  /** What follows names: told of every change before its cause is done with. */
+  readonly names?: { changed(delta: NetworkDelta): Promise<void> };
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+interface Network {
+  readonly kept: KeptNetwork;
+  readonly device: Device;
+  readonly plugs: Map<string, Plug>;
+  readonly addresses: AddressUse;
+}
+
+export class LocalNetworks implements NetworkPart {
+  /** The same objects as the swarm's, for what answers names. */
+  readonly tables = new NetworkTables();
+  readonly #options: LocalNetworksOptions;
+  readonly #deps: LocalNetworksDeps;
+  readonly #log: Logger;
+  readonly #files: NetworkFiles;
+  readonly #networks = new Map<string, Network>();
+  #host: Netlink | undefined;
+  #netfilter: NetfilterSocket | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(options: LocalNetworksOptions, deps: LocalNetworksDeps) {
+    this.#options = options;
+    this.#deps = deps;
+    this.#log = deps.log.child({ module: 'local-networks' });
+    this.#files = new NetworkFiles(`${options.dataRoot}/networks`);
+  }
+
+  /** Makes the networks that are kept, or takes up what is there of them. */
+  async start(): Promise<void> {
+    this.#inHome(() => {
+      this.#host = new Netlink();
+      this.#netfilter = new NetfilterSocket();
+    });
+    for (const kept of this.#files.load()) {
+      const network = this.#add(kept);
+      try {
+        this.#inHome(() => network.device.open());
+      } catch (error) {
+        // A parent may come back; whoever joins meanwhile is told.
+        this.#log.warn('a network of this node cannot be made', {
+          network: kept.spec.name,
+          error: messageOf(error),
+        });
+      }
+    }
+    if (this.#networks.size > 0) this.#writeRules();
+    await this.#tell({
+      complete: true,
+      update: [...this.#networks.values()].map(({ kept }) => assigned(kept)),
+      remove: [],
+    });
+  }
+
+  /** Everything stays in the kernel. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#turn;
+    this.#host?.[Symbol.dispose]();
+    this.#netfilter?.[Symbol.dispose]();
+    this.#host = undefined;
+    this.#netfilter = undefined;
+  }
+
+  /**
+   * Throws `already-exists` for a name that another network of this node has, `invalid-argument`,
+   * and `permission-denied` for a subnet that overlaps another network's.
+   */
+  create(spec: NetworkSpec): Promise<{ id: string; warning: string }> {
+    return this.#inTurn(async () => {
+      const { clock, random } = this.#deps;
+      if (this.list().some((other) => other.spec.name === spec.name)) {
+        throw new SwarmError('already-exists', `network with name ${spec.name} already exists`);
+      }
+      const given = { id: random.id(), createdAtMs: clock.nowMs(), spec };
+      const routes = this.#link.routeTable('all').map(({ destination }) => destination);
+      const planned = planNetwork(given, { networks: this.list(), routes });
+      this.#refuseTakenLinks(planned);
+      const kept = { ...planned, ownsParent: ownsParent(planned, this.#link) };
+      const network = this.#add(kept);
+      try {
+        this.#inHome(() => network.device.open());
+        this.#writeRules();
+        this.#files.save(kept);
+      } catch (error) {
+        this.#networks.delete(kept.id);
+        this.#undo(network);
+        throw error;
+      }
+      await this.#tell({ complete: false, update: [assigned(kept)], remove: [] });
+      return { id: kept.id, warning: '' };
+    });
+  }
+
+  list(): readonly LocalNetwork[] {
+    return [...this.#networks.values()].map(({ kept }) => kept);
+  }
+
+  /** By its id, its name, or the beginning of its id. */
+  get(reference: string): LocalNetwork | undefined {
+    const all = this.list();
+    return (
+      all.find(({ id }) => id === reference) ??
+      all.find(({ spec }) => spec.name === reference) ??
+      only(all.filter(({ id }) => reference !== '' && id.startsWith(reference)))
+    );
+  }
+
+  has(networkId: string): boolean {
+    return this.#networks.has(networkId);
+  }
+
+  /** Containers on it, with their addresses. */
+  users(networkId: string): ReadonlyMap<string, readonly string[]> {
+    return this.#networks.get(networkId)?.addresses.all ?? new Map<string, readonly string[]>();
+  }
+
+  /** Throws `not-found`, and `failed-precondition` while a container is on it. */
+  remove(networkId: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const network = this.#network(networkId);
+      const { size } = network.addresses.all;
+      if (size > 0) {
+        throw new SwarmError(
+          'failed-precondition',
+          `error while removing network: network ${network.kept.spec.name} has active endpoints: ` +
+            `${size === 1 ? 'a container is' : `${size} containers are`} on it`,
+        );
+      }
+      this.#networks.delete(networkId);
+      this.#undo(network);
+      this.#files.delete(networkId);
+      const remove = [{ type: 'network' as const, id: networkId }];
+      await this.#tell({ complete: false, update: [], remove });
+    });
+  }
+
+  /**
+   * Addresses for a container, one for each family, with their prefixes; the same ones when it asks
+   * again. Held until it is detached. Throws `not-found`, `invalid-argument`, `already-exists` for
+   * an address that another container has, `resource-exhausted`.
+   */
+  reserve(networkId: string, containerId: string, wish: AddressWish = {}): readonly string[] {
+    return this.#network(networkId).addresses.reserve(containerId, wish);
+  }
+
+  /** What `reserve` gave, for a container that was never attached. */
+  release(networkId: string, containerId: string): void {
+    this.#networks.get(networkId)?.addresses.release(containerId);
+  }
+
+  /** Its networks that are of this node; the others are passed over. */
+  async attached(container: AttachedContainer): Promise<void> {
+    const own = container.networks.flatMap(({ networkId, addresses, aliases = [] }, position) => {
+      const network = this.#networks.get(networkId);
+      return network === undefined ? [] : [{ network, addresses, aliases, position }];
+    });
+    const way = leavesBy(own.map(({ network }) => network.kept));
+    for (const { network, addresses, position } of own) {
+      network.addresses.adopt(container.id, addresses);
+      const plug = this.#plugOf(container, {
+        network,
+        addresses,
+        position,
+        isWay: network.kept === way,
+      });
+      this.#inHome(() => network.device.open());
+      network.device.connect(plug);
+      network.plugs.set(container.id, plug);
+    }
+    if (own.length === 0) return;
+    await this.#tell({
+      complete: false,
+      update: own.map(({ network, addresses, aliases }) =>
+        endpoint(network.kept.id, container.id, addresses, aliases),
+      ),
+      remove: [],
+    });
+  }
+
+  /** From one network, or from all; its links go with its namespace or before. */
+  async detached(containerId: string, networkId?: string): Promise<void> {
+    const left: string[] = [];
+    for (const [id, network] of this.#networks) {
+      if (networkId !== undefined && networkId !== id) continue;
+      const plug = network.plugs.get(containerId);
+      network.addresses.release(containerId);
+      if (plug === undefined) continue;
+      network.plugs.delete(containerId);
+      if (networkId !== undefined) network.device.disconnect(plug);
+      left.push(id);
+    }
+    if (left.length === 0) return;
+    const remove = left.map((id) => ({ type: 'endpoint' as const, id: `${id}/${containerId}` }));
+    await this.#tell({ complete: false, update: [], remove });
+  }
+
+  /** Networks of the swarm are others' affair. */
+  changed(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  audit(): Promise<readonly Repair[]> {
+    const repairs: Repair[] = [];
+    for (const { kept, device, plugs } of this.#networks.values()) {
+      try {
+        const found = [
+          ...this.#inHome(() => device.open()),
+          ...[...plugs.values()].flatMap((plug) => device.audit(plug)),
+        ];
+        repairs.push(
+          ...found.map(({ kind, what }) => ({ kind, what: `${what} (network ${kept.spec.name})` })),
+        );
+      } catch (error) {
+        this.#log.warn('a network of this node cannot be put right', {
+          network: kept.spec.name,
+          error: messageOf(error),
+        });
+      }
+    }
+    const table = this.#table();
+    const what = this.#networks.size === 0 ? undefined : difference(this.#nft, table, new Map());
+    if (what !== undefined) {
+      this.#writeRules();
+      repairs.push({ kind: 'nft', what: `${what} (networks of this node)` });
+    }
+    return Promise.resolve(repairs);
+  }
+
+  /** Takes every network away that no container is on. For a host that is given up. */
+  async clear(): Promise<void> {
+    for (const { id } of this.list()) await this.remove(id);
+  }
+
+  #plugOf(
+    container: AttachedContainer,
+    place: {
+      readonly network: Network;
+      readonly addresses: readonly string[];
+      readonly position: number;
+      readonly isWay: boolean;
+    },
+  ): Plug {
+    const { network, addresses, position, isWay } = place;
+    const { subnets, spec } = network.kept;
+    const gateways = isWay ? subnets.map(({ gateway }) => gateway) : [];
+    const gateway = gateways.find((address) => !address.includes(':'));
+    const gateway6 = gateways.find((address) => address.includes(':'));
+    return {
+      containerId: container.id,
+      inside: {
+        netnsPath: container.netnsPath,
+        netlink: this.#deps.sockets.of(container.netnsPath),
+      },
+      link: {
+        name: interfaceName(position),
+        mac: macOfAddresses(addresses),
+        mtu: mtuOf(spec) ?? this.#options.mtu ?? mtuDefault,
+        addresses,
+        ...(gateway === undefined ? {} : { gateway }),
+      },
+      ...(gateway6 === undefined ? {} : { gateway6 }),
+    };
+  }
+
+  #add(kept: KeptNetwork): Network {
+    const device = deviceOf(kept, this.#link, this.#options.mtu ?? mtuDefault);
+    const addresses = new AddressUse(kept.spec.name, kept.subnets);
+    const network = { kept, device, plugs: new Map<string, Plug>(), addresses };
+    this.#networks.set(kept.id, network);
+    return network;
+  }
+
+  /** It is no longer among the networks. */
+  #undo({ device, kept }: Network): void {
+    if (driverOf(kept.spec) === 'bridge') this.#writeRules();
+    this.#inHome(() => device.remove());
+  }
+
+  #refuseTakenLinks({ id, spec }: LocalNetwork): void {
+    const driver = driverOf(spec);
+    if (driver === 'bridge') {
+      const name = spec.options?.[options.bridgeName] ?? '';
+      if (name === '' || this.#link.link(name) === undefined) return;
+      throw new SwarmError('already-exists', `a link ${name} is on this host already`);
+    }
+    const parent = spec.options?.[options.parent] ?? '';
+    const other = this.list().find(
+      (one) =>
+        one.id !== id &&
+        driverOf(one.spec) !== 'bridge' &&
+        one.spec.options?.[options.parent] === parent,
+    );
+    if (parent === '' || other === undefined) return;
+    throw new SwarmError(
+      'permission-denied',
+      `network ${other.spec.name} is already using parent interface ${parent}`,
+    );
+  }
+
+  #table() {
+    const bridges = this.list().flatMap((network) => bridgeRulesOf(network));
+    return localTable(bridges, this.#options.otherBridges ?? []);
+  }
+
+  #writeRules(): void {
+    this.#nft.commit(this.#networks.size === 0 ? dropTable() : replaceTable(this.#table()));
+  }
+
+  async #tell(set: NetworkAssignments): Promise<void> {
+    await this.#deps.names?.changed(this.tables.apply(set));
+  }
+
+  #network(id: string): Network {
+    const network = this.#networks.get(id);
+    if (network === undefined) throw new SwarmError('not-found', `network ${id} not found`);
+    return network;
+  }
+
+  #inHome<T>(work: () => T): T {
+    const { netnsPath } = this.#options;
+    return netnsPath === undefined ? work() : inNamespace(netnsPath, work);
+  }
+
+  /** Commands that change which networks there are come one after the other. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.then(
+      () => undefined,
+      () => undefined,
+    );
+    return done;
+  }
+
+  get #link(): Netlink {
+    if (this.#host === undefined) throw new SwarmError('unavailable', 'the networks are closed');
+    return this.#host;
+  }
+
+  get #nft(): NetfilterSocket {
+    if (this.#netfilter === undefined) {
+      throw new SwarmError('unavailable', 'the networks are closed');
+    }
+    return this.#netfilter;
+  }
+}
+
+function only<T>(items: readonly T[]): T | undefined {
+  return items.length === 1 ? items[0] : undefined;
+}
+
+function assigned({ id, spec, subnets }: KeptNetwork) {
+  return {
+    type: 'network' as const,
+    object: {
+      id,
+      name: spec.name,
+      driver: driverOf(spec),
+      vni: 0,
+      subnets,
+      internal: spec.internal ?? false,
+      ingress: false,
+      encrypted: false,
+      dataPathPort: 0,
+      options: spec.options ?? {},
+    },
+  };
+}
+
+/** Reverse lookups give the first alias: a container's own name. */
+function endpoint(
+  networkId: string,
+  containerId: string,
+  addresses: readonly string[],
+  aliases: readonly string[],
+) {
+  const [name] = aliases;
+  return {
+    type: 'endpoint' as const,
+    object: {
+      id: `${networkId}/${containerId}`,
+      networkId,
+      taskId: containerId,
+      serviceId: '',
+      nodeId: '',
+      addresses: addresses.map(hostOf),
+      names: [...(name === undefined ? [] : [name]), containerId],
+      aliases: aliases.slice(1),
+      active: true,
+    },
+  };
+}
