@@ -1,4 +1,4 @@
-/** How a host that is in no swarm gets into one: as the first manager of a new one, or by a token. */
+/** How a host gets into a swarm: as the first manager of a new one, or by a token. */
 import type { InitOptions, JoinOptions } from '../api/index.ts';
 import type { Clock } from '../lib/clock.ts';
 import { joinCluster, NodeIdentity } from '../lib/identity/index.ts';
@@ -45,7 +45,7 @@ export async function prepareInit(options: InitOptions, parts: Parts): Promise<E
   };
 }
 
-/** Throws SwarmError where no manager can be reached, or none takes the token; or with the signal. */
+/** Throws SwarmError where no manager can be reached, or none takes the token. */
 export async function prepareJoin(
   options: JoinOptions,
   { identityFolder, clock, log }: Parts,
