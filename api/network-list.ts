@@ -43,9 +43,7 @@ export function listNetworks(backend: Backend, view: StoreView | undefined): Lis
 
 /** Those that are asked for with the scope of the swarm only: a service's tasks may be on them. */
 export function predefinedOfSwarm(): ListedNetwork[] {
-  return builtIns
-    .filter(({ swarmScope }) => swarmScope)
-    .map((network) => builtInNetwork(network, 'swarm'));
+  return builtIns.map((network) => builtInNetwork(network, 'swarm'));
 }
 
 /** By id, name, or the beginning of an id. Throws Docker's errors. */

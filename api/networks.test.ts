@@ -165,11 +165,23 @@ describe('networks in the API', () => {
       ['DELETE', '/networks/bridge', 403, 'bridge is a pre-defined network and cannot be removed'],
       ['POST', '/networks/bridge/connect', 404, 'No such container: x'],
       ['POST', '/networks/bridge/disconnect', 404, 'No such container: x'],
-      ['GET', '/networks/none?scope=swarm', 404, 'network none not found'],
+      ['GET', '/networks/nope?scope=swarm', 404, 'network nope not found'],
     ] as const;
     for (const [method, path, status, message] of cases) {
       const answer = await ask(method, path, method === 'POST' ? { Container: 'x' } : undefined);
       assert.deepEqual([answer.status, answer.json.message], [status, message], path);
+    }
+  });
+
+  it('that every node has are the swarm’s, too, where a service asks for them', async () => {
+    for (const name of ['bridge', 'host', 'none']) {
+      const local = (await ask('GET', `/networks/${name}`)).json;
+      assert.deepEqual([local.Scope, local.Labels], ['local', {}]);
+      const { json } = await ask('GET', `/networks/${name}?scope=swarm`);
+      assert.deepEqual(
+        [json.Id, json.Scope, json.Labels],
+        [name, 'swarm', { 'com.docker.swarm.predefined': 'true' }],
+      );
     }
   });
 

@@ -20,14 +20,12 @@ const vniOption = 'com.docker.network.driver.overlay.vxlanid_list';
 export interface BuiltInNetwork {
   readonly name: string;
   readonly driver: string;
-  /** Services may be on it, on whichever node their tasks are. */
-  readonly swarmScope: boolean;
 }
 
 export const builtIns: readonly BuiltInNetwork[] = [
-  { name: 'bridge', driver: 'bridge', swarmScope: true },
-  { name: 'host', driver: 'host', swarmScope: true },
-  { name: 'none', driver: 'null', swarmScope: false },
+  { name: 'bridge', driver: 'bridge' },
+  { name: 'host', driver: 'host' },
+  { name: 'none', driver: 'null' },
 ];
 
 export function builtInNetworkJson({ name, driver }: BuiltInNetwork, scope: string): JsonObject {
@@ -72,7 +70,7 @@ export function networkJson(network: NetworkFacts, use: NetworkUse = {}): JsonOb
     EnableIPv6: spec.enableIpv6 ?? false,
     IPAM: {
       Driver: subnets.length === 0 && scope === 'swarm' ? '' : spec.ipam?.driver || 'default',
-      Options: spec.ipam?.options ?? null,
+      Options: filled(spec.ipam?.options) ?? null,
       Config: subnets.map((subnet) => subnetJson(subnet, spec)),
     },
     ...traitsJson(spec),
@@ -273,7 +271,7 @@ function swarmNetworkJson(network: Network): JsonObject {
     Spec: {
       Name: spec.name,
       Labels: spec.labels,
-      DriverConfiguration: { Name: spec.driver, Options: spec.options },
+      DriverConfiguration: { Name: spec.driver, Options: filled(spec.options) },
       IPv6Enabled: spec.enableIpv6 === true ? true : undefined,
       Internal: spec.internal === true ? true : undefined,
       Attachable: spec.attachable === true ? true : undefined,
@@ -291,12 +289,17 @@ function swarmNetworkJson(network: Network): JsonObject {
   return json;
 }
 
+/** Go leaves an empty map out. */
+function filled(options: Readonly<Record<string, string>> | undefined) {
+  return options === undefined || Object.keys(options).length === 0 ? undefined : options;
+}
+
 function ipamOptionsJson(ipam: NonNullable<NetworkSpec['ipam']>): JsonObject {
   const configs = (ipam.configs ?? []).map((one) =>
     configJson(one.subnet, one.ipRange, one.gateway),
   );
   return {
-    Driver: { Name: ipam.driver === '' ? undefined : ipam.driver, Options: ipam.options },
+    Driver: { Name: ipam.driver || undefined, Options: filled(ipam.options) },
     Configs: configs.length === 0 ? undefined : configs,
   };
 }

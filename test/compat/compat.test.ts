@@ -9,6 +9,7 @@ import { libraryCases } from './library-cases.ts';
 import { imageCases } from './image-cases.ts';
 import { parityCases } from './parity-cases.ts';
 import { mistakeCases } from './mistake-cases.ts';
+import { networkCases } from './network-cases.ts';
 import { optionCases } from './option-cases.ts';
 import { registryCases } from './registry-cases.ts';
 import { serviceCases } from './service-cases.ts';
@@ -19,6 +20,7 @@ describe('compatibility with Docker', () => {
   swarmCases(get);
   optionCases(get);
   serviceCases(get);
+  networkCases(get);
   mistakeCases(get);
   registryCases(get);
   imageCases(get);

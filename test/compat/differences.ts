@@ -62,10 +62,15 @@ export const differences: readonly Difference[] = [
     why: 'Layers are containerd’s: Docker writes null as well where containerd keeps its images.',
   },
   {
-    of: 'GET /networks/none',
-    what: /^\.EnableIPv4 is extra$/,
-    why: 'A field of newer versions of the API.',
+    of: 'GET /tasks',
+    what: /^\[\]\.NetworksAttachments\[\]\.Network\.Spec\.(DriverConfiguration|IPAMOptions)\b/,
+    why: 'The spec of the routing mesh, which Docker leaves empty: ours says what there is.',
   },
+  ...['/none', '/joined', '/ingress', '/unused', ''].map((path) => ({
+    of: `GET /networks${path}`,
+    what: /^(\[\])?\.EnableIPv4 is extra$/,
+    why: 'A field of newer versions of the API.',
+  })),
 ];
 
 /** Facts whose keys are data, or which differ from host to host: not part of a document's shape. */
@@ -74,4 +79,5 @@ export const ignored: readonly RegExp[] = [
   /^\.Containerd/,
   /^\.RegistryConfig\.IndexConfigs\./,
   /^\[\]\.Description\.Engine\.Plugins/,
+  /^\.Containers\.\S+ is (extra|missing)$/,
 ];

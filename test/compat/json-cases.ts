@@ -17,10 +17,17 @@ const paths: readonly string[] = [
   '/services/web',
   '/services/web?insertDefaults=true',
   '/services/plain',
-  '/tasks',
+  '/tasks?filters={"service":["web"]}',
   '/images/json?filters={"reference":["{name}"]}',
   '/images/{image}/json',
+  '/services/meshed',
+  '/tasks?filters={"service":["meshed"]}',
   '/networks/none',
+  '/networks/joined',
+  '/networks/joined?verbose=true',
+  '/networks/ingress',
+  '/networks/unused',
+  '/networks?filters={"name":["unused"]}',
   '/distribution/{image}/json',
 ];
 
@@ -31,6 +38,11 @@ export function jsonCases(get: () => Field): void {
       const field = get();
       await pulled(field);
       for (const host of [field.manager, field.dockerd]) {
+        for (const Name of ['joined', 'unused']) {
+          await host.api('POST', '/networks/create', { Name, Driver: 'overlay', Attachable: true });
+        }
+        await host.api('POST', '/services/create', meshedOf(field));
+        await field.runs('meshed', 1, host);
         await host.api('POST', '/services/create', specOf(field));
         const ContainerSpec = { Image: field.image('sleeper:1') };
         const plain = { Name: 'plain', TaskTemplate: { ContainerSpec } };
@@ -43,7 +55,16 @@ export function jsonCases(get: () => Field): void {
         await field.runs('plain', 0, host);
       }
     });
-    after(() => get().clear());
+    after(async () => {
+      await get().clear();
+      for (const host of [get().manager, get().dockerd]) {
+        await until('the networks are removed', async () => {
+          const names = ['joined', 'unused'];
+          const gone = names.map((name) => host.apiResult('DELETE', `/networks/${name}`));
+          return (await Promise.all(gone)).every(({ status }) => status === 204 || status === 404);
+        });
+      }
+    });
 
     for (const path of paths) {
       it(`GET ${path}`, async () => {
@@ -118,6 +139,20 @@ function specOf(field: Field): unknown {
     Mode: { Replicated: { Replicas: 1 } },
     UpdateConfig: { Parallelism: 1 },
     EndpointSpec: { Ports: [{ TargetPort: 80, PublishedPort: 18_090, PublishMode: 'host' }] },
+  };
+}
+
+/** On a network and on the routing mesh. */
+function meshedOf(field: Field): unknown {
+  return {
+    Name: 'meshed',
+    TaskTemplate: {
+      ContainerSpec: { Image: field.image('sleeper:1') },
+      Networks: [{ Target: 'joined', Aliases: ['www'] }],
+      Placement: { Constraints: ['node.role==manager'] },
+    },
+    Mode: { Replicated: { Replicas: 1 } },
+    EndpointSpec: { Mode: 'vip', Ports: [{ TargetPort: 80, PublishedPort: 18_091 }] },
   };
 }
 

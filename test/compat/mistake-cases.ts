@@ -113,12 +113,6 @@ const refusals: readonly { verb: string; flag: string; args: string; says: strin
 
 const others: readonly { args: string; says: string }[] = [
   {
-    args: '--publish 8080:80',
-    says:
-      'publishing port 8080 through the routing mesh is not supported by this version; ' +
-      "publish it on the tasks' nodes with mode=host",
-  },
-  {
     args: '--mount type=volume,source=v,target=/v',
     says: 'the mount at /v is of type volume, which this version does not support; use bind or tmpfs',
   },

@@ -4,6 +4,7 @@ import type { Coverage } from './covered.ts';
 
 export const verbs: readonly string[] = [
   ...words('service', 'create update scale rollback rm ls ps inspect logs'),
+  ...words('network', 'create ls inspect rm prune connect disconnect'),
   ...words('swarm', 'init join join-token update leave ca unlock unlock-key'),
   ...words('node', 'ls ps inspect update promote demote rm'),
   ...words('image', 'pull ls inspect history tag rm load import build push save prune'),
@@ -59,7 +60,7 @@ function sayOf(known: Coverage | undefined): string | undefined {
 }
 
 export function flagsOf(help: string): string[] {
-  const found = help.matchAll(/^ +(?:-\w, +)?(--[a-z][a-z-]*)(?: |$)/gm);
+  const found = help.matchAll(/^ +(?:-\w, +)?(--[a-z][a-z0-9-]*)(?: |$)/gm);
   return [...found].map(([, flag = '']) => flag);
 }
 
