@@ -8,7 +8,7 @@ import { http, type HttpResult } from './http.ts';
 import { run } from './run.ts';
 
 export interface ImageSpec {
-  /** Absolute path → content. Scripts (first bytes `#!`) are made executable. */
+  /** Absolute path → content. Scripts (first bytes `#!`) and programs (ELF) are made executable. */
   readonly files?: Readonly<Record<string, string | Uint8Array>>;
   readonly entrypoint?: readonly string[];
   readonly cmd?: readonly string[];
@@ -155,7 +155,7 @@ async function layerOf(files: Readonly<Record<string, string | Uint8Array>>): Pr
   const layer = buffer(tar);
   for (const [path, content] of Object.entries(files)) {
     const bytes = Buffer.from(content);
-    const mode = bytes.toString('latin1', 0, 2) === '#!' ? 0o755 : 0o644;
+    const mode = /^(#!|\x7fELF)/.test(bytes.toString('latin1', 0, 4)) ? 0o755 : 0o644;
     tar.entry({ name: path.replace(/^\//, ''), mode, mtime: epoch }, bytes);
   }
   tar.finalize();

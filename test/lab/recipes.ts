@@ -1,5 +1,7 @@
 /** The images that tests, quickstart and benches run. The repository's name picks the recipe. */
+import { readFileSync } from 'node:fs';
 import type { ImageSpec } from './image.ts';
+import { runSync } from './run.ts';
 
 /**
  * Answers HTTP on $PORT (80) with a line that names the image's version, the container's hostname
@@ -22,6 +24,42 @@ wait $server
     env: [`VERSION=${tag}`, 'GREETING=hello'],
     exposed: ['80/tcp'],
   };
+}
+
+/**
+ * Answers every request with a line that names $VERSION and the container's hostname, thousands of
+ * them a second, and is healthy as soon as it does. Ends at once on SIGTERM, whoever waits.
+ */
+function shop(): ImageSpec {
+  const script = `
+const { createServer } = require('node:http');
+const body = 'shop:' + process.env.VERSION + ' ' + require('node:os').hostname() + '\\n';
+const server = createServer((request, response) => {
+  response.writeHead(200, { 'content-length': body.length, connection: 'close' }).end(body);
+});
+server.listen({ port: 80, backlog: 4096 });
+process.on('SIGTERM', () => process.exit(0));
+`;
+  const second = 1e9;
+  return {
+    files: { ...nodeFiles(), '/srv/shop.cjs': script },
+    cmd: ['/bin/node', '--max-old-space-size=32', '/srv/shop.cjs'],
+    env: ['VERSION=1'],
+    exposed: ['80/tcp'],
+    healthcheck: {
+      Test: ['CMD', 'wget', '-q', '-O', '/dev/null', 'http://127.0.0.1/'],
+      Interval: second / 2,
+      Timeout: 5 * second,
+      Retries: 3,
+    },
+  };
+}
+
+/** This machine's Node.js and the libraries that it is linked with. */
+function nodeFiles(): Readonly<Record<string, Uint8Array>> {
+  const linked = runSync(['ldd', process.execPath]).matchAll(/(\/\S+) \(0x/g);
+  const libraries = [...linked].map(([, path = '']) => [path, readFileSync(path)] as const);
+  return { ...Object.fromEntries(libraries), '/bin/node': readFileSync(process.execPath) };
 }
 
 /** Says that it started, sleeps, and ends with code 0 at once on SIGTERM. */
@@ -72,6 +110,7 @@ wait $!
 
 const recipes: Readonly<Record<string, (tag: string) => ImageSpec>> = {
   web,
+  shop,
   sleeper,
   crasher,
   memhog,

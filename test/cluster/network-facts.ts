@@ -1,0 +1,129 @@
+/** What a host has of the swarm's networks, read with the tools that people use. */
+import type { Host } from '../lab/index.ts';
+
+export interface HostFacts {
+  /** A line each, in the words of network-tables.ts. */
+  readonly facts: ReadonlySet<string>;
+  /** The addresses of each network's bridge, by the network's id. */
+  readonly bridges: ReadonlyMap<string, readonly string[]>;
+}
+
+interface Entry {
+  readonly mac: string;
+  readonly dst?: string;
+  readonly master?: string;
+  readonly flags?: readonly string[];
+  readonly state?: string;
+}
+
+interface Neighbour {
+  readonly dst: string;
+  readonly lladdr?: string;
+  readonly state?: readonly string[];
+}
+
+interface Interface {
+  readonly ifname: string;
+  readonly addr_info: readonly {
+    readonly local?: string;
+    readonly prefixlen?: number;
+    readonly scope?: string;
+  }[];
+}
+
+interface Ruleset {
+  readonly nftables: readonly {
+    readonly map?: { readonly name: string; readonly elem?: readonly [unknown, unknown][] };
+    readonly set?: { readonly name: string; readonly elem?: readonly string[] };
+  }[];
+}
+
+/** `names`: what each container asks its resolver, by the container's id. */
+export async function factsOfHost(
+  host: Host,
+  names: ReadonlyMap<string, readonly string[]>,
+): Promise<HostFacts> {
+  const output = await host.exec(script(host.runRoot, names));
+  const facts = new Set<string>();
+  const bridges = new Map<string, readonly string[]>();
+  for (const line of output.split('\n')) {
+    const [kind, id = '', ...rest] = line.split(' ');
+    const text = rest.join(' ');
+    const add = (fact: string) => facts.add(fact);
+    if (kind === 'network') add(`network ${id}`);
+    if (kind === 'fdb') entries(text).forEach((fact) => add(`network ${id}: ${fact}`));
+    if (kind === 'neigh') neighbours(text).forEach((fact) => add(`network ${id}: ${fact}`));
+    if (kind === 'bridge') bridges.set(id, addresses(text));
+    if (kind === 'address') addresses(text).forEach((cidr) => add(`container ${id} has ${cidr}`));
+    if (kind === 'nft') balance(text).forEach((fact) => add(`container ${id} ${fact}`));
+    if (kind === 'name') {
+      const [name = '', ...found] = rest;
+      add(`container ${id} finds ${name} at ${found.filter(Boolean).toSorted().join(', ')}`);
+    }
+  }
+  return { facts, bridges };
+}
+
+/** One run on the host prints everything, a line each. */
+function script(runRoot: string, names: ReadonlyMap<string, readonly string[]>): string {
+  const asked = [...names].map(([id, all]) => `${id}) names="${all.join(' ')}";;`).join('\n');
+  const json = (command: string) => `$(${command} | tr -d '\\n')`;
+  return `
+cd ${runRoot}
+for id in $(ls overlay); do
+  in="nsenter --net=overlay/$id"
+  echo "network $id"
+  echo "fdb $id ${json('$in bridge -j fdb show dev vxlan0')}"
+  echo "neigh $id ${json('$in ip -j neighbour show dev vxlan0 nud all')}"
+  echo "bridge $id ${json('$in ip -j address show dev br0')}"
+done
+for id in $(ls netns); do
+  in="nsenter --net=netns/$id"
+  echo "address $id ${json('$in ip -j address')}"
+  echo "nft $id ${json('$in nft -j list table inet ts_swarm 2>/dev/null')}"
+  names=
+  case $id in
+    ${asked}
+    *) ;;
+  esac
+  for name in $names; do
+    found=$($in busybox nslookup -type=a $name 127.0.0.11 | sed -n '3,$s/^Address: //p')
+    echo name $id $name $found
+  done
+done`;
+}
+
+function entries(text: string): readonly string[] {
+  return (JSON.parse(text || '[]') as Entry[]).flatMap(({ mac, dst, master, state }) => {
+    if (dst !== undefined) return [`${mac} is at ${dst}`];
+    return master !== undefined && state === 'static' ? [`the bridge sends ${mac} out`] : [];
+  });
+}
+
+function neighbours(text: string): readonly string[] {
+  return (JSON.parse(text || '[]') as Neighbour[])
+    .filter(({ state }) => state?.includes('PERMANENT'))
+    .map(({ dst, lladdr }) => `${dst} is ${lladdr}`);
+}
+
+/** Of the swarm's networks; the gateway bridge's are another matter. */
+function addresses(text: string): readonly string[] {
+  return (JSON.parse(text || '[]') as Interface[])
+    .flatMap(({ addr_info: all }) => all)
+    .filter(({ local, scope }) => scope === 'global' && local?.startsWith('172.') !== true)
+    .map(({ local, prefixlen }) => `${local}/${prefixlen}`);
+}
+
+function balance(text: string): readonly string[] {
+  const facts: string[] = [];
+  for (const { map, set } of (JSON.parse(text || '{"nftables":[]}') as Ruleset).nftables) {
+    if (map?.name === 'backends4') {
+      for (const [key, backend] of map.elem ?? []) {
+        const [vip] = (key as { readonly concat: readonly [string, number] }).concat;
+        facts.push(`leads ${vip} to ${String(backend)}`);
+      }
+    }
+    if (set?.name === 'idle4') for (const vip of set.elem ?? []) facts.push(`refuses ${vip}`);
+  }
+  return facts;
+}

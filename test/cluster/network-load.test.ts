@@ -1,0 +1,64 @@
+/** Updates, drains, scaling and the loss of a leader under load: not one request is lost. */
+import { strict as assert } from 'node:assert';
+import { until } from '../lab/index.ts';
+import { Managers } from './managers.ts';
+import { clearShop, Shop, shopImages } from './shop.ts';
+import { TestSwarm, useSwarm } from './swarm.ts';
+
+/** Small enough for the machine to do other things; `npm run chaos` has the full rate. */
+const requestsPerSecond = 200;
+const clientHost = 'h4';
+
+describe('a service under load loses no request', function () {
+  this.timeout(180_000);
+  const get = useSwarm({ hosts: 4, managers: 3, images: shopImages });
+  afterEach(() => clearShop(get()));
+
+  it('to rolling updates', async () => {
+    const shop = await Shop.open(get(), { replicas: 4, requestsPerSecond, clientHost });
+    for (let times = 0; times < 3; times++) await shop.update();
+    await shop.closeUnharmed('updates');
+  });
+
+  it('to updates of a single task that start the new one first', async () => {
+    const flags = ['--update-order', 'start-first'];
+    const shop = await Shop.open(get(), { replicas: 1, flags, requestsPerSecond, clientHost });
+    for (let times = 0; times < 3; times++) await shop.update();
+    await shop.closeUnharmed('one task, start-first');
+  });
+
+  it('to a drain, and to fewer tasks', async () => {
+    const swarm = get();
+    const shop = await Shop.open(swarm, { replicas: 6, requestsPerSecond, clientHost });
+    try {
+      await swarm.cli('node', 'update', '--availability', 'drain', 'h2');
+      await shop.left('h2');
+      await shop.scale(2);
+    } finally {
+      await swarm.cli('node', 'update', '--availability', 'active', 'h2');
+    }
+    await shop.closeUnharmed('drain and scale');
+  });
+
+  it('to the loss of the leader in the middle of an update', async () => {
+    const swarm = get();
+    const shop = await Shop.open(swarm, { replicas: 4, requestsPerSecond, clientHost });
+    const managers = new Managers(swarm.lab);
+    const hosts = swarm.hosts.slice(0, 3);
+    const leader = await managers.leader(hosts);
+    const others = hosts.filter((host) => host !== leader);
+    const [through] = others;
+    assert.ok(through !== undefined);
+    const seen = new TestSwarm(swarm.lab, through);
+    await shop.beginUpdate(through);
+    await until('the update has begun', async () => (await shop.updated(seen)).length > 0);
+    await leader.killDaemon();
+    await until('the update is complete', () => shop.updated(seen), {
+      accept: (tasks) => tasks.length === 4,
+      timeoutMs: 60_000,
+    });
+    await leader.startDaemon();
+    await managers.agreed(hosts);
+    await shop.closeUnharmed('leader lost');
+  });
+});

@@ -1,0 +1,223 @@
+/** Compares what the hosts' kernels and resolvers hold of networks with what the managers say. */
+import { strict as assert } from 'node:assert';
+import { until, type Host } from '../lab/index.ts';
+import type { TaskView, TestSwarm } from './swarm.ts';
+import { factsOfHost } from './network-facts.ts';
+
+interface WireNetwork {
+  readonly Id: string;
+  readonly Name: string;
+  readonly Driver: string;
+  readonly Scope: string;
+  readonly Ingress: boolean;
+}
+
+interface WireService {
+  readonly ID: string;
+  readonly Spec: { readonly Name: string };
+  readonly Endpoint?: {
+    readonly VirtualIPs?: readonly { readonly NetworkID: string; readonly Addr: string }[];
+  };
+}
+
+interface WireTask {
+  readonly ID: string;
+  readonly ServiceID?: string;
+  readonly NodeID?: string;
+  readonly DesiredState: string;
+  readonly Status: {
+    readonly State: string;
+    readonly ContainerStatus?: { readonly ContainerID?: string };
+  };
+  readonly NetworksAttachments?: readonly {
+    readonly Network: { readonly ID: string };
+    readonly Addresses?: readonly string[];
+  }[];
+}
+
+/** One task on one network, for as long as it holds its address. */
+interface Member {
+  readonly networkId: string;
+  readonly serviceId: string;
+  readonly host: Host;
+  /** Empty while there is none that runs. */
+  readonly containerId: string;
+  readonly cidr: string;
+  readonly isActive: boolean;
+}
+
+/** The swarm as the managers' API shows it. */
+interface Store {
+  readonly networks: readonly WireNetwork[];
+  readonly services: readonly WireService[];
+  readonly members: readonly Member[];
+}
+
+/** The pin of the namespace of a task's container, on its host. */
+export function netnsOf(swarm: TestSwarm, task: TaskView): string {
+  const host = swarm.host(task.host);
+  const container = host.containers().find(({ id }) => id.endsWith(task.id));
+  assert.ok(container !== undefined, `the container of task ${task.id} runs on ${task.host}`);
+  return `${host.runRoot}/netns/${container.id}`;
+}
+
+/** The virtual address of the service on the network. */
+export async function vipOf(swarm: TestSwarm, service: string, network: string): Promise<string> {
+  const { Id: id } = await swarm.manager.api<WireNetwork>('GET', `/networks/${network}`);
+  const { Endpoint } = await swarm.manager.api<WireService>('GET', `/services/${service}`);
+  const vip = Endpoint?.VirtualIPs?.find(({ NetworkID }) => NetworkID === id);
+  assert.ok(vip !== undefined, `service ${service} has a virtual address on ${network}`);
+  return withoutPrefix(vip.Addr);
+}
+
+/**
+ * Waits until every host that is up has exactly what the managers say: forwarding entries,
+ * neighbours, addresses, balancing maps, answers to names. Names what differs where it does not.
+ */
+export async function tablesAreRight(swarm: TestSwarm, timeoutMs = 10_000): Promise<void> {
+  await until('the hosts have what the managers say', () => differences(swarm), {
+    accept: (all) => all.length === 0,
+    timeoutMs,
+    everyMs: 200,
+  });
+}
+
+/** What one has and the other has not, a line each. */
+export async function differences(swarm: TestSwarm): Promise<readonly string[]> {
+  const store = await readStore(swarm);
+  const hosts = swarm.hosts.filter((host) => host.isUp);
+  const names = namesAsked(store);
+  const found = await Promise.all(hosts.map((host) => factsOfHost(host, names)));
+  const ingress = store.networks.find(({ Ingress }) => Ingress);
+  const nodes = new Map(
+    hosts.map((host, index) => [host, found[index]?.bridges.get(ingress?.Id ?? '') ?? []]),
+  );
+  return hosts.flatMap((host, index) => {
+    const wanted = wantedOf(host, store, nodes);
+    const facts = found[index]?.facts ?? new Set<string>();
+    return [
+      ...[...wanted.difference(facts)].map((fact) => `${host.name} lacks: ${fact}`),
+      ...[...facts.difference(wanted)].map((fact) => `${host.name} should not have: ${fact}`),
+    ];
+  });
+}
+
+async function readStore(swarm: TestSwarm): Promise<Store> {
+  const { manager } = swarm;
+  const [networks, services, tasks, nodes] = await Promise.all([
+    manager.api<WireNetwork[]>('GET', '/networks'),
+    manager.api<WireService[]>('GET', '/services'),
+    manager.api<WireTask[]>('GET', '/tasks'),
+    swarm.nodes(),
+  ]);
+  const ended = ['complete', 'failed', 'shutdown', 'rejected', 'orphaned', 'remove'];
+  const members = tasks
+    .filter(({ Status }) => !ended.includes(Status.State))
+    .flatMap((task) => {
+      const node = nodes.find(({ id }) => id === task.NodeID);
+      if (node === undefined) return [];
+      const isActive = task.Status.State === 'running' && task.DesiredState === 'running';
+      return (task.NetworksAttachments ?? []).flatMap(({ Network, Addresses = [] }) =>
+        Addresses.map((cidr) => ({
+          networkId: Network.ID,
+          serviceId: task.ServiceID ?? '',
+          host: swarm.host(node.host),
+          containerId: isActive ? (task.Status.ContainerStatus?.ContainerID ?? '') : '',
+          cidr,
+          isActive: isActive && node.state === 'ready',
+        })),
+      );
+    });
+  const overlays = networks.filter(
+    ({ Driver, Scope }) => Driver === 'overlay' && Scope === 'swarm',
+  );
+  return { networks: overlays, services, members };
+}
+
+/** What each container is to ask: the services on its networks, and their tasks. */
+function namesAsked({ networks, services, members }: Store): ReadonlyMap<string, string[]> {
+  const ingressId = networks.find(({ Ingress }) => Ingress)?.Id;
+  const namesOf = (networkId: string) =>
+    services
+      .filter(({ ID }) => isOn(ID, networkId, members))
+      .flatMap(({ Spec }) => [Spec.Name, `tasks.${Spec.Name}`]);
+  const asked = new Map<string, string[]>();
+  for (const { containerId, networkId } of members) {
+    if (containerId === '' || networkId === ingressId) continue;
+    asked.set(containerId, [...(asked.get(containerId) ?? []), ...namesOf(networkId)]);
+  }
+  return asked;
+}
+
+function isOn(serviceId: string, networkId: string, members: readonly Member[]): boolean {
+  return members.some((one) => one.serviceId === serviceId && one.networkId === networkId);
+}
+
+/** `nodes`: the addresses of the routing mesh's bridge on each host, which no API shows. */
+function wantedOf(
+  host: Host,
+  store: Store,
+  nodes: ReadonlyMap<Host, readonly string[]>,
+): Set<string> {
+  const { networks, members } = store;
+  const wanted = new Set<string>();
+  for (const { Id, Ingress } of networks) {
+    const here = members.some((member) => member.host === host && member.networkId === Id);
+    if (!here && !Ingress) continue;
+    wanted.add(`network ${Id}`);
+    const remote = members
+      .filter((member) => member.networkId === Id && member.host !== host)
+      .map((member) => ({ cidr: member.cidr, at: member.host.address }));
+    const bridges = Ingress
+      ? [...nodes].flatMap(([other, cidrs]) =>
+          other === host ? [] : cidrs.map((cidr) => ({ cidr, at: other.address })),
+        )
+      : [];
+    for (const { cidr, at } of [...remote, ...bridges]) {
+      const address = withoutPrefix(cidr);
+      const mac = macOf(address);
+      wanted.add(`network ${Id}: ${mac} is at ${at}`);
+      wanted.add(`network ${Id}: the bridge sends ${mac} out`);
+      wanted.add(`network ${Id}: ${address} is ${mac}`);
+    }
+  }
+  const running = members.filter((one) => one.host === host && one.containerId !== '');
+  for (const [containerId, attached] of Map.groupBy(running, (one) => one.containerId)) {
+    for (const { cidr } of attached) wanted.add(`container ${containerId} has ${cidr}`);
+    const ids = new Set(attached.map(({ networkId }) => networkId));
+    for (const fact of balanceOf(ids, store)) wanted.add(`container ${containerId} ${fact}`);
+  }
+  return wanted;
+}
+
+/** Where names and virtual addresses lead for a container that is on these networks. */
+function balanceOf(networkIds: ReadonlySet<string>, store: Store): readonly string[] {
+  const facts: string[] = [];
+  for (const { Id, Ingress } of store.networks.filter(({ Id: id }) => networkIds.has(id))) {
+    for (const { ID, Spec, Endpoint } of store.services) {
+      const all = store.members.filter((one) => one.networkId === Id && one.serviceId === ID);
+      const active = all.filter(({ isActive }) => isActive).map(({ cidr }) => withoutPrefix(cidr));
+      const vip = Endpoint?.VirtualIPs?.find(({ NetworkID }) => NetworkID === Id)?.Addr;
+      if (vip !== undefined) {
+        const address = withoutPrefix(vip);
+        for (const backend of active) facts.push(`leads ${address} to ${backend}`);
+        if (active.length === 0) facts.push(`refuses ${address}`);
+      }
+      if (Ingress || all.length === 0) continue;
+      const named = vip === undefined ? active : [withoutPrefix(vip)];
+      facts.push(`finds ${Spec.Name} at ${named.toSorted().join(', ')}`);
+      facts.push(`finds tasks.${Spec.Name} at ${active.toSorted().join(', ')}`);
+    }
+  }
+  return facts;
+}
+
+function withoutPrefix(cidr: string): string {
+  return cidr.split('/')[0] ?? '';
+}
+
+/** As every node makes it from an IPv4 address. */
+function macOf(address: string): string {
+  const bytes = address.split('.').map((byte) => Number(byte).toString(16).padStart(2, '0'));
+  return ['02', '42', ...bytes].join(':');
+}
