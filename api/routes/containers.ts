@@ -178,9 +178,7 @@ async function wait(exchange: Exchange, target: Target): Promise<void> {
   const waiting = own.wait(condition, exchange.signal);
   // At once: only then does a client start what it waits for.
   exchange.begin('application/json');
-  const { exitCode, error } = await waiting;
-  const Error = error === undefined ? {} : { Error: { Message: error } };
-  await exchange.write(`${JSON.stringify({ StatusCode: exitCode, ...Error })}\n`);
+  await exchange.write(`${JSON.stringify({ StatusCode: await waiting })}\n`);
   exchange.end();
 }
 

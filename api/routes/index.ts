@@ -1,6 +1,7 @@
 /** Every route of the API, a file a resource. The first that matches answers. */
 import type { Route } from '../router.ts';
 import { absentRoutes } from './absent.ts';
+import { containerArchiveRoutes } from './container-archive.ts';
 import { containerRoutes } from './containers.ts';
 import { containerStreamRoutes } from './container-streams.ts';
 import { doctorRoutes } from './doctor.ts';
@@ -30,6 +31,7 @@ export function allRoutes(modules: RouteModules): Route[] {
     ...networkRoutes(modules),
     ...containerRoutes(modules),
     ...containerStreamRoutes(modules),
+    ...containerArchiveRoutes(modules),
     ...execRoutes(modules),
     ...absentRoutes(modules),
   ];

@@ -13,6 +13,8 @@ import type { Image, Images } from '../image/images.ts';
 import type { NetworkDriver } from '../network/network.ts';
 import type { LogLine, LogQuery, Runtime } from '../runtime/runtime.ts';
 import { readKeptLog } from '../runtime/logs/kept-log.ts';
+import { Archives } from './archive/archives.ts';
+import { Views } from './archive/views.ts';
 import { checkContainer } from './checks.ts';
 import { Connections } from './connections.ts';
 import { ContainerEvents } from './events.ts';
@@ -77,6 +79,8 @@ export class ContainerManager implements AsyncDisposable {
   readonly events: ContainerEvents;
   readonly execs: Execs;
   readonly inside: Inside;
+  readonly archives: Archives;
+  readonly #views: Views;
   readonly #options: ContainerManagerOptions;
   readonly #deps: ContainerManagerDeps;
   readonly #records: Records;
@@ -96,6 +100,8 @@ export class ContainerManager implements AsyncDisposable {
     this.events = new ContainerEvents(clock);
     this.execs = new Execs({ io: runtime.io, events: this.events, clock, random });
     this.inside = new Inside(runtime, deps.images);
+    this.#views = new Views(join(options.runRoot, 'views'), runtime, log);
+    this.archives = new Archives(this.#views, runtime);
     this.#ports = new PublishedPorts({
       log,
       ownerOf: (protocol, port) => this.#taskOnPort(protocol, port),
@@ -130,6 +136,7 @@ export class ContainerManager implements AsyncDisposable {
     for (const { record, state } of this.#records.load()) {
       this.#containers.set(record.id, new Standalone(record, state, this.#context));
     }
+    await this.#views.start();
     const found = new Map((await runtime.list()).map((info) => [info.id, info]));
     await this.#ports.start(
       [...this.#containers.values()].flatMap(({ id, state }) => {

@@ -38,11 +38,6 @@ export interface StandaloneContext extends HealthWatchDeps {
 
 export type WaitCondition = 'not-running' | 'next-exit' | 'removed';
 
-export interface WaitResult {
-  readonly exitCode: number;
-  readonly error?: string;
-}
-
 const defaultStopSeconds = 10;
 const forever = 2 ** 31 - 1;
 
@@ -211,7 +206,8 @@ export class Standalone {
     this.#context.records.put(this.#record, this.#state);
   }
 
-  async wait(condition: WaitCondition, signal: AbortSignal): Promise<WaitResult> {
+  /** Resolves to the exit code. */
+  async wait(condition: WaitCondition, signal: AbortSignal): Promise<number> {
     const before = this.#exits;
     const isOver = () => {
       const { status } = this.#state;
@@ -230,8 +226,7 @@ export class Standalone {
     } finally {
       signal.removeEventListener('abort', onAbort);
     }
-    const { exitCode, error } = this.#state;
-    return { exitCode, ...(error === '' ? {} : { error }) };
+    return this.#state.exitCode;
   }
 
   /** Takes everything away but the record, which is the caller's. */

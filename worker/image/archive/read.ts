@@ -55,6 +55,10 @@ export interface ArchiveEntry {
   readonly path: string;
   readonly type: NonNullable<Header['type']>;
   readonly sizeBytes: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtimeMs: number;
   /** Of symbolic and hard links, as written. */
   readonly linkTarget: string;
   /** To be read to its end, or left alone, before the next entry is asked for. */
@@ -74,11 +78,15 @@ export async function* readArchive(
   const fed = feed(plain, extractor);
   try {
     for await (const entry of extractor) {
-      const { name, type, size, linkname } = entry.header;
+      const { name, type, size, linkname, mode, uid, gid, mtime } = entry.header;
       yield {
         path: name.replace(/^(?:\.?\/)+/, ''),
         type: type ?? 'file',
         sizeBytes: size ?? 0,
+        mode: mode ?? 0o644,
+        uid: uid ?? 0,
+        gid: gid ?? 0,
+        mtimeMs: mtime?.getTime() ?? 0,
         linkTarget: linkname ?? '',
         content: contentOf(entry as AsyncIterable<Uint8Array>, () => fault),
       };

@@ -2,7 +2,7 @@
 import type { ExecRequest } from '../io.ts';
 import { allCapabilities } from './capabilities.ts';
 import type { OciProcess } from './spec.ts';
-import type { ResolvedUser } from './user.ts';
+import { withOwnGroup, type ResolvedUser } from './user.ts';
 
 /** `user` absent: whom the container's first process runs as. */
 export function sessionProcess(
@@ -18,7 +18,7 @@ export function sessionProcess(
     ...rest,
     terminal: tty,
     ...(tty && consoleSize !== undefined ? { consoleSize } : {}),
-    user,
+    user: withOwnGroup(user),
     args: request.argv,
     env: withDefaults(first.env, request),
     cwd: request.workdir === '' ? first.cwd : request.workdir,

@@ -5,7 +5,7 @@ import { allCapabilities, capabilitiesOf } from './capabilities.ts';
 import { initTarget, mountsOf, type OciMount } from './mounts.ts';
 import { resourcesOf, tunedResources, type OciDevice, type OciResources } from './resources.ts';
 import { seccompProfile, type Seccomp } from './seccomp.ts';
-import type { ResolvedUser } from './user.ts';
+import { withOwnGroup, type ResolvedUser } from './user.ts';
 
 /** The facts about host, image and placement that the configuration does not hold. */
 export interface SpecContext {
@@ -151,7 +151,7 @@ function processOf(config: ContainerConfig, context: SpecContext): OciProcess {
   return {
     terminal: config.tty,
     ...(config.tty && consoleSize !== undefined ? { consoleSize } : {}),
-    user: context.user,
+    user: withOwnGroup(context.user),
     args: config.init ? [initTarget, '--', ...config.argv] : config.argv,
     env: config.env,
     cwd: config.workdir === '' ? '/' : config.workdir,

@@ -50,6 +50,11 @@ export function resolveUser(
   return { uid, gid, additionalGids };
 }
 
+/** Its own group is one of the further ones, too: what is refused to that stays refused. */
+export function withOwnGroup(user: ResolvedUser): ResolvedUser {
+  return { ...user, additionalGids: [...new Set([user.gid, ...user.additionalGids])] };
+}
+
 function parse(text: string): readonly (readonly string[])[] {
   return text
     .split('\n')

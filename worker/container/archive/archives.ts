@@ -1,0 +1,115 @@
+/** `docker cp`, `diff` and `export`: files in and out of containers, running or not. */
+import { posix } from 'node:path';
+import { readlink } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { SwarmError } from '../../../lib/errors.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import { ownOf, type Target } from '../manager.ts';
+import { changesOf, type FileChange } from './changes.ts';
+import { packed } from './pack.ts';
+import { locate, wayTo, type Located } from './root.ts';
+import { unpack } from './unpack.ts';
+import type { Views } from './views.ts';
+
+export interface PathStat {
+  readonly name: string;
+  readonly stat: Stats;
+  /** Of a link: where it leads, from the container's root. */
+  readonly linkTarget: string;
+}
+
+export class Archives {
+  readonly #views: Views;
+  readonly #runtime: Runtime;
+
+  constructor(views: Views, runtime: Runtime) {
+    this.#views = views;
+    this.#runtime = runtime;
+  }
+
+  /** Throws `not-found` in Docker's words. */
+  stat(target: Target, path: string): Promise<PathStat> {
+    return this.#views.within(target, async (root) => {
+      await using located = await find(root.path, path, target);
+      return statOf(located, path);
+    });
+  }
+
+  /** `take` gets what the path is, and the chunks of a tar of it. */
+  read(
+    target: Target,
+    path: string,
+    take: (stat: PathStat, chunks: AsyncIterable<Uint8Array>) => Promise<void>,
+  ): Promise<void> {
+    return this.#views.within(target, async (root) => {
+      await using located = await find(root.path, path, target);
+      const name = /(?:^|\/)\.$/.test(path) ? '.' : posix.basename(posix.join('/', path));
+      await take(await statOf(located, path), packed(located, { name: name || '.' }));
+    });
+  }
+
+  /** Unpacks a tar in a directory of the container's. */
+  write(
+    target: Target,
+    path: string,
+    source: AsyncIterable<Uint8Array>,
+    options: { readonly keepsKinds: boolean },
+  ): Promise<void> {
+    if (target.view.record.host.readonlyRootfs) {
+      throw new SwarmError('permission-denied', 'container rootfs is marked read-only');
+    }
+    return this.#views.within(target, async (root) => {
+      let folder: string;
+      {
+        await using located = await find(root.path, path, target, true);
+        if (!located.stat?.isDirectory()) {
+          throw new SwarmError('invalid-argument', 'extraction point is not a directory');
+        }
+        folder = located.path === '/' ? '' : located.path;
+      }
+      await unpack(root.path, folder, source, options);
+    });
+  }
+
+  export(target: Target, take: (chunks: AsyncIterable<Uint8Array>) => Promise<void>) {
+    return this.#views.within(target, async (root) => {
+      await using located = await locate(root.path, '/');
+      await take(packed(located, { name: '', oneFileSystem: true }));
+    });
+  }
+
+  async changes(target: Target): Promise<readonly FileChange[]> {
+    const own = ownOf(target, 'compared with its image');
+    const points = target.view.mounts.map((mount) => posix.normalize(mount.target));
+    return changesOf(await this.#runtime.layers.mounts(own.id), points);
+  }
+}
+
+async function find(
+  root: string,
+  path: string,
+  { view }: Target,
+  followLast = path.endsWith('/') || path.endsWith('/.'),
+): Promise<Located> {
+  const missing = () =>
+    new SwarmError('not-found', `Could not find the file ${path} in container ${view.record.name}`);
+  let located: Located;
+  try {
+    located = await locate(root, path, { followLast });
+  } catch (error) {
+    if (SwarmError.from(error).code === 'not-found') throw missing();
+    throw error;
+  }
+  if (located.stat !== undefined) return located;
+  await located[Symbol.asyncDispose]();
+  throw missing();
+}
+
+async function statOf(located: Located, path: string): Promise<PathStat> {
+  const { stat } = located;
+  if (stat === undefined) throw new SwarmError('not-found', `${path} is gone`);
+  const name = posix.basename(posix.join('/', path)) || '/';
+  if (!stat.isSymbolicLink()) return { name, stat, linkTarget: '' };
+  const linkTarget = posix.resolve(posix.dirname(located.path), await readlink(wayTo(located)));
+  return { name, stat, linkTarget };
+}
