@@ -4,17 +4,11 @@ import type { ObjectEvent } from '../manager/store/event.ts';
 import type { Backup } from '../manager/store/backup-file.ts';
 import type { ExternalStore } from '../manager/store/etcd/address.ts';
 import type { StoreView } from '../manager/store/view.ts';
-import type {
-  AssignedNetwork,
-  NetworkSpec,
-  NetworkSubnet,
-  Service,
-  SwarmSpec,
-  Task,
-} from '../types/index.ts';
+import type { AssignedNetwork, Service, SwarmSpec, Task } from '../types/index.ts';
 import type { ContainerManager } from '../worker/container/manager.ts';
 import type { Finding } from '../worker/doctor/finding.ts';
 import type { Images } from '../worker/image/images.ts';
+import type { LocalNetworks } from '../worker/network/local/index.ts';
 import type { LogLine, LogQuery } from '../worker/runtime/runtime.ts';
 
 export interface Backend {
@@ -31,22 +25,11 @@ export interface Backend {
   manager(): ManagerBackend;
 }
 
-/** A network of this node alone: of the drivers bridge and macvlan. */
-export interface LocalNetwork {
-  readonly id: string;
-  readonly createdAtMs: number;
-  readonly spec: NetworkSpec;
-  readonly subnets: readonly NetworkSubnet[];
-}
-
 export interface NodeNetworks {
   /** Networks of the swarm that this node takes part in, as it was told. */
-  assigned(): Iterable<AssignedNetwork>;
-  local(): Iterable<LocalNetwork>;
-  /** Throws as `ControlApi.createNetwork` does. */
-  createLocal(spec: NetworkSpec): Promise<{ id: string; warning: string }>;
-  /** Throws `failed-precondition` while a container is on it. */
-  removeLocal(id: string): Promise<void>;
+  readonly tables: { networks(): Iterable<AssignedNetwork> };
+  /** Networks of this node alone, which no manager knows. */
+  readonly local: Pick<LocalNetworks, 'create' | 'list' | 'remove' | 'users'>;
 }
 
 export interface HostDoctor {

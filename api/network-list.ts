@@ -2,7 +2,8 @@
 import { SwarmError } from '../lib/errors.ts';
 import type { StoreView } from '../manager/store/view.ts';
 import type { AssignedNetwork, Network, NetworkSpec } from '../types/index.ts';
-import type { Backend, LocalNetwork } from './backend.ts';
+import type { LocalNetwork } from '../worker/network/local/index.ts';
+import type { Backend } from './backend.ts';
 import { builtIns, type BuiltInNetwork } from './convert/network.ts';
 
 interface Common {
@@ -15,10 +16,13 @@ interface Common {
   readonly inUse: boolean;
 }
 
+/** Ids of containers, with their addresses. */
+type Users = ReadonlyMap<string, readonly string[]>;
+
 export type ListedNetwork = Common &
   (
     | { readonly kind: 'built-in'; readonly network: BuiltInNetwork }
-    | { readonly kind: 'local'; readonly network: LocalNetwork }
+    | { readonly kind: 'local'; readonly network: LocalNetwork; readonly users: Users }
     | { readonly kind: 'swarm'; readonly network: Network }
     /** The swarm's, as a worker knows it. */
     | { readonly kind: 'assigned'; readonly network: AssignedNetwork }
@@ -32,11 +36,14 @@ export async function swarmView(backend: Backend): Promise<StoreView | undefined
 
 /** The swarm's first, as Docker lists them. */
 export function listNetworks(backend: Backend, view: StoreView | undefined): ListedNetwork[] {
-  const assigned = view === undefined ? [...(backend.networks?.assigned() ?? [])] : [];
+  const { networks } = backend;
+  const assigned = view === undefined ? [...(networks?.tables.networks() ?? [])] : [];
   return [
     ...[...(view?.networks() ?? [])].map((network) => swarmNetwork(network, view!)),
     ...assigned.map(assignedNetwork),
-    ...[...(backend.networks?.local() ?? [])].map(localNetwork),
+    ...(networks?.local.list() ?? []).map((network) =>
+      localNetwork(network, networks!.local.users(network.id)),
+    ),
     ...builtIns.map((network) => builtInNetwork(network, 'local')),
   ];
 }
@@ -77,8 +84,9 @@ function swarmNetwork(network: Network, view: StoreView): ListedNetwork {
   return { kind: 'swarm', network, ...ofSpec(network), scope: 'swarm', inUse };
 }
 
-function localNetwork(network: LocalNetwork): ListedNetwork {
-  return { kind: 'local', network, ...ofSpec(network), scope: 'local', inUse: false };
+function localNetwork(network: LocalNetwork, users: Users): ListedNetwork {
+  const inUse = users.size > 0;
+  return { kind: 'local', network, users, ...ofSpec(network), scope: 'local', inUse };
 }
 
 function ofSpec({ id, spec }: { readonly id: string; readonly spec: NetworkSpec }) {

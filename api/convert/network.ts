@@ -136,6 +136,8 @@ export interface UseFacts {
   readonly nodes: Iterable<Node>;
   /** This node's. */
   readonly nodeId: string;
+  /** A container as clients know it: hexadecimal digits in the place of a name. */
+  readonly containerIdOf: (name: string) => string;
 }
 
 /** What of the swarm is on the network. Docker tells of a node's own containers only; so do we. */
@@ -156,12 +158,16 @@ export function networkUse(facts: UseFacts, verbose: boolean): NetworkUse {
   };
 }
 
-function containersJson({ network }: UseFacts, tasks: readonly Task[], own: Node): JsonObject {
+function containersJson(
+  { network, containerIdOf }: UseFacts,
+  tasks: readonly Task[],
+  own: Node,
+): JsonObject {
   const running = tasks.filter(
     ({ nodeId, status }) => nodeId === own.id && status.container !== undefined,
   );
   const containers = running.map((task) => [
-    task.status.container?.containerId ?? task.name,
+    containerIdOf(task.status.container?.containerId ?? task.name),
     {
       Name: task.name,
       EndpointID: endpointId(network, task.id),
@@ -209,6 +215,16 @@ function servicesJson(
     ];
   });
   return Object.fromEntries(entries) as JsonObject;
+}
+
+/** Containers on a network of this node alone, by what the network knows of them. */
+export function usersJson(users: ReadonlyMap<string, readonly string[]>): JsonObject {
+  return Object.fromEntries(
+    [...users].map(([id, addresses]) => [
+      id,
+      { Name: id, EndpointID: id, ...addressesJson(addresses) },
+    ]),
+  );
 }
 
 function hostIp(node: Node | undefined): string {

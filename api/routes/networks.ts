@@ -1,5 +1,4 @@
 import { SwarmError } from '../../lib/errors.ts';
-import type { StoreView } from '../../manager/store/view.ts';
 import {
   boolean,
   networkSpec,
@@ -10,8 +9,9 @@ import {
   type Codec,
   type NetworkSpec,
 } from '../../types/index.ts';
+import { taskContainerHexId } from '../../worker/container/index.ts';
 import type { JsonObject } from '../convert/json.ts';
-import { builtInNetworkJson, networkJson, networkUse } from '../convert/network.ts';
+import { builtInNetworkJson, networkJson, networkUse, usersJson } from '../convert/network.ts';
 import type { Exchange } from '../exchange.ts';
 import { Filters } from '../filters.ts';
 import {
@@ -48,7 +48,6 @@ const createRequest: Codec<NetworkSpec> = {
 };
 
 export function networkRoutes(modules: RouteModules): Route[] {
-  const { backend } = modules;
   const inspect = async (exchange: Exchange) => exchange.json(await inspected(exchange, modules));
   return [
     { method: 'GET', path: '/networks', handle: (exchange) => list(exchange, modules) },
@@ -69,7 +68,7 @@ export function networkRoutes(modules: RouteModules): Route[] {
       path: `/networks/{id}/${verb}`,
       async handle(exchange) {
         const { container } = await exchange.body(connectRequest);
-        throw noContainer(container, await swarmView(backend));
+        await refuseToConnect(modules, container);
       },
     })),
   ];
@@ -110,7 +109,9 @@ function danglingOf(filters: Filters): boolean | undefined {
 
 function json(one: ListedNetwork): JsonObject {
   if (one.kind === 'built-in') return builtInNetworkJson(one.network, one.scope);
-  if (one.kind === 'local') return networkJson({ ...one.network, scope: 'local' });
+  if (one.kind === 'local') {
+    return networkJson({ ...one.network, scope: 'local' }, { containers: usersJson(one.users) });
+  }
   if (one.kind === 'swarm') {
     return networkJson({ ...one.network, ...one.network.meta, scope: 'swarm' });
   }
@@ -131,6 +132,7 @@ async function inspected(exchange: Exchange, modules: RouteModules): Promise<Jso
     services: view.servicesOfNetwork(network.id),
     nodes: view.nodes(),
     nodeId: backend.swarm.status().nodeId,
+    containerIdOf: taskContainerHexId,
   };
   return networkJson(
     { ...network, ...network.meta, scope: 'swarm' },
@@ -174,13 +176,13 @@ async function create(exchange: Exchange, { backend }: RouteModules): Promise<vo
   const complete = { ...spec, driver };
   const { id, warning } =
     manager === undefined
-      ? await nodeNetworks(backend).createLocal(complete)
+      ? await localNetworks(backend).create(complete)
       : await manager.control.createNetwork({ spec: complete });
   exchange.json({ Id: id, Warning: warning }, 201);
 }
 
-function nodeNetworks(backend: RouteModules['backend']) {
-  if (backend.networks !== undefined) return backend.networks;
+function localNetworks(backend: RouteModules['backend']) {
+  if (backend.networks !== undefined) return backend.networks.local;
   throw new SwarmError(
     'unimplemented',
     'networks of one node are not supported by this version; use the driver overlay',
@@ -195,7 +197,7 @@ async function remove(one: ListedNetwork, { backend }: RouteModules): Promise<vo
         `${one.name} is a pre-defined network and cannot be removed`,
       );
     case 'local':
-      return nodeNetworks(backend).removeLocal(one.id);
+      return localNetworks(backend).remove(one.id);
     case 'swarm':
     case 'assigned':
       return backend.manager().control.removeNetwork({ id: one.id });
@@ -220,7 +222,7 @@ async function prune(exchange: Exchange, modules: RouteModules): Promise<void> {
     const pruned = await backend.manager().control.pruneNetworks({ ids });
     for (const id of pruned.removed) removed.add(id);
   }
-  for (const { id } of networks.filter(({ kind }) => kind === 'local')) {
+  for (const { id } of networks.filter(({ kind, inUse }) => kind === 'local' && !inUse)) {
     if (await removedLocal(id, modules)) removed.add(id);
   }
   const names = networks.filter(({ id }) => removed.has(id)).map(({ name }) => name);
@@ -229,7 +231,7 @@ async function prune(exchange: Exchange, modules: RouteModules): Promise<void> {
 
 async function removedLocal(id: string, { backend }: RouteModules): Promise<boolean> {
   try {
-    await nodeNetworks(backend).removeLocal(id);
+    await localNetworks(backend).remove(id);
     return true;
   } catch (error) {
     // Containers are on it: pruning passes it over.
@@ -255,15 +257,18 @@ function createdAtMs(one: ListedNetwork): number {
   return one.kind === 'local' ? one.network.createdAtMs : 0;
 }
 
-/** There are no containers but those of tasks, and these are on the networks of their services. */
-function noContainer(name: string, view: StoreView | undefined): SwarmError {
-  const task = [...(view?.tasks() ?? [])].find(
-    (one) => one.name === name || one.status.container?.containerId === name,
-  );
-  if (task === undefined) return new SwarmError('not-found', `No such container: ${name}`);
-  return new SwarmError(
-    'failed-precondition',
-    `container ${name} is a task of service ${task.serviceName}: change the service's networks ` +
-      'with "docker service update --network-add" or "--network-rm"',
+/** A task's networks are its service's, and those of other containers are chosen when they start. */
+async function refuseToConnect({ backend }: RouteModules, name: string): Promise<never> {
+  const { own } = await backend.containers.find(name);
+  if (own === undefined) {
+    throw new SwarmError(
+      'failed-precondition',
+      `container ${name} is a task's: change the networks of its service with ` +
+        '"docker service update --network-add" or "--network-rm"',
+    );
+  }
+  throw new SwarmError(
+    'unimplemented',
+    'containers cannot change their networks in this version: run them with --network',
   );
 }

@@ -172,10 +172,8 @@ function making(test: Test): void {
       assert.equal(await cli.run(manager, 'network', 'rm', 'gone-1'), 'gone-1\n');
       const used = await cli.result(manager, ['network', 'rm', 'used', 'gone-1']);
       assert.equal(used.code, 1);
-      assert.match(
-        used.stderr,
-        /network \w{25} is in use by service \w{25}\n[^]*(gone-1 not found|No such network: gone-1)/,
-      );
+      assert.match(used.stderr, /network \w{25} is in use by service \w{25}\n/);
+      assert.match(used.stderr, /gone-1 not found|No such network: gone-1/);
       if (cli !== oldDocker) {
         assert.equal((await cli.result(manager, ['network', 'rm', '-f', 'gone-1'])).code, 0);
       }
