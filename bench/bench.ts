@@ -11,6 +11,8 @@ export interface BenchOptions {
 }
 
 export interface BenchResult {
+  /** Under another name than the bench's own: what other flags measure does not replace it. */
+  readonly recordAs?: string;
   readonly ours: Metrics;
   readonly peer?: Metrics;
   /** Only what cannot be derived from ours and peer. */

@@ -5,7 +5,7 @@
  * Flags: --rounds=N of each loss (5; figures are medians), --only=docker|ours.
  * --idle-minutes=N: nothing is lost; how many elections there are while the machine is busy.
  */
-import { availableParallelism } from 'node:os';
+import { availableParallelism, loadavg } from 'node:os';
 import { Lab, sleep } from '../test/lab/index.ts';
 import { median, type BenchOptions, type BenchResult, type Metrics } from './bench.ts';
 import { failover, type Loss } from './swarm/failover.ts';
@@ -16,7 +16,7 @@ const defaultRounds = 5;
 
 export async function run({ flags, say }: BenchOptions): Promise<BenchResult> {
   const idleMinutes = Number(flags['idle-minutes'] ?? 0);
-  if (idleMinutes > 0) return { ours: await idle(idleMinutes, say) };
+  if (idleMinutes > 0) return { recordAs: 'failover-idle', ours: await idle(idleMinutes, say) };
   const rounds = Number(flags['rounds'] ?? defaultRounds);
   const ours = flags['only'] === 'docker' ? {} : await measure(tsSwarm, rounds, say);
   const peer = flags['only'] === 'ours' ? {} : await measure(dockerSwarm('runc'), rounds, say);
@@ -58,9 +58,16 @@ async function idle(minutes: number, say: (line: string) => void): Promise<Metri
   for (let burner = 0; burner < burners; burner++) {
     await host?.start(`burner ${burner}`, ['sh', '-c', 'while :; do :; done']);
   }
+  let load = 0;
   for (let minute = 1; minute <= minutes; minute++) {
     await sleep(60_000);
+    load += (loadavg()[0] ?? 0) / minutes;
     say(`minute ${minute} of ${minutes}: ${elections() - before} elections`);
   }
-  return { idle_minutes: minutes, busy_loops: burners, elections: elections() - before };
+  return {
+    idle_minutes: minutes,
+    busy_loops: burners,
+    load_average: load,
+    elections: elections() - before,
+  };
 }

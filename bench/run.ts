@@ -28,9 +28,12 @@ async function main(): Promise<void> {
   const { run } = (await import(path)) as { run?: Run };
   if (run === undefined) throw new Error(`bench/${name}.ts has no function run`);
   const result = await run({ flags: flagsOf(rest), say: (line) => console.log(`  ${line}`) });
-  const record = recordOf(name, result);
+  const record = recordOf(result.recordAs ?? name, result);
   mkdirSync(join(folder, 'results'), { recursive: true });
-  writeFileSync(join(folder, 'results', `${name}.json`), `${JSON.stringify(record, null, 2)}\n`);
+  writeFileSync(
+    join(folder, 'results', `${record.name}.json`),
+    `${JSON.stringify(record, null, 2)}\n`,
+  );
   print(record);
 }
 
