@@ -15,8 +15,8 @@ export interface IpamConfigJson {
   Gateway?: string;
   AuxiliaryAddresses?: Record<string, string>;
 }
+
 /** Each range, gateway and address goes to its subnet. Throws where it lies in none. */
-/** Each range, gateway and address goes to the subnet that it lies in. Throws for what fits none. */
 export function ipamConfigs(input: IpamInput): IpamConfigJson[] {
   const { subnets, ranges, gateways, auxiliary } = input;
   if (subnets.length < ranges.length || subnets.length < gateways.length) {
