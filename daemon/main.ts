@@ -123,6 +123,7 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
     swarm,
     images,
     containers: containers.manager,
+    networks: network,
     doctor: newDoctor(options, { network, swarm, clock, log }),
     manager: () => swarm.manager(),
   };
@@ -156,6 +157,7 @@ async function startContainers(
     createNetwork(
       {
         runRoot,
+        dataRoot,
         ...(bridgeSubnet === undefined ? {} : { subnet: bridgeSubnet }),
         ...(mtu === undefined ? {} : { mtu }),
       },

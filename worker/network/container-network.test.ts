@@ -1,16 +1,17 @@
 import { strict as assert } from 'node:assert';
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdtempSync, openSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { get } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { realClock, VirtualClock } from '../../lib/clock.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { seededRandom } from '../../lib/random.ts';
-import type { PortConfig } from '../../types/index.ts';
+import { networkSpec, type PortConfig } from '../../types/index.ts';
 import type { ContainerNetwork } from './container-network.ts';
 import { createNetwork } from './create.ts';
 import { Netlink } from './netlink.ts';
@@ -25,7 +26,7 @@ describe('bridge network on the real kernel', function () {
 
   const open = async () => {
     const opened = createNetwork(
-      { runRoot },
+      { runRoot, dataRoot: runRoot },
       { clock: new VirtualClock(), random: seededRandom(1), log: silentLogger },
     );
     await opened.start();
@@ -179,7 +180,10 @@ describe('bridge network on the real kernel', function () {
     const spares = () => pins().filter((name) => name.startsWith('.spare-'));
     await network[Symbol.asyncDispose]();
     const clock = new VirtualClock();
-    network = createNetwork({ runRoot }, { clock, random: seededRandom(1), log: silentLogger });
+    network = createNetwork(
+      { runRoot, dataRoot: runRoot },
+      { clock, random: seededRandom(1), log: silentLogger },
+    );
     await network.start();
     clock.advance(249);
     assert.deepEqual(spares(), []);
@@ -200,6 +204,42 @@ describe('bridge network on the real kernel', function () {
     assert.deepEqual(pins(), ['one'], 'those of a daemon that was killed go');
     await killed[Symbol.asyncDispose]();
     assert.deepEqual(await bridge('one'), one);
+  });
+
+  it('puts containers on networks of this node, and takes them up again', async () => {
+    const spec = networkSpec.decode({ Name: 'own', Driver: 'bridge' }, 'spec');
+    const { id } = await network.local.create(spec);
+    const join = (containerId: string) =>
+      network.attach({
+        containerId,
+        mode: 'bridge',
+        networks: [{ networkId: id, addresses: [], aliases: [`name-of-${containerId}`] }],
+        ports: [],
+      });
+    const [a, b] = [await join('a'), await join('b')];
+    assert.equal(a.resolver, '127.0.0.11');
+    // This process itself answers, so that it must not wait for the question to end.
+    const { stdout } = await promisify(execFile)('nsenter', [
+      `--net=${a.netnsPath}`,
+      'busybox',
+      'nslookup',
+      'name-of-b',
+      '127.0.0.11',
+    ]);
+    assert.match(stdout, new RegExp(`Address: ${b.addresses[0]?.split('/')[0]}`));
+    assert.doesNotMatch(inside(a.netnsPath, 'ip', '-br', 'link'), /eth1/, 'and on no other');
+    await network[Symbol.asyncDispose]();
+    network = await open();
+    await network.retain(new Set(['a', 'b']));
+    assert.deepEqual(await join('a'), a);
+    const address = b.addresses[0]?.split('/')[0] ?? '';
+    assert.match(
+      inside(a.netnsPath, 'busybox', 'ping', '-c1', '-W5', address),
+      /1 packets received/,
+    );
+    assert.deepEqual(await network.audit(), []);
+    for (const containerId of ['a', 'b']) await network.detach(containerId);
+    await network.local.remove(id);
   });
 
   it('gives a container without network a namespace with loopback only', async () => {

@@ -13,6 +13,7 @@ import type { DataPath, NetworkAssignments, PortConfig, TaskNetwork } from '../.
 import { Attachments, type AttachmentRecord } from './attachments.ts';
 import { setUpContainerNamespace } from './container-interfaces.ts';
 import { choosePorts, GatewayBridge, type GatewayOptions } from './gateway-bridge.ts';
+import type { LocalNetworks } from './local/index.ts';
 import { Namespaces } from './namespace.ts';
 import type { Attachment, AttachRequest, NetworkDriver } from './network.ts';
 import type { OverlayNetworks, OverlayNode } from './overlay/index.ts';
@@ -33,12 +34,16 @@ const loggedMax = 5;
 export interface ContainerNetworkOptions extends GatewayOptions {
   /** Pins and attachment records go here; not shared with another daemon. */
   readonly runRoot: string;
+  /** Networks of this node are kept below it. */
+  readonly dataRoot: string;
 }
 
 export interface ContainerNetworkDeps {
   readonly tables: NetworkTables;
   readonly sockets: NetlinkSockets;
   readonly overlay: OverlayNetworks;
+  /** Networks of this node alone; also one of the parts. */
+  readonly local: LocalNetworks;
   /** Besides the overlay; told of everything after it. */
   readonly parts: readonly NetworkPart[];
   /** Where the swarm's names are answered in a container. */
@@ -85,6 +90,7 @@ export class ContainerNetwork implements NetworkDriver {
     this.#records.load((id) => this.#namespaces.isAlive(id));
     await this.#gateway.start(this.#records.all());
     this.#deps.overlay.start();
+    await this.#deps.local.start();
     this.#running = true;
     this.#log.info('bridge is up', { subnet: this.#gateway.subnet, adopted: this.#records.size });
     this.#spares.makeLater();
@@ -151,6 +157,11 @@ export class ContainerNetwork implements NetworkDriver {
     }
     this.#deps.overlay.removeLeftovers();
     this.#auditWithin(0);
+  }
+
+  /** Networks of this node alone. */
+  get local(): LocalNetworks {
+    return this.#deps.local;
   }
 
   /** What this node was told of the swarm's networks. */
@@ -324,8 +335,9 @@ export class ContainerNetwork implements NetworkDriver {
   }
 
   #newRecord(request: AttachRequest): AttachmentRecord {
-    const { containerId, mode, networks = [], nameservers } = request;
+    const { containerId, mode, nameservers } = request;
     const { tables } = this.#deps;
+    const networks = this.#addressed(containerId, request.networks ?? []);
     const leaves = networks.some(({ networkId }) => tables.network(networkId)?.internal === false);
     const onBridge = mode === 'bridge' && (networks.length === 0 || leaves);
     return {
@@ -338,24 +350,41 @@ export class ContainerNetwork implements NetworkDriver {
     };
   }
 
+  /** On networks of this node addresses are given here; on the swarm's, the managers gave them. */
+  #addressed(containerId: string, networks: readonly TaskNetwork[]): readonly TaskNetwork[] {
+    const { local } = this.#deps;
+    try {
+      return networks.map((network) => {
+        const { networkId, addresses } = network;
+        if (addresses.length > 0 || !local.has(networkId)) return network;
+        return { ...network, addresses: local.reserve(networkId, containerId) };
+      });
+    } catch (error) {
+      for (const { networkId } of networks) local.release(networkId, containerId);
+      throw error;
+    }
+  }
+
   #attachment(record: AttachmentRecord): Attachment {
     const { address, networks = [], ports, containerId } = record;
-    const { resolver } = this.#deps;
+    const { resolver, local } = this.#deps;
+    const gateway = address === undefined ? local.gatewayOf(networks) : this.#gateway.gateway;
     return {
       netnsPath: this.#namespaces.path(containerId),
       addresses: [
         ...networks.flatMap(({ addresses }) => addresses),
         ...(address === undefined ? [] : [this.#gateway.cidrOf(address)]),
       ],
-      ...(address === undefined ? {} : { gateway: this.#gateway.gateway }),
+      ...(gateway === undefined ? {} : { gateway }),
       ...(networks.length === 0 || resolver === undefined ? {} : { resolver }),
       ports,
     };
   }
 
   async #untilKnown(networks: readonly TaskNetwork[], signal?: AbortSignal): Promise<void> {
-    const { tables, clock } = this.#deps;
-    const unknown = () => networks.find(({ networkId }) => !tables.network(networkId));
+    const { tables, local, clock } = this.#deps;
+    const unknown = () =>
+      networks.find(({ networkId }) => !tables.network(networkId) && !local.has(networkId));
     if (unknown() === undefined) return;
     const late = new AbortController();
     const timer = clock.after(networkWaitMs, () => late.abort());

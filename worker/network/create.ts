@@ -4,8 +4,10 @@ import type { Logger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
 import { Balancer } from './balancer/index.ts';
 import { ContainerNetwork, type ContainerNetworkOptions } from './container-network.ts';
+import { gatewayBridgeName } from './gateway-bridge.ts';
 import { NetlinkSockets } from './netlink-sockets.ts';
 import { Netfilter } from './nft/index.ts';
+import { LocalNetworks } from './local/index.ts';
 import { OverlayNetworks } from './overlay/index.ts';
 import type { NetworkPart } from './part.ts';
 import { Resolver, resolverAddress } from './resolver/index.ts';
@@ -27,14 +29,32 @@ export function createNetwork(
     { runRoot: options.runRoot },
     { tables, sockets, node: () => network.node, clock, log },
   );
+  const local = new LocalNetworks(
+    {
+      dataRoot: options.dataRoot,
+      otherBridges: [gatewayBridgeName],
+      ...(options.mtu === undefined ? {} : { mtu: options.mtu }),
+    },
+    {
+      sockets,
+      swarm: tables,
+      names: { changed: (delta) => resolver.changed(delta) },
+      clock,
+      random,
+      log,
+    },
+  );
+  const resolver = new Resolver({}, { tables, local: local.tables, clock, random, log });
   const parts: readonly NetworkPart[] = [
-    new Resolver({}, { tables, clock, random, log }),
+    local,
+    resolver,
     new Balancer({ tables, netfilter: new Netfilter(), clock, log }),
   ];
   const network: ContainerNetwork = new ContainerNetwork(options, {
     tables,
     sockets,
     overlay,
+    local,
     parts,
     resolver: resolverAddress,
     clock,

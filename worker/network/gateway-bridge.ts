@@ -32,7 +32,8 @@ import {
   type Subnet,
 } from './subnet.ts';
 
-const bridgeName = 'ts-swarm0';
+export const gatewayBridgeName = 'ts-swarm0';
+const bridgeName = gatewayBridgeName;
 const dynamicPorts = { first: 30_000, last: 32_767 } as const;
 
 export interface GatewayOptions {

@@ -34,6 +34,8 @@ export interface LocalNetworksDeps {
   readonly sockets: NetlinkSockets;
   /** What follows names: told of every change before its cause is done with. */
   readonly names?: { changed(delta: NetworkDelta): Promise<void> };
+  /** Networks of the swarm: a container on one that has a way out leaves by that. */
+  readonly swarm?: NetworkTables;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -182,6 +184,13 @@ export class LocalNetworks implements NetworkPart {
     return this.#network(networkId).addresses.reserve(containerId, wish);
   }
 
+  /** Where the default route of a container leads that has no other way out; of IPv4. */
+  gatewayOf(networks: readonly { readonly networkId: string }[]): string | undefined {
+    const own = networks.flatMap(({ networkId }) => this.#networks.get(networkId)?.kept ?? []);
+    const gateways = leavesBy(own)?.subnets.map(({ gateway }) => gateway) ?? [];
+    return gateways.find((address) => !address.includes(':'));
+  }
+
   /** What `reserve` gave, for a container that was never attached. */
   release(networkId: string, containerId: string): void {
     this.#networks.get(networkId)?.addresses.release(containerId);
@@ -193,7 +202,10 @@ export class LocalNetworks implements NetworkPart {
       const network = this.#networks.get(networkId);
       return network === undefined ? [] : [{ network, addresses, aliases, position }];
     });
-    const way = leavesBy(own.map(({ network }) => network.kept));
+    const leavesElsewhere = container.networks.some(
+      ({ networkId }) => this.#deps.swarm?.network(networkId)?.internal === false,
+    );
+    const way = leavesElsewhere ? undefined : leavesBy(own.map(({ network }) => network.kept));
     for (const { network, addresses, position } of own) {
       network.addresses.adopt(container.id, addresses);
       const plug = this.#plugOf(container, {
@@ -281,9 +293,10 @@ export class LocalNetworks implements NetworkPart {
   ): Plug {
     const { network, addresses, position, isWay } = place;
     const { subnets, spec } = network.kept;
-    const gateways = isWay ? subnets.map(({ gateway }) => gateway) : [];
-    const gateway = gateways.find((address) => !address.includes(':'));
-    const gateway6 = gateways.find((address) => address.includes(':'));
+    const gateway = isWay ? this.gatewayOf([{ networkId: network.kept.id }]) : undefined;
+    const gateway6 = isWay
+      ? subnets.map(({ gateway: one }) => one).find((address) => address.includes(':'))
+      : undefined;
     return {
       containerId: container.id,
       inside: {
