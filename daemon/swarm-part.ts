@@ -34,6 +34,8 @@ export interface SwarmNetwork {
   leave(): Promise<void>;
   /** What other nodes need to know; undefined while this host is in no swarm. */
   dataPath(): DataPath | undefined;
+  /** Called when that is something new. */
+  onDataPath(listener: () => void): Disposable;
 }
 
 export function joinNetwork(network: SwarmNetwork, { nodeId, dataPathAddr }: Membership): void {
@@ -112,6 +114,7 @@ export class SwarmPart implements AsyncDisposable {
     starting.use(agent);
     starting.use(this.#renewer);
     starting.use(identity.onChange(() => this.#identityChanged()));
+    starting.use(this.#parts.network.onDataPath(() => agent.redescribe()));
     this.#renewer.start();
     await agent.start();
     // Until this manager is let in and has caught up, the others hear of the node and its tasks.

@@ -22,6 +22,7 @@ import { assertPortFree } from './port-probe.ts';
 import type { NetlinkSockets } from './netlink-sockets.ts';
 import { SpareNamespaces } from './spare-namespaces.ts';
 import type { NetworkTables } from './tables.ts';
+import type { Tunnels } from './tunnel/index.ts';
 
 /** Objects of a network come with the first task on it; a set may be on its way. */
 const networkWaitMs = 10_000;
@@ -42,6 +43,7 @@ export interface ContainerNetworkDeps {
   readonly tables: NetworkTables;
   readonly sockets: NetlinkSockets;
   readonly overlay: OverlayNetworks;
+  readonly tunnels: Tunnels;
   /** Networks of this node alone; also one of the parts. */
   readonly local: LocalNetworks;
   /** Besides the overlay; told of everything after it. */
@@ -64,6 +66,7 @@ export class ContainerNetwork implements NetworkDriver {
   readonly #attaching = new Map<string, Promise<Attachment>>();
   /** Those that are complete, and watched. */
   readonly #connected = new Set<string>();
+  readonly #listeners = new Set<() => void>();
   #applying: Promise<void> = Promise.resolve();
   #news = Promise.withResolvers<void>();
   #auditTimer: Timer | undefined;
@@ -155,7 +158,7 @@ export class ContainerNetwork implements NetworkDriver {
       await this.#adopt(record);
       this.#connected.add(record.containerId);
     }
-    this.#deps.overlay.removeLeftovers();
+    await this.#deps.overlay.removeLeftovers();
     this.#auditWithin(0);
   }
 
@@ -193,7 +196,23 @@ export class ContainerNetwork implements NetworkDriver {
 
   /** What other nodes need to know; undefined while this host is in no swarm. */
   dataPath(): DataPath | undefined {
-    return this.#node && { address: this.#node.dataPathAddr };
+    const wireguard = this.#deps.tunnels.published;
+    return (
+      this.#node && {
+        address: this.#node.dataPathAddr,
+        ...(wireguard === undefined ? {} : { wireguard }),
+      }
+    );
+  }
+
+  /** Called when `dataPath` says something new: other nodes are to hear of it soon. */
+  onDataPath(listener: () => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
+  }
+
+  dataPathChanged(): void {
+    for (const listener of this.#listeners) listener();
   }
 
   /** Takes everything of the swarm's networks away: the node leaves. No container is on one. */

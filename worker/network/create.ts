@@ -1,4 +1,5 @@
 /** Puts the parts of a node's network together. */
+import { createHash } from 'node:crypto';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
@@ -12,6 +13,7 @@ import { OverlayNetworks } from './overlay/index.ts';
 import type { NetworkPart } from './part.ts';
 import { Resolver, resolverAddress } from './resolver/index.ts';
 import { NetworkTables } from './tables.ts';
+import { Tunnels } from './tunnel/index.ts';
 
 export interface NodeNetworkDeps {
   readonly clock: Clock;
@@ -25,9 +27,13 @@ export function createNetwork(
 ): ContainerNetwork {
   const tables = new NetworkTables();
   const sockets = new NetlinkSockets();
+  const tunnels = new Tunnels(
+    { runRoot: options.runRoot, namePrefix: tunnelPrefix(options.runRoot) },
+    { clock, log, onKey: () => network.dataPathChanged() },
+  );
   const overlay = new OverlayNetworks(
     { runRoot: options.runRoot },
-    { tables, sockets, node: () => network.node, clock, log },
+    { tables, sockets, tunnels, node: () => network.node, clock, log },
   );
   const local = new LocalNetworks(
     {
@@ -54,6 +60,7 @@ export function createNetwork(
     tables,
     sockets,
     overlay,
+    tunnels,
     local,
     parts,
     resolver: resolverAddress,
@@ -61,4 +68,9 @@ export function createNetwork(
     log,
   });
   return network;
+}
+
+/** Sockets of wireguard-go are in one folder for all daemons that share it. */
+function tunnelPrefix(runRoot: string): string {
+  return `tsw-${createHash('sha256').update(runRoot).digest('hex').slice(0, 8)}`;
 }

@@ -217,6 +217,21 @@ export function addVxlan(options: VxlanOptions): Request {
   };
 }
 
+/** Its encrypted packets come and go in the namespace in which this is asked. */
+export function addWireguard(name: string, netnsFd: number): Request {
+  return {
+    type: linkTypes.add,
+    flags: flags.create | flags.exclusive,
+    what: `add the WireGuard device ${name}`,
+    body: Buffer.concat([
+      header(0, false),
+      attribute(attributes.name, cString(name)),
+      attribute(attributes.netNsFd, uint32(netnsFd)),
+      nested(attributes.linkInfo, attribute(info.kind, cString('wireguard'))),
+    ]),
+  };
+}
+
 export interface LinkChange {
   readonly up?: boolean;
   readonly mtu?: number;
@@ -225,10 +240,12 @@ export interface LinkChange {
   readonly master?: number;
   /** Only with an index: the link's new name. */
   readonly name?: string;
+  /** It goes there. */
+  readonly netnsFd?: number;
 }
 
 export function setLink(link: LinkRef, change: LinkChange): Request {
-  const { up, mtu, mac, master, name } = change;
+  const { up, mtu, mac, master, name, netnsFd } = change;
   return {
     type: linkTypes.set,
     flags: 0,
@@ -240,6 +257,7 @@ export function setLink(link: LinkRef, change: LinkChange): Request {
       ...(mtu === undefined ? [] : [attribute(attributes.mtu, uint32(mtu))]),
       ...(mac === undefined ? [] : [attribute(attributes.address, macBytes(mac))]),
       ...(master === undefined ? [] : [attribute(attributes.master, uint32(master))]),
+      ...(netnsFd === undefined ? [] : [attribute(attributes.netNsFd, uint32(netnsFd))]),
     ]),
   };
 }

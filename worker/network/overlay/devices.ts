@@ -3,7 +3,7 @@ import { assert } from '../../../lib/assert.ts';
 import { hasIpv6, macOfAddresses, turnIpv6On } from '../container-interfaces.ts';
 import { inNamespaceOf } from '../namespace.ts';
 import type { Link, Netlink } from '../netlink.ts';
-import { addAddress } from '../netlink/addresses.ts';
+import { addAddress, removeAddress } from '../netlink/addresses.ts';
 import {
   addBridge,
   addVxlan,
@@ -93,13 +93,19 @@ function auditBridge(
     inside.run(setLink(bridge.index, change));
     repairs.push({ kind: 'link', what: `${bridgeName}: ${Object.keys(change).join(', ')}` });
   }
-  if (bridgeAddresses.length === 0) return repairs;
-  const present = inside.addresses('all').filter(({ linkIndex }) => linkIndex === bridge.index);
-  for (const cidr of bridgeAddresses) {
-    if (present.some((address) => address.cidr === canonicalCidr(cidr))) continue;
+  const present = inside
+    .addresses('all')
+    .filter(({ linkIndex }) => linkIndex === bridge.index)
+    .map(({ cidr }) => cidr);
+  const right = bridgeAddresses.map(canonicalCidr);
+  for (const cidr of right.filter((one) => !present.includes(one))) {
     if (hasIpv6([cidr])) inNamespaceOf(wanted.netnsFd, () => turnIpv6On(bridgeName));
     inside.run(addAddress(bridge.index, cidr));
     repairs.push({ kind: 'address', what: `${cidr} of ${bridgeName}` });
+  }
+  for (const cidr of present.filter((one) => !right.includes(one))) {
+    inside.run(removeAddress(bridge.index, cidr));
+    repairs.push({ kind: 'address', what: `${cidr} that ${bridgeName} is not to have` });
   }
   return repairs;
 }

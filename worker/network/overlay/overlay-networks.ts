@@ -23,11 +23,18 @@ import { canonicalAddress, families, familyOf } from '../netlink/wire.ts';
 import type { AttachedContainer, NetworkPart, Repair } from '../part.ts';
 import { errno, SyscallError } from '../syscalls.ts';
 import type { NetworkDelta, NetworkTables } from '../tables.ts';
+import { tunnelAddressOf, type Tunnels } from '../tunnel/index.ts';
 import type { DevicesWanted } from './devices.ts';
 import { ForwardingTable, type Claim } from './forwarding.ts';
 import { overlayFolder, vxlanName } from './names.ts';
 import { Segment } from './segment.ts';
-import { findUnderlay, type Underlay } from './underlay.ts';
+import {
+  encryptedUnderlay,
+  findCarrier,
+  plainUnderlay,
+  tunnelMtuOf,
+  type Carrier,
+} from './underlay.ts';
 
 /** This node, as the managers know it. */
 export interface OverlayNode {
@@ -42,6 +49,8 @@ export interface OverlayDeps {
   readonly node: () => OverlayNode | undefined;
   /** Of containers' namespaces. */
   readonly sockets: NetlinkSockets;
+  /** Carry the encrypted ones. */
+  readonly tunnels: Tunnels;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -69,12 +78,14 @@ export class OverlayNetworks implements NetworkPart {
   start(): void {
     this.#namespaces.prepare();
     this.#host = new Netlink();
+    this.#deps.tunnels.start();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.allSettled(this.#opening.values());
     for (const segment of this.#segments.values()) segment.close();
     this.#segments.clear();
+    await this.#deps.tunnels[Symbol.asyncDispose]();
     this.#namespaces[Symbol.dispose]();
     this.#host?.[Symbol.dispose]();
     this.#host = undefined;
@@ -94,10 +105,13 @@ export class OverlayNetworks implements NetworkPart {
       segment.unplug(containerId);
       this.#removeIfUnused(segment);
     }
+    await this.#stopTunnelsIfUnused();
   }
 
   async changed(delta: NetworkDelta): Promise<void> {
     const touched = new Set<Segment>();
+    // The way to a node must be there before anything is sent to it.
+    if (delta.peerIds.size > 0) await this.#tellTunnels();
     for (const { type, id, old, object } of delta.changes) {
       switch (type) {
         case 'network':
@@ -116,10 +130,11 @@ export class OverlayNetworks implements NetworkPart {
     for (const segment of touched) {
       if (this.#segments.get(segment.id) === segment) this.#try(segment, () => segment.forward());
     }
+    await this.#stopTunnelsIfUnused();
   }
 
   async audit(): Promise<readonly Repair[]> {
-    const repairs: Repair[] = [];
+    const repairs: Repair[] = [...(await this.#deps.tunnels.audit())];
     for (const network of this.#deps.tables.networks()) {
       if (!this.#segments.has(network.id)) await this.#networkChanged(network.id);
     }
@@ -142,7 +157,8 @@ export class OverlayNetworks implements NetworkPart {
   }
 
   /** Removes networks that a former daemon left behind: none of them is in use. */
-  removeLeftovers(): void {
+  async removeLeftovers(): Promise<void> {
+    if (this.#deps.tunnels.hasLeftovers) await this.#stopTunnelsIfUnused();
     for (const id of this.#namespaces.names()) {
       if (this.#segments.has(id) || this.#opening.has(id)) continue;
       this.#log.info('removing a leftover overlay network', { networkId: id });
@@ -161,7 +177,8 @@ export class OverlayNetworks implements NetworkPart {
     await Promise.allSettled(this.#opening.values());
     for (const segment of this.#segments.values()) segment.remove();
     this.#segments.clear();
-    this.removeLeftovers();
+    await this.removeLeftovers();
+    await this.#deps.tunnels.clear();
     this.#namespaces.clear();
   }
 
@@ -239,6 +256,10 @@ export class OverlayNetworks implements NetworkPart {
   async #open(network: AssignedNetwork): Promise<Segment> {
     const wanted = this.#devicesWanted(network);
     assert(wanted !== undefined, 'a network that the managers tell of is opened within a swarm');
+    if (network.encrypted) {
+      await this.#deps.tunnels.ensure(tunnelMtuOf(this.#carrier()));
+      await this.#tellTunnels();
+    }
     for (let tries = 1; ; tries++) {
       const segment = this.#newSegment(network, wanted);
       try {
@@ -257,8 +278,10 @@ export class OverlayNetworks implements NetworkPart {
   #newSegment(network: AssignedNetwork, wanted: DevicesWanted): Segment {
     assert(this.#host !== undefined, 'the overlay networks are started');
     const { isIpv6 } = wanted.underlay;
-    const forwarding = new ForwardingTable((nodeId) => this.#destinationOf(nodeId, isIpv6));
-    const { tables } = this.#deps;
+    const forwarding = new ForwardingTable((nodeId) =>
+      network.encrypted ? this.#tunnelTo(nodeId) : this.#destinationOf(nodeId, isIpv6),
+    );
+    const { tables, tunnels } = this.#deps;
     for (const endpoint of tables.endpointsOf(network.id)) {
       forwarding.put(endpoint.id, claimOf(endpoint));
     }
@@ -266,7 +289,8 @@ export class OverlayNetworks implements NetworkPart {
       for (const peer of tables.peers()) forwarding.put(`peer ${peer.id}`, claimOfPeer(peer));
     }
     const { sockets } = this.#deps;
-    const deps = { namespaces: this.#namespaces, host: this.#host, sockets, forwarding };
+    const host = network.encrypted ? tunnels.inside : this.#host;
+    const deps = { namespaces: this.#namespaces, host, sockets, forwarding };
     return new Segment(network.id, wanted, deps);
   }
 
@@ -285,15 +309,44 @@ export class OverlayNetworks implements NetworkPart {
     return {
       vni: network.vni,
       port: network.dataPathPort,
-      underlay: this.#underlay(node, isIpv6),
+      underlay: (network.encrypted ? encryptedUnderlay : plainUnderlay)(this.#carrier(), isIpv6),
       hasIpv6: isIpv6,
       bridgeAddresses: network.ingress ? (self?.ingressAddresses ?? []) : [],
     };
   }
 
-  #underlay(node: OverlayNode, carriesIpv6: boolean): Underlay {
-    assert(this.#host !== undefined, 'the overlay networks are started');
-    return findUnderlay(this.#host, node.dataPathAddr, carriesIpv6);
+  #carrier(): Carrier {
+    const node = this.#deps.node();
+    assert(this.#host !== undefined && node !== undefined, 'the host is a node, and started');
+    return findCarrier(this.#host, node.dataPathAddr);
+  }
+
+  async #tellTunnels(): Promise<void> {
+    const { tables, tunnels, node } = this.#deps;
+    if (tunnels.published === undefined) return;
+    try {
+      await tunnels.setPeers([...tables.peers()].filter(({ id }) => id !== node()?.id));
+    } catch (error) {
+      this.#log.error('the tunnels of encrypted networks cannot be set, and are tried again', {
+        error: messageOf(error),
+      });
+    }
+  }
+
+  async #stopTunnelsIfUnused(): Promise<void> {
+    const { tables, tunnels } = this.#deps;
+    if (tunnels.published === undefined && !tunnels.hasLeftovers) return;
+    const isEncrypted = (id: string) => tables.network(id)?.encrypted !== false;
+    const isUsed =
+      [...tables.networks()].some(({ encrypted }) => encrypted) ||
+      [...this.#segments.keys(), ...this.#opening.keys()].some(isEncrypted);
+    if (!isUsed) await tunnels.stop();
+  }
+
+  #tunnelTo(nodeId: string): string | undefined {
+    if (nodeId === this.#deps.node()?.id) return undefined;
+    const key = this.#deps.tables.peer(nodeId)?.dataPath.wireguard?.publicKey;
+    return key && tunnelAddressOf(key);
   }
 
   #destinationOf(nodeId: string, isIpv6: boolean): string | undefined {

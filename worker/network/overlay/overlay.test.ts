@@ -122,6 +122,40 @@ describe('overlay networks on the real kernel', function () {
     assert.ok(!reaches(other, addressOf(b)));
   });
 
+  it('gives the bridges of the routing mesh’s network addresses of their own', async () => {
+    networks = [testNetwork('mesh', 4100, { ingress: true, subnets: network.subnets })];
+    for (const [index, host] of hosts.entries()) {
+      host.ingressAddresses = [`10.0.9.${index + 2}/24`, `fd00:9::${index + 2}/64`];
+    }
+    const task = addTask(hosts[2]!, 20, 'mesh');
+    await connect();
+    const reachesFrom = (host: TestHost, address: string) =>
+      host.runInNetwork('mesh', 'busybox', 'ping', '-c1', '-W2', address).includes(' 0% packet');
+    assert.ok(reachesFrom(hosts[0]!, '10.0.9.3'), 'where no task is either');
+    assert.ok(reachesFrom(hosts[0]!, 'fd00:9::4'));
+    assert.ok(reachesFrom(hosts[1]!, addressOf(task)));
+    assert.ok(reaches(task, '10.0.9.2'));
+    const [mac] =
+      /02:42:\S+/.exec(hosts[0]!.runInNetwork('mesh', 'ip', 'link', 'show', 'br0')) ?? [];
+    assert.equal(mac, '02:42:0a:00:09:02');
+    hosts[0]!.runInNetwork('mesh', 'ip', 'address', 'flush', 'dev', 'br0');
+    assert.deepEqual(await audits(hosts[0]!), ['address']);
+    assert.ok(reachesFrom(hosts[0]!, '10.0.9.3'));
+    hosts[0]!.ingressAddresses = [];
+    for (const host of hosts) await host.assign(whole());
+    assert.ok(!hosts[1]!.runInNetwork('mesh', 'bridge', 'fdb').includes('02:42:0a:00:09:02'));
+    assert.ok(!hosts[0]!.runInNetwork('mesh', 'ip', 'address').includes('10.0.9.2'));
+  });
+
+  it('sends to the port that the swarm has chosen', async () => {
+    networks = [testNetwork('net1', 4097, { dataPathPort: 4999, subnets: network.subnets })];
+    const [a, b] = [addTask(hosts[0]!, 11), addTask(hosts[1]!, 12)];
+    await connect();
+    assert.ok(reaches(a, addressOf(b)));
+    assert.match(hosts[0]!.run('ss', '-lunH'), /:4999 /);
+    assert.doesNotMatch(hosts[0]!.run('ss', '-lunH'), /:4789 /);
+  });
+
   it('gives links the size that the underlay leaves', async () => {
     networks = [testNetwork('net4', 4099), testNetwork('net1', 4097, { subnets: network.subnets })];
     hosts.push(wire.addHost(4, 1280));

@@ -1,16 +1,26 @@
-/** The device that carries the data path: how large a packet of an overlay may be. */
+/** What carries an overlay: how large its packets may be, and where they come from. */
 import type { Netlink } from '../netlink.ts';
 import { canonicalAddress, familyOf, families } from '../netlink/wire.ts';
 
-/** Outer Ethernet is not counted: IP, UDP, VXLAN and the inner Ethernet header. */
-const overheads = { [families.inet]: 50, [families.inet6]: 70 } as const;
+/** IP, UDP, VXLAN and the inner Ethernet header; the outer Ethernet header is not counted. */
+const vxlanOverhead = { ipv4: 50, ipv6: 70 } as const;
+/** IP, UDP and WireGuard's own. */
+const tunnelOverhead = { ipv4: 60, ipv6: 80 } as const;
 const mtuDefault = 1500;
 const mtuMin = 576;
 /** IPv6 does not work on smaller links: then the packets around it travel in pieces. */
 const mtuMinIpv6 = 1280;
 
+/** The device that has the data-path address. */
+export interface Carrier {
+  /** Absent where the data-path address is not of this host. */
+  readonly local?: string;
+  readonly isIpv6: boolean;
+  readonly mtu: number;
+}
+
 export interface Underlay {
-  /** Where VXLAN packets come from; absent where the data-path address is not of this host. */
+  /** Where VXLAN packets come from; absent: the kernel chooses. */
   readonly local?: string;
   readonly isIpv6: boolean;
   /** Of the overlay's links. */
@@ -19,20 +29,40 @@ export interface Underlay {
 
 /**
  * `address` is this node's data-path address. One that is not found here is translated somewhere on
- * the way: then the smallest real device decides. `carriesIpv6`: the overlay has IPv6 subnets.
+ * the way: then the smallest real device decides.
  */
-export function findUnderlay(host: Netlink, address: string, carriesIpv6: boolean): Underlay {
+export function findCarrier(host: Netlink, address: string): Carrier {
   const wanted = canonicalAddress(address);
-  const isIpv6 = familyOf(address) === families.inet6;
   const links = host.links();
   const own = host.addresses('all').find(({ cidr }) => cidr.split('/')[0] === wanted);
   const carrier = links.find(({ index }) => index === own?.linkIndex);
   const real = links.filter(({ up, kind, name }) => up && kind === '' && name !== 'lo');
-  const carrierMtu = carrier?.mtu ?? Math.min(mtuDefault, ...real.map(({ mtu }) => mtu));
-  const overhead = overheads[isIpv6 ? families.inet6 : families.inet] ?? 0;
   return {
     ...(carrier === undefined ? {} : { local: wanted }),
-    isIpv6,
-    mtu: Math.max(carriesIpv6 ? mtuMinIpv6 : mtuMin, carrierMtu - overhead),
+    isIpv6: familyOf(address) === families.inet6,
+    mtu: carrier?.mtu ?? Math.min(mtuDefault, ...real.map(({ mtu }) => mtu)),
   };
+}
+
+/** `carriesIpv6`: the overlay has IPv6 subnets. */
+export function plainUnderlay({ local, isIpv6, mtu }: Carrier, carriesIpv6: boolean): Underlay {
+  const overhead = isIpv6 ? vxlanOverhead.ipv6 : vxlanOverhead.ipv4;
+  return {
+    ...(local === undefined ? {} : { local }),
+    isIpv6,
+    mtu: atLeast(mtu - overhead, carriesIpv6),
+  };
+}
+
+export function tunnelMtuOf({ isIpv6, mtu }: Carrier): number {
+  return atLeast(mtu - (isIpv6 ? tunnelOverhead.ipv6 : tunnelOverhead.ipv4), true);
+}
+
+/** Within tunnels everybody has an address of IPv6, which changes with the key. */
+export function encryptedUnderlay(carrier: Carrier, carriesIpv6: boolean): Underlay {
+  return { isIpv6: true, mtu: atLeast(tunnelMtuOf(carrier) - vxlanOverhead.ipv6, carriesIpv6) };
+}
+
+function atLeast(mtu: number, carriesIpv6: boolean): number {
+  return Math.max(carriesIpv6 ? mtuMinIpv6 : mtuMin, mtu);
 }

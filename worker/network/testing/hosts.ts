@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { realClock } from '../../../lib/clock.ts';
+import { realClock, type Clock } from '../../../lib/clock.ts';
 import { silentLogger } from '../../../lib/log.ts';
 import type {
   AssignedEndpoint,
@@ -19,6 +19,7 @@ import { NetlinkSockets } from '../netlink-sockets.ts';
 import { OverlayNetworks, overlayPath } from '../overlay/index.ts';
 import type { AttachedContainer } from '../part.ts';
 import { NetworkTables } from '../tables.ts';
+import { Tunnels } from '../tunnel/index.ts';
 
 const timeoutMs = 10_000;
 
@@ -50,7 +51,7 @@ export class Wire implements AsyncDisposable {
   }
 
   /** `number` is its address: 192.168.99.<number>. */
-  addHost(number: number, mtu = 1500): TestHost {
+  addHost(number: number, mtu = 1500, clock = realClock): TestHost {
     const path = this.#namespaces.create(`h${number}`);
     const name = `h${number}`;
     const size = ['mtu', String(mtu)];
@@ -71,14 +72,14 @@ export class Wire implements AsyncDisposable {
     this.run('ip', 'link', 'set', `${name}e`, 'netns', path, 'name', 'eth0');
     runIn(path, 'ip', 'address', 'add', `192.168.99.${number}/24`, 'dev', 'eth0');
     runIn(path, 'ip', 'link', 'set', 'eth0', 'up');
-    const host = new TestHost(number, path, join(this.folder, `run${number}`));
+    const host = new TestHost(number, path, join(this.folder, `run${number}`), clock);
     this.#hosts.push(host);
     return host;
   }
 
   start(path: string, ...command: readonly string[]): ChildProcess {
     const child = spawn('nsenter', [`--net=${path}`, ...command], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', 'pipe', 'ignore'],
     });
     this.#children.push(child);
     return child;
@@ -100,25 +101,32 @@ export class TestHost {
   readonly id: string;
   readonly path: string;
   readonly address: string;
+  readonly clock: Clock;
   readonly runRoot: string;
+  ingressAddresses: readonly string[] = [];
   tables = new NetworkTables();
+  tunnels: Tunnels;
   overlay: OverlayNetworks;
   readonly #containers: Namespaces;
   readonly #sockets = new NetlinkSockets();
   readonly #attached = new Map<string, AttachedContainer>();
 
-  constructor(number: number, path: string, runRoot: string) {
+  constructor(number: number, path: string, runRoot: string, clock: Clock) {
+    this.clock = clock;
     this.id = `node${number}`;
     this.path = path;
     this.address = `192.168.99.${number}`;
     this.runRoot = runRoot;
     this.#containers = new Namespaces(join(runRoot, 'netns'), setUpContainerNamespace);
     this.#containers.prepare();
+    this.tunnels = this.#newTunnels();
     this.overlay = this.#open();
   }
 
   get peer(): AssignedPeer {
-    return { id: this.id, dataPath: { address: this.address }, ingressAddresses: [] };
+    const wireguard = this.tunnels.published;
+    const dataPath = { address: this.address, ...(wireguard === undefined ? {} : { wireguard }) };
+    return { id: this.id, dataPath, ingressAddresses: this.ingressAddresses };
   }
 
   run(...command: readonly string[]): string {
@@ -153,10 +161,11 @@ export class TestHost {
   async restart(set: NetworkAssignments): Promise<void> {
     await this.overlay[Symbol.asyncDispose]();
     this.tables = new NetworkTables();
+    this.tunnels = this.#newTunnels();
     this.overlay = this.#open();
     await this.assign(set);
     for (const container of this.#attached.values()) await this.overlay.attached(container);
-    this.overlay.removeLeftovers();
+    await this.overlay.removeLeftovers();
   }
 
   async remove(): Promise<void> {
@@ -166,14 +175,21 @@ export class TestHost {
     this.#containers.clear();
   }
 
+  #newTunnels(): Tunnels {
+    const namePrefix = `tst${process.pid}-${this.id.slice(-2)}`;
+    const deps = { clock: this.clock, log: silentLogger, onKey: () => undefined };
+    return new Tunnels({ runRoot: this.runRoot, namePrefix }, deps);
+  }
+
   #open(): OverlayNetworks {
     const overlay = new OverlayNetworks(
       { runRoot: this.runRoot },
       {
         tables: this.tables,
         sockets: this.#sockets,
+        tunnels: this.tunnels,
         node: () => ({ id: this.id, dataPathAddr: this.address }),
-        clock: realClock,
+        clock: this.clock,
         log: silentLogger,
       },
     );

@@ -1,0 +1,97 @@
+/**
+ * WireGuard's own tool, which speaks to the kernel's devices and to those of wireguard-go alike. It
+ * runs in the namespace of the devices, where the kernel's are to be found.
+ */
+import { spawn } from 'node:child_process';
+import { text } from 'node:stream/consumers';
+import { SwarmError } from '../../../lib/errors.ts';
+import { inNamespaceOf } from '../namespace.ts';
+
+const wgTimeoutMs = 5_000;
+const maxErrorLength = 300;
+
+export interface WgPeer {
+  readonly publicKey: string;
+  /** "10.0.0.1:51820", "[fd00::1]:51820" */
+  readonly endpoint: string;
+  /** Its address within the tunnel. */
+  readonly address: string;
+}
+
+export interface WgConfig {
+  readonly privateKey: string;
+  readonly port: number;
+  readonly peers: readonly WgPeer[];
+}
+
+/** What a device says of itself. */
+export interface WgDevice {
+  readonly privateKey: string;
+  readonly port: number;
+  readonly peers: readonly WgPeer[];
+}
+
+/** Sessions with peers that stay as they are go on. */
+export async function configure(netnsFd: number, name: string, config: WgConfig): Promise<void> {
+  await wg(netnsFd, ['syncconf', name, '/dev/stdin'], configText(config));
+}
+
+/** Undefined where there is no such device, or nobody answers for it. */
+export async function inspect(netnsFd: number, name: string): Promise<WgDevice | undefined> {
+  try {
+    return parseDump(await wg(netnsFd, ['show', name, 'dump']));
+  } catch (error) {
+    if (error instanceof SwarmError && error.code === 'unavailable') return undefined;
+    throw error;
+  }
+}
+
+export function configText({ privateKey, port, peers }: WgConfig): string {
+  const sections = peers.map(
+    ({ publicKey, endpoint, address }) =>
+      `[Peer]\nPublicKey = ${publicKey}\nEndpoint = ${endpoint}\nAllowedIPs = ${address}/128\n`,
+  );
+  return `[Interface]\nPrivateKey = ${privateKey}\nListenPort = ${port}\n${sections.join('')}`;
+}
+
+export function parseDump(dump: string): WgDevice {
+  const [own = '', ...rows] = dump.trimEnd().split('\n');
+  const [privateKey = '', , port = '0'] = own.split('\t');
+  const peers = rows.map((row) => {
+    const [publicKey = '', , endpoint = '', allowed = ''] = row.split('\t');
+    return { publicKey, endpoint, address: allowed.split('/')[0] ?? '' };
+  });
+  return { privateKey, port: Number(port), peers };
+}
+
+async function wg(netnsFd: number, args: readonly string[], input = ''): Promise<string> {
+  // It opens its input by a name, which a pipe has and the socket that Node makes has not.
+  const piped = ['-c', 'cat | wg "$@"', 'sh', ...args];
+  const [command, argv] = input === '' ? ['wg', args] : ['sh', piped];
+  // The child is in the namespace in which the thread is when it forks.
+  const child = inNamespaceOf(netnsFd, () =>
+    spawn(command, argv, { stdio: 'pipe', timeout: wgTimeoutMs, killSignal: 'SIGKILL' }),
+  );
+  const ended = Promise.withResolvers<number | null>();
+  child.once('error', ended.reject);
+  child.once('close', ended.resolve);
+  child.stdin.on('error', () => child.kill('SIGKILL'));
+  child.stdin.end(input);
+  try {
+    const [code, out, problem] = await Promise.all([
+      ended.promise,
+      text(child.stdout),
+      text(child.stderr),
+    ]);
+    if (code === 0) return out;
+    const reason = problem.trim().slice(0, maxErrorLength) || 'it did not end in time';
+    throw new SwarmError('unavailable', `wg ${args[0]} ${args[1]}: ${reason}`);
+  } catch (error) {
+    if (error instanceof SwarmError) throw error;
+    throw new SwarmError(
+      'failed-precondition',
+      'cannot run wg for an encrypted network: install the package wireguard-tools on this host',
+      { cause: error },
+    );
+  }
+}
