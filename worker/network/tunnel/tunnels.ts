@@ -170,7 +170,7 @@ export class Tunnels implements AsyncDisposable {
   async #auditTunnels(): Promise<readonly Repair[]> {
     const repairs: Repair[] = [];
     const wanted = this.#wantedPeers();
-    for (const tunnel of [...this.#tunnels]) {
+    for (const tunnel of this.#tunnels) {
       const state = await tunnel.isIntact(wanted);
       if (state === 'intact') continue;
       repairs.push({ kind: 'tunnel', what: `${tunnel.record.name} ${state}` });
@@ -249,7 +249,7 @@ export class Tunnels implements AsyncDisposable {
       const former = hasNewKey ? { former: { peer: wgPeerOf(known), untilMs } } : {};
       this.#peers.set(id, { address, wireguard, ...former });
     }
-    for (const id of [...this.#peers.keys()]) {
+    for (const id of this.#peers.keys()) {
       if (!seen.has(id)) isNew = this.#peers.delete(id) || isNew;
     }
     return isNew;
