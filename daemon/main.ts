@@ -16,7 +16,7 @@ import { newDoctor } from './doctor.ts';
 import { readHostFacts } from './host-facts.ts';
 import { createLogger } from './logging.ts';
 import { serveMetrics } from './metrics-server.ts';
-import { stepTimes, watchProcess, watchSwarm } from './metrics.ts';
+import { repairCount, stepTimes, watchProcess, watchSwarm } from './metrics.ts';
 import { parseOptions, usage, type DaemonOptions } from './options.ts';
 import { acquirePidFile } from './pid-file.ts';
 import { SwarmNode } from './swarm-node.ts';
@@ -99,6 +99,7 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
     ),
   );
   const metrics = new Metrics();
+  network.onRepaired = repairCount(metrics);
   const swarm = starting.use(
     new SwarmNode(join(dataRoot, 'swarm'), {
       executor,

@@ -18,6 +18,15 @@ export function stepTimes(metrics: Metrics): (step: 'plan' | 'commit', tookMs: n
   return (step, tookMs) => times.observe(tookMs / 1_000, { step });
 }
 
+/** Told what has been put right of the node's networks. */
+export function repairCount(metrics: Metrics): (kind: string, times: number) => void {
+  const repairs = metrics.counter<'kind'>(
+    'ts_swarm_network_repairs_total',
+    'What of the networks was not as it should be, and has been put right.',
+  );
+  return (kind, times) => repairs.add(times, { kind });
+}
+
 type Kinds = Iterable<readonly [value: string, count: number]>;
 
 /** Of the process itself; the event loop is watched until it is disposed. */

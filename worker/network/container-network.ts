@@ -57,6 +57,8 @@ export interface ContainerNetworkDeps {
 export class ContainerNetwork implements NetworkDriver {
   /** What audits have put right so far, by kind. */
   readonly repairs = new Map<string, number>();
+  /** Told of each kind that an audit has put right, and how often. */
+  onRepaired: ((kind: string, times: number) => void) | undefined;
   readonly #deps: ContainerNetworkDeps;
   readonly #log: Logger;
   readonly #namespaces: Namespaces;
@@ -248,6 +250,7 @@ export class ContainerNetwork implements NetworkDriver {
     }
     for (const [kind, found] of Map.groupBy(repairs, (repair) => repair.kind)) {
       this.repairs.set(kind, (this.repairs.get(kind) ?? 0) + found.length);
+      this.onRepaired?.(kind, found.length);
       // All entries of a device go with it: a few tell enough.
       const what = found.slice(0, loggedMax).map((repair) => repair.what);
       this.#log.warn('put right what was not as it should be', { kind, times: found.length, what });
