@@ -40,8 +40,12 @@ export class NetworkDesk {
       nodesOf: (networkId) => this.#book.nodesOf(networkId),
       taken: (nodeId) => this.#taken(nodeId),
       release: (taskId) => this.#release(taskId),
-      onTimeout: (taskId, nodeIds) =>
-        log.warn('a task is stopped before all nodes know of it', { taskId, nodeIds }),
+      onTimeout: (taskIds, nodeIds) =>
+        log.warn('tasks are stopped before all nodes know of it', {
+          tasks: taskIds.length,
+          firstTaskId: taskIds[0],
+          nodeIds,
+        }),
     });
     // Whether the leader before has told their nodes to stop them cannot be known: the nodes, where
     // it has, stay with it.

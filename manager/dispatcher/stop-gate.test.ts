@@ -12,7 +12,7 @@ function startGate(taken: Record<string, number | undefined>) {
     nodesOf: () => Object.keys(taken),
     taken: (nodeId) => taken[nodeId],
     release: (taskId) => released.push(taskId),
-    onTimeout: (taskId, nodeIds) => timeouts.push([taskId, ...nodeIds]),
+    onTimeout: (taskIds, nodeIds) => timeouts.push([...taskIds, ...nodeIds]),
   });
   return { clock, gate, released, timeouts, taken };
 }
@@ -39,11 +39,12 @@ describe('StopGate', () => {
   it('waits for no node longer than the time-out, and names it', () => {
     const { clock, gate, released, timeouts } = startGate({ a: 5, slow: 4, gone: undefined });
     gate.hold('t', ['net'], 5);
+    gate.hold('u', ['net'], 5);
     clock.advance(takenTimeoutMs);
-    assert.deepEqual(timeouts, [['t', 'slow']]);
+    assert.deepEqual(timeouts, [['t', 'u', 'slow']]);
     assert.deepEqual(released, []);
     clock.advance(lingerMs);
-    assert.deepEqual(released, ['t']);
+    assert.deepEqual(released, ['t', 'u']);
   });
 
   it('does not wait for a node that goes away meanwhile', () => {

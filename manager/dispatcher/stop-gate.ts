@@ -12,7 +12,7 @@ export interface StopGateParts {
   /** The task's node may be told to stop it now. */
   readonly release: (taskId: string) => void;
   /** Some nodes did not take it in in time. */
-  readonly onTimeout?: (taskId: string, nodeIds: readonly string[]) => void;
+  readonly onTimeout?: (taskIds: readonly string[], nodeIds: readonly string[]) => void;
 }
 
 interface Held {
@@ -70,9 +70,14 @@ export class StopGate {
     if (this.#held.size === 0) return;
     const nowMs = this.#parts.clock.monotonicMs();
     const takenByNetwork = new Map<string, number>();
+    const late = new Map<string, Held>();
     let nextMs = Infinity;
     for (const [taskId, held] of this.#held) {
-      held.releaseAtMs ??= this.#releaseAtMs(taskId, held, takenByNetwork, nowMs);
+      if (held.releaseAtMs === undefined) {
+        const waits = this.#waits(held, takenByNetwork);
+        if (waits && nowMs >= held.deadlineMs) late.set(taskId, held);
+        if (!waits || nowMs >= held.deadlineMs) held.releaseAtMs = nowMs + lingerMs;
+      }
       if (held.releaseAtMs !== undefined && held.releaseAtMs <= nowMs) {
         this.#held.delete(taskId);
         this.#parts.release(taskId);
@@ -81,6 +86,7 @@ export class StopGate {
       }
     }
     this.#schedule(nextMs);
+    if (late.size > 0) this.#parts.onTimeout?.([...late.keys()], this.#behind([...late.values()]));
   }
 
   stop(): void {
@@ -89,20 +95,12 @@ export class StopGate {
     this.#timer = undefined;
   }
 
-  #releaseAtMs(
-    taskId: string,
-    { networkIds, version, deadlineMs }: Held,
-    takenByNetwork: Map<string, number>,
-    nowMs: number,
-  ): number | undefined {
-    const waits = networkIds.some((id) => {
+  #waits({ networkIds, version }: Held, takenByNetwork: Map<string, number>): boolean {
+    return networkIds.some((id) => {
       let taken = takenByNetwork.get(id);
       if (taken === undefined) takenByNetwork.set(id, (taken = this.#takenByAll(id)));
       return taken < version;
     });
-    if (waits && nowMs < deadlineMs) return undefined;
-    if (waits) this.#parts.onTimeout?.(taskId, this.#behind(networkIds, version));
-    return nowMs + lingerMs;
   }
 
   #takenByAll(networkId: string): number {
@@ -113,8 +111,10 @@ export class StopGate {
     return least;
   }
 
-  #behind(networkIds: readonly string[], version: number): string[] {
-    const nodeIds = new Set(networkIds.flatMap((id) => [...this.#parts.nodesOf(id)]));
+  #behind(late: readonly Held[]): string[] {
+    const version = Math.max(...late.map((held) => held.version));
+    const networkIds = new Set(late.flatMap((held) => held.networkIds));
+    const nodeIds = new Set([...networkIds].flatMap((id) => [...this.#parts.nodesOf(id)]));
     return [...nodeIds].filter((id) => (this.#parts.taken(id) ?? Infinity) < version);
   }
 
