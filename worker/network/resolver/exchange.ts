@@ -38,8 +38,14 @@ export const askOverUdp: Exchange = (ask) => {
   socket.on('message', (message) => {
     if (answers(query, questionEnd, message)) resolve(message);
   });
-  socket.connect(server.port, server.address, () => socket.send(query));
+  let isOver = false;
+  socket.on('connect', () => {
+    if (!isOver) socket.send(query);
+  });
+  // Without a callback, which would be called for a failure too, that is an `error`.
+  socket.connect(server.port, server.address);
   return promise.finally(() => {
+    isOver = true;
     signal.removeEventListener('abort', onAbort);
     socket.close();
   });

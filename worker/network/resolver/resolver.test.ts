@@ -227,6 +227,15 @@ describe('the resolver in containers', function () {
     inside.close();
   });
 
+  it('fails where there is no way to the name server', async () => {
+    const container = await attach('c9', ['front']);
+    await resolver.attached({ ...container, nameservers: ['192.0.2.53', 'fd00::53'] });
+    const answer = await askOverUdp(container.netnsPath, queryFor('www.example'));
+    assert.equal((answer as { rcode?: string }).rcode, 'SERVFAIL');
+    const [same] = await askOverTcp(container.netnsPath, [queryFor('www.example')]);
+    assert.equal((same as { rcode?: string }).rcode, 'SERVFAIL');
+  });
+
   it('asks nobody for a container without a way out', async () => {
     const { netnsPath } = await attach('c5', ['closed']);
     const answer = await askOverUdp(netnsPath, queryFor('www.example'));
