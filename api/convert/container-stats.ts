@@ -36,16 +36,7 @@ export function statsJson(
     cpu_stats: cpuJson(now, cpus),
     precpu_stats: cpuJson(last, cpus),
     memory_stats: usage === undefined ? {} : memoryJson(usage.memory),
-    blkio_stats: {
-      io_service_bytes_recursive: blockJson(usage?.block.bytes),
-      io_serviced_recursive: blockJson(usage?.block.operations),
-      io_queue_recursive: null,
-      io_service_time_recursive: null,
-      io_wait_time_recursive: null,
-      io_merged_recursive: null,
-      io_time_recursive: null,
-      sectors_recursive: null,
-    },
+    blkio_stats: blocksJson(usage),
     ...(usage === undefined || usage.networks.length === 0
       ? {}
       : { networks: networksJson(usage) }),
@@ -84,6 +75,21 @@ function memoryJson(memory: Usage['memory']): JsonObject {
     stats: memory.stats,
     ...(memory.failures ? { failcnt: memory.failures } : {}),
     limit: memory.limitBytes,
+  };
+}
+
+/** Linux tells the rest no more; cgroups of version 1 have empty lists for it. */
+function blocksJson(usage: Usage | undefined): JsonObject {
+  const none = usage?.cpu.perCpuNs === undefined ? null : [];
+  return {
+    io_service_bytes_recursive: blockJson(usage?.block.bytes),
+    io_serviced_recursive: blockJson(usage?.block.operations),
+    io_queue_recursive: none,
+    io_service_time_recursive: none,
+    io_wait_time_recursive: none,
+    io_merged_recursive: none,
+    io_time_recursive: none,
+    sectors_recursive: none,
   };
 }
 

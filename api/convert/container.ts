@@ -35,7 +35,7 @@ export function containerInspectJson(view: ContainerView, facts: ContainerFacts)
     HostConfig: hostDocument.encode(record.host) as JsonObject,
     GraphDriver: { Data: null, Name: facts.snapshotter },
     ...sizeJson(facts),
-    Mounts: view.mounts.flatMap(mountJson),
+    Mounts: mountsJson(view),
     Config: containerDocument.encode(record.config) as JsonObject,
     NetworkSettings: networkSettingsJson(view),
   };
@@ -61,7 +61,7 @@ export function containerSummaryJson(
     Status: statusText(view, nowMs),
     HostConfig: { NetworkMode: networkModeOf(view) },
     NetworkSettings: { Networks: networksJson(view) },
-    Mounts: view.mounts.flatMap(mountJson),
+    Mounts: mountsJson(view),
   };
 }
 
@@ -100,7 +100,18 @@ function healthJson({ status, failingStreak, log }: HealthView): JsonObject {
   };
 }
 
-function mountJson(mount: Mount): JsonObject[] {
+function mountsJson({ mounts, record }: ContainerView): JsonObject[] {
+  // What was written after the second colon of -v.
+  const modes = new Map(
+    (record.host.binds ?? []).map((bind) => {
+      const [, target = '', words = ''] = bind.split(':');
+      return [target, words];
+    }),
+  );
+  return mounts.flatMap((mount) => mountJson(mount, modes.get(mount.target) ?? ''));
+}
+
+function mountJson(mount: Mount, mode: string): JsonObject[] {
   const { type, source = '', target, readOnly = false, bindOptions } = mount;
   // As in Docker, those of --tmpfs are told of in the host's configuration only.
   if (type === 'tmpfs' && mount.tmpfsOptions?.options !== undefined) return [];
@@ -109,7 +120,7 @@ function mountJson(mount: Mount): JsonObject[] {
       Type: type,
       Source: source,
       Destination: target,
-      Mode: '',
+      Mode: mode,
       RW: !readOnly,
       Propagation: type === 'bind' ? (bindOptions?.propagation ?? 'rprivate') : '',
     },

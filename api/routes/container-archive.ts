@@ -12,7 +12,7 @@ const statHeader = 'X-Docker-Container-Path-Stat';
 
 export function containerArchiveRoutes(modules: RouteModules): Route[] {
   const { containers } = modules.backend;
-  const { archives } = containers;
+  const { archives, events } = containers;
   const on = (
     method: Route['method'],
     verb: string,
@@ -30,12 +30,14 @@ export function containerArchiveRoutes(modules: RouteModules): Route[] {
     on('GET', 'archive', (exchange, target) =>
       archives.read(target, pathOf(exchange), async (stat, chunks) => {
         exchange.header(statHeader, encoded(stat));
+        events.tell('archive-path', target.view.record);
         await send(exchange, chunks);
       }),
     ),
     on('PUT', 'archive', async (exchange, target) => {
       const keepsKinds = exchange.flag('noOverwriteDirNonDir');
       await archives.write(target, pathOf(exchange), bodyOf(exchange), { keepsKinds });
+      events.tell('extract-to-dir', target.view.record);
       exchange.empty(200);
     }),
     on('GET', 'changes', async (exchange, target) => {
@@ -45,7 +47,10 @@ export function containerArchiveRoutes(modules: RouteModules): Route[] {
       );
     }),
     on('GET', 'export', (exchange, target) =>
-      archives.export(target, (chunks) => send(exchange, chunks)),
+      archives.export(target, async (chunks) => {
+        events.tell('export', target.view.record);
+        await send(exchange, chunks);
+      }),
     ),
   ];
 }

@@ -151,6 +151,8 @@ async function resize(
     throw new SwarmError('aborted', `container ${view.record.id} is not running`);
   }
   await backend.containers.inside.resize(view, size);
+  const more = { height: String(size.height), width: String(size.width) };
+  backend.containers.events.tell('resize', view.record, more);
   exchange.empty(200);
 }
 
@@ -159,5 +161,6 @@ async function top(exchange: Exchange, target: Target, { backend }: RouteModules
     target.view,
     exchange.query.get('ps_args') || '-ef',
   );
+  backend.containers.events.tell('top', target.view.record);
   exchange.json({ Processes: processes, Titles: titles });
 }

@@ -68,10 +68,10 @@ async function start(exchange: Exchange, { backend }: RouteModules): Promise<voi
 }
 
 function inspect(exchange: Exchange, { backend }: RouteModules): void {
-  const { id, containerId, document, running, exitCode, pid } = backend.containers.execs.view(
-    exchange.param('id'),
-  );
+  const { id, containerId, containerUser, document, running, exitCode, pid } =
+    backend.containers.execs.view(exchange.param('id'));
   const [entrypoint = '', ...rest] = document.cmd;
+  const user = document.user || containerUser;
   exchange.json({
     ID: id,
     Running: running,
@@ -81,12 +81,12 @@ function inspect(exchange: Exchange, { backend }: RouteModules): void {
       entrypoint,
       arguments: rest,
       privileged: document.privileged,
-      ...(document.user === '' ? {} : { user: document.user }),
+      ...(user === '' ? {} : { user }),
     },
     OpenStdin: document.attachStdin,
     OpenStderr: document.attachStderr,
     OpenStdout: document.attachStdout,
-    CanRemove: exitCode !== undefined,
+    CanRemove: false,
     ContainerID: containerId,
     DetachKeys: document.detachKeys,
     Pid: pid,

@@ -17,6 +17,7 @@ const perContainerMax = 1000;
 export interface ExecView {
   readonly id: string;
   readonly containerId: string;
+  readonly containerUser: string;
   readonly document: ExecDocument;
   readonly running: boolean;
   /** Absent until it has ended. */
@@ -78,6 +79,7 @@ export class Execs {
     return {
       id,
       containerId: container.record.id,
+      containerUser: container.record.config.user,
       document,
       running: process !== undefined && exitCode === undefined,
       ...(exitCode === undefined ? {} : { exitCode }),

@@ -54,7 +54,6 @@ export function completedHost(given: HostDocument, cgroupVersion: 1 | 2): HostDo
     runtime: given.runtime || 'runc',
     memorySwap: memory > 0 && memorySwap === 0 ? memory * 2 : memorySwap,
     oomKillDisable: given.oomKillDisable ?? false,
-    portBindings: given.portBindings ?? {},
     maskedPaths: given.maskedPaths ?? (given.privileged ? null : maskedPaths),
     readonlyPaths: given.readonlyPaths ?? (given.privileged ? null : readonlyPaths),
   };

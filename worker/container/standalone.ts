@@ -4,6 +4,7 @@ import type { Clock, Timer } from '../../lib/clock.ts';
 import { messageOf, SwarmError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { ContainerExit, ContainerInfo, Runtime } from '../runtime/runtime.ts';
+import { signalNumber } from '../runtime/oci/signals.ts';
 import type { ContainerEvents } from './events.ts';
 import { HealthWatch, type HealthWatchDeps } from './health-watch.ts';
 import { Lock } from './lock.ts';
@@ -54,7 +55,7 @@ export class Standalone {
   #delayMs = 0;
   /** No policy starts it again, until a person does. */
   #cancelled = false;
-  #stopping = false;
+  #finishing = false;
   #change = Promise.withResolvers<void>();
   #exits = 0;
   #ending: Promise<void> = Promise.resolve();
@@ -170,7 +171,7 @@ export class Standalone {
     if (ends) this.#cancelled = true;
     await runtime.kill(this.id, signal);
     if (status === 'paused' && ends) await this.#thaw();
-    events.tell('kill', this.#record, { signal: name });
+    events.tell('kill', this.#record, { signal: String(signalNumber(signal)) });
     // As in Docker, the answer to SIGKILL comes once it has done its work.
     if (name === 'KILL' || name === '9') await this.#untilEnded();
   }
@@ -265,8 +266,12 @@ export class Standalone {
 
   /** Its process has ended. */
   exited(exit: ContainerExit): Promise<void> {
-    if (this.#state.status !== 'running' && this.#state.status !== 'paused') return this.#ending;
-    this.#ending = this.#finish(exit);
+    const { status } = this.#state;
+    if (this.#finishing || (status !== 'running' && status !== 'paused')) return this.#ending;
+    this.#finishing = true;
+    this.#ending = this.#finish(exit).finally(() => {
+      this.#finishing = false;
+    });
     return this.#ending;
   }
 
@@ -304,7 +309,7 @@ export class Standalone {
       finishedAtMs: exit.atMs,
       error: '',
       ...(again ? { restartCount: restartCount + 1 } : {}),
-      ...(health === undefined ? {} : { health }),
+      ...(health === undefined ? {} : { health: { ...health, status: 'unhealthy' } }),
     });
     this.streams.disconnect();
     events.tell('die', this.#record, {
@@ -312,7 +317,7 @@ export class Standalone {
       execDuration: String(Math.floor(ranMs / 1000)),
     });
     if (again) this.#restartLater(ranMs);
-    else if (this.#record.host.autoRemove && !this.#stopping) this.#context.onOver(this);
+    else if (this.#record.host.autoRemove) this.#context.onOver(this);
   }
 
   #restartLater(ranMs: number): void {
@@ -407,7 +412,7 @@ export class Standalone {
   }
 
   async #end({ seconds, signal }: { seconds?: number; signal?: string }): Promise<void> {
-    const { runtime, events } = this.#context;
+    const { runtime, events, clock } = this.#context;
     this.#cancelled = true;
     this.#restart?.cancel();
     this.#set({ wasStopped: true });
@@ -420,10 +425,14 @@ export class Standalone {
     const wanted = seconds ?? this.#record.config.stopTimeout ?? defaultStopSeconds;
     const graceMs = wanted < 0 ? forever : wanted * 1000;
     const thawed = this.#state.status === 'paused';
-    events.tell('kill', this.#record, { signal: signalName.replace(/^SIG/, '') });
+    const tellKill = (name: string) =>
+      events.tell('kill', this.#record, { signal: String(signalNumber(name)) });
+    tellKill(signalName);
+    const startMs = clock.monotonicMs();
     const stopped = runtime.stop(this.id, { signalName, graceMs });
     if (thawed) await this.#thaw();
     const exit = await stopped;
+    if (clock.monotonicMs() - startMs >= graceMs) tellKill('SIGKILL');
     await this.exited(exit);
     await this.#untilEnded();
   }

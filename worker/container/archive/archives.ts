@@ -80,8 +80,7 @@ export class Archives {
 
   async changes(target: Target): Promise<readonly FileChange[]> {
     const own = ownOf(target, 'compared with its image');
-    const points = target.view.mounts.map((mount) => posix.normalize(mount.target));
-    return changesOf(await this.#runtime.layers.mounts(own.id), points);
+    return changesOf(await this.#runtime.layers.mounts(own.id));
   }
 }
 

@@ -3,6 +3,7 @@ import type { Stats } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, SwarmError } from '../../../lib/errors.ts';
+import { initTarget } from '../../runtime/oci/mounts.ts';
 import { layersOf, type SnapshotMount } from '../../runtime/rootfs-file.ts';
 
 export const changeKinds = { modified: 0, added: 1, deleted: 2 } as const;
@@ -12,14 +13,18 @@ export interface FileChange {
   readonly kind: (typeof changeKinds)[keyof typeof changeKinds];
 }
 
-/** Docker's own mount points, which the OCI runtime makes where the image has none. */
-const ownPaths = ['/dev', '/proc', '/sys', '/etc/hosts', '/etc/hostname', '/etc/resolv.conf'];
+/** Mount points that every container has, which the OCI runtime makes where the image has none. */
+const ownPaths = [
+  '/dev',
+  '/proc',
+  '/sys',
+  '/etc/hosts',
+  '/etc/hostname',
+  '/etc/resolv.conf',
+  initTarget,
+];
 
-/** `mountPoints`: of the container's mounts, which are no changes of its either. */
-export async function changesOf(
-  mounts: readonly SnapshotMount[],
-  mountPoints: readonly string[],
-): Promise<readonly FileChange[]> {
+export async function changesOf(mounts: readonly SnapshotMount[]): Promise<readonly FileChange[]> {
   if (mounts[0]?.type !== 'overlay') {
     throw new SwarmError(
       'unimplemented',
@@ -27,8 +32,7 @@ export async function changesOf(
     );
   }
   const [upper = '', ...lowers] = layersOf(mounts);
-  const hidden = new Set([...ownPaths, ...mountPoints]);
-  return changesIn(upper, lowers, '', hidden);
+  return changesIn(upper, lowers, '', new Set(ownPaths));
 }
 
 /** `lowers`: those layers, topmost first, that have a directory at the path. */

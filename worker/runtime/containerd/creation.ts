@@ -151,6 +151,7 @@ async function specOf(
     architecture: arch(),
     netnsPath: network.kind === 'path' ? context.fromRuntime(network.path) : undefined,
     devices: await devicesOf(config.more),
+    capabilities: context.host.capabilities,
   });
   return context.ociRuntime === 'crun' ? context.seccomp.apply(spec) : spec;
 }

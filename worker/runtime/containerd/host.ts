@@ -1,6 +1,7 @@
 /** What this host's kernel and packages offer to containers. */
 import { access, readFile, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { allCapabilities } from '../oci/capabilities.ts';
 import { errnoOf } from '../../../lib/errors.ts';
 
 export const cgroupRoot = '/sys/fs/cgroup';
@@ -12,6 +13,8 @@ export interface HostFacts {
   readonly hybridMount: string | undefined;
   readonly swapLimit: boolean;
   readonly initPath: string | undefined;
+  /** What this daemon may give away at most. */
+  readonly capabilities: readonly string[];
 }
 
 export async function hostFacts(): Promise<HostFacts> {
@@ -24,7 +27,15 @@ export async function hostFacts(): Promise<HostFacts> {
     hybridMount: hybrid ? hybridMount : undefined,
     swapLimit: unified || (await exists(join(cgroupRoot, 'memory', 'memory.memsw.limit_in_bytes'))),
     initPath: inits[found.indexOf(true)],
+    capabilities: await ownCapabilities(),
   };
+}
+
+async function ownCapabilities(): Promise<readonly string[]> {
+  const [, mask = ''] =
+    /^CapBnd:\s*([0-9a-f]+)$/m.exec(await readFile('/proc/self/status', 'utf8')) ?? [];
+  const bits = BigInt(`0x${mask || '0'}`);
+  return allCapabilities.filter((_, index) => ((bits >> BigInt(index)) & 1n) === 1n);
 }
 
 /** How many processes of the cgroup the kernel has killed for want of memory. */

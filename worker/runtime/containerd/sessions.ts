@@ -20,6 +20,7 @@ import { resolveUser } from '../oci/user.ts';
 import { layersOf, readRootfsFile } from '../rootfs-file.ts';
 import type { ContainerdClient } from './client.ts';
 import { ignoreMissing, layerKey, snapshotKey } from './creation.ts';
+import type { HostFacts } from './host.ts';
 import type { Held } from './held.ts';
 import { json, processType } from './meta.ts';
 import type { RuntimePaths } from './paths.ts';
@@ -29,6 +30,7 @@ interface Setup {
   readonly client: ContainerdClient;
   readonly paths: RuntimePaths;
   readonly snapshotter: string;
+  readonly host: HostFacts;
 }
 
 interface Deps {
@@ -96,7 +98,8 @@ export class Sessions implements ContainerIo {
     }
     const { client, paths } = this.#setup;
     const execId = `exec-${this.#deps.random.id()}`;
-    const process = sessionProcess(held.process, request, await this.#userOf(held, request));
+    const user = await this.#userOf(held, request);
+    const process = sessionProcess(held.process, request, user, this.#setup.host.capabilities);
     const names = ['stdout', ...(request.tty ? [] : ['stderr'])] as ('stdout' | 'stderr')[];
     const path = (stream: string) => paths.fifo(id, `${execId}-${stream}`);
     const all = [...names, ...(request.stdin ? ['stdin'] : [])].map(path);

@@ -9,9 +9,10 @@ export function sessionProcess(
   first: OciProcess,
   request: ExecRequest,
   user: ResolvedUser = first.user,
+  all: readonly string[] = allCapabilities,
 ): OciProcess {
   const { tty, consoleSize, privileged } = request;
-  const bounding = privileged ? allCapabilities : (first.capabilities['bounding'] ?? []);
+  const bounding = privileged ? all : (first.capabilities['bounding'] ?? []);
   const held = user.uid === 0 || privileged ? bounding : [];
   const { consoleSize: _, ...rest } = first;
   return {

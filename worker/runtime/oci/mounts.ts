@@ -71,7 +71,9 @@ function ownMounts({ privileged, shmBytes: shm, namespaces }: StandaloneConfig =
       return mount('bind', entry.destination, entry.destination, 'rbind nosuid noexec nodev');
     }
     if (shm && entry.destination === '/dev/shm') {
-      const options = entry.options.map((word) => (word.startsWith('size=') ? `size=${shm}` : word));
+      const options = entry.options.map((word) =>
+        word.startsWith('size=') ? `size=${shm}` : word,
+      );
       return { ...entry, options };
     }
     return entry;

@@ -24,6 +24,8 @@ export interface SpecContext {
   readonly netnsPath: string | undefined;
   /** Of the host, as the container is to have them. */
   readonly devices?: readonly OciDevice[];
+  /** What there is to give to a privileged container; absent: all. */
+  readonly capabilities?: readonly string[];
 }
 
 export interface OciProcess {
@@ -144,7 +146,7 @@ function processOf(config: ContainerConfig, context: SpecContext): OciProcess {
   }
   const { privileged, consoleSize } = config.more ?? {};
   const capabilities = privileged
-    ? allCapabilities
+    ? (context.capabilities ?? allCapabilities)
     : capabilitiesOf(config.capabilityAdd, config.capabilityDrop);
   // As in Docker, only root holds the capabilities; others may gain them by setuid programs.
   const held = context.user.uid === 0 ? capabilities : [];
