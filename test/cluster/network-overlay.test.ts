@@ -1,8 +1,8 @@
 /** Overlay networks between hosts: who reaches whom by address, and what the node keeps right. */
 import { strict as assert } from 'node:assert';
-import { statSync } from 'node:fs';
-import { until, type Host } from '../lab/index.ts';
-import { imageOf, useSwarm, type TaskView, type TestSwarm } from './swarm.ts';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { Lab, until, type Host } from '../lab/index.ts';
+import { imageOf, TestSwarm, useSwarm, type TaskView } from './swarm.ts';
 
 interface WireTask {
   readonly ID: string;
@@ -198,6 +198,33 @@ describe('overlay networks', function () {
     await swarm.runs('web', 4);
   });
 
+  it('that are encrypted show nothing of what they carry', async () => {
+    const swarm = get();
+    const secret = 'nobody-is-to-read-this';
+    const image = imageOf(swarm, 'web:1');
+    const seenOn = async (network: string, ...flags: readonly string[]) => {
+      await swarm.cli('network', 'create', '--driver', 'overlay', ...flags, network);
+      const env = ['--env', `GREETING=${secret}`];
+      await swarm.create(network, '--replicas', '4', '--network', network, ...env, image);
+      const all = await members(swarm, network, network, 4);
+      const [from, to] = [all[1]!, all[2]!];
+      await until('nodes know the keys', () => fetched(from, to.address));
+      const file = `${to.host.runRoot}/${network}.pcap`;
+      const dump = ['tcpdump', '--immediate-mode', '-q', '-U', '-i', 'eth0', '-w', file];
+      const capture = await to.host.start('tcpdump', dump);
+      await until('it captures', () => existsSync(file));
+      assert.match(await fetched(from, to.address), new RegExp(secret));
+      assert.match(await fetched(to, from.address), new RegExp(secret));
+      const packets = await until('packets are written', () => readFileSync(file), {
+        accept: ({ length }) => length > 2_000,
+      });
+      await capture.stop();
+      return packets.includes(secret);
+    };
+    assert.equal(await seenOn('one'), true, 'what is not encrypted can be seen');
+    assert.equal(await seenOn('dark', '--opt', 'encrypted'), false);
+  });
+
   it('carry what fits on each link, where one is smaller', async () => {
     const swarm = get();
     const small = swarm.host('h4');
@@ -238,6 +265,46 @@ describe('overlay networks', function () {
       const left = async () =>
         (await host.exec(`ls ${runRoot}/overlay; ip -br link | grep -c veth || true`)).trim();
       await until(`nothing is left on ${host.name}`, left, { accept: (text) => text === '0' });
+    }
+  });
+});
+
+describe('overlay networks with a data path of their own', function () {
+  this.timeout(120_000);
+
+  it('use the address and the port that are given for it', async () => {
+    await using lab = await Lab.create({ hosts: 2 });
+    const image = await lab.image('web:1');
+    const [h1, h2] = [lab.host('h1'), lab.host('h2')];
+    const dataAddr = (host: Host) => host.address.replace(/^10\.\d+/, '10.250');
+    for (const host of [h1, h2]) {
+      await host.exec(`ip address add ${dataAddr(host)}/24 dev eth0`);
+      await host.startDaemon();
+    }
+    const common = (host: Host) => ['--data-path-addr', dataAddr(host), '--advertise-addr'];
+    await h1.cli('swarm', 'init', ...common(h1), h1.address, '--data-path-port', '4999');
+    const token = (await h1.cli('swarm', 'join-token', '-q', 'worker')).trim();
+    await h2.cli('swarm', 'join', ...common(h2), h2.address, '--token', token, h1.address);
+    const swarm = new TestSwarm(lab);
+    await swarm.untilNodes('h1 ready, h2 ready');
+    await swarm.cli('network', 'create', '--driver', 'overlay', 'one');
+    await swarm.create('web', '--replicas', '2', '--network', 'one', image);
+    for (const host of [h1, h2]) {
+      const id = (await swarm.cli('network', 'inspect', '--format', '{{.Id}}', 'one')).trim();
+      const inNetwork = `nsenter --net=${host.runRoot}/overlay/${id}`;
+      const shown = async () =>
+        (await host.exec(`${inNetwork} ip -d link show vxlan0; ${inNetwork} bridge fdb`)).trim();
+      const told = await until('the other is known', shown, {
+        accept: (text) => text.includes(`dst ${dataAddr(host === h1 ? h2 : h1)}`),
+      });
+      assert.match(told, new RegExp(`local ${dataAddr(host)} .*dstport 4999`));
+    }
+    for (const host of [h1, h2]) {
+      await host.cli('swarm', 'leave', '--force');
+      assert.equal(
+        (await host.exec(`ls ${host.runRoot}/overlay; ls ${host.runRoot}/netns`)).trim(),
+        '',
+      );
     }
   });
 });
