@@ -4,11 +4,12 @@ import type { ObjectEvent } from '../manager/store/event.ts';
 import type { Backup } from '../manager/store/backup-file.ts';
 import type { ExternalStore } from '../manager/store/etcd/address.ts';
 import type { StoreView } from '../manager/store/view.ts';
-import type { AssignedNetwork, Service, SwarmSpec, Task } from '../types/index.ts';
+import type { Service, SwarmSpec, Task } from '../types/index.ts';
 import type { ContainerManager } from '../worker/container/manager.ts';
 import type { Finding } from '../worker/doctor/finding.ts';
 import type { Images } from '../worker/image/images.ts';
 import type { LocalNetworks } from '../worker/network/local/index.ts';
+import type { NetworkTables } from '../worker/network/tables.ts';
 import type { LogLine, LogQuery } from '../worker/runtime/runtime.ts';
 
 export interface Backend {
@@ -27,7 +28,7 @@ export interface Backend {
 
 export interface NodeNetworks {
   /** Networks of the swarm that this node takes part in, as it was told. */
-  readonly tables: { networks(): Iterable<AssignedNetwork> };
+  readonly tables: Pick<NetworkTables, 'networks' | 'endpointsOf'>;
   /** Networks of this node alone, which no manager knows. */
   readonly local: Pick<LocalNetworks, 'create' | 'list' | 'remove' | 'users'>;
 }

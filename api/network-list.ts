@@ -1,7 +1,7 @@
 /** All networks that a user of this node may name: everybody's, the node's own, the swarm's. */
 import { SwarmError } from '../lib/errors.ts';
 import type { StoreView } from '../manager/store/view.ts';
-import type { AssignedNetwork, Network, NetworkSpec } from '../types/index.ts';
+import type { AssignedEndpoint, AssignedNetwork, Network, NetworkSpec } from '../types/index.ts';
 import type { LocalNetwork } from '../worker/network/local/index.ts';
 import type { Backend } from './backend.ts';
 import { builtIns, type BuiltInNetwork } from './convert/network.ts';
@@ -25,7 +25,11 @@ export type ListedNetwork = Common &
     | { readonly kind: 'local'; readonly network: LocalNetwork; readonly users: Users }
     | { readonly kind: 'swarm'; readonly network: Network }
     /** The swarm's, as a worker knows it. */
-    | { readonly kind: 'assigned'; readonly network: AssignedNetwork }
+    | {
+        readonly kind: 'assigned';
+        readonly network: AssignedNetwork;
+        readonly endpoints: readonly AssignedEndpoint[];
+      }
   );
 
 /** The tables, where this node is a manager. */
@@ -40,7 +44,14 @@ export function listNetworks(backend: Backend, view: StoreView | undefined): Lis
   const assigned = view === undefined ? [...(networks?.tables.networks() ?? [])] : [];
   return [
     ...[...(view?.networks() ?? [])].map((network) => swarmNetwork(network, view!)),
-    ...assigned.map(assignedNetwork),
+    ...assigned.map((network) => {
+      const { nodeId } = backend.swarm.status();
+      const all = [...(networks?.tables.endpointsOf(network.id) ?? [])];
+      return assignedNetwork(
+        network,
+        all.filter((endpoint) => endpoint.nodeId === nodeId),
+      );
+    }),
     ...(networks?.local.list() ?? []).map((network) =>
       localNetwork(network, networks!.local.users(network.id)),
     ),
@@ -93,7 +104,12 @@ function ofSpec({ id, spec }: { readonly id: string; readonly spec: NetworkSpec 
   return { id, name: spec.name, driver: spec.driver, labels: spec.labels };
 }
 
-function assignedNetwork(network: AssignedNetwork): ListedNetwork {
+/** `endpoints`: of this node. */
+function assignedNetwork(
+  network: AssignedNetwork,
+  endpoints: readonly AssignedEndpoint[],
+): ListedNetwork {
   const { id, name, driver } = network;
-  return { kind: 'assigned', network, id, name, driver, scope: 'swarm', labels: {}, inUse: true };
+  const common = { id, name, driver, scope: 'swarm' as const, labels: {}, inUse: true };
+  return { kind: 'assigned', network, endpoints, ...common };
 }

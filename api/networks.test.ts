@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { realClock } from '../lib/clock.ts';
 import { silentLogger } from '../lib/log.ts';
 import { makeService, makeTask } from '../manager/store/testing.ts';
-import type { Network, NetworkSpec } from '../types/index.ts';
+import type { AssignedEndpoint, AssignedNetwork, Network, NetworkSpec } from '../types/index.ts';
 import { createApiServer, type ApiServer, type NodeNetworks } from './index.ts';
 import { FakeBackend } from './testing.ts';
 import { parseUntil } from './until.ts';
@@ -214,8 +214,34 @@ describe('networks in the API', () => {
     const spec = (name: string): NetworkSpec => ({ name, labels: {}, driver: 'bridge' });
     const made = new Map<string, NetworkSpec>([['used1', spec('used')]]);
     const users = new Map([['box', ['172.18.0.2/16']]]);
+    const endpoint = (node: string): AssignedEndpoint => ({
+      id: `over1/${node}`,
+      networkId: 'over1',
+      taskId: node,
+      serviceId: 'web',
+      nodeId: node === 'here' ? nodeId : node,
+      addresses: ['10.0.1.5/24'],
+      names: [`web.1.${node}`],
+      aliases: [],
+      active: true,
+    });
+    const overlay: AssignedNetwork = {
+      id: 'over1',
+      name: 'over',
+      driver: 'overlay',
+      vni: 4096,
+      subnets: [{ subnet: '10.0.1.0/24', gateway: '10.0.1.1' }],
+      internal: false,
+      ingress: false,
+      encrypted: false,
+      dataPathPort: 4789,
+      options: {},
+    };
     const networks: NodeNetworks = {
-      tables: { networks: () => [] },
+      tables: {
+        networks: () => [overlay],
+        endpointsOf: () => [endpoint('here'), endpoint('there')],
+      },
       local: {
         create: async (asked) => {
           made.set('new1', asked);
@@ -243,6 +269,21 @@ describe('networks in the API', () => {
     assert.deepEqual((await ask('POST', '/networks/prune')).json, { NetworksDeleted: ['here'] });
     assert.equal((await ask('DELETE', '/networks/used')).status, 204);
     assert.deepEqual([...made], []);
+    // A worker knows only the networks of the swarm that it takes part in.
+    assert.equal(await names({ driver: ['overlay'] }), 'ingress');
+    backend.status = { ...backend.status, isManager: false };
+    assert.equal(await names({ driver: ['overlay'] }), 'over');
+    const over = (await ask('GET', '/networks/over')).json;
+    const containers = Object.values<{ Name: string }>(over.Containers);
+    assert.deepEqual(
+      containers.map(({ Name }) => Name),
+      ['web.1.here'],
+    );
+    const removed = await ask('DELETE', '/networks/over');
+    assert.deepEqual(
+      [removed.status, /not a swarm manager/.test(removed.json.message)],
+      [503, true],
+    );
   });
 
   it('are pruned where nobody uses them', async () => {

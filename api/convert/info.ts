@@ -57,7 +57,7 @@ export function infoJson(facts: InfoFacts): JsonObject {
     DriverStatus: [['driver-type', 'io.containerd.snapshotter.v1']],
     Plugins: {
       Volume: [],
-      Network: ['bridge', 'host', 'null', 'overlay'],
+      Network: ['bridge', 'host', 'macvlan', 'null', 'overlay'],
       Authorization: null,
       Log: ['json-file', 'local', 'none'],
     },

@@ -2,6 +2,7 @@
 import { parseAddress } from '../../manager/allocator/index.ts';
 import { withoutPrefix } from '../../manager/store/view.ts';
 import type {
+  AssignedEndpoint,
   IpamConfig,
   Network,
   NetworkSpec,
@@ -223,6 +224,20 @@ export function usersJson(users: ReadonlyMap<string, readonly string[]>): JsonOb
     [...users].map(([id, addresses]) => [
       id,
       { Name: id, EndpointID: id, ...addressesJson(addresses) },
+    ]),
+  );
+}
+
+/** Tasks of this node on a network of the swarm, as a worker knows them. */
+export function endpointsJson(
+  endpoints: readonly AssignedEndpoint[],
+  containerIdOf: (name: string) => string,
+): JsonObject {
+  return Object.fromEntries(
+    endpoints.map(({ id, names, addresses }) => [
+      // The container's comes last, where it is another than the task's.
+      containerIdOf(names.at(-1) ?? ''),
+      { Name: names[0], EndpointID: id, ...addressesJson(addresses) },
     ]),
   );
 }

@@ -11,7 +11,13 @@ import {
 } from '../../types/index.ts';
 import { taskContainerHexId } from '../../worker/container/index.ts';
 import type { JsonObject } from '../convert/json.ts';
-import { builtInNetworkJson, networkJson, networkUse, usersJson } from '../convert/network.ts';
+import {
+  builtInNetworkJson,
+  endpointsJson,
+  networkJson,
+  networkUse,
+  usersJson,
+} from '../convert/network.ts';
 import type { Exchange } from '../exchange.ts';
 import { Filters } from '../filters.ts';
 import {
@@ -117,7 +123,8 @@ function json(one: ListedNetwork): JsonObject {
   }
   const { name, driver, internal, ingress, options, ...network } = one.network;
   const spec = { name, driver, internal, ingress, options, labels: {} };
-  return networkJson({ ...network, spec, scope: 'swarm' }, { containers: {} });
+  const containers = endpointsJson(one.endpoints, taskContainerHexId);
+  return networkJson({ ...network, spec, scope: 'swarm' }, { containers });
 }
 
 async function inspected(exchange: Exchange, modules: RouteModules): Promise<JsonObject> {
