@@ -242,6 +242,45 @@ describe('bridge network on the real kernel', function () {
     await network.local.remove(id);
   });
 
+  it('puts right what somebody has damaged', async () => {
+    const port: PortConfig = {
+      protocol: 'tcp',
+      targetPort: 80,
+      publishedPort: 8080,
+      publishMode: 'host',
+    };
+    const web = await bridge('web', [port]);
+    await serve(web.netnsPath, 80);
+    await network.retain(new Set(['web']));
+    const here = (...command: string[]) => execFileSync(command[0]!, command.slice(1));
+    const damages: readonly { kinds: readonly string[]; damage: () => unknown }[] = [
+      { kinds: [], damage: () => undefined },
+      { kinds: ['nft'], damage: () => here('nft', 'flush', 'table', 'ip', 'ts_swarm') },
+      { kinds: ['nft'], damage: () => here('nft', 'delete', 'table', 'ip', 'ts_swarm') },
+      { kinds: ['nft'], damage: () => here('nft', 'flush', 'map', 'ip', 'ts_swarm', 'tcp_ports') },
+      { kinds: ['link'], damage: () => inside(web.netnsPath, 'ip', 'link', 'del', 'eth0') },
+      { kinds: ['route'], damage: () => inside(web.netnsPath, 'ip', 'route', 'del', 'default') },
+      { kinds: ['namespace'], damage: () => here('umount', '-l', web.netnsPath) },
+    ];
+    for (const { kinds, damage } of damages) {
+      damage();
+      const found = await network.audit();
+      assert.deepEqual([...new Set(found.map(({ kind }) => kind))], kinds);
+      assert.equal(await statusOf('http://127.0.0.1:8080/none'), 404);
+      assert.deepEqual(await network.audit(), []);
+    }
+    assert.deepEqual(Object.fromEntries(network.repairs), {
+      nft: 3,
+      link: 1,
+      route: 1,
+      namespace: 1,
+    });
+    // Ports that are let go although somebody has taken the table away.
+    here('nft', 'delete', 'table', 'ip', 'ts_swarm');
+    await network.detach('web');
+    assert.deepEqual(await network.audit(), []);
+  });
+
   it('gives a container without network a namespace with loopback only', async () => {
     const none = await network.attach({ containerId: 'alone', mode: 'none', ports: [] });
     assert.deepEqual(none.addresses, []);

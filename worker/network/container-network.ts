@@ -83,7 +83,7 @@ export class ContainerNetwork implements NetworkDriver {
     this.#namespaces = new Namespaces(join(options.runRoot, 'netns'), setUpContainerNamespace);
     this.#spares = new SpareNamespaces(this.#namespaces, { clock: deps.clock, log: this.#log });
     this.#records = new Attachments(join(options.runRoot, 'attachments'));
-    this.#gateway = new GatewayBridge(options, deps.sockets);
+    this.#gateway = new GatewayBridge(options, { sockets: deps.sockets, log: this.#log });
   }
 
   /**
@@ -93,7 +93,7 @@ export class ContainerNetwork implements NetworkDriver {
   async start(): Promise<void> {
     this.#namespaces.prepare();
     this.#records.load((id) => this.#namespaces.isAlive(id));
-    await this.#gateway.start(this.#records.all());
+    this.#gateway.start(this.#records.all());
     this.#deps.overlay.start();
     await this.#deps.local.start();
     this.#running = true;
@@ -145,7 +145,7 @@ export class ContainerNetwork implements NetworkDriver {
     this.#removeNamespace(containerId);
     if (record === undefined) return;
     // The namespace's end takes its links along; its ports must not outlive it.
-    await this.#gateway.unpublish(record);
+    this.#gateway.unpublish(record);
     this.#records.delete(containerId);
   }
 
@@ -230,7 +230,7 @@ export class ContainerNetwork implements NetworkDriver {
     await this.retain(new Set());
     await this.#auditing;
     await this.#deps.overlay.clear();
-    await this.#gateway.clear();
+    this.#gateway.clear();
     this.#spares.stop();
     this.#namespaces.clear();
   }
@@ -299,10 +299,10 @@ export class ContainerNetwork implements NetworkDriver {
     const container = this.#container(record);
     if (container !== undefined) await overlay.attached(container);
     if (record.address !== undefined) this.#gateway.connect({ record, netnsPath });
-    await Promise.all([
-      this.#gateway.publish(record),
-      ...(container === undefined ? [] : parts.map((part) => part.attached(container))),
-    ]);
+    if (container !== undefined) {
+      await Promise.all(parts.map((part) => part.attached(container)));
+    }
+    this.#gateway.publish(record);
   }
 
   /** What has failed half-way must not be found by the next try. */

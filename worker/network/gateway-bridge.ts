@@ -5,6 +5,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { assert } from '../../lib/assert.ts';
 import { SwarmError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
 import type { PortConfig } from '../../types/index.ts';
 import type { AttachmentRecord } from './attachments.ts';
 import {
@@ -51,6 +52,7 @@ export interface GatewayPlug {
 export class GatewayBridge {
   readonly #options: GatewayOptions;
   readonly #sockets: NetlinkSockets;
+  readonly #log: Logger;
   #netlink: Netlink | undefined;
   #hostPorts: HostPorts | undefined;
   #subnet: Subnet | undefined;
@@ -58,28 +60,34 @@ export class GatewayBridge {
   #mtu = 1500;
   #lastAddress = 0;
 
-  constructor(options: GatewayOptions, sockets: NetlinkSockets) {
+  constructor(
+    options: GatewayOptions,
+    { sockets, log }: { readonly sockets: NetlinkSockets; readonly log: Logger },
+  ) {
     this.#options = options;
     this.#sockets = sockets;
+    this.#log = log;
   }
 
   /** Makes the bridge, or adopts the one that is there with the ports of `records`. */
-  async start(records: Iterable<AttachmentRecord>): Promise<void> {
+  start(records: Iterable<AttachmentRecord>): void {
     this.#netlink = new Netlink();
     this.#prepare(this.#netlink);
-    this.#hostPorts = new HostPorts({ bridge: bridgeName, subnet: formatSubnet(this.#network) });
-    await this.#hostPorts.replace([...records].flatMap(mappingsOf));
+    this.#hostPorts = new HostPorts({ bridge: bridgeName, subnet: this.subnet }, this.#log);
+    this.#hostPorts.replace([...records].flatMap(mappingsOf));
   }
 
   /** All stays in the kernel. */
   close(): void {
     this.#netlink?.[Symbol.dispose]();
     this.#netlink = undefined;
+    this.#hostPorts?.[Symbol.dispose]();
+    this.#hostPorts = undefined;
   }
 
   /** Takes the bridge and its rules away. */
-  async clear(): Promise<void> {
-    await this.#ports.clear();
+  clear(): void {
+    this.#ports.clear();
     this.#link.deleteLink(bridgeName);
   }
 
@@ -118,16 +126,16 @@ export class GatewayBridge {
     this.#connect(plug, this.#interfaceOf(plug.record));
   }
 
-  async publish(record: AttachmentRecord): Promise<void> {
-    await this.#ports.add(mappingsOf(record));
+  publish(record: AttachmentRecord): void {
+    this.#ports.add(mappingsOf(record));
   }
 
-  async unpublish(record: AttachmentRecord): Promise<void> {
-    await this.#ports.remove(mappingsOf(record));
+  unpublish(record: AttachmentRecord): void {
+    this.#ports.remove(mappingsOf(record));
   }
 
   audit(plugs: Iterable<GatewayPlug>): readonly Repair[] {
-    const repairs = this.#auditBridge();
+    const repairs = [...this.#auditBridge(), ...this.#ports.audit()];
     const links = new Map(this.#link.links().map((link) => [link.index, link]));
     for (const plug of plugs) {
       if (plug.record.address !== undefined) repairs.push(...this.#auditPlug(plug, links));

@@ -1,136 +1,192 @@
 /**
- * Host-mode ports: nft maps from a port of this host to a container. The whole of a batch goes to
- * the kernel in one transaction of one spawned nft.
+ * Host-mode ports: a table of netfilter with maps from a port of this host to a container, and the
+ * rules by which containers leave through the bridge under the host's address.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { SwarmError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import { messageOf } from '../../lib/errors.ts';
+import { addressBytes, parseCidr } from './netlink/wire.ts';
+import {
+  addElements,
+  addTable,
+  anyOf,
+  be16,
+  bits,
+  ct,
+  ctStatus,
+  destinationType,
+  differs,
+  difference,
+  equals,
+  interfaceName,
+  isLocal,
+  isProtocol,
+  mapped,
+  masquerade,
+  meta,
+  native32,
+  NetfilterSocket,
+  packet,
+  priorities,
+  removeElements,
+  removeTable,
+  translate,
+  type Chain,
+  type SetElement,
+  type Statement,
+  type Table,
+  type TableName,
+} from './nft/index.ts';
+import type { Repair } from './part.ts';
 
-const table = 'ts_swarm';
+const tableName: TableName = { family: 'ip', name: 'ts_swarm' };
 const protocols = ['tcp', 'udp', 'sctp'] as const;
-const nftTimeoutMs = 10_000;
-const maxErrorBytes = 4096;
+type Protocol = (typeof protocols)[number];
+const loopback = '127.0.0.0/8';
+/** An address and a port, each in registers of its own. */
+const targetBytes = 8;
 
 export interface PortMapping {
-  readonly protocol: (typeof protocols)[number];
+  readonly protocol: Protocol;
   readonly hostPort: number;
   readonly address: string;
   readonly containerPort: number;
 }
 
-export class HostPorts {
-  readonly #bridge: string;
-  readonly #subnet: string;
-  #pending: { commands: string[]; done: Promise<void> } | undefined;
-  #last: Promise<void> = Promise.resolve();
+export class HostPorts implements Disposable {
+  readonly #socket = new NetfilterSocket();
+  readonly #table: Table;
+  readonly #log: Logger;
+  readonly #mappings = new Map<string, PortMapping>();
 
-  constructor(options: { bridge: string; subnet: string }) {
-    this.#bridge = options.bridge;
-    this.#subnet = options.subnet;
+  /** Belongs to the namespace in which it is made. */
+  constructor(options: { readonly bridge: string; readonly subnet: string }, log: Logger) {
+    this.#table = tableFor(options.bridge, options.subnet);
+    this.#log = log;
   }
 
-  /** Makes the table anew with just these mappings, in one transaction. */
-  async replace(mappings: Iterable<PortMapping>): Promise<void> {
-    await this.#run([
-      `table ip ${table}`,
-      `delete table ip ${table}`,
-      this.#ruleset(),
-      ...[...mappings].map((mapping) => `add ${element(mapping)}`),
+  /** The table stays. */
+  [Symbol.dispose](): void {
+    this.#socket.closeAside();
+  }
+
+  /** Makes the table anew with just these mappings, unless it is there just so. */
+  replace(mappings: Iterable<PortMapping>): void {
+    this.#mappings.clear();
+    for (const mapping of mappings) this.#mappings.set(keyOf(mapping), mapping);
+    if (this.#difference() !== undefined) this.#rebuild();
+  }
+
+  add(mappings: readonly PortMapping[]): void {
+    for (const mapping of mappings) this.#mappings.set(keyOf(mapping), mapping);
+    this.#change(mappings, addElements);
+  }
+
+  /** Those that are not there are not an error. */
+  remove(mappings: readonly PortMapping[]): void {
+    this.#change(
+      mappings.filter((mapping) => this.#mappings.delete(keyOf(mapping))),
+      removeElements,
+    );
+  }
+
+  clear(): void {
+    this.#mappings.clear();
+    this.#socket.commit(removeTable(tableName));
+  }
+
+  audit(): readonly Repair[] {
+    const what = this.#difference();
+    if (what === undefined) return [];
+    this.#rebuild();
+    return [{ kind: 'nft', what: `ports of this host: ${what}` }];
+  }
+
+  #change(mappings: readonly PortMapping[], make: typeof addElements): void {
+    if (mappings.length === 0) return;
+    const elements = elementsOf(mappings);
+    try {
+      this.#socket.commit([...elements].flatMap(([set, members]) => make(tableName, set, members)));
+    } catch (error) {
+      // Somebody has changed the table by hand: then it is made as it should be.
+      this.#log.warn('ports of this host are set anew', { error: messageOf(error) });
+      this.#rebuild();
+    }
+  }
+
+  #difference(): string | undefined {
+    return difference(this.#socket, this.#table, elementsOf(this.#mappings.values()));
+  }
+
+  /** In one batch: no packet meets a table that is half there. */
+  #rebuild(): void {
+    const elements = elementsOf(this.#mappings.values());
+    this.#socket.commit([
+      ...removeTable(tableName),
+      ...addTable(this.#table),
+      ...[...elements].flatMap(([set, members]) => addElements(tableName, set, members)),
     ]);
   }
-
-  async add(mappings: readonly PortMapping[]): Promise<void> {
-    if (mappings.length > 0) await this.#run(mappings.map((mapping) => `add ${element(mapping)}`));
-  }
-
-  async remove(mappings: readonly PortMapping[]): Promise<void> {
-    if (mappings.length === 0) return;
-    await this.#run(mappings.map((mapping) => `delete ${element(mapping)}`));
-  }
-
-  async clear(): Promise<void> {
-    await this.#run([`table ip ${table}`, `delete table ip ${table}`]);
-  }
-
-  #ruleset(): string {
-    const maps = protocols.map(
-      (protocol) => `map ${protocol}_ports { type inet_service : ipv4_addr . inet_service; }`,
-    );
-    const translate = protocols.map(
-      (protocol) =>
-        `fib daddr type local dnat ip addr . port to ${protocol} dport map @${protocol}_ports`,
-    );
-    return `table ip ${table} {
-${maps.join('\n')}
-chain prerouting { type nat hook prerouting priority dstnat; policy accept;
-${translate.join('\n')}
-}
-chain output { type nat hook output priority -100; policy accept;
-${translate.join('\n')}
-}
-chain postrouting { type nat hook postrouting priority srcnat; policy accept;
-ip saddr ${this.#subnet} oifname != "${this.#bridge}" masquerade
-ip saddr ${this.#subnet} oifname "${this.#bridge}" ct status dnat masquerade
-ip saddr 127.0.0.0/8 oifname "${this.#bridge}" masquerade
-}
-}`;
-  }
-
-  /** Commands of one turn of the event loop share a spawn, and batches never overlap. */
-  #run(commands: readonly string[]): Promise<void> {
-    if (this.#pending === undefined) {
-      const batch: string[] = [];
-      const previous = this.#last;
-      const done = (async () => {
-        await previous;
-        this.#pending = undefined;
-        await runNft(batch.join('\n'));
-      })();
-      this.#pending = { commands: batch, done };
-      // A failed batch is its own callers' error; the next batch only waits for its end.
-      this.#last = done.then(
-        () => {},
-        () => {},
-      );
-    }
-    this.#pending.commands.push(...commands);
-    return this.#pending.done;
-  }
 }
 
-function element(mapping: PortMapping): string {
-  const { protocol, hostPort, address, containerPort } = mapping;
-  const value = `${address} . ${containerPort}`;
-  return `element ip ${table} ${protocol}_ports { ${hostPort} : ${value} }`;
-}
-
-async function runNft(script: string): Promise<void> {
-  const child = spawn('nft', ['-f', '-'], { stdio: ['pipe', 'ignore', 'pipe'] });
-  const timer = setTimeout(() => child.kill('SIGKILL'), nftTimeoutMs);
-  let errors = '';
-  child.stderr.setEncoding('utf8');
-  child.stderr.on('data', (chunk: string) => {
-    errors = (errors + chunk).slice(0, maxErrorBytes);
+function tableFor(bridge: string, subnet: string): Table {
+  const toContainers = protocols.map((protocol) => [
+    equals(destinationType, native32(isLocal)),
+    isProtocol(protocol),
+    translate('dnat', 'ip', mapped(packet.destinationPort, mapOf(protocol), targetBytes), true),
+  ]);
+  const chain = (name: 'prerouting' | 'output'): Chain => ({
+    name,
+    base: { type: 'nat', at: name, priority: priorities.destinationNat },
+    rules: toContainers,
   });
-  try {
-    const exit = once(child, 'close') as Promise<[number | null]>;
-    child.stdin.on('error', (error) => {
-      errors ||= error.message;
-    });
-    child.stdin.end(`${script}\n`);
-    const [code] = await exit;
-    if (code !== 0) {
-      const reason = errors.split('\n')[0] ?? '';
-      throw new SwarmError('internal', `nft refused the port rules: ${reason || 'timed out'}`);
-    }
-  } catch (error) {
-    if (error instanceof SwarmError) throw error;
-    throw new SwarmError(
-      'failed-precondition',
-      'cannot run nft: install the package nftables on this host',
-      { cause: error },
-    );
-  } finally {
-    clearTimeout(timer);
-  }
+  const toBridge = equals(meta.outputName, interfaceName(bridge));
+  return {
+    ...tableName,
+    sets: protocols.map((protocol) => ({
+      name: mapOf(protocol),
+      key: ['port'],
+      data: ['ipv4', 'port'],
+    })),
+    chains: [
+      chain('prerouting'),
+      chain('output'),
+      {
+        name: 'postrouting',
+        base: { type: 'nat', at: 'postrouting', priority: priorities.sourceNat },
+        rules: [
+          [comesOf(subnet), differs(meta.outputName, interfaceName(bridge)), masquerade],
+          [comesOf(subnet), toBridge, anyOf(ct.status, ctStatus.destinationTranslated), masquerade],
+          [comesOf(loopback), toBridge, masquerade],
+        ],
+      },
+    ],
+  };
+}
+
+function comesOf(subnet: string): Statement {
+  const { bytes, prefix } = parseCidr(subnet);
+  const mask = Buffer.alloc(4);
+  mask.writeUInt32BE(prefix === 0 ? 0 : (0xffffffff << (32 - prefix)) >>> 0);
+  return equals(bits(packet.ipv4Source, mask), bytes);
+}
+
+function elementsOf(mappings: Iterable<PortMapping>): ReadonlyMap<string, readonly SetElement[]> {
+  const groups = Map.groupBy(mappings, ({ protocol }) => mapOf(protocol));
+  return new Map(
+    [...groups].map(([set, members]) => [
+      set,
+      members.map(({ hostPort, address, containerPort }) => ({
+        key: be16(hostPort),
+        data: Buffer.concat([addressBytes(address), be16(containerPort), Buffer.alloc(2)]),
+      })),
+    ]),
+  );
+}
+
+function mapOf(protocol: Protocol): string {
+  return `${protocol}_ports`;
+}
+
+function keyOf({ protocol, hostPort }: PortMapping): string {
+  return `${protocol}/${hostPort}`;
 }

@@ -2,8 +2,8 @@
  * Owns how containers are connected: namespaces, the gateway bridge, host-mode ports, and the
  * swarm's networks. May import lib and types. Read network.ts (the port) first, then
  * container-network.ts, which drives the rest: gateway-bridge.ts, overlay/ and the other parts,
- * each of which follows tables.ts. namespace.ts and netlink.ts talk to the kernel, host-ports.ts to
- * nft, subnet.ts is arithmetic. create.ts puts the parts together.
+ * each of which follows tables.ts. namespace.ts, netlink.ts and nft/ talk to the kernel,
+ * subnet.ts is arithmetic. create.ts puts the parts together.
  */
 export type { ContainerNetwork, ContainerNetworkOptions } from './container-network.ts';
 export { createNetwork, type NodeNetworkDeps } from './create.ts';
