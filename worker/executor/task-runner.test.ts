@@ -1,12 +1,12 @@
 import { strict as assert } from 'node:assert';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { VirtualClock } from '../../lib/clock.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
-import type { AssignedTask, TaskStatus } from '../../types/index.ts';
+import { isTerminal, type AssignedTask, type TaskStatus } from '../../types/index.ts';
 import type { Images } from '../image/images.ts';
 import { FakeRuntime } from '../runtime/fake-runtime.ts';
 import { TaskRunner } from './task-runner.ts';
@@ -358,6 +358,67 @@ describe('task runner', () => {
     rmSync(join(folder, 'data'), { recursive: true });
     await open();
     await untilAsync(async () => (await runtime.list()).length === 0);
+  });
+
+  it('connects tasks to their networks, and names the resolver in their files', async () => {
+    const networks = [{ networkId: 'net1', addresses: ['10.0.1.5/24', 'fd00:1::5/64'] }];
+    const dnsConfig = { nameservers: ['192.0.2.53'], search: ['example.org'] };
+    network.resolver = '127.0.0.11';
+    await assign(assignedTask(1, { container: { dnsConfig }, task: { networks } }));
+    await until(() => state(1) === 'running');
+    const request = network.attached.get(containerId(1));
+    assert.deepEqual(request?.networks, networks);
+    assert.deepEqual(request?.nameservers, ['192.0.2.53']);
+    const file = (name: string) =>
+      readFileSync(join(folder, 'run/runtime/tasks', containerId(1), name), 'utf8');
+    assert.equal(
+      file('resolv.conf'),
+      'nameserver 127.0.0.11\nsearch example.org\noptions ndots:0\n',
+    );
+    const own = file('hosts').split('\n').slice(-3, -1);
+    assert.deepEqual(own, ['10.0.1.5\tt1xxxxxxxxxx', 'fd00:1::5\tt1xxxxxxxxxx']);
+  });
+
+  it('hands on what is said of networks, and knows it after a restart', async () => {
+    const peer = (id: string) => ({
+      type: 'peer' as const,
+      object: { id, dataPath: { address: '192.0.2.1' }, ingressAddresses: [] },
+    });
+    const some = { complete: true, update: [peer('n1'), peer('n2')], remove: [] };
+    const fewer = {
+      complete: false,
+      update: [peer('n3')],
+      remove: [{ type: 'peer', id: 'n1' }],
+    } as const;
+    for (const networks of [some, fewer]) {
+      await runner.assign({ complete: false, update: [], remove: [], networks });
+    }
+    assert.deepEqual(network.assigned.slice(1), [some, fewer]);
+    await runner[Symbol.asyncDispose]();
+    network = new FakeNetwork();
+    await open();
+    assert.deepEqual(network.assigned, [
+      { complete: true, update: [peer('n2'), peer('n3')], remove: [] },
+    ]);
+    await runner.clear();
+    await runner[Symbol.asyncDispose]();
+    network = new FakeNetwork();
+    await open();
+    assert.deepEqual(network.assigned, [{ complete: true, update: [], remove: [] }]);
+  });
+
+  it('takes its tasks also where the networks cannot be set', async () => {
+    network.assignError = new SwarmError('internal', 'no room for a route');
+    await assert.rejects(assign(assignedTask(1)), /no room for a route/);
+    await until(() => state(1) === 'running');
+  });
+
+  it('does not take back what a task has been asked for', async () => {
+    await assign(assignedTask(1));
+    await until(() => state(1) === 'running');
+    await assign(assignedTask(1, { desired: 'shutdown' }));
+    await assign(assignedTask(1, { desired: 'running' }));
+    await until(() => isTerminal(state(1)!));
   });
 
   it('clears everything when the node leaves', async () => {

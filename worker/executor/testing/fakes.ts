@@ -69,6 +69,8 @@ export class FakeNetwork implements NetworkDriver {
   readonly assigned: NetworkAssignments[] = [];
   retained: ReadonlySet<string> | undefined;
   error: SwarmError | undefined;
+  assignError: SwarmError | undefined;
+  resolver: string | undefined;
 
   async attach(request: AttachRequest): Promise<Attachment> {
     if (this.error !== undefined) throw this.error;
@@ -80,11 +82,14 @@ export class FakeNetwork implements NetworkDriver {
       throw new SwarmError('already-exists', `a port is already published by ${owner}`);
     }
     this.attached.set(request.containerId, request);
-    return { netnsPath: `/netns/${request.containerId}`, addresses: ['172.18.0.5/16'], ports };
+    const resolver = this.resolver === undefined ? {} : { resolver: this.resolver };
+    const netnsPath = `/netns/${request.containerId}`;
+    return { netnsPath, addresses: ['172.18.0.5/16'], ports, ...resolver };
   }
 
   async assign(networks: NetworkAssignments): Promise<void> {
     this.assigned.push(networks);
+    if (this.assignError !== undefined) throw this.assignError;
   }
 
   async detach(containerId: string): Promise<void> {
