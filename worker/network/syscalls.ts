@@ -49,6 +49,7 @@ export const errno = {
   noDevice: codes['ENODEV'] ?? 19,
   invalid: codes['EINVAL'] ?? 22,
   notSupported: codes['EOPNOTSUPP'] ?? 95,
+  addressInUse: codes['EADDRINUSE'] ?? 98,
   addressNotAvailable: codes['EADDRNOTAVAIL'] ?? 99,
 };
 

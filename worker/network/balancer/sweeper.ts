@@ -1,31 +1,64 @@
 /**
  * Makes connection tracking forget servers that have left the balance, shortly after: many that
- * leave at once are looked for in one walk through the connections of each container.
+ * leave at once are looked for in one walk through the connections of each namespace.
  */
 import type { Clock, Timer } from '../../../lib/clock.ts';
+import { messageOf } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
 import { forgetServers, type Netfilter, type ServerState } from '../nft/index.ts';
 
-/** Before a task ends that left the balance; see the dispatcher's linger. */
-const delayMs = 20;
-/** Others get their turn after so many containers. */
+/** Datagrams that are under way come home; the task still runs, see the dispatcher's linger. */
+const soonMs = 50;
+/** What has had no answer for so long will not get one. */
+const lateMs = 1000;
+/** Others get their turn after so many namespaces. */
 const perTurn = 8;
 
 export class Sweeper implements Disposable {
+  readonly #soon: Queue;
+  readonly #late: Queue;
+
+  constructor(deps: { netfilter: Netfilter; clock: Clock; log: Logger }) {
+    this.#soon = new Queue(soonMs, deps);
+    this.#late = new Queue(lateMs, deps);
+  }
+
+  [Symbol.dispose](): void {
+    this.#soon.clear();
+    this.#late.clear();
+  }
+
+  /** `closing` servers turn to `closed` by themselves. */
+  add(netnsPath: string, servers: ReadonlyMap<string, ServerState>): void {
+    this.#soon.add(netnsPath, servers);
+    const closing = [...servers].filter(([, state]) => state === 'closing');
+    this.#late.add(netnsPath, new Map(closing.map(([server]) => [server, 'closed'])));
+  }
+
+  /** The namespace is gone. */
+  forget(netnsPath: string): void {
+    this.#soon.forget(netnsPath);
+    this.#late.forget(netnsPath);
+  }
+}
+
+class Queue {
+  readonly #delayMs: number;
   readonly #netfilter: Netfilter;
   readonly #clock: Clock;
   readonly #log: Logger;
-  /** By the path of the container's namespace. */
+  /** By the path of the namespace. */
   readonly #due = new Map<string, Map<string, ServerState>>();
   #timer: Timer | undefined;
 
-  constructor(deps: { netfilter: Netfilter; clock: Clock; log: Logger }) {
+  constructor(delayMs: number, deps: { netfilter: Netfilter; clock: Clock; log: Logger }) {
+    this.#delayMs = delayMs;
     this.#netfilter = deps.netfilter;
     this.#clock = deps.clock;
     this.#log = deps.log;
   }
 
-  [Symbol.dispose](): void {
+  clear(): void {
     this.#timer?.cancel();
     this.#due.clear();
   }
@@ -36,10 +69,9 @@ export class Sweeper implements Disposable {
     const due = this.#due.get(netnsPath) ?? new Map<string, ServerState>();
     for (const [server, state] of servers) due.set(server, state);
     this.#due.set(netnsPath, due);
-    this.#timer ??= this.#clock.after(delayMs, () => this.#sweep());
+    this.#timer ??= this.#clock.after(this.#delayMs, () => this.#sweep());
   }
 
-  /** The namespace is gone. */
   forget(netnsPath: string): void {
     this.#due.delete(netnsPath);
   }
@@ -51,7 +83,8 @@ export class Sweeper implements Disposable {
       try {
         this.#netfilter.inside(path, (socket) => forgetServers(socket, servers));
       } catch (error) {
-        this.#log.debug('connections of a container could not be looked through', { path, error });
+        const facts = { path, error: messageOf(error) };
+        this.#log.debug('the connections of a namespace could not be looked through', facts);
       }
     }
     if (this.#due.size > 0) this.#timer = this.#clock.after(0, () => this.#sweep());

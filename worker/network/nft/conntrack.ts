@@ -53,10 +53,11 @@ export interface Connections {
 }
 
 /**
- * `closing`: it takes no new work, and what it has begun it may end. `gone`: nobody is there any
- * more, so that clients are better told at once.
+ * `closing`: it takes no new work, and ends what it has begun; datagrams, which have no end, are to
+ * go elsewhere. `closed`: what it has not answered by now it never will. `gone`: nobody is there
+ * any more, so that clients are better told at once.
  */
-export type ServerState = 'closing' | 'gone';
+export type ServerState = 'closing' | 'closed' | 'gone';
 
 /** How many connections the namespace of the socket has. */
 export function connectionCount(socket: NetfilterSocket): number {
@@ -89,11 +90,9 @@ export function forgetServers(
   for (const [server, state] of servers) {
     const family = familyOf(server) === families.inet6 ? 'ip6' : 'ip';
     if (state === 'gone') forget(socket, { server, family });
-    else {
-      // An opening that nobody has answered is tried again by its client, with somebody else.
-      forget(socket, { server, family, unanswered: true });
-      forget(socket, { server, family, protocol: 'udp' });
-    }
+    else forget(socket, { server, family, protocol: 'udp' });
+    // An opening that nobody has answered is tried again by its client, with somebody else.
+    if (state === 'closed') forget(socket, { server, family, unanswered: true });
   }
 }
 
@@ -109,8 +108,11 @@ function forgetAmong(socket: NetfilterSocket, servers: ReadonlyMap<string, Serve
     const state = servers.get(found.server);
     if (state === undefined) continue;
     const isAnswered = (found.status & seenReply) !== 0;
-    const goesOn = state === 'closing' && isAnswered && found.protocol !== protocolNumbers.udp;
-    if (!goesOn) forgetOne(socket, found);
+    const isToEnd =
+      state === 'gone' ||
+      found.protocol === protocolNumbers.udp ||
+      (state === 'closed' && !isAnswered);
+    if (isToEnd) forgetOne(socket, found);
   }
 }
 

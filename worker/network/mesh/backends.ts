@@ -1,0 +1,215 @@
+/** The mesh's part of a backend's container: replies go back by the node that a request came by. */
+import { inNamespace } from '../namespace.ts';
+import type { Netlink } from '../netlink.ts';
+import type { NetlinkSockets } from '../netlink-sockets.ts';
+import { setNeighbour } from '../netlink/neighbours.ts';
+import { families, familyOf, parseCidr } from '../netlink/wire.ts';
+import { addTable, difference, removeTable, type Netfilter } from '../nft/index.ts';
+import { writeSettings, interfaceName } from '../container-interfaces.ts';
+import type { AttachedContainer, Repair } from '../part.ts';
+import type { AddressFamily } from '../balancer/index.ts';
+import { egressTable, meshTable, nextHop, nodeMark, replyTable, rulePriorities } from './names.ts';
+import {
+  addDefaultRoute,
+  addRule,
+  isNew,
+  localTable,
+  mainTable,
+  removeRule,
+  replaceDefaultRoute,
+} from './routes.ts';
+import { backendEgress, backendTable } from './rulesets.ts';
+
+/** Behind any default route that somebody else sets. */
+const lastMetric = 4096;
+const anywhere = { ip: '0.0.0.0/0', ip6: '::/0' } as const;
+
+interface Member {
+  readonly container: AttachedContainer;
+  readonly device: string;
+  /** Of the device when it was set up; another one has none of it. */
+  index: number;
+  ownAddress: Partial<Record<AddressFamily, string>>;
+}
+
+export class MeshBackends {
+  readonly #netfilter: Netfilter;
+  readonly #sockets: NetlinkSockets;
+  readonly #members = new Map<string, Member>();
+
+  constructor(deps: { readonly netfilter: Netfilter; readonly sockets: NetlinkSockets }) {
+    this.#netfilter = deps.netfilter;
+    this.#sockets = deps.sockets;
+  }
+
+  /** Its interfaces are there. Also for one that is known: its tables are made anew in one step. */
+  attach(container: AttachedContainer, networkId: string, subnets: readonly string[]): void {
+    const position = container.networks.findIndex((network) => network.networkId === networkId);
+    const device = interfaceName(position);
+    const member: Member = { container, device, index: 0, ownAddress: {} };
+    this.#setUp(member, subnets);
+    this.#members.set(container.id, member);
+  }
+
+  detach(containerId: string): void {
+    this.#members.delete(containerId);
+  }
+
+  *audit(subnets: readonly string[]): Iterable<Repair> {
+    for (const member of this.#members.values()) {
+      const { container, device } = member;
+      const { netnsPath, id } = container;
+      const netlink = this.#sockets.of(netnsPath);
+      const link = netlink.link(device);
+      // The interface is another part's to repair; then all that hung on it is set anew.
+      if (link === undefined) continue;
+      if (link.index !== member.index) {
+        this.#setUp(member, subnets);
+        yield { kind: 'route', what: `replies by ${device} of ${id}` };
+        continue;
+      }
+      for (const what of this.#routesMissing(netlink, member, subnets)) {
+        yield { kind: 'route', what: `${what} of ${id}` };
+      }
+      const what = this.#fault(member, subnets);
+      if (what === undefined) continue;
+      this.#writeTables(member, subnets);
+      yield { kind: 'nft', what: `${what} in ${id}` };
+    }
+  }
+
+  #setUp(member: Member, subnets: readonly string[]): void {
+    const { container, device } = member;
+    const { netnsPath } = container;
+    const netlink = this.#sockets.of(netnsPath);
+    const link = netlink.link(device);
+    if (link === undefined) throw new Error(`${device} of ${container.id} is missing`);
+    inNamespace(netnsPath, () =>
+      writeSettings({
+        'ipv4/tcp_fwmark_accept': 1,
+        // A container may ask its own service by the address of its node: the request comes back
+        // to it with its own address as the sender's.
+        [`ipv4/conf/${device}/accept_local`]: 1,
+        [`ipv4/conf/${device}/rp_filter`]: 0,
+      }),
+    );
+    this.#limitDefaultRoute(netlink, link.mtu);
+    netlink.run(
+      ...familiesOf(subnets).map((family) =>
+        setNeighbour(link.index, nextHop[family], prefixMac(subnets)),
+      ),
+    );
+    member.index = link.index;
+    this.#routesMissing(netlink, member, subnets);
+    member.ownAddress = ownAddresses(netlink);
+    this.#writeTables(member, subnets);
+  }
+
+  #writeTables(member: Member, subnets: readonly string[]): void {
+    const { device, container, ownAddress } = member;
+    this.#netfilter.commit(container.netnsPath, [
+      ...removeTable(meshTable),
+      ...addTable(backendTable({ device, subnets, ownAddress })),
+      ...removeTable(egressTable),
+      ...addTable(backendEgress(device)),
+    ]);
+  }
+
+  /** The table of a device goes with it, and the generation does not tell. */
+  #fault(
+    { container, device, ownAddress }: Member,
+    subnets: readonly string[],
+  ): string | undefined {
+    const { netnsPath } = container;
+    const none = new Map<string, never>();
+    return this.#netfilter.inside(netnsPath, (socket) => {
+      const what = difference(socket, backendEgress(device), none);
+      if (what !== undefined || !this.#netfilter.wasTouched(netnsPath)) return what;
+      const found = difference(socket, backendTable({ device, subnets, ownAddress }), none);
+      if (found === undefined) this.#netfilter.settle(netnsPath);
+      return found;
+    });
+  }
+
+  /** Sets what is missing, and names it. */
+  #routesMissing(
+    netlink: Netlink,
+    { index }: Member,
+    subnets: readonly string[],
+  ): readonly string[] {
+    const missing: string[] = [];
+    for (const family of familiesOf(subnets)) {
+      const route = { family, gateway: nextHop[family], linkIndex: index };
+      const wanted = [
+        ['the route of replies', addDefaultRoute({ ...route, table: replyTable })],
+        [
+          'the rule for replies',
+          addRule({
+            family,
+            priority: rulePriorities.reply,
+            table: replyTable,
+            inputName: 'lo',
+            mark: nodeMark,
+          }),
+        ],
+        [
+          'the rule for local addresses',
+          addRule({ family, priority: rulePriorities.local, table: localTable }),
+        ],
+      ] as const;
+      for (const [what, request] of wanted) {
+        if (isNew(netlink, request)) missing.push(what);
+      }
+      // Replies to the container itself, which asks by its node, would never leave it.
+      netlink.run(removeRule({ family, priority: 0, table: localTable }));
+      if (!hasDefaultRoute(netlink, family)) {
+        // A datagram's answer needs some route before its mark can choose the right one.
+        netlink.run(addDefaultRoute({ ...route, table: mainTable, metric: lastMetric }));
+      }
+    }
+    return missing;
+  }
+
+  /** A datagram's answer is cut to the size of the way that it takes in the end. */
+  #limitDefaultRoute(netlink: Netlink, mtu: number): void {
+    const route = netlink.routeTable().find(({ destination }) => destination === anywhere.ip);
+    if (route?.gateway === undefined) return;
+    const { gateway, linkIndex } = route;
+    netlink.run(replaceDefaultRoute({ family: 'ip', table: mainTable, gateway, linkIndex, mtu }));
+  }
+}
+
+function hasDefaultRoute(netlink: Netlink, family: AddressFamily): boolean {
+  return netlink.routeTable('all').some(({ destination }) => destination === anywhere[family]);
+}
+
+/** The address that the namespace gives to what it sends anywhere. */
+function ownAddresses(netlink: Netlink): Partial<Record<AddressFamily, string>> {
+  const routes = netlink.routeTable('all');
+  const addresses = netlink.addresses('all');
+  return Object.fromEntries(
+    (['ip', 'ip6'] as const).flatMap((family) => {
+      const route = routes.find(({ destination }) => destination === anywhere[family]);
+      const own = addresses.find(
+        ({ linkIndex, cidr }) => linkIndex === route?.linkIndex && isOf(family, cidr),
+      );
+      return own === undefined ? [] : [[family, own.cidr.split('/')[0] ?? '']];
+    }),
+  );
+}
+
+function isOf(family: AddressFamily, cidr: string): boolean {
+  const number = familyOf(cidr.split('/')[0] ?? '');
+  return number === (family === 'ip' ? families.inet : families.inet6);
+}
+
+function familiesOf(subnets: readonly string[]): readonly AddressFamily[] {
+  return (['ip', 'ip6'] as const).filter((family) => subnets.some((cidr) => isOf(family, cidr)));
+}
+
+/** As the MACs of the network's nodes begin; the rest is filled in as a frame leaves. */
+function prefixMac(subnets: readonly string[]): string {
+  const { bytes } = parseCidr(subnets.find((cidr) => isOf('ip', cidr)) ?? subnets[0] ?? '');
+  const first = bytes[bytes.length - 4] ?? 0;
+  return `02:42:${first.toString(16).padStart(2, '0')}:00:00:00`;
+}

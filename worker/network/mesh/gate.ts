@@ -1,0 +1,294 @@
+/** The mesh's part of this node: from the host's ports through a wire into the mesh's network. */
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { assert } from '../../../lib/assert.ts';
+import { writeSettings } from '../container-interfaces.ts';
+import { inNamespace } from '../namespace.ts';
+import { Netlink } from '../netlink.ts';
+import type { NetlinkSockets } from '../netlink-sockets.ts';
+import { addAddress } from '../netlink/addresses.ts';
+import { addVeth, removeLink, setLink } from '../netlink/links.ts';
+import {
+  addElements,
+  addTable,
+  difference,
+  forget,
+  removeElements,
+  removeTable,
+  type Netfilter,
+} from '../nft/index.ts';
+import { bridgeName } from '../overlay/names.ts';
+import type { Repair } from '../part.ts';
+import {
+  diceName,
+  elementRequests,
+  type AddressFamily,
+  type Dice,
+  type DiceChange,
+  type DiceContents,
+} from '../balancer/index.ts';
+import { hostLink, innerLink, meshTable, replyTable, rulePriorities, wire } from './names.ts';
+import { portKey, type PublishedPort } from './ports.ts';
+import { addDefaultRoute, addLocalhostRoute, addRule, isNew, mainTable } from './routes.ts';
+import { hostTable, ingressDice, ingressTable, publishedSet } from './rulesets.ts';
+
+/** Whatever the devices on both sides carry goes through the wire. */
+const wireMtu = 65_535;
+const anyPrefix = (family: AddressFamily, end: 'host' | 'inner') =>
+  `${wire[family][end]}/${wire[family].prefix}`;
+
+export interface GateWanted {
+  /** The namespace of the mesh's network. */
+  readonly networkPath: string;
+  readonly families: readonly AddressFamily[];
+  /** What backends see of clients on localhost. */
+  readonly self: Partial<Record<AddressFamily, string>>;
+}
+
+export class MeshGate {
+  readonly #netfilter: Netfilter;
+  readonly #sockets: NetlinkSockets;
+  /** Empty: the daemon's own namespace is the host's. */
+  readonly #hostPath: string;
+  readonly #wanted: GateWanted;
+  readonly #dice = new Map<string, Dice>();
+  #host: Netlink | undefined;
+
+  constructor(
+    wanted: GateWanted,
+    deps: {
+      readonly netfilter: Netfilter;
+      readonly sockets: NetlinkSockets;
+      readonly hostPath: string;
+    },
+  ) {
+    this.#wanted = wanted;
+    this.#netfilter = deps.netfilter;
+    this.#sockets = deps.sockets;
+    this.#hostPath = deps.hostPath;
+  }
+
+  /** Everything stays in the kernel. */
+  close(): void {
+    this.#host?.[Symbol.dispose]();
+    this.#host = undefined;
+  }
+
+  /** Takes everything away but what is in the mesh's network, which goes as a whole. */
+  remove(): void {
+    this.#netfilter.commit(this.#hostPath, removeTable(meshTable));
+    this.#onHost.run(removeLink(hostLink));
+    this.#netfilter.forget(this.#wanted.networkPath);
+    this.#sockets.forget(this.#wanted.networkPath);
+    this.close();
+  }
+
+  /** Makes the wire and the tables; those that are there are taken over without a gap. */
+  open(contents: DiceContents, published: Iterable<PublishedPort>): void {
+    this.#layWire();
+    this.#writeInner(contents);
+    this.#writeHost(published);
+  }
+
+  /** Backends first, then what leads there; the other way round for what goes. */
+  change(change: DiceChange, opened: readonly PublishedPort[], closed: readonly PublishedPort[]) {
+    const missing = change.dice.filter((dice) => !this.#dice.has(diceName(dice)));
+    const { networkPath } = this.#wanted;
+    this.#netfilter.commit(networkPath, [
+      ...missing.flatMap((dice) => ingressDice.requests(dice)),
+      ...elementRequests(meshTable, change),
+    ]);
+    for (const dice of missing) this.#dice.set(diceName(dice), dice);
+    this.#netfilter.commit(this.#hostPath, [
+      ...removeElements(meshTable, publishedSet.name, closed.map(elementOf)),
+      ...addElements(meshTable, publishedSet.name, opened.map(elementOf)),
+    ]);
+    this.#forgetDatagrams(opened, closed);
+  }
+
+  /** Datagrams have no end: what was known of them does not fit any more. */
+  #forgetDatagrams(opened: readonly PublishedPort[], closed: readonly PublishedPort[]): void {
+    const isUdp = ({ protocol }: PublishedPort) => protocol === 'udp';
+    this.#netfilter.inside(this.#hostPath, (socket) => {
+      for (const family of this.#wanted.families) {
+        const both = { family, protocol: 'udp' } as const;
+        for (const { port } of opened.filter(isUdp)) {
+          forget(socket, { ...both, asked: { port }, unanswered: true });
+        }
+        for (const { port } of closed.filter(isUdp)) {
+          forget(socket, { ...both, asked: { port }, server: wire[family].inner });
+        }
+      }
+    });
+  }
+
+  audit(contents: () => DiceContents, published: () => Iterable<PublishedPort>): readonly Repair[] {
+    const repairs = this.#layWire();
+    const { networkPath, families, self } = this.#wanted;
+    const inner = this.#fault(networkPath, () => {
+      const { added } = contents();
+      const dice = [...this.#dice.values()].map((one) => ingressDice.chain(one));
+      const table = { ...ingressTable, chains: [...ingressTable.chains, ...dice] };
+      return { table, elements: added };
+    });
+    if (inner !== undefined) {
+      this.#writeInner(contents());
+      repairs.push({ kind: 'nft', what: `${inner} in the routing mesh's network` });
+    }
+    const host = this.#fault(this.#hostPath, () => ({
+      table: hostTable(families, self),
+      elements: new Map([[publishedSet.name, [...published()].map(elementOf)]]),
+    }));
+    if (host !== undefined) {
+      this.#writeHost(published());
+      repairs.push({ kind: 'nft', what: `${host} in the host's table of published ports` });
+    }
+    return repairs;
+  }
+
+  #fault(
+    path: string,
+    wanted: () => {
+      readonly table: Parameters<typeof difference>[1];
+      readonly elements: Parameters<typeof difference>[2];
+    },
+  ): string | undefined {
+    if (!this.#netfilter.wasTouched(path)) return undefined;
+    const { table, elements } = wanted();
+    const what = this.#netfilter.inside(path, (socket) => difference(socket, table, elements));
+    if (what === undefined) this.#netfilter.settle(path);
+    return what;
+  }
+
+  #writeInner({ added, dice }: DiceContents): void {
+    this.#netfilter.commit(this.#wanted.networkPath, [
+      ...removeTable(meshTable),
+      ...addTable(ingressTable),
+      ...dice.flatMap((one) => ingressDice.requests(one)),
+      ...elementRequests(meshTable, { added }),
+    ]);
+    this.#dice.clear();
+    for (const one of dice) this.#dice.set(diceName(one), one);
+  }
+
+  #writeHost(published: Iterable<PublishedPort>): void {
+    const { families, self } = this.#wanted;
+    this.#netfilter.commit(this.#hostPath, [
+      ...removeTable(meshTable),
+      ...addTable(hostTable(families, self)),
+      ...addElements(meshTable, publishedSet.name, [...published].map(elementOf)),
+    ]);
+  }
+
+  /** What is as it should be is not touched. */
+  #layWire(): Repair[] {
+    const { networkPath, families } = this.#wanted;
+    const host = this.#onHost;
+    const inside = this.#sockets.of(networkPath);
+    const repairs: Repair[] = [];
+    const outer = host.link(hostLink);
+    const inner = inside.link(innerLink);
+    // Both ends must be those of one wire.
+    if (outer === undefined || inner === undefined || outer.peer !== inner.index) {
+      host.run(removeLink(hostLink));
+      inside.run(removeLink(innerLink));
+      this.#addWire();
+      repairs.push({ kind: 'link', what: hostLink });
+    }
+    const ends = [
+      { netlink: host, path: this.#hostPath, name: hostLink, end: 'host' },
+      { netlink: inside, path: networkPath, name: innerLink, end: 'inner' },
+    ] as const;
+    for (const { netlink, path, name, end } of ends) {
+      const link = netlink.link(name);
+      assert(link !== undefined, 'both ends of the wire were just made');
+      if (!link.up) {
+        inNetns(path, () => settingsOf(end, families));
+        netlink.run(setLink(link.index, { up: true }));
+        repairs.push({ kind: 'link', what: name });
+      }
+      for (const family of families) {
+        if (isNew(netlink, addAddress(link.index, anyPrefix(family, end)))) {
+          repairs.push({ kind: 'address', what: `${anyPrefix(family, end)} of ${name}` });
+        }
+        if (end === 'host' && family === 'ip6' && isNew(netlink, addLocalhostRoute(link.index))) {
+          repairs.push({ kind: 'route', what: `replies to ::1 by ${name}` });
+        }
+        if (end === 'inner' && this.#addWayBack(netlink, family, link.index)) {
+          repairs.push({ kind: 'route', what: "replies out of the routing mesh's network" });
+        }
+      }
+    }
+    return repairs;
+  }
+
+  /** Clients may have addresses that are also in the mesh's own subnet. */
+  #addWayBack(netlink: Netlink, family: AddressFamily, linkIndex: number): boolean {
+    const route = { family, gateway: wire[family].host, linkIndex };
+    const added = [
+      isNew(netlink, addDefaultRoute({ ...route, table: mainTable })),
+      isNew(netlink, addDefaultRoute({ ...route, table: replyTable })),
+      isNew(
+        netlink,
+        addRule({
+          family,
+          priority: rulePriorities.local,
+          table: replyTable,
+          inputName: bridgeName,
+        }),
+      ),
+    ];
+    return added.includes(true);
+  }
+
+  #addWire(): void {
+    const netnsFd = openSync(this.#wanted.networkPath, 'r');
+    try {
+      this.#onHost.run(addVeth({ name: hostLink }, { name: innerLink, netnsFd }, wireMtu));
+    } finally {
+      closeSync(netnsFd);
+    }
+  }
+
+  get #onHost(): Netlink {
+    if (this.#hostPath !== '') return this.#sockets.of(this.#hostPath);
+    this.#host ??= new Netlink();
+    return this.#host;
+  }
+}
+
+function inNetns(path: string, work: () => void): void {
+  if (path === '') work();
+  else inNamespace(path, work);
+}
+
+/** Before the link is up. */
+function settingsOf(end: 'host' | 'inner', families: readonly AddressFamily[]): void {
+  const name = end === 'host' ? hostLink : innerLink;
+  writeSettings({
+    'ipv4/ip_forward': 1,
+    [`ipv4/conf/${name}/rp_filter`]: 0,
+    // Lets packets from 127.0.0.1 be translated: published ports on localhost.
+    ...(end === 'host' ? { [`ipv4/conf/${name}/route_localnet`]: 1 } : {}),
+  });
+  if (!families.includes('ip6')) return;
+  if (end === 'host') keepRouterAdvertisements();
+  writeSettings({
+    [`ipv6/conf/${name}/disable_ipv6`]: 0,
+    [`ipv6/conf/${name}/accept_dad`]: 0,
+    [`ipv6/conf/${name}/accept_ra`]: 0,
+    'ipv6/conf/all/forwarding': 1,
+  });
+}
+
+/** A host that forwards no longer listens to routers, unless its links are told to do so still. */
+function keepRouterAdvertisements(): void {
+  const folder = '/proc/sys/net/ipv6/conf';
+  for (const name of readdirSync(folder)) {
+    const isListening = readFileSync(`${folder}/${name}/accept_ra`, 'utf8').trim() === '1';
+    if (isListening) writeSettings({ [`ipv6/conf/${name}/accept_ra`]: 2 });
+  }
+}
+
+function elementOf(port: PublishedPort): { readonly key: Buffer } {
+  return { key: portKey(port) };
+}

@@ -1,0 +1,114 @@
+/**
+ * Keeps published ports of the host from other programs: one that wants such a port is told that it
+ * is in use, instead of waiting for requests that never come. One that had it before is named.
+ */
+import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import { createServer, type Server } from 'node:net';
+import { inNamespace } from '../namespace.ts';
+import { errno, internetSocket, SyscallError } from '../syscalls.ts';
+import type { PublishedPort } from './ports.ts';
+
+/** A published port that a program of the host listens on. */
+export interface PortTaken extends PublishedPort {
+  /** What keeps the daemon from the port, as the system says it. */
+  readonly reason: string;
+}
+
+type Reserved = Server | UdpSocket;
+
+export class Reservations implements AsyncDisposable {
+  readonly #hostPath: string;
+  readonly #reserved = new Map<string, Reserved>();
+  readonly #taken = new Map<string, PortTaken>();
+
+  constructor(hostPath: string) {
+    this.#hostPath = hostPath;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closing = this.#reserved.values().map(
+      (socket) =>
+        new Promise<void>((resolve) => {
+          socket.close(() => resolve());
+        }),
+    );
+    const all = [...closing];
+    this.#reserved.clear();
+    await Promise.all(all);
+  }
+
+  get taken(): readonly PortTaken[] {
+    return [...this.#taken.values()];
+  }
+
+  change(opened: readonly PublishedPort[], closed: readonly PublishedPort[]): void {
+    for (const port of closed) {
+      const key = keyOf(port);
+      this.#reserved.get(key)?.close();
+      this.#reserved.delete(key);
+      this.#taken.delete(key);
+    }
+    for (const port of opened) this.#reserve(port);
+  }
+
+  /** Those that were taken may be free by now. */
+  retry(): void {
+    for (const port of this.taken) this.#reserve(port);
+  }
+
+  #reserve(port: PublishedPort): void {
+    // There is no such protocol in Node, nor in most kernels.
+    if (port.protocol === 'sctp') return;
+    const key = keyOf(port);
+    try {
+      const socket = this.#open(port.protocol, port.port);
+      socket.once('error', (error) => {
+        this.#reserved.delete(key);
+        this.#taken.set(key, takenOf(port, error.message));
+      });
+      this.#reserved.set(key, socket);
+      this.#taken.delete(key);
+    } catch (error) {
+      if (!(error instanceof SyscallError)) throw error;
+      this.#taken.set(key, takenOf(port, error.message));
+    }
+  }
+
+  #open(protocol: 'tcp' | 'udp', port: number): Reserved {
+    const fd = this.#bound(protocol, port);
+    if (protocol === 'udp') {
+      const socket = createSocket('udp6');
+      socket.bind({ fd });
+      socket.unref();
+      return socket;
+    }
+    // Nobody comes here while the mesh is in place.
+    const server = createServer((socket) => socket.destroy());
+    server.listen({ fd });
+    server.unref();
+    return server;
+  }
+
+  /** For both families, or where the host has no IPv6, for the other alone. */
+  #bound(protocol: 'tcp' | 'udp', port: number): number {
+    const open = (family: 4 | 6) => {
+      const address = family === 6 ? '::' : '0.0.0.0';
+      const bind = () => internetSocket(protocol, family, { address, port });
+      return this.#hostPath === '' ? bind() : inNamespace(this.#hostPath, bind);
+    };
+    try {
+      return open(6);
+    } catch (error) {
+      if (!(error instanceof SyscallError) || error.errno === errno.addressInUse) throw error;
+      return open(4);
+    }
+  }
+}
+
+function takenOf({ protocol, port, serviceId, owner }: PublishedPort, reason: string): PortTaken {
+  return { protocol, port, serviceId, owner, reason };
+}
+
+function keyOf({ protocol, port }: PublishedPort): string {
+  return `${port}/${protocol}`;
+}

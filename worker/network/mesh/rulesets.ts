@@ -1,0 +1,265 @@
+/**
+ * The mesh's tables. A published port of the host leads through the wire into the mesh's network,
+ * where a die chooses the backend; a backend's container remembers by which node a connection came,
+ * and sends the replies back there. Nobody's source address is changed on the way.
+ */
+import {
+  concat,
+  constant,
+  ct,
+  ctStates,
+  anyOf,
+  bits,
+  destinationType,
+  differs,
+  equals,
+  interfaceName,
+  isFamily,
+  isIn,
+  isLocal,
+  isProtocol,
+  lowerSegment,
+  mapped,
+  meta,
+  native32,
+  packet,
+  payload,
+  priorities,
+  random,
+  routeSegment,
+  setCtMark,
+  setLinkBytes,
+  setMark,
+  setOriginalZone,
+  shiftedLeft,
+  swapped,
+  translate,
+  verdictOf,
+  type NamedSet,
+  type Rule,
+  type Statement,
+  type Table,
+  type Value,
+} from '../nft/index.ts';
+import { DiceChains, diceName, type AddressFamily } from '../balancer/index.ts';
+import { addressBytes, parseCidr } from '../netlink/wire.ts';
+import { egressTable, hostLink, innerLink, meshTable, nodeMark, wire } from './names.ts';
+import { portSets } from './ports.ts';
+
+const families = ['ip', 'ip6'] as const;
+const port = concat(meta.protocol, packet.destinationPort);
+
+const source: Readonly<Record<AddressFamily, Value>> = {
+  ip: packet.ipv4Source,
+  ip6: packet.ipv6Source,
+};
+const loopback: Readonly<Record<AddressFamily, Statement>> = {
+  ip: equals(bits(packet.ipv4Source, Buffer.from([255, 0, 0, 0])), Buffer.from([127, 0, 0, 0])),
+  ip6: equals(packet.ipv6Source, addressBytes('::1')),
+};
+
+/** Of the host: ports of any of its addresses lead into the mesh. */
+export const publishedSet: NamedSet = { name: 'published', key: ['protocol', 'port'] };
+
+/**
+ * `self`: what backends see of a client on localhost, whose own address nobody else can answer.
+ */
+export function hostTable(
+  present: readonly AddressFamily[],
+  self: Partial<Record<AddressFamily, string>>,
+): Table {
+  const lead = present.map((family) => [
+    isFamily[family],
+    isIn(port, publishedSet.name),
+    equals(destinationType, native32(isLocal)),
+    translate('dnat', family, constant(addressBytes(wire[family].inner))),
+  ]);
+  const intoMesh = equals(meta.outputName, interfaceName(hostLink));
+  return {
+    ...meshTable,
+    sets: [publishedSet],
+    chains: [
+      {
+        name: 'prerouting',
+        base: { type: 'nat', at: 'prerouting', priority: priorities.destinationNat },
+        rules: lead,
+      },
+      {
+        name: 'output',
+        base: { type: 'nat', at: 'output', priority: priorities.destinationNat },
+        rules: lead,
+      },
+      {
+        name: 'postrouting',
+        // Ahead of those who masquerade what leaves their networks: the first translation counts.
+        base: { type: 'nat', at: 'postrouting', priority: priorities.sourceNat - 10 },
+        rules: present.flatMap((family) => [
+          [
+            intoMesh,
+            isFamily[family],
+            loopback[family],
+            translate('snat', family, constant(addressBytes(self[family] ?? wire[family].host))),
+          ],
+          [intoMesh, isFamily[family], translate('snat', family, source[family])],
+        ]),
+      },
+    ],
+  };
+}
+
+const comesFromHost = equals(meta.inputName, interfaceName(innerLink));
+const isSyn = equals(bits(payload('transport', 13, 1), Buffer.from([2])), Buffer.from([2]));
+
+/** Of the mesh's network on this node, without ports and dice. */
+export const ingressTable: Table = {
+  ...meshTable,
+  sets: families.flatMap((family): readonly NamedSet[] => [
+    { name: portSets[family].keys, key: ['protocol', 'port'], data: 'verdict' },
+    {
+      name: portSets[family].backends,
+      key: ['protocol', 'port', 'number'],
+      data: [family === 'ip' ? 'ipv4' : 'ipv6', 'port'],
+    },
+  ]),
+  chains: [
+    {
+      name: 'prerouting',
+      base: { type: 'nat', at: 'prerouting', priority: priorities.destinationNat },
+      rules: families.map((family) => [
+        comesFromHost,
+        isFamily[family],
+        verdictOf(port, portSets[family].keys),
+      ]),
+    },
+    {
+      name: 'forward',
+      base: { type: 'filter', at: 'forward', priority: priorities.mangle },
+      // Clients do not know that the way is narrower here than any device they have.
+      rules: [[isProtocol('tcp'), isSyn, lowerSegment(swapped(routeSegment, 'network'))]],
+    },
+  ],
+};
+
+export const ingressDice = new DiceChains(meshTable, ({ family, count }) => {
+  const address = family === 'ip' ? 4 : 16;
+  const backend = mapped(concat(port, random(count)), portSets[family].backends, address + 4);
+  return { name: diceName({ family, count }), rules: [[translate('dnat', family, backend, true)]] };
+});
+
+export interface Backend {
+  /** The container's interface on the mesh's network. */
+  readonly device: string;
+  /** The mesh's network: who is in it asks for himself, and by no node. */
+  readonly subnets: readonly string[];
+  /** Where a program's answers come from that does not choose: those of UDP are sent so. */
+  readonly ownAddress: Partial<Record<AddressFamily, string>>;
+}
+
+/** The last three bytes of the sender's MAC, and the bits that make it a node's mark. */
+const senderMark = bits(
+  swapped(payload('link', 8, 4), 'machine'),
+  native32(~nodeMark.mask),
+  native32(nodeMark.bits),
+);
+/** Zones are numbers of 16 bits. */
+const senderZone = swapped(payload('link', 10, 2), 'machine');
+
+const hasNodeMark = (value: Value): Statement =>
+  equals(bits(value, native32(nodeMark.mask)), native32(nodeMark.bits));
+
+/** Of a backend's container. */
+export function backendTable({ device, subnets, ownAddress }: Backend): Table {
+  const comesIn = equals(meta.inputName, interfaceName(device));
+  const byNode = subnets.map((subnet): Statement => {
+    const { bytes, prefix } = parseCidr(subnet);
+    const mask = maskOf(bytes.length, prefix);
+    const family = bytes.length === 4 ? 'ip' : 'ip6';
+    const base = Buffer.from(bytes.map((byte, index) => byte & (mask[index] ?? 0)));
+    return [...isFamily[family], ...differs(bits(source[family], mask), base)];
+  });
+  const reply = Buffer.from([1]);
+  return {
+    ...meshTable,
+    sets: [],
+    chains: [
+      {
+        // A client may ask two nodes from the same port: their connections are kept apart, and
+        // where they meet again, one gets another port.
+        name: 'zones',
+        base: { type: 'filter', at: 'prerouting', priority: priorities.raw },
+        rules: byNode.map((isByNode) => [comesIn, isByNode, setOriginalZone(senderZone)]),
+      },
+      {
+        name: 'marks',
+        base: { type: 'filter', at: 'prerouting', priority: priorities.mangle },
+        rules: [
+          ...byNode.map((isByNode) => [
+            comesIn,
+            isByNode,
+            anyOf(ct.state, ctStates.new),
+            setCtMark(senderMark),
+          ]),
+          // A socket that accepts the connection takes the mark over, and with it the way back.
+          [comesIn, hasNodeMark(ct.mark), setMark(ct.mark)],
+        ],
+      },
+      {
+        name: 'datagrams',
+        base: { type: 'nat', at: 'prerouting', priority: priorities.destinationNat },
+        rules: datagramRules(comesIn, ownAddress),
+      },
+      {
+        name: 'replies',
+        base: { type: 'route', at: 'output', priority: priorities.mangle },
+        rules: [[hasNodeMark(ct.mark), equals(ct.direction, reply), setMark(ct.mark)]],
+      },
+    ],
+  };
+}
+
+/**
+ * A server that has one socket for all addresses answers from the address that its default route
+ * has. It must be asked there, or its answers belong to nothing that is known.
+ */
+function datagramRules(
+  comesIn: Statement,
+  ownAddress: Partial<Record<AddressFamily, string>>,
+): readonly Rule[] {
+  return families.flatMap((family) => {
+    const address = ownAddress[family];
+    if (address === undefined) return [];
+    const own = constant(addressBytes(address));
+    return [
+      [
+        comesIn,
+        isFamily[family],
+        isProtocol('udp'),
+        hasNodeMark(ct.mark),
+        translate('dnat', family, own),
+      ],
+    ];
+  });
+}
+
+/** On the backend's interface: the node's MAC is written into what goes back to it. */
+export function backendEgress(device: string): Table {
+  const lastThreeBytes = swapped(shiftedLeft(meta.mark, 8), 'network');
+  return {
+    ...egressTable,
+    sets: [],
+    chains: [
+      {
+        name: 'replies',
+        base: { type: 'filter', at: 'egress', priority: priorities.filter, device },
+        rules: [[hasNodeMark(meta.mark), setLinkBytes(3, 3, lastThreeBytes)]],
+      },
+    ],
+  };
+}
+
+function maskOf(length: number, prefix: number): Buffer {
+  const mask = Buffer.alloc(length);
+  for (let bit = 0; bit < prefix; bit++)
+    mask[bit >> 3] = (mask[bit >> 3] ?? 0) | (0x80 >> (bit & 7));
+  return mask;
+}
