@@ -136,6 +136,8 @@ export interface Node {
   readonly id: string;
   readonly meta: Meta;
   readonly spec: NodeSpec;
+  /** The version that the spec was last changed on: who has read a later one knows the spec. */
+  readonly specBase?: number;
   /** The role its certificate carries; `spec.role` is the one wished for. */
   readonly role: NodeRole;
   readonly description?: NodeDescription;

@@ -242,6 +242,35 @@ describe('commands on nodes', () => {
     assert.equal(store.node('n1')?.role, 'worker');
   });
 
+  it('are out of sequence only for who has not seen the last change of the spec', async () => {
+    const { control, store, addNode } = await swarm();
+    await addNode(makeNode('n1'));
+    const versionNow = () => store.node('n1')?.meta.version ?? 0;
+    const spec = (zone: string) =>
+      ({ labels: { zone }, role: 'worker', availability: 'active' }) as const;
+    const report = async () => {
+      const present = store.node('n1');
+      assert.ok(present);
+      const object = { ...present, status: { ...present.status, message: 'still here' } };
+      const base = present.meta.version;
+      const change = { op: 'put', table: 'node', object, base } as const;
+      assert.ok((await store.propose([change], { atMs: 1 })).applied);
+    };
+    const read = versionNow();
+    await report();
+    await report();
+    assert.notEqual(versionNow(), read);
+    await control.updateNode({ id: 'n1', version: read, spec: spec('a') });
+    const late = control.updateNode({ id: 'n1', version: read, spec: spec('b') });
+    await fails(late, 'aborted', 'update out of sequence');
+    const ahead = control.updateNode({ id: 'n1', version: versionNow() + 1, spec: spec('b') });
+    await fails(ahead, 'aborted', 'update out of sequence');
+    const again = versionNow();
+    await report();
+    await control.updateNode({ id: 'n1', version: again, spec: spec('c') });
+    assert.deepEqual(store.node('n1')?.spec, spec('c'));
+  });
+
   it('refuse to demote where that would cost the quorum', async () => {
     const { control, store, addNode } = await swarm();
     const manager = { labels: {}, role: 'manager', availability: 'active' } as const;

@@ -143,8 +143,8 @@ export class Control implements ControlApi {
     }
     await this.#commit(() => {
       const node = this.#node(args.id);
-      requireVersion(args.version, node);
-      const object = { ...node, spec: args.spec };
+      requireSpecKnown(args.version, node);
+      const object = { ...node, spec: args.spec, specBase: node.meta.version };
       return [{ op: 'put', table: 'node', object, base: node.meta.version }];
     });
   }
@@ -342,6 +342,15 @@ function refuseChanges(present: ServiceSpec, next: ServiceSpec): void {
 
 function requireVersion(version: number, { meta }: { readonly meta: Service['meta'] }): void {
   if (meta.version !== version) throw new SwarmError('aborted', 'update out of sequence');
+}
+
+/**
+ * Nodes change all the time by what they report, and what the managers make of it: only who has not
+ * seen the last change of the spec is out of sequence.
+ */
+function requireSpecKnown(version: number, { meta, specBase = 0 }: Node): void {
+  if (version > specBase && version <= meta.version) return;
+  throw new SwarmError('aborted', 'update out of sequence');
 }
 
 function auth<K extends 'registryAuth' | 'previousRegistryAuth'>(

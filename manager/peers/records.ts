@@ -68,7 +68,8 @@ export class ManagerRecords {
       const node = this.#parts.store.node(id);
       if (node === undefined || (node.manager === undefined && node.role === 'worker')) return [];
       const { manager: _gone, ...rest } = node;
-      const object: Node = { ...rest, role: 'worker', spec: { ...node.spec, role: 'worker' } };
+      const spec = { ...node.spec, role: 'worker' } as const;
+      const object: Node = { ...rest, role: 'worker', spec, specBase: node.meta.version };
       return [{ op: 'put', table: 'node', object, base: node.meta.version }];
     });
   }
