@@ -256,6 +256,17 @@ describe('overlay networks on the real kernel', function () {
     assert.match(output, /1500 packets transmitted, 1500 packets received/);
   });
 
+  it('removes what a former daemon has left and nobody speaks of', async () => {
+    addTask(hosts[0]!, 11);
+    await connect();
+    const { overlay, runRoot } = hosts[0]!;
+    await overlay[Symbol.asyncDispose]();
+    hosts[0]!.forget(tasks[0]!.id);
+    await hosts[0]!.restart(everything([], [], []));
+    assert.deepEqual(readdirSync(`${runRoot}/overlay`), []);
+    assert.doesNotMatch(hosts[0]!.run('ss', '-lunH'), /:4789 /);
+  });
+
   describe('damage', () => {
     const inNetwork = (...command: string[]) => hosts[0]!.runInNetwork('net1', ...command);
     const inContainer = (...command: string[]) => runIn(tasks[0]!.path, ...command);

@@ -157,6 +157,13 @@ export class TestHost {
     this.#containers.remove(id);
   }
 
+  /** The container has ended while no daemon ran. */
+  forget(id: string): void {
+    this.#attached.delete(id);
+    this.#sockets.forget(this.#containers.path(id));
+    this.#containers.remove(id);
+  }
+
   /** As a daemon does that was killed, or stopped: the kernel's state is all that is left. */
   async restart(set: NetworkAssignments): Promise<void> {
     await this.overlay[Symbol.asyncDispose]();
