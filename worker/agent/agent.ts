@@ -55,6 +55,8 @@ export class Agent implements AsyncDisposable {
   #connectedTo: string | undefined;
   /** Ends the present attempt, or the pause after it. */
   #hurry: (() => void) | undefined;
+  /** A manager was found while an attempt or a pause went on. */
+  #isFound = false;
   #current: Session | undefined;
   #leaves = false;
   #lastError: SwarmError | undefined;
@@ -109,6 +111,7 @@ export class Agent implements AsyncDisposable {
   found(nodeId: string, addr: string): void {
     if (!this.#list.found(nodeId, addr) || this.#connectedTo !== undefined) return;
     this.#parts.log.info('a manager was found', { nodeId, addr });
+    this.#isFound = true;
     this.#hurry?.();
   }
 
@@ -165,15 +168,17 @@ export class Agent implements AsyncDisposable {
       briefSessions = good ? 0 : briefSessions + (welcomed === undefined ? 0 : 1);
       // A manager that took the node in ends the search; only if that leads nowhere again and again
       // does the pause grow.
-      if (good) failures = 1;
+      // Nor does what failed before say anything of one that was found meanwhile.
+      if (good || this.#isFound) failures = 1;
       else failures = welcomed === undefined ? failures + 1 : briefSessions;
-      if (welcomed === undefined && !redirected) this.#list.failed(addr);
+      if (welcomed === undefined && !redirected && !this.#isFound) this.#list.failed(addr);
       const maxMs = redirected ? redirectedMaxMs : retryMaxMs;
       // Every manager is tried once before the pause grows.
       const rounds = Math.floor((failures - 1) / this.#list.all().length);
       const growingMs = Math.min(maxMs, retryMinMs * 2 ** rounds);
       const delayMs = growingMs * (0.5 + random.float() / 2);
       log.warn('no session with a manager', { addr, error: error.message, retryMs: delayMs });
+      this.#isFound = false;
       await this.#pause(delayMs);
     }
   }
