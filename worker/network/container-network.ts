@@ -50,6 +50,8 @@ export interface ContainerNetworkDeps {
   readonly parts: readonly NetworkPart[];
   /** Where the swarm's names are answered in a container. */
   readonly resolver?: string;
+  /** The service that has the port of every node of the swarm, where one has. */
+  readonly meshOwner?: (port: PortConfig) => string | undefined;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -282,7 +284,9 @@ export class ContainerNetwork implements NetworkDriver {
     // Taken from here on: the steps below give other attachments a turn.
     this.#records.put(record);
     try {
-      await Promise.all(record.ports.map((port) => assertPortFree(port)));
+      await Promise.all(
+        record.ports.map((port) => assertPortFree(port, this.#deps.meshOwner?.(port))),
+      );
       await this.#connect(record);
       this.#records.save(record);
     } catch (error) {

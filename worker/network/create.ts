@@ -9,7 +9,8 @@ import { gatewayBridgeName } from './gateway-bridge.ts';
 import { NetlinkSockets } from './netlink-sockets.ts';
 import { Netfilter } from './nft/index.ts';
 import { LocalNetworks } from './local/index.ts';
-import { OverlayNetworks } from './overlay/index.ts';
+import { Mesh } from './mesh/index.ts';
+import { OverlayNetworks, overlayPath } from './overlay/index.ts';
 import type { NetworkPart } from './part.ts';
 import { Resolver, resolverAddress } from './resolver/index.ts';
 import { NetworkTables } from './tables.ts';
@@ -51,10 +52,21 @@ export function createNetwork(
     },
   );
   const resolver = new Resolver({}, { tables, local: local.tables, clock, random, log });
+  const netfilter = new Netfilter();
+  const mesh = new Mesh({
+    tables,
+    netfilter,
+    sockets,
+    node: () => network.node,
+    networkPath: (id) => overlayPath(options.runRoot, id),
+    clock,
+    log,
+  });
   const parts: readonly NetworkPart[] = [
     local,
     resolver,
-    new Balancer({ tables, netfilter: new Netfilter(), clock, log }),
+    new Balancer({ tables, netfilter, clock, log }),
+    mesh,
   ];
   const network: ContainerNetwork = new ContainerNetwork(options, {
     tables,
@@ -64,6 +76,7 @@ export function createNetwork(
     local,
     parts,
     resolver: resolverAddress,
+    meshOwner: (port) => mesh.ownerOf(port),
     clock,
     log,
   });

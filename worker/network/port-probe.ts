@@ -7,8 +7,18 @@ import type { PortConfig } from '../../types/index.ts';
 
 const maxPort = 65_535;
 
-/** Throws SwarmError `already-exists`. */
-export async function assertPortFree({ protocol, publishedPort = 0 }: PortConfig): Promise<void> {
+/** Throws SwarmError `already-exists`. `meshOwner`: the service that has it on every node. */
+export async function assertPortFree(
+  { protocol, publishedPort = 0 }: PortConfig,
+  meshOwner?: string,
+): Promise<void> {
+  if (meshOwner !== undefined) {
+    throw new SwarmError(
+      'already-exists',
+      `port ${publishedPort}/${protocol} of this host is published by the service ${meshOwner} on ` +
+        'every node: publish another port',
+    );
+  }
   assert(publishedPort > 0 && publishedPort <= maxPort, 'a published port has been chosen');
   if (protocol === 'sctp') return;
   try {

@@ -80,6 +80,7 @@ export class Balancer implements NetworkPart {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#sweeper[Symbol.dispose]();
     await this.#last;
+    this.#netfilter[Symbol.dispose]();
   }
 
   /** Also for one that is known, whose table is then made anew in one step. */

@@ -9,6 +9,7 @@ import type {
   AssignedEndpoint,
   AssignedNetwork,
   AssignedServiceEndpoint,
+  PortConfig,
 } from '../../../types/index.ts';
 import { Sweeper, withoutPrefix, familyOf, type AddressFamily } from '../balancer/index.ts';
 import type { NetlinkSockets } from '../netlink-sockets.ts';
@@ -17,7 +18,7 @@ import type { AttachedContainer, NetworkPart, Repair } from '../part.ts';
 import type { NetworkDelta, NetworkTables } from '../tables.ts';
 import { MeshBackends } from './backends.ts';
 import { MeshGate, type GateWanted } from './gate.ts';
-import { PublishedPorts, type PublishedPort } from './ports.ts';
+import { PublishedPorts, type PortsChange, type PublishedPort } from './ports.ts';
 import { Reservations, type PortTaken } from './reservations.ts';
 
 export interface MeshDeps {
@@ -62,6 +63,7 @@ export class Mesh implements NetworkPart {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#sweeper[Symbol.dispose]();
     this.#gate?.close();
+    this.#deps.netfilter[Symbol.dispose]();
     await this.#reservations[Symbol.asyncDispose]();
   }
 
@@ -73,6 +75,11 @@ export class Mesh implements NetworkPart {
   /** The ports of the routing mesh, and whose they are. */
   get published(): readonly PublishedPort[] {
     return [...this.#ports.published()];
+  }
+
+  /** The name of the service that a port of every node leads to. */
+  ownerOf(wanted: Pick<PortConfig, 'protocol' | 'publishedPort'>): string | undefined {
+    return this.#ports.owner(wanted.protocol, wanted.publishedPort ?? 0);
   }
 
   async attached(container: AttachedContainer): Promise<void> {
@@ -96,7 +103,7 @@ export class Mesh implements NetworkPart {
     const { lost, serviceIds } = whatConcerns(delta, id);
     const { tables } = this.#deps;
     const change = this.#ports.update(serviceIds, tables.servicesOf(id), tables.endpointsOf(id));
-    this.#reservations.change(change.opened, change.closed);
+    this.#reserve(change);
     if (this.#gate === undefined) return;
     try {
       this.#gate.change(change, change.opened, change.closed);
@@ -161,8 +168,18 @@ export class Mesh implements NetworkPart {
     const services = [...tables.servicesOf(network.id)];
     const ids = new Set([...services.map(({ serviceId }) => serviceId), ...this.#ports.serviceIds]);
     const change = this.#ports.update(ids, services, tables.endpointsOf(network.id));
-    this.#reservations.change(change.opened, change.closed);
+    this.#reserve(change);
     if (wanted !== undefined) this.#open();
+  }
+
+  #reserve({ opened, closed }: Pick<PortsChange, 'opened' | 'closed'>): void {
+    const before = new Set(this.taken.map(({ protocol, port }) => `${port}/${protocol}`));
+    this.#reservations.change(opened, closed);
+    for (const { protocol, port, owner, reason } of this.taken) {
+      if (before.has(`${port}/${protocol}`)) continue;
+      const facts = { port: `${port}/${protocol}`, service: owner, reason };
+      this.#log.warn('another program of this host has a published port', facts);
+    }
   }
 
   #open(): void {

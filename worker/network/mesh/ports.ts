@@ -103,6 +103,15 @@ export class PublishedPorts {
     for (const entries of this.#services.values()) yield* entries.values();
   }
 
+  owner(protocol: PortConfig['protocol'], port: number): string | undefined {
+    const name = nameOf({ protocol, port });
+    for (const entries of this.#services.values()) {
+      const entry = entries.get(name);
+      if (entry !== undefined) return entry.owner;
+    }
+    return undefined;
+  }
+
   get serviceIds(): ReadonlySet<string> {
     return new Set(this.#services.keys());
   }
@@ -125,7 +134,7 @@ function entriesOf(
   for (const { protocol, publishedPort, targetPort } of service?.ports ?? []) {
     if (service === undefined || publishedPort === undefined || publishedPort === 0) continue;
     const { serviceId } = service;
-    const name = `${publishedPort}/${protocol}`;
+    const name = nameOf({ protocol, port: publishedPort });
     const leads = (['ip', 'ip6'] as const).map((family): Lead => {
       const same = addresses.filter((address) => familyOf(address) === family);
       const wanted = new Map(same.map((address) => [address, target(address, targetPort)]));
@@ -140,6 +149,10 @@ function entriesOf(
     entries.set(name, { protocol, port: publishedPort, serviceId, owner, leads });
   }
   return entries;
+}
+
+function nameOf({ protocol, port }: Pick<PublishedPort, 'protocol' | 'port'>): string {
+  return `${port}/${protocol}`;
 }
 
 function target(address: string, port: number): Buffer {

@@ -15,6 +15,7 @@ export class Netfilter implements Disposable {
 
   readonly #sockets = new Map<string, NetfilterSocket>();
 
+  /** Closes what is open; the next use opens it anew. */
   [Symbol.dispose](): void {
     for (const path of this.#sockets.keys()) this.forget(path);
   }
