@@ -5,7 +5,23 @@ export interface TaskInfo {
   readonly ID: string;
   readonly NodeID: string;
   readonly DesiredState: string;
-  readonly Status: { readonly State: string; readonly Err?: string };
+  readonly Status: {
+    readonly State: string;
+    readonly Err?: string;
+    readonly ContainerStatus?: { readonly ContainerID?: string };
+  };
+  readonly NetworksAttachments?: readonly {
+    readonly Network: { readonly Spec?: { readonly Name?: string } };
+    readonly Addresses?: readonly string[];
+  }[];
+}
+
+/** Parts of a service's spec besides its image and how many tasks it has. */
+export interface ServiceParts {
+  readonly container?: object;
+  /** Networks, placement, restarts. */
+  readonly task?: object;
+  readonly endpoint?: object;
 }
 
 interface ServiceInfo {
@@ -21,31 +37,32 @@ const timeoutMs = 180_000;
 const everyMs = 25;
 
 export class BenchService {
+  readonly name: string;
   readonly #manager: Host;
-  readonly #name: string;
 
   constructor(manager: Host, name: string) {
     this.#manager = manager;
-    this.#name = name;
+    this.name = name;
   }
 
-  async create(image: string, replicas: number): Promise<void> {
+  async create(image: string, replicas: number, parts: ServiceParts = {}): Promise<void> {
     await this.#manager.api('POST', '/services/create', {
-      Name: this.#name,
-      TaskTemplate: { ContainerSpec: { Image: image } },
+      Name: this.name,
+      TaskTemplate: { ContainerSpec: { Image: image, ...parts.container }, ...parts.task },
       Mode: { Replicated: { Replicas: replicas } },
+      ...(parts.endpoint === undefined ? {} : { EndpointSpec: parts.endpoint }),
     });
   }
 
   async scale(replicas: number): Promise<void> {
-    const path = `/services/${this.#name}`;
+    const path = `/services/${this.name}`;
     const { Version, Spec } = await this.#manager.api<ServiceInfo>('GET', path);
     const spec = { ...Spec, Mode: { Replicated: { Replicas: replicas } } };
     await this.#manager.api('POST', `${path}/update?version=${Version.Index}`, spec);
   }
 
   async tasks(): Promise<readonly TaskInfo[]> {
-    const filters = encodeURIComponent(JSON.stringify({ service: [this.#name] }));
+    const filters = encodeURIComponent(JSON.stringify({ service: [this.name] }));
     return this.#manager.api<TaskInfo[]>('GET', `/tasks?filters=${filters}`);
   }
 
@@ -60,7 +77,7 @@ export class BenchService {
   /** Waits until exactly this many tasks run, none of them on the excluded node. */
   async untilRunning(count: number, excludedNodeId = ''): Promise<void> {
     await until(
-      `${count} tasks of ${this.#name} run`,
+      `${count} tasks of ${this.name} run`,
       async () => {
         const tasks = await this.running();
         return tasks.filter((task) => task.NodeID !== excludedNodeId).length;
@@ -72,7 +89,7 @@ export class BenchService {
   /** Waits until every task has ended. */
   async untilGone(): Promise<void> {
     await until(
-      `all tasks of ${this.#name} have ended`,
+      `all tasks of ${this.name} have ended`,
       async () => {
         const tasks = await this.tasks();
         return tasks.filter((task) => !ended.includes(task.Status.State)).length;

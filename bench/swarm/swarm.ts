@@ -4,6 +4,8 @@ import { formSwarm, type Host, type Lab } from '../../test/lab/index.ts';
 
 export interface Swarm {
   readonly name: string;
+  /** Whether its virtual addresses and routing mesh work here: Docker's need IP_VS. */
+  readonly hasVips: boolean;
   /** Starts a daemon on every host and makes one swarm of them, the first hosts its managers. */
   start(lab: Lab, managers?: number): Promise<void>;
   /** Starts the host's daemon again after it was killed. */
@@ -34,6 +36,7 @@ export function isDaemonOf(swarm: Swarm, host: Host, argv: readonly string[]): b
 export function dockerSwarm(runtime: 'runc' | 'crun'): Swarm {
   return {
     name: `Docker Swarm (${runtime})`,
+    hasVips: false,
     async start(lab, managers = 1) {
       await Promise.all(lab.hosts.map((host) => startDockerd(lab, host, runtime)));
       await formSwarm(lab.hosts, managers);
@@ -59,6 +62,7 @@ async function startDockerd(lab: Lab, host: Host, runtime: 'runc' | 'crun'): Pro
 
 export const tsSwarm: Swarm = {
   name: 'ts-swarm',
+  hasVips: true,
   start: (lab, managers = 1) => lab.startSwarm({ managers }),
   startDaemon: (_lab, host) => host.startDaemon(),
   isDaemon: (argv) => named(argv, 'node'),

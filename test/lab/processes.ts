@@ -65,6 +65,8 @@ export interface ContainerProcess {
   readonly id: string;
   /** Its process 1, in the machine's numbers. */
   readonly pid: number;
+  /** The same process in its host's numbers. */
+  readonly hostPid: number;
 }
 
 /** The containers whose processes run in cgroups below `path`, of any runtime. */
@@ -79,7 +81,7 @@ export function containersIn(path: string): ContainerProcess[] {
     const deepest = lines
       .map((line) => line.slice(line.indexOf(':', line.indexOf(':') + 1) + 1))
       .reduce((a, b) => (b.split('/').length > a.split('/').length ? b : a), '');
-    return [{ id: deepest.split('/').at(-1) ?? '', pid }];
+    return [{ id: deepest.split('/').at(-1) ?? '', pid, hostPid: Number(numbers.at(-2)) }];
   });
 }
 
