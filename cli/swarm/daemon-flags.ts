@@ -25,6 +25,7 @@ const single = [
     'warn',
     'error',
   ]),
+  text('metrics-addr', 'Where a daemon started here serves metrics, such as 127.0.0.1:9323'),
   oneOf('oci-runtime', 'What runs the containers ("auto", "crun", "runc")', [
     'auto',
     'crun',
@@ -36,6 +37,7 @@ const repeated = [
   list('insecure-registry', 'A registry to speak plain HTTP with'),
   list('registry-mirror', 'A registry to ask before the one that an image names'),
   list('label', "A label of this host's engine"),
+  list('manager-addr', 'Where a manager may be, should none be found where it was'),
 ] as const;
 
 const noDaemon = bool('no-daemon', 'Do not start a daemon where none answers');
