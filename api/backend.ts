@@ -4,9 +4,8 @@ import type { ObjectEvent } from '../manager/store/event.ts';
 import type { Backup } from '../manager/store/backup-file.ts';
 import type { ExternalStore } from '../manager/store/etcd/address.ts';
 import type { StoreView } from '../manager/store/view.ts';
-import type { Service, SwarmSpec, Task } from '../types/index.ts';
+import type { Finding, NodeFindings, Service, SwarmSpec, Task } from '../types/index.ts';
 import type { ContainerManager } from '../worker/container/manager.ts';
-import type { Finding } from '../worker/doctor/finding.ts';
 import type { Images } from '../worker/image/images.ts';
 import type { LocalNetworks } from '../worker/network/local/index.ts';
 import type { NetworkTables } from '../worker/network/tables.ts';
@@ -146,6 +145,8 @@ export interface ManagerBackend {
     readonly encrypted: boolean;
     readonly parts: AsyncIterable<Uint8Array>;
   }>;
+  /** What is wrong with each node, and what is well. Takes some seconds. */
+  examine(): Promise<readonly NodeFindings[]>;
   /**
    * Lines of the tasks from all nodes, merged as they come. A node that is down yields a notice.
    */

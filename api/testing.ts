@@ -168,6 +168,7 @@ export class FakeBackend implements Backend {
       return Promise.resolve();
     },
     read: () => this.store.read(),
+    examine: () => Promise.resolve([]),
     watch: (options) => this.store.watch({ ...options }),
     backup: ({ passphrase }) => {
       const { store, clock } = this;

@@ -76,14 +76,8 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
   const host = readHostFacts();
   const system = new System(options, host, { runtime, nodeImages, random });
   const { images } = nodeImages;
-  const containers = nodeContainers(options, host, {
-    runtime,
-    network,
-    images,
-    clock,
-    random,
-    log,
-  });
+  const common = { clock, random, log };
+  const containers = nodeContainers(options, host, { runtime, network, images, ...common });
   starting.use(containers.manager);
   const executor = starting.use(
     new TaskRunner(
@@ -105,6 +99,7 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
       executor,
       network,
       describe: () => system.describe(),
+      examine: () => doctor.examine(),
       advertiseAddr: options.advertiseAddr,
       managerAddrs: options.managerAddrs,
       onStep: stepTimes(metrics),
@@ -113,6 +108,7 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
       log,
     }),
   );
+  const doctor = newDoctor(options, { network, swarm, clock, log });
   system.attach({ swarm, executor });
   await startMetrics(options, { metrics, swarm, log }, starting);
   swarm.joinNetworks();
@@ -125,7 +121,7 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
     images,
     containers: containers.manager,
     networks: network,
-    doctor: newDoctor(options, { network, swarm, clock, log }),
+    doctor,
     manager: () => swarm.manager(),
   };
   const api = starting.use(createApiServer({ backend, log, clock }));

@@ -4,6 +4,7 @@
  */
 import { CertificateAuthority } from '../gen/ca_pb.js';
 import { Control as ControlService } from '../gen/control_pb.js';
+import { Doctor as DoctorService } from '../gen/doctor_pb.js';
 import { Dispatcher as DispatcherService } from '../gen/dispatcher_pb.js';
 import { LogReader as LogReaderService, Logs as LogsService } from '../gen/logs_pb.js';
 import { Group as GroupService, Raft as RaftService } from '../gen/raft_pb.js';
@@ -24,8 +25,10 @@ import {
 } from '../manager/control/index.ts';
 import {
   Dispatcher,
+  forwardedExaminations,
   forwardedLogs,
   LogBroker,
+  serveDoctor,
   serveLogReader,
 } from '../manager/dispatcher/index.ts';
 import { createUnlockKey, LockKeeper, type KeyStore } from '../manager/keys/index.ts';
@@ -314,6 +317,10 @@ export class Manager implements AsyncDisposable {
       read: () => this.#read(),
       watch: ({ signal }) => this.store.watch({ signal }),
       backup: (options) => this.#backup(options),
+      examine: () =>
+        this.store.isLeader
+          ? this.#dispatcher.examinations.all()
+          : forwardedExaminations(this.#leader.client(DoctorService)),
       logs: (target, query, options) =>
         this.store.isLeader
           ? this.#logBroker.logs(target, query, options)
@@ -401,6 +408,9 @@ export class Manager implements AsyncDisposable {
     this.#server.addService(DispatcherService, this.#dispatcher.handlers, { allow: 'nodes' });
     this.#server.addService(LogsService, this.#logBroker.handlers, { allow: 'nodes' });
     this.#server.addService(LogReaderService, serveLogReader(this.#logBroker, this.store), {
+      allow: 'managers',
+    });
+    this.#server.addService(DoctorService, serveDoctor(this.#dispatcher.examinations), {
       allow: 'managers',
     });
     this.#server.addService(RaftService, this.#transport.handlers, { allow: 'managers' });

@@ -19,7 +19,7 @@ import type { NodeIdentity } from '../lib/identity/index.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Random } from '../lib/random.ts';
 import { swarmLocked, type KeyStore } from '../manager/keys/index.ts';
-import type { NodeDescription } from '../types/index.ts';
+import type { Finding, NodeDescription } from '../types/index.ts';
 import type { SwarmFacts } from '../worker/doctor/index.ts';
 import type { TaskExecutor } from '../worker/executor/index.ts';
 import { AddressKeeper } from './address-keeper.ts';
@@ -43,6 +43,7 @@ export interface SwarmNodeParts {
   readonly executor: TaskExecutor;
   readonly network: SwarmNetwork;
   readonly describe: () => NodeDescription;
+  readonly examine: () => Promise<readonly Finding[]>;
   /** What this host advertises from now on, whatever it did before: an address, an interface, or ''. */
   readonly advertiseAddr: string;
   readonly managerAddrs: readonly string[];

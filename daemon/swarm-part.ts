@@ -12,7 +12,7 @@ import {
 import type { Logger } from '../lib/log.ts';
 import type { Random } from '../lib/random.ts';
 import type { KeyStore } from '../manager/keys/index.ts';
-import type { DataPath, NodeDescription } from '../types/index.ts';
+import type { DataPath, Finding, NodeDescription } from '../types/index.ts';
 import { Agent } from '../worker/agent/index.ts';
 import type { TaskExecutor } from '../worker/executor/index.ts';
 import { externalStoreFor } from './external-store.ts';
@@ -52,6 +52,7 @@ export interface SwarmPartParts {
   readonly executor: TaskExecutor;
   readonly network: SwarmNetwork;
   readonly describe: () => NodeDescription;
+  readonly examine: () => Promise<readonly Finding[]>;
   /** Where managers may be, should none be found where it was known. */
   readonly managerAddrs: readonly string[];
   /** Told what each step of a manager's reconcile passes took. */
@@ -133,7 +134,7 @@ export class SwarmPart implements AsyncDisposable {
 
   #newAgent(): Agent {
     const { membership, identity, folder, executor, network, describe } = this.#parts;
-    const { clock, random, log, onRemoved } = this.#parts;
+    const { examine, clock, random, log, onRemoved } = this.#parts;
     const { isManager, advertiseAddr, joinedThrough = '' } = membership;
     return new Agent({
       identity,
@@ -148,6 +149,7 @@ export class SwarmPart implements AsyncDisposable {
           ...(dataPath === undefined ? {} : { dataPath }),
         };
       },
+      examine,
       onNews: (news) => {
         const { node } = news;
         if (node !== undefined && node.role !== identity.role) this.#renewer.renewNow();

@@ -57,6 +57,12 @@ export declare type NodeMessage = Message<"tsswarm.dispatcher.NodeMessage"> & {
      */
     value: Goodbye;
     case: "goodbye";
+  } | {
+    /**
+     * @generated from field: tsswarm.dispatcher.Findings findings = 7;
+     */
+    value: Findings;
+    case: "findings";
   } | { case: undefined; value?: undefined };
 };
 
@@ -230,6 +236,12 @@ export declare type ManagerMessage = Message<"tsswarm.dispatcher.ManagerMessage"
      */
     value: LogSubscription;
     case: "logs";
+  } | {
+    /**
+     * @generated from field: tsswarm.dispatcher.Examination examine = 7;
+     */
+    value: Examination;
+    case: "examine";
   } | { case: undefined; value?: undefined };
 };
 
@@ -565,6 +577,47 @@ export declare type LogSubscription = Message<"tsswarm.dispatcher.LogSubscriptio
  * Use `create(LogSubscriptionSchema)` to create a new message.
  */
 export declare const LogSubscriptionSchema: GenMessage<LogSubscription>;
+
+/**
+ * The node is to look at itself, and to answer with Findings of the same id.
+ *
+ * @generated from message tsswarm.dispatcher.Examination
+ */
+export declare type Examination = Message<"tsswarm.dispatcher.Examination"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message tsswarm.dispatcher.Examination.
+ * Use `create(ExaminationSchema)` to create a new message.
+ */
+export declare const ExaminationSchema: GenMessage<Examination>;
+
+/**
+ * @generated from message tsswarm.dispatcher.Findings
+ */
+export declare type Findings = Message<"tsswarm.dispatcher.Findings"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * JSON of an array of Finding (types/finding.ts).
+   *
+   * @generated from field: bytes findings = 2;
+   */
+  findings: Uint8Array;
+};
+
+/**
+ * Describes the message tsswarm.dispatcher.Findings.
+ * Use `create(FindingsSchema)` to create a new message.
+ */
+export declare const FindingsSchema: GenMessage<Findings>;
 
 /**
  * @generated from service tsswarm.dispatcher.Dispatcher

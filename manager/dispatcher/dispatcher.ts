@@ -15,6 +15,7 @@ import type { Node, NodeStatus } from '../../types/index.ts';
 import type { ChangeBatch, ChangeListener, ObjectEvent } from '../store/event.ts';
 import type { StoreView } from '../store/view.ts';
 import { concernsNode } from './assignments.ts';
+import { Examinations } from './examinations.ts';
 import { LivenessTracker, type Transition } from './liveness.ts';
 import { NetworkDesk } from './network-desk.ts';
 import { managersFor, newsFor, type ManagersKnown } from './news.ts';
@@ -66,8 +67,12 @@ export class Dispatcher {
   readonly #sessionListeners = new Set<(nodeId: string, connected: boolean) => void>();
   #run: Run | undefined;
 
+  /** What nodes find that look at themselves. */
+  readonly examinations: Examinations;
+
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
+    this.examinations = new Examinations({ ...parts, nodes: this });
   }
 
   /** To be registered with `allow: 'nodes'`. */
@@ -119,6 +124,11 @@ export class Dispatcher {
   /** Sends the request to the node; false where it has no session, or too many requests wait. */
   subscribeLogs(nodeId: string, subscription: Subscription): boolean {
     return this.#sessions.get(nodeId)?.subscribe(subscription) ?? false;
+  }
+
+  /** Asks the node to look at itself; false where it has no session, or too many requests wait. */
+  examine(nodeId: string, id: string): boolean {
+    return this.#sessions.get(nodeId)?.examine(id) ?? false;
   }
 
   /** Called when a node's session begins, and when it ends with no other in its place. */
@@ -237,6 +247,7 @@ export class Dispatcher {
       await this.#run.writer.tasks(newsworthy(this.#parts.store, nodeId, statuses));
     },
     news: (nodeId) => newsFor(this.#parts.store, nodeId, this.#known()),
+    findings: (...found) => this.examinations.answered(...found),
     taken: () => this.#run?.networks.recheck(),
   };
 

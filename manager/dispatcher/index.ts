@@ -4,6 +4,7 @@
  * Read dispatcher.ts first, then session.ts; liveness.ts and assignments.ts are the pure cores.
  */
 export { Dispatcher, type DispatcherParts, type DispatcherStore } from './dispatcher.ts';
+export { forwardedExaminations, serveDoctor } from './examinations.ts';
 export { LogBroker, type LogBrokerParts } from './log-broker.ts';
 export { forwardedLogs, serveLogReader } from './log-forwarding.ts';
 export { downAfterMs, heartbeatPeriodMs, suspectAfterMs, unknownGraceMs } from './period.ts';

@@ -32,6 +32,8 @@ export interface SessionHost {
   /** Resolves once the statuses are durable. */
   report(nodeId: string, statuses: ReadonlyMap<string, TaskStatus>): Promise<void>;
   news(nodeId: string): News;
+  /** The node has looked at itself, as it was asked. */
+  findings(nodeId: string, id: string, findings: Uint8Array): void;
   /** The node has taken in what it was told. */
   taken(session: Session): void;
 }
@@ -41,6 +43,7 @@ const batchMs = 2;
 /** Sets of assignments that the node may have in hand before it gets more. */
 const unappliedMax = 8;
 const subscriptionsMax = 256;
+const examinationsMax = 16;
 const statusesMax = 10_000;
 
 /**
@@ -56,6 +59,7 @@ export class Session implements NetworkSession {
   readonly #stream: MessageStream<NodeMessage, Outgoing>;
   readonly #assignments: NodeAssignments;
   readonly #subscriptions: Subscription[] = [];
+  readonly #examinations: string[] = [];
   readonly #ended = Promise.withResolvers<never>();
   #over = false;
   #due = false;
@@ -141,6 +145,14 @@ export class Session implements NetworkSession {
     return true;
   }
 
+  /** False where too many requests wait already. */
+  examine(id: string): boolean {
+    if (this.#examinations.length >= examinationsMax) return false;
+    this.#examinations.push(id);
+    this.#wake?.();
+    return true;
+  }
+
   async #listen(incoming: AsyncIterable<NodeMessage>): Promise<void> {
     for await (const { message } of incoming) {
       if (this.#over) return;
@@ -167,6 +179,9 @@ export class Session implements NetworkSession {
           break;
         case 'goodbye':
           this.#host.left(this);
+          break;
+        case 'findings':
+          this.#host.findings(this.nodeId, message.value.id, message.value.findings);
           break;
         case 'hello':
           throw new SwarmError('invalid-argument', 'the node said Hello twice in one session');
@@ -234,6 +249,9 @@ export class Session implements NetworkSession {
     }
     const subscription = this.#subscriptions.shift();
     if (subscription !== undefined) return this.#send({ case: 'logs', value: subscription });
+    const examination = this.#examinations.shift();
+    if (examination !== undefined)
+      return this.#send({ case: 'examine', value: { id: examination } });
     if (this.#due && this.#revision - this.#applied < unappliedMax) {
       const set = this.#assignments.incremental();
       this.#due = this.#assignments.dirty;

@@ -5,7 +5,7 @@ import { SwarmError } from '../../lib/errors.ts';
 import type { NodeIdentity } from '../../lib/identity/index.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
-import type { Node, NodeDescription } from '../../types/index.ts';
+import type { Finding, Node, NodeDescription } from '../../types/index.ts';
 import type { TaskExecutor } from '../executor/executor.ts';
 import { ManagerList, type KnownManager } from './manager-list.ts';
 import { NewsFile, type ClusterState, type NewsKeeper } from './news-file.ts';
@@ -19,6 +19,8 @@ export interface AgentParts {
   readonly managers: readonly string[];
   readonly executor: TaskExecutor;
   readonly describe: () => NodeDescription | Promise<NodeDescription>;
+  /** Looks at this node, when a manager asks; absent: nobody can. */
+  readonly examine?: () => Promise<readonly Finding[]>;
   /** Called when the managers say something new: of this node, of the managers, of the root. */
   readonly onNews?: (news: ClusterState) => void;
   /** The node is no longer in the swarm; the agent has stopped, the tasks have not. */
@@ -189,7 +191,7 @@ export class Agent implements AsyncDisposable {
     previousId: string,
     failures: number,
   ): Promise<{ readonly error: SwarmError; readonly welcomed?: string }> {
-    const { identity, executor, describe, clock, log } = this.#parts;
+    const { identity, executor, describe, examine, clock, log } = this.#parts;
     if (addr === '') {
       return { error: new SwarmError('failed-precondition', 'this node knows of no manager') };
     }
@@ -203,6 +205,7 @@ export class Agent implements AsyncDisposable {
           connection,
           executor,
           describe,
+          ...(examine === undefined ? {} : { examine }),
           clock,
           log,
           onNews: (news) => this.#learn(news),

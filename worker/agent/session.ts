@@ -13,7 +13,7 @@ import { linkAbort } from '../../lib/abort.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import type { CallStream, Connection } from '../../lib/grpc/index.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { NodeDescription } from '../../types/index.ts';
+import { finding, list, type Finding, type NodeDescription } from '../../types/index.ts';
 import type { TaskExecutor } from '../executor/executor.ts';
 import { readAssignments } from './assignments.ts';
 import { LogPublisher } from './log-publisher.ts';
@@ -23,6 +23,8 @@ export interface SessionParts {
   readonly connection: Connection;
   readonly executor: TaskExecutor;
   readonly describe: () => NodeDescription | Promise<NodeDescription>;
+  /** Looks at this node; absent: nobody can. */
+  readonly examine?: () => Promise<readonly Finding[]>;
   readonly onNews: (news: ClusterNews) => void;
   /** The manager has taken the node in. */
   readonly onWelcome: (sessionId: string) => void;
@@ -40,6 +42,7 @@ export interface ClockComparison {
 type Outgoing = NonNullable<MessageInitShape<typeof NodeMessageSchema>['message']>;
 type Stream = CallStream<ManagerMessage, MessageInitShape<typeof NodeMessageSchema>>;
 
+const findingList = list(finding);
 const describeEveryMs = 20_000;
 /** A manager silent for this many periods is not waited for: another connection is tried. */
 const silentPeriodsMax = 2.5;
@@ -125,6 +128,9 @@ export class Session {
         case 'news':
           this.#parts.onNews(message.value);
           break;
+        case 'examine':
+          void this.#examine(message.value.id);
+          break;
         case 'logs':
           this.#logs.take(message.value);
           break;
@@ -195,6 +201,19 @@ export class Session {
     const { clock } = this.#parts;
     const roundTripMs = clock.monotonicMs() - this.#beatSentMs;
     this.#clocks = { aheadMs: clock.nowMs() - roundTripMs / 2 - nowMs, roundTripMs };
+  }
+
+  /** What could not be looked at is a finding too. */
+  async #examine(id: string): Promise<void> {
+    const { examine = async () => [] } = this.#parts;
+    let findings: readonly Finding[];
+    try {
+      findings = await examine();
+    } catch (error) {
+      findings = [{ check: 'doctor', level: 'error', text: SwarmError.from(error).message }];
+    }
+    const document = findingList.encode([...findings]);
+    this.#say({ case: 'findings', value: { id, findings: Buffer.from(JSON.stringify(document)) } });
   }
 
   /** Says what the node is, if that has changed since it was last said, and looks again in time. */

@@ -1,15 +1,7 @@
-/** What an examination of a host says. */
+import type { Finding } from '../../types/index.ts';
 
-export type Level = 'ok' | 'warning' | 'error';
+export type { Finding };
 
-export interface Finding {
-  /** What was looked at: `kernel`, `data-path`, `ports`, `repairs`, `swarm`, `clock`, `limits`. */
-  readonly check: string;
-  readonly level: Level;
-  /** A sentence: what is so, and where it is wrong, what to do. */
-  readonly text: string;
-}
-
-export function finding(check: string, level: Level, text: string): Finding {
+export function finding(check: string, level: Finding['level'], text: string): Finding {
   return { check, level, text };
 }

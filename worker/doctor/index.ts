@@ -4,6 +4,5 @@
  * check that interests you: each is a file.
  */
 export { Doctor, type DoctorParts } from './doctor.ts';
-export type { Finding, Level } from './finding.ts';
 export type { PublishedPort } from './ports.ts';
 export type { SwarmFacts } from './swarm.ts';

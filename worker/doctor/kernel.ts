@@ -1,6 +1,6 @@
 /**
- * What the kernel must be able to do, tried in a namespace that ends at once: a list of modules says
- * nothing about a kernel that has them built in, or forbids them to a container.
+ * What the kernel must be able to do, tried in a namespace that ends at once: a list of modules
+ * says nothing about a kernel that has them built in, or forbids them to a container.
  */
 import { closeSync, openSync } from 'node:fs';
 import { messageOf } from '../../lib/errors.ts';

@@ -1,4 +1,4 @@
-/** What a network of this node is made of in the kernel: a bridge, or a link that containers share. */
+/** What a network of this node is in the kernel: a bridge, or a link that containers share. */
 import { closeSync, openSync } from 'node:fs';
 import { SwarmError } from '../../../lib/errors.ts';
 import {
