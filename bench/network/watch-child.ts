@@ -2,7 +2,7 @@
  * Sits in the network namespaces of containers and tells when what they find there changes: what
  * their resolver answers, asked over and over, and what netfilter says that it leads VIPs to.
  */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { createInterface } from 'node:readline';
 import { decode, encode, RECURSION_DESIRED } from 'dns-packet';
@@ -29,12 +29,14 @@ export interface Seen {
 const askEveryMs = 10;
 const resolver = { address: '127.0.0.11', port: 53 };
 
+const monitors: ChildProcess[] = [];
 const config = JSON.parse(process.argv[2] ?? '') as WatchConfig;
 for (const [index, pid] of config.pids.entries()) {
   // One after the other, or they would all ask in the same moment.
   setTimeout(() => watchNames(pid), (index * askEveryMs) / config.pids.length);
   if (config.vip !== undefined) watchVip(pid, config.vip);
 }
+process.on('exit', () => monitors.forEach((monitor) => monitor.kill()));
 process.on('disconnect', () => process.exit());
 
 function tell(pid: number, by: Seen['by'], addresses: Iterable<string>): void {
@@ -76,7 +78,7 @@ function watchVip(pid: number, vip: string): void {
   const monitor = spawn('nsenter', [...inside, 'monitor', 'elements'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  process.on('exit', () => monitor.kill());
+  monitors.push(monitor);
   createInterface({ input: monitor.stdout }).on('line', (line) => {
     const [, what, of, number, backend] = change.exec(line) ?? [];
     if (of !== vip || number === undefined || backend === undefined) return;
