@@ -1,6 +1,7 @@
 /** Five managers: two may be lost at once. */
 import { strict as assert } from 'node:assert';
 import { Ledger } from './ledger.ts';
+import { killLeaders } from './losses.ts';
 import { useManagers } from './managers.ts';
 
 describe('five managers', () => {
@@ -31,6 +32,10 @@ describe('five managers', () => {
     await Promise.all([leader.startDaemon(), second.startDaemon()]);
     await managers.agreed(hosts);
     await ledger.check();
+  });
+
+  it('lose nothing and do nothing twice when the leader is killed again and again', async () => {
+    await killLeaders(get(), get().lab.hosts, { rounds: 3, name: 'kill' });
   });
 
   it('are cut in two: three go on, two refuse, and all agree when they meet again', async () => {
