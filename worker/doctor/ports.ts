@@ -40,8 +40,10 @@ export async function examinePorts(
   if (taken.length === 0) return [finding('ports', 'ok', portsText(published.length))];
   const holders = await holdersOf(new Set(taken.flatMap(({ inodes }) => inodes)));
   const findings = taken.flatMap(({ port, inodes }) => {
-    const holder = inodes.map((inode) => holders.get(inode)).find((found) => found !== undefined);
-    return holder?.pid === ownPid ? [] : [takenFinding(port, holder)];
+    // The daemon itself holds published ports, where nobody was there before.
+    const others = inodes.filter((inode) => holders.get(inode)?.pid !== ownPid);
+    const known = others.map((inode) => holders.get(inode)).find((found) => found !== undefined);
+    return others.length === 0 ? [] : [takenFinding(port, known)];
   });
   return findings.length > 0 ? findings : [finding('ports', 'ok', portsText(published.length))];
 }

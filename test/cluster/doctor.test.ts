@@ -1,0 +1,120 @@
+/** `ts-swarm doctor`: what it says of a swarm that is well, and of what goes wrong between hosts. */
+import { strict as assert } from 'node:assert';
+import { until, type Host } from '../lab/index.ts';
+import { imageOf, useSwarm } from './swarm.ts';
+
+interface Report {
+  readonly Nodes: readonly {
+    readonly Hostname: string;
+    readonly Findings: readonly {
+      readonly Check: string;
+      readonly Level: string;
+      readonly Text: string;
+    }[];
+    readonly Error?: string;
+  }[];
+}
+
+const blocked = 'inet doctor_test';
+
+describe('the doctor of a swarm', function () {
+  this.timeout(180_000);
+  const get = useSwarm({ hosts: 3, managers: 2, images: ['web:1'] });
+
+  const ask = async (host: Host, ...flags: string[]): Promise<Report> => {
+    const { stdout } = await host.cliResult('doctor', '--format', 'json', ...flags);
+    return JSON.parse(stdout) as Report;
+  };
+  /** What is not well, as "h1 data-path: …". */
+  const complaints = ({ Nodes }: Report) =>
+    Nodes.flatMap(({ Hostname, Findings, Error: reason }) => [
+      ...(reason === undefined ? [] : [`${Hostname}: ${reason}`]),
+      ...Findings.filter(({ Level, Check }) => Level !== 'ok' && Check !== 'repairs').map(
+        ({ Check, Text }) => `${Hostname} ${Check}: ${Text}`,
+      ),
+    ]);
+  /** Links and addresses of a new swarm take a moment. */
+  const untilWell = () =>
+    until('all is well', async () => complaints(await ask(get().manager)), {
+      accept: (found) => found.length === 0,
+      timeoutMs: 30_000,
+    });
+
+  it('asks every node on any manager, and only its own on a worker', async () => {
+    await untilWell();
+    const names = ({ Nodes }: Report) => Nodes.map(({ Hostname }) => Hostname).join();
+    assert.equal(names(await ask(get().host('h1'))), 'h1,h2,h3');
+    assert.equal(names(await ask(get().host('h2'))), 'h1,h2,h3');
+    assert.equal(names(await ask(get().host('h3'))), 'h3');
+    assert.equal(names(await ask(get().host('h1'), '--local')), 'h1');
+    const { code, stdout } = await get().manager.cliResult('doctor');
+    assert.equal(code, 0);
+    assert.match(stdout, /data-path +packets of up to 1450 bytes get to all 2 other nodes/);
+  });
+
+  it('names the nodes between which UDP is blocked', async () => {
+    await untilWell();
+    const [h3, h1] = [get().host('h3'), get().host('h1')];
+    await h3.exec(
+      `nft 'add table ${blocked}; add chain ${blocked} in { type filter hook input priority 0; }; ` +
+        `add rule ${blocked} in ip saddr ${h1.address} udp dport 4789 drop'`,
+    );
+    try {
+      const found = complaints(await ask(h1));
+      assert.equal(found.length, 2, found.join('\n'));
+      assert.match(found[0]!, /^h1 data-path: node h3 .* answers, but VXLAN.*open UDP port 4789/);
+      assert.match(found[1]!, /^h3 data-path: node h1 .* answers, but VXLAN.*open UDP port 4789/);
+      assert.equal((await h1.cliResult('doctor')).code, 1);
+    } finally {
+      await h3.exec(`nft delete table ${blocked}`);
+    }
+  });
+
+  it('finds a link that carries less than the nodes believe', async () => {
+    await untilWell();
+    const h3 = get().host('h3');
+    await h3.exec(
+      `nft 'add table ${blocked}; add chain ${blocked} in { type filter hook input priority 0; }; ` +
+        `add rule ${blocked} in udp dport 4789 meta length > 1300 drop'`,
+    );
+    try {
+      const found = complaints(await ask(get().manager));
+      assert.equal(found.length, 4, found.join('\n'));
+      for (const text of found) assert.match(text, /packets of 1450 bytes do not get to.*MTU/);
+    } finally {
+      await h3.exec(`nft delete table ${blocked}`);
+    }
+  });
+
+  it('says of a node that is away that it could not be asked', async () => {
+    await untilWell();
+    const h3 = get().host('h3');
+    await h3.stopDaemon();
+    try {
+      const report = await ask(get().manager);
+      const away = report.Nodes.find(({ Hostname }) => Hostname === 'h3');
+      assert.match(away?.Error ?? '', /no session/);
+    } finally {
+      await h3.startDaemon();
+    }
+  });
+
+  it('names the program that has taken a published port', async () => {
+    const swarm = get();
+    const h3 = swarm.host('h3');
+    const server = await h3.start('squatter', ['busybox', 'httpd', '-f', '-p', '8080']);
+    try {
+      await swarm.create('web', '--publish', '8080:80', imageOf(swarm, 'web:1'));
+      const found = await until('it is found', async () => complaints(await ask(swarm.manager)), {
+        accept: (all) => all.some((text) => text.includes(' ports: ')),
+        timeoutMs: 30_000,
+      });
+      assert.match(
+        found.join('\n'),
+        /h3 ports: busybox \(pid \d+\) listens on port 8080\/tcp.*service web/,
+      );
+    } finally {
+      await server.kill();
+    }
+  });
+});
