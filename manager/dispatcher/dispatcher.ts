@@ -320,13 +320,9 @@ export class Dispatcher {
    * sockets, and is read before they are judged.
    */
   #check(lateMs: number): void {
-    if (lateMs > standstillMs) {
-      this.#nodes.postpone(lateMs);
-      return;
-    }
-    for (const transition of this.#nodes.check(this.#parts.clock.monotonicMs())) {
-      this.#apply(transition);
-    }
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (lateMs > standstillMs) this.#nodes.stoodStill(nowMs);
+    for (const transition of this.#nodes.check(nowMs)) this.#apply(transition);
   }
 
   #orphan(): void {

@@ -110,8 +110,30 @@ describe('LivenessTracker', () => {
     const { clock, tracker, watch } = setUp();
     tracker.heard('n', 0);
     clock.advance(10_000);
-    tracker.postpone(10_000);
+    tracker.stoodStill(clock.nowMs());
+    assert.deepEqual(watch(900), []);
+    tracker.heard('n', clock.nowMs());
     assert.deepEqual(watch(1_400), []);
+  });
+
+  it('judges nodes also on a machine that stands still again and again', () => {
+    const { clock, tracker } = setUp();
+    tracker.heard('n', 0);
+    const seen: string[] = [];
+    for (let nowMs = 300; nowMs <= 9_000; nowMs += 300) {
+      clock.advance(300);
+      tracker.stoodStill(nowMs);
+      for (const { to } of tracker.check(nowMs)) seen.push(`${to} at ${nowMs}`);
+    }
+    assert.deepEqual(seen, ['disconnected at 2400', 'down at 4800']);
+  });
+
+  it('gives one that is suspect already no new grace when its session breaks', () => {
+    const { tracker, watch } = setUp();
+    tracker.heard('n', 0);
+    assert.deepEqual(watch(2_000), ['disconnected at 1500']);
+    assert.equal(tracker.lost('n', 2_000), undefined);
+    assert.deepEqual(watch(1_500), ['down at 3000']);
   });
 
   it('forgets', () => {

@@ -22,8 +22,14 @@ interface Entry {
   toldMs: number;
 }
 
+/** As long as it takes to read what waits, and to let nodes in that have come anew. */
+const holdMs = 1_000;
+const holdMaxMs = 2_000;
+
 export class LivenessTracker {
   readonly #nodes = new Map<string, Entry>();
+  #heldFromMs: number | undefined;
+  #heldUntilMs = -Infinity;
 
   get size(): number {
     return this.#nodes.size;
@@ -61,14 +67,17 @@ export class LivenessTracker {
     entry.toldMs = periodMs;
   }
 
-  /** The node's session has broken off: suspicion at once, and the grace counts from now. */
+  /**
+   * The node's session has broken off: suspicion at once, and the grace counts from now. For one
+   * that is suspect already it goes on as it was.
+   */
   lost(nodeId: string, nowMs: number): Transition | undefined {
     const entry = this.#nodes.get(nodeId);
-    if (entry === undefined || entry.life === 'down') return undefined;
-    const was = entry.life;
+    if (entry === undefined || entry.life === 'down' || entry.life === 'disconnected') {
+      return undefined;
+    }
     entry.life = 'disconnected';
     entry.sinceMs = nowMs;
-    if (was === 'disconnected') return undefined;
     return { nodeId, to: 'disconnected', reason: 'the session broke off' };
   }
 
@@ -86,15 +95,25 @@ export class LivenessTracker {
 
   clear(): void {
     this.#nodes.clear();
+    this.#heldFromMs = undefined;
+    this.#heldUntilMs = -Infinity;
   }
 
-  /** The listener's own standstill must not be taken for the nodes' silence. */
-  postpone(byMs: number): void {
-    for (const entry of this.#nodes.values()) entry.sinceMs += byMs;
+  /**
+   * The listener itself stood still, which must not be taken for the nodes' silence: nobody is
+   * judged until what they said meanwhile has been read. On a machine so busy that this is said
+   * again and again, nodes are judged every now and then all the same, as what they say is read in
+   * between.
+   */
+  stoodStill(nowMs: number): void {
+    this.#heldFromMs ??= nowMs;
+    this.#heldUntilMs = Math.min(nowMs + holdMs, this.#heldFromMs + holdMaxMs);
   }
 
   /** What has become of those that are silent. */
   check(nowMs: number): Transition[] {
+    if (nowMs < this.#heldUntilMs) return [];
+    this.#heldFromMs = undefined;
     const transitions: Transition[] = [];
     for (const [nodeId, entry] of this.#nodes) {
       const to = judge(entry, nowMs - entry.sinceMs);
