@@ -9,6 +9,7 @@ import { Lab, binary, until, type Host } from '../test/lab/index.ts';
 
 const labName = 'quickstart';
 const replicas = 3;
+const publishedPort = 8080;
 
 interface TaskInfo {
   readonly ID: string;
@@ -18,7 +19,6 @@ interface TaskInfo {
   readonly Status: {
     readonly State: string;
     readonly Err?: string;
-    readonly PortStatus?: { readonly Ports?: readonly { readonly PublishedPort: number }[] };
   };
 }
 
@@ -27,11 +27,12 @@ interface NodeInfo {
   readonly Description: { readonly Hostname: string };
 }
 
-/** Where a replica answers. */
-interface Endpoint {
+interface Replica {
+  /** The task's id: a replica says the first characters of it. */
+  readonly id: string;
   readonly name: string;
+  /** The host that it is on. */
   readonly host: string;
-  readonly url: string;
 }
 
 const [command] = process.argv.slice(2);
@@ -100,12 +101,14 @@ async function tour(lab: Lab): Promise<void> {
   }
   await show(first, 'node', 'ls');
 
-  heading('A service with three replicas, each on a port of its host');
-  const publish = ['--publish', 'mode=host,target=80'];
+  heading('A network over all hosts, and a service with three replicas on it');
+  await show(first, 'network', 'create', '--driver', 'overlay', 'shop');
   const scale = ['--replicas', String(replicas)];
-  await show(first, 'service', 'create', '--name', 'web', ...scale, ...publish, image);
+  const reach = ['--network', 'shop', '--publish', `${publishedPort}:80`];
+  await show(first, 'service', 'create', '--name', 'web', ...scale, ...reach, image);
   await show(first, 'service', 'ps', 'web');
-  await showAnswers(await endpoints(lab));
+  console.log('Every host answers on the published port, for replicas anywhere:\n');
+  await showAnswers(lab.hosts, await replicasOf(lab));
 
   const victim = lab.host('h3');
   heading(`Power off: ${victim.name} dies with its daemon, containerd and containers`);
@@ -113,7 +116,7 @@ async function tour(lab: Lab): Promise<void> {
   await victim.kill();
   const back = await until(
     `${replicas} replicas run without ${victim.name}`,
-    async () => (await endpoints(lab)).filter(({ host }) => host !== victim.name),
+    async () => (await replicasOf(lab)).filter(({ host }) => host !== victim.name),
     { timeoutMs: 60_000, accept: (found) => found.length === replicas },
   );
   const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
@@ -121,11 +124,14 @@ async function tour(lab: Lab): Promise<void> {
     `✓ ${replicas} of ${replicas} replicas run again, ${seconds} s after the power cut\n`,
   );
   await show(first, 'service', 'ps', 'web');
-  await showAnswers(back);
+  await showAnswers(
+    lab.hosts.filter((host) => host !== victim),
+    back,
+  );
 }
 
-/** Where the running replicas answer, by slot. */
-async function endpoints(lab: Lab): Promise<readonly Endpoint[]> {
+/** The replicas that run, by slot. */
+async function replicasOf(lab: Lab): Promise<readonly Replica[]> {
   const first = manager(lab);
   const filters = encodeURIComponent(
     JSON.stringify({ service: ['web'], 'desired-state': ['running'] }),
@@ -137,26 +143,30 @@ async function endpoints(lab: Lab): Promise<readonly Endpoint[]> {
     .toSorted((a, b) => a.Slot - b.Slot)
     .flatMap((task) => {
       const node = nodes.find(({ ID }) => ID === task.NodeID);
-      const port = task.Status.PortStatus?.Ports?.[0]?.PublishedPort;
-      if (node === undefined || port === undefined) return [];
-      const host = lab.host(node.Description.Hostname);
-      return [
-        { name: `web.${task.Slot}`, host: host.name, url: `http://${host.address}:${port}/` },
-      ];
+      if (node === undefined) return [];
+      const name = `web.${task.Slot}`;
+      return [{ id: task.ID, name, host: node.Description.Hostname }];
     });
 }
 
-async function showAnswers(found: readonly Endpoint[]): Promise<void> {
-  if (found.length !== replicas) {
-    throw new Error(`${found.length} of ${replicas} replicas say on which port they answer`);
-  }
-  for (const { name, host, url } of found) {
-    const answer = await until(`${name} answers at ${url}`, async () => {
-      const response = await fetch(url, { signal: AbortSignal.timeout(2000) });
-      return response.ok ? (await response.text()).trim() : undefined;
-    });
-    console.log(`$ curl ${url}   → ${answer}   (${name} on ${host})`);
-  }
+/** Asks host after host until every replica has answered: which one does is left to chance. */
+async function showAnswers(hosts: readonly Host[], expected: readonly Replica[]): Promise<void> {
+  const silent = new Set(expected);
+  await until(`every replica answers on port ${publishedPort}`, async () => {
+    for (const host of hosts) {
+      const url = `http://${host.address}:${publishedPort}/`;
+      const response = await fetch(url, {
+        signal: AbortSignal.timeout(2000),
+        headers: { connection: 'close' },
+      });
+      const answer = (await response.text()).trim();
+      const replica = [...silent].find(({ id }) => answer.includes(id.slice(0, 12)));
+      if (replica === undefined) continue;
+      silent.delete(replica);
+      console.log(`$ curl ${url}   → ${answer}   (${replica.name} on ${replica.host})`);
+    }
+    return silent.size === 0 ? true : undefined;
+  });
 }
 
 function manager(lab: Lab): Host {
@@ -188,6 +198,7 @@ Try next:
   export DOCKER_HOST=${first.url}
   ${swarm} service scale web=6
   ${swarm} service ps web
+  curl http://${first.address}:${publishedPort}/
   ${swarm} service logs web
   ${swarm} service update --env-add GREETING=hi web
   docker service ls                # the docker CLI works as well
