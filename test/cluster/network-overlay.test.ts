@@ -27,6 +27,9 @@ describe('overlay networks', function () {
   this.timeout(180_000);
   const get = useSwarm({ hosts: 4, images: ['web:1', 'sleeper:1'] });
 
+  // A daemon that takes its time on a busy machine is not to have its tasks moved.
+  before(() => get().cli('swarm', 'update', '--dispatcher-heartbeat', '30s'));
+
   afterEach(async () => {
     for (const name of ['one', 'two', 'inner', 'dark', 'mixed']) {
       const { code } = await get().manager.cliResult('network', 'inspect', name);

@@ -392,6 +392,16 @@ describe('overlay networks on the real kernel', function () {
       });
     }
 
+    it('is put right: a link that is of no container', async () => {
+      const [a, b] = [addTask(hosts[0]!, 11), addTask(hosts[1]!, 12)];
+      await connect();
+      inNetwork('ip', 'link', 'add', 'port77', 'type', 'veth', 'peer', 'name', 'elsewhere');
+      assert.deepEqual(await audits(hosts[0]!), [], 'it may be of one that has just ended');
+      assert.deepEqual(await audits(hosts[0]!), ['link']);
+      assert.deepEqual(await audits(hosts[0]!), []);
+      assert.ok(reaches(a, addressOf(b)));
+    });
+
     it('is put right: the whole namespace gone while no daemon ran', async () => {
       const [a, b] = [addTask(hosts[0]!, 11), addTask(hosts[1]!, 12)];
       await connect();

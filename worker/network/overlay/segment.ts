@@ -52,7 +52,9 @@ export class Segment {
   #netlink: Netlink | undefined;
   #devices: Devices = { bridge: 0, vxlan: 0 };
   #nextIndex = firstPortIndex;
-  #strays: readonly Link[] = [];
+  /** Indexes of links that the last audit found to be of no container. */
+  #strays: readonly number[] = [];
+  #suspects: ReadonlySet<number> = new Set();
 
   constructor(
     id: string,
@@ -182,21 +184,23 @@ export class Segment {
       used.add(port);
       repairs.push(...found);
     }
-    this.#strays = links.filter(
-      ({ kind, name, index }) => kind === 'veth' && name.startsWith(portPrefix) && !used.has(index),
-    );
+    this.#strays = links
+      .filter(({ kind, name }) => kind === 'veth' && name.startsWith(portPrefix))
+      .map(({ index }) => index)
+      .filter((index) => !used.has(index));
     return repairs;
   }
 
   /**
-   * Removes links that the last audit found to be of no container. Only once all containers that
-   * run have been plugged in.
+   * Removes links that are of no container, and were not at the last call: the kernel takes its
+   * time with the namespace of a container that has ended. Only once all containers that run have
+   * been plugged in.
    */
   removeStrays(): readonly Repair[] {
-    const strays = this.#strays;
-    this.#strays = [];
-    this.#link.run(...strays.map(({ index }) => removeLink(index)));
-    return strays.map(({ name }) => ({ kind: 'link', what: `stray ${name}` }));
+    const lasting = this.#strays.filter((index) => this.#suspects.has(index));
+    this.#suspects = new Set(this.#strays);
+    this.#link.run(...lasting.map((index) => removeLink(index)));
+    return lasting.map((index) => ({ kind: 'link', what: `stray ${portPrefix}${index}` }));
   }
 
   /** `ports`: the bridge's static entries, by the index of the port. */
