@@ -55,6 +55,50 @@ process.on('SIGTERM', () => process.exit(0));
   };
 }
 
+/**
+ * Says who it is and who asks: on port 80 in a line to each connection, on port 53 in a datagram
+ * for each. On port 81 it answers with the hash of what it gets and then all of it again, once the
+ * client has ended its side.
+ */
+function peer(): ImageSpec {
+  const script = `
+const net = require('node:net');
+const { createHash } = require('node:crypto');
+const name = require('node:os').hostname();
+const plain = (address = '') => address.replace('::ffff:', '');
+net
+  .createServer((socket) => {
+    socket.on('error', () => socket.destroy());
+    socket.end(name + ' ' + plain(socket.remoteAddress));
+  })
+  .listen({ port: 80, backlog: 4096 });
+net
+  .createServer({ allowHalfOpen: true }, (socket) => {
+    const chunks = [];
+    const hash = createHash('sha256');
+    socket.on('error', () => socket.destroy());
+    socket.on('data', (chunk) => {
+      chunks.push(chunk);
+      hash.update(chunk);
+    });
+    socket.on('end', () => {
+      socket.write(hash.digest('hex'));
+      for (const chunk of chunks) socket.write(chunk);
+      socket.end();
+    });
+  })
+  .listen({ port: 81 });
+const udp = require('node:dgram').createSocket('udp6');
+udp.on('message', (_, from) => udp.send(name + ' ' + plain(from.address), from.port, from.address));
+udp.bind(53);
+process.on('SIGTERM', () => process.exit(0));
+`;
+  return {
+    files: { ...nodeFiles(), '/srv/peer.cjs': script },
+    cmd: ['/bin/node', '/srv/peer.cjs'],
+  };
+}
+
 /** This machine's Node.js and the libraries that it is linked with. */
 function nodeFiles(): Readonly<Record<string, Uint8Array>> {
   const linked = runSync(['ldd', process.execPath]).matchAll(/(\/\S+) \(0x/g);
@@ -111,6 +155,7 @@ wait $!
 const recipes: Readonly<Record<string, (tag: string) => ImageSpec>> = {
   web,
   shop,
+  peer,
   sleeper,
   crasher,
   memhog,

@@ -229,6 +229,8 @@ print(' '.join(s.recv(100).decode().split(' ')[1] for s in sockets))
     it('names a port that a program of the host has', async () => {
       const { mesh, host } = bench.node(0);
       assert.deepEqual(mesh.taken, []);
+      assert.equal(mesh.ownerOf({ protocol: 'tcp', publishedPort: port.tcp }), 'web');
+      assert.equal(mesh.ownerOf({ protocol: 'tcp', publishedPort: 9090 }), undefined);
       const second: PortConfig = {
         protocol: 'tcp',
         targetPort: 80,

@@ -1,0 +1,169 @@
+/** Ports that are published on every node: who answers, and whom the answering task sees. */
+import { strict as assert } from 'node:assert';
+import { createHash, randomBytes } from 'node:crypto';
+import { until } from '../lab/index.ts';
+import { all, namedBySlot, Peers } from './network-peers.ts';
+import { imageOf, useSwarm, type TaskView } from './swarm.ts';
+
+const port = { tcp: 8080, bytes: 8081, udp: 8053 } as const;
+const published = [`${port.tcp}:80`, `${port.bytes}:81`, `${port.udp}:53/udp`].flatMap((text) => [
+  '--publish',
+  text,
+]);
+const replicas = 2;
+
+describe('published ports', function () {
+  this.timeout(120_000);
+  const get = useSwarm({ hosts: 3, images: ['peer:1', 'sleeper:1'] });
+  let peers: Peers;
+  let tasks: readonly TaskView[];
+
+  /** The test's own address, as the hosts see it. */
+  const outside = () => get().lab.registry.address.split(':')[0] ?? '';
+  /** By number: "fd99::1" is h1's. */
+  const v6 = (number: number) => `fd99::${number}`;
+
+  before(async () => {
+    peers = new Peers();
+    const swarm = get();
+    for (const [index, host] of swarm.hosts.entries()) {
+      await host.exec(['sysctl', '-qw', 'net.ipv6.conf.eth0.disable_ipv6=0']);
+      await host.exec(['ip', 'addr', 'add', `${v6(index + 1)}/64`, 'dev', 'eth0', 'nodad']);
+    }
+    await swarm.manager.api('DELETE', '/networks/ingress');
+    const subnets = ['--subnet', '10.0.0.0/24', '--subnet', 'fd00:a::/64'];
+    const flags = ['-d', 'overlay', '--ingress', '--ipv6', ...subnets];
+    await swarm.cli('network', 'create', ...flags, 'mesh');
+  });
+  after(() => peers[Symbol.asyncDispose]());
+
+  beforeEach(async () => {
+    const swarm = get();
+    const flags = ['--replicas', String(replicas), ...namedBySlot, ...published];
+    const onFirstHosts = ['--constraint', 'node.hostname!=h3'];
+    await swarm.create('peer', ...flags, ...onFirstHosts, imageOf(swarm, 'peer:1'));
+    tasks = await swarm.runs('peer', replicas);
+    for (const host of swarm.hosts) await answer(host.address, outside());
+  });
+  afterEach(() => get().clear());
+
+  const answer = (host: string, source: string) =>
+    until(
+      `both tasks answer at ${host}`,
+      () => peers.seenBy(peers.outside, host, port.tcp, 12).catch(String),
+      {
+        accept: (seen) => String(seen) === all('peer', replicas, source).join(),
+        timeoutMs: 15_000,
+      },
+    );
+  const bothWays = async (place: Parameters<Peers['ask']>[0], host: string, source: string) => {
+    const expected = all('peer', replicas, source);
+    assert.deepEqual(await peers.seenBy(place, host, port.tcp), expected, `TCP at ${host}`);
+    assert.deepEqual(await peers.seenByUdp(place, host, port.udp), expected, `UDP at ${host}`);
+  };
+
+  it('show the tasks a client from outside, by nodes with and without a task', async () => {
+    const swarm = get();
+    for (const host of swarm.hosts) {
+      await bothWays(peers.outside, host.address, outside());
+    }
+  });
+
+  it('show the tasks a client that is another node, also by IPv6', async () => {
+    const swarm = get();
+    const place = peers.onHost(swarm.host('h3'));
+    for (const [index, host] of swarm.hosts.entries()) {
+      const own = swarm.host('h3').address;
+      await bothWays(place, host.address, own);
+      await bothWays(place, v6(index + 1), v6(3));
+    }
+  });
+
+  it('answer on localhost of every node', async () => {
+    const swarm = get();
+    for (const host of swarm.hosts) {
+      await bothWays(peers.onHost(host), '127.0.0.1', host.address);
+      const seen = await peers.seenBy(peers.onHost(host), '::1', port.tcp);
+      assert.deepEqual(
+        seen.map((line) => line.split(' ')[0]),
+        all('peer', replicas, '').map((line) => line.trim()),
+      );
+    }
+  });
+
+  it('answer containers: of another network, and of the service itself', async () => {
+    const swarm = get();
+    const image = imageOf(swarm, 'sleeper:1');
+    await swarm.cli('network', 'create', '-d', 'overlay', 'other');
+    try {
+      await swarm.create('client', '--mode', 'global', '--network', 'other', image);
+      for (const client of [...(await swarm.running('client')), ...tasks]) {
+        const place = peers.inTask(swarm, client);
+        const own = swarm.host(client.host).address;
+        const far = swarm.hosts.find(({ name }) => name !== client.host);
+        await bothWays(place, far?.address ?? '', own);
+        const [near = ''] = await peers.seenBy(place, own, port.tcp, 1);
+        const source = near.split(' ')[1] ?? '';
+        assert.notEqual(source, own, 'on its own node it is seen as itself');
+        await bothWays(place, own, source);
+      }
+    } finally {
+      await swarm.cli('service', 'rm', 'client');
+      await until('the network can go', () => swarm.cli('network', 'rm', 'other').catch(String), {
+        accept: (said) => !said.includes('in use'),
+        timeoutMs: 10_000,
+      });
+    }
+  });
+
+  it('carry 64 MB whole, there and back, by a node without a task', async () => {
+    const payload = randomBytes(64 * 1024 * 1024);
+    const digest = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
+    const host = get().host('h3').address;
+    const socket = await peers.connect(peers.outside, host, port.bytes, 60_000);
+    socket.end(payload);
+    const chunks: Buffer[] = [];
+    for await (const chunk of socket) chunks.push(chunk as Buffer);
+    const said = Buffer.concat(chunks);
+    assert.equal(said.subarray(0, 64).toString(), digest(payload));
+    assert.equal(digest(said.subarray(64)), digest(payload));
+  });
+
+  it('are refused at once where no task runs, and after the service is gone', async () => {
+    const swarm = get();
+    const said = () =>
+      peers.ask(peers.outside, swarm.host('h3').address, port.tcp).then(
+        () => 'answered',
+        (error: Error & { code?: string }) => error.code,
+      );
+    await swarm.cli('service', 'scale', '--detach', 'peer=0');
+    const refused = { accept: (code?: string) => code === 'ECONNREFUSED', timeoutMs: 10_000 };
+    await until('nobody answers', said, refused);
+    await swarm.cli('service', 'rm', 'peer');
+    for (const host of swarm.hosts) {
+      await until(
+        `${host.name} has no published port`,
+        () => host.exec(['nft', 'list', 'set', 'inet', 'ts_swarm_mesh', 'published']),
+        { accept: (set) => !set.includes('elements') },
+      );
+    }
+  });
+
+  it('leave ports of single hosts alone, and are kept from them', async () => {
+    const swarm = get();
+    const image = imageOf(swarm, 'peer:1');
+    const mode = (number: number) => ['--publish', `mode=host,published=${number},target=80`];
+    const place = ['--constraint', 'node.hostname==h3', ...namedBySlot];
+    await swarm.create('own', ...mode(8090), ...place, image);
+    const seen = await until(
+      'the port of h3 is answered',
+      () => peers.seenBy(peers.outside, swarm.host('h3').address, 8090, 1),
+      { timeoutMs: 10_000 },
+    );
+    assert.match(seen.join(), /^own\.1 /);
+    await assert.rejects(
+      swarm.createDetached('taken', ...mode(port.tcp), ...place, image),
+      /port '8080' is already in use by service 'peer'/,
+    );
+  });
+});
