@@ -27,6 +27,9 @@ export interface Hijacked {
 /** A client that has taken nothing for so long is cut off. */
 export const stallMs = 60_000;
 
+/** How long a client may take to close its side, once all has been said. */
+const lingerMs = 5_000;
+
 /** The longest body of a request that asks for an upgrade. */
 const maxBodyBytes = 1024 * 1024;
 
@@ -68,7 +71,14 @@ export function hijackSocket(
   return {
     input: inputOf(socket, rest),
     write: (data) => writeTo(socket, data, clock),
-    end: () => void socket.end(),
+    end: () => {
+      socket.end();
+      // A client that does not close its side may still be sending: closing now could take away
+      // from it what it has not read yet.
+      socket.resume();
+      const timer = clock?.after(lingerMs, () => socket.destroy());
+      socket.once('close', () => timer?.cancel());
+    },
   };
 }
 

@@ -152,7 +152,14 @@ async function serveUpgrade({
   head,
   ...served
 }: Omit<Served, 'response'> & { readonly socket: Duplex; readonly head: Buffer }): Promise<void> {
-  const { request, log } = served;
+  const { request, log, closing, modules } = served;
+  // A server does not count these among its connections any more.
+  const onClosing = () => {
+    const timer = modules.clock.after(closeGraceMs, () => socket.destroy());
+    socket.once('close', () => timer.cancel());
+  };
+  closing.addEventListener('abort', onClosing, { once: true });
+  socket.once('close', () => closing.removeEventListener('abort', onClosing));
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   response.assignSocket(socket as Socket);

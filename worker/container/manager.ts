@@ -25,7 +25,7 @@ import { argvOf, completedHost, mergedConfig } from './merge.ts';
 import { mountsOf } from './mounts.ts';
 import { generateName, isValidName } from './names.ts';
 import { portRequests } from './port-requests.ts';
-import { PublishedPorts } from './published-ports.ts';
+import { PublishedPorts, runNft } from './published-ports.ts';
 import { Records } from './records.ts';
 import { startsWithDaemon } from './restart-policy.ts';
 import { logOf } from './runtime-config.ts';
@@ -51,6 +51,8 @@ export interface ContainerManagerDeps {
   readonly log: Logger;
   /** The tasks of the swarm on this node. */
   readonly tasks: () => Iterable<TaskContainer>;
+  /** Carries out a script of nft's; absent: on this host. */
+  readonly nft?: (script: string) => Promise<void>;
 }
 
 export interface CreateRequest {
@@ -104,6 +106,7 @@ export class ContainerManager implements AsyncDisposable {
     this.archives = new Archives(this.#views, runtime);
     this.#ports = new PublishedPorts({
       log,
+      nft: deps.nft ?? runNft,
       ownerOf: (protocol, port) => this.#taskOnPort(protocol, port),
     });
     this.#context = {

@@ -30,6 +30,8 @@ export interface PublishedPortsDeps {
   readonly log: Logger;
   /** Who else on this host has published the port: tasks, whose ports no socket is held on. */
   readonly ownerOf: (protocol: string, port: number) => string | undefined;
+  /** Carries out a script of nft's. */
+  readonly nft: (script: string) => Promise<void>;
 }
 
 export class PublishedPorts implements AsyncDisposable {
@@ -62,7 +64,9 @@ export class PublishedPorts implements AsyncDisposable {
       this.#held.set(id, held);
     }
     await this.#inTurn(() =>
-      runNft([`table ip ${table}`, `delete table ip ${table}`, ruleset, ...rules].join('\n')),
+      this.#deps.nft(
+        [`table ip ${table}`, `delete table ip ${table}`, ruleset, ...rules].join('\n'),
+      ),
     );
   }
 
@@ -84,7 +88,7 @@ export class PublishedPorts implements AsyncDisposable {
         holdings.push({ port, address, socket });
       }
       await this.#inTurn(() =>
-        runNft(holdings.map(({ port }) => `add ${element(port, address)}`).join('\n')),
+        this.#deps.nft(holdings.map(({ port }) => `add ${element(port, address)}`).join('\n')),
       );
     } catch (error) {
       for (const { socket } of holdings) await socket[Symbol.asyncDispose]();
@@ -100,7 +104,9 @@ export class PublishedPorts implements AsyncDisposable {
     if (holdings === undefined) return;
     this.#held.delete(id);
     await this.#inTurn(() =>
-      runNft(holdings.map(({ port, address }) => `delete ${element(port, address)}`).join('\n')),
+      this.#deps.nft(
+        holdings.map(({ port, address }) => `delete ${element(port, address)}`).join('\n'),
+      ),
     );
     for (const { socket } of holdings) await socket[Symbol.asyncDispose]();
   }
@@ -239,7 +245,7 @@ function element({ protocol, hostIp, hostPort, containerPort }: Published, addre
     : `element ip ${table} ${protocol}_at { ${hostIp} . ${hostPort} : ${value} }`;
 }
 
-async function runNft(script: string): Promise<void> {
+export async function runNft(script: string): Promise<void> {
   const child = spawn('nft', ['-f', '-'], {
     stdio: ['pipe', 'ignore', 'pipe'],
     timeout: nftTimeoutMs,

@@ -53,7 +53,16 @@ export function testContainers(deps: {
   const made: TestContainers = {
     manager: new ContainerManager(
       { dataRoot, runRoot: dataRoot, hostname: 'h1', cpus: 2, recordsFolder },
-      { clock, random, images, runtime, network, log: silentLogger, tasks: () => made.tasks },
+      {
+        clock,
+        random,
+        images,
+        runtime,
+        network,
+        log: silentLogger,
+        tasks: () => made.tasks,
+        nft: () => Promise.resolve(),
+      },
     ),
     runtime,
     network,

@@ -3,6 +3,7 @@
 import { strict as assert } from 'node:assert';
 import { isErrorCode } from './testing/errors.ts';
 import { containerConfig } from './testing/container-config.ts';
+import type { OutputSink } from './io.ts';
 import { firstLine } from './testing/first-line.ts';
 import type { ContainerConfig, ContainerExit, LogLine, LogQuery, Runtime } from './runtime.ts';
 
@@ -137,6 +138,65 @@ export function runtimeContract(name: string, open: () => Promise<Harness>): voi
       assert.deepEqual(result, { exitCode: 4, output: 'fine\n', timedOut: false });
     });
 
+    it('hands output to who is attached, and ends with it', async () => {
+      const ended = exitOf('attached');
+      await create('attached', 'echo one; echo two >&2', { more: { attachable: true } });
+      const { sink, heard, over } = listening();
+      runtime.io.attach('attached', sink);
+      await runtime.start('attached');
+      await ended;
+      await over;
+      assert.deepEqual(heard.toSorted(), ['stderr two\n', 'stdout one\n']);
+    });
+
+    it('has no standard input but where one was asked for', async () => {
+      await run('mute', 'sleep 100');
+      assert.throws(() => runtime.io.stdin('mute'), isErrorCode('failed-precondition'));
+      await assert.rejects(runtime.io.resize('nowhere', size), isErrorCode('not-found'));
+    });
+
+    it('runs commands for clients', async () => {
+      await run('serves', 'sleep 100');
+      const { sink, heard, over } = listening();
+      const request = { env: [], workdir: '', user: '', tty: false, stdin: false };
+      const { pid, exited } = await runtime.io.exec(
+        'serves',
+        { ...request, argv: ['sh', '-c', 'echo fine; exit 4'], privileged: false },
+        sink,
+      );
+      assert.ok(pid > 0);
+      assert.equal(await exited, 4);
+      await over;
+      assert.deepEqual(heard, ['stdout fine\n']);
+    });
+
+    it('pauses, and resumes', async () => {
+      await create('frozen', 'sleep 100');
+      const { controls } = runtime;
+      await assert.rejects(controls.pause('frozen'), isErrorCode('failed-precondition'));
+      await runtime.start('frozen');
+      await controls.pause('frozen');
+      assert.equal((await runtime.inspect('frozen'))?.state, 'paused');
+      await assert.rejects(controls.pause('frozen'), isErrorCode('failed-precondition'));
+      await controls.resume('frozen');
+      assert.equal((await runtime.inspect('frozen'))?.state, 'running');
+      assert.ok((await controls.pids('frozen')).length > 0);
+      assert.ok((await controls.usage('frozen')).pids.current > 0);
+    });
+
+    it('keeps layers that are not a container’s own', async () => {
+      const { layers } = runtime;
+      await layers.prepare('kept', image);
+      await assert.rejects(layers.prepare('kept', image), isErrorCode('already-exists'));
+      await create('on-layer', 'sleep 100', { more: { layer: 'kept' } });
+      await runtime.remove('on-layer');
+      assert.ok((await layers.list()).includes('kept'));
+      assert.ok((await layers.mounts('kept')).length > 0);
+      await layers.remove('kept');
+      await layers.remove('kept');
+      await assert.rejects(layers.mounts('kept'), isErrorCode('not-found'));
+    });
+
     it('knows its containers, and says which it does not', async () => {
       await create('listed', 'sleep 100');
       assert.ok((await runtime.list()).some(({ id }) => id === 'listed'));
@@ -149,6 +209,19 @@ export function runtimeContract(name: string, open: () => Promise<Harness>): voi
       );
     });
   });
+}
+
+const size = { width: 80, height: 24 };
+
+/** A client at a container's streams, and what it has heard. */
+function listening(): { sink: OutputSink; heard: string[]; over: Promise<void> } {
+  const over = Promise.withResolvers<void>();
+  const heard: string[] = [];
+  const sink: OutputSink = {
+    write: async (stream, data) => void heard.push(`${stream} ${Buffer.from(data).toString()}`),
+    end: () => over.resolve(),
+  };
+  return { sink, heard, over: over.promise };
 }
 
 export async function collect(lines: AsyncIterable<LogLine>): Promise<LogLine[]> {

@@ -31,7 +31,7 @@ export class Archives {
   stat(target: Target, path: string): Promise<PathStat> {
     return this.#views.within(target, async (root) => {
       await using located = await find(root.path, path, target);
-      return statOf(located, path);
+      return await statOf(located, path);
     });
   }
 

@@ -106,7 +106,8 @@ async function make(root: string, folder: string, way: string, entry: ArchiveEnt
       return symlink(entry.linkTarget, way);
     case 'link': {
       await using target = await locate(root, `${folder}/${entry.linkTarget}`);
-      return link(wayTo(target), way);
+      await link(wayTo(target), way);
+      return;
     }
     case 'fifo':
       return makeFifo(way);
