@@ -5,7 +5,7 @@
  */
 import { connect } from 'node:net';
 import { errnoOf, messageOf } from '../../lib/errors.ts';
-import type { LoadOutcome } from './load.ts';
+import { nowMs, type LoadOutcome } from './load.ts';
 
 const timeoutMs = 10_000;
 const tickMs = 4;
@@ -19,9 +19,6 @@ const failures: LoadOutcome['failures'][number][] = [];
 const answers = new Map<string, number>();
 let sent = 0;
 let inFlight = 0;
-
-/** The machine's monotonic clock, which all processes share. */
-const nowMs = () => Number(process.hrtime.bigint() / 1000n) / 1000;
 
 function request(): void {
   const startMs = nowMs();

@@ -7,7 +7,7 @@ import { until, type Host, type Service } from '../lab/index.ts';
 export interface LoadOutcome {
   readonly sent: number;
   readonly seconds: number;
-  /** Times are of the machine's monotonic clock, as `process.hrtime` tells it. */
+  /** Times are as `nowMs` tells them. */
   readonly failures: readonly {
     readonly kind: string;
     readonly startMs: number;
@@ -66,6 +66,11 @@ export class Load {
   #lines(): readonly string[] {
     return readFileSync(this.#service.logFile, 'utf8').trim().split('\n');
   }
+}
+
+/** The machine's monotonic clock, which all processes share, in milliseconds. */
+export function nowMs(): number {
+  return Number(process.hrtime.bigint() / 1000n) / 1000;
 }
 
 /** "1000 requests in 2.0 s, 0 failed; p50 1.0 ms, p99 3.0 ms, max 9.0 ms": for people. */

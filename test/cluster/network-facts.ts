@@ -38,6 +38,10 @@ interface Ruleset {
   }[];
 }
 
+interface Concat {
+  readonly concat: readonly (string | number)[];
+}
+
 /** `names`: what each container asks its resolver, by the container's id. */
 export async function factsOfHost(
   host: Host,
@@ -55,6 +59,7 @@ export async function factsOfHost(
     if (kind === 'neigh') neighbours(text).forEach((fact) => add(`network ${id}: ${fact}`));
     if (kind === 'bridge') bridges.set(id, addresses(text));
     if (kind === 'address') addresses(text).forEach((cidr) => add(`container ${id} has ${cidr}`));
+    if (kind === 'mesh') mesh(text).forEach((fact) => add(`mesh ${fact}`));
     if (kind === 'nft') balance(text).forEach((fact) => add(`container ${id} ${fact}`));
     if (kind === 'name') {
       const [name = '', ...found] = rest;
@@ -75,6 +80,7 @@ for id in $(ls overlay); do
   echo "network $id"
   echo "fdb $id ${json('$in bridge -j fdb show dev vxlan0')}"
   echo "neigh $id ${json('$in ip -j neighbour show dev vxlan0 nud all')}"
+  echo "mesh $id ${json('$in nft -j list table inet ts_swarm_mesh 2>/dev/null')}"
   echo "bridge $id ${json('$in ip -j address show dev br0')}"
 done
 for id in $(ls netns); do
@@ -119,11 +125,24 @@ function balance(text: string): readonly string[] {
   for (const { map, set } of (JSON.parse(text || '{"nftables":[]}') as Ruleset).nftables) {
     if (map?.name === 'backends4') {
       for (const [key, backend] of map.elem ?? []) {
-        const [vip] = (key as { readonly concat: readonly [string, number] }).concat;
+        const [vip] = (key as Concat).concat;
         facts.push(`leads ${vip} to ${String(backend)}`);
       }
     }
     if (set?.name === 'idle4') for (const vip of set.elem ?? []) facts.push(`refuses ${vip}`);
   }
   return facts;
+}
+
+/** Of published ports, where the routing mesh chooses a task. */
+function mesh(text: string): readonly string[] {
+  const { nftables } = JSON.parse(text || '{"nftables":[]}') as Ruleset;
+  return nftables.flatMap(({ map }) =>
+    map?.name !== 'backends4'
+      ? []
+      : (map.elem ?? []).map(([key, backend]) => {
+          const [protocol, port] = (key as Concat).concat;
+          return `leads ${protocol} ${port} to ${(backend as Concat).concat.join(':')}`;
+        }),
+  );
 }

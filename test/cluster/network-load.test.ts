@@ -6,8 +6,12 @@ import { clearShop, Shop, shopImages } from './shop.ts';
 import { TestSwarm, useSwarm } from './swarm.ts';
 
 /** Small enough for the machine to do other things; `npm run chaos` has the full rate. */
-const requestsPerSecond = 200;
+const requestsPerSecond = 100;
 const clientHost = 'h4';
+/** From outside, as far as h3 can tell. */
+const mesh = { from: 'h4', to: 'h3' } as const;
+const patienceMs = 60_000;
+const options = { requestsPerSecond, clientHost, mesh };
 
 describe('a service under load loses no request', function () {
   this.timeout(180_000);
@@ -15,21 +19,21 @@ describe('a service under load loses no request', function () {
   afterEach(() => clearShop(get()));
 
   it('to rolling updates', async () => {
-    const shop = await Shop.open(get(), { replicas: 4, requestsPerSecond, clientHost });
+    const shop = await Shop.open(get(), { replicas: 4, ...options });
     for (let times = 0; times < 3; times++) await shop.update();
     await shop.closeUnharmed('updates');
   });
 
   it('to updates of a single task that start the new one first', async () => {
     const flags = ['--update-order', 'start-first'];
-    const shop = await Shop.open(get(), { replicas: 1, flags, requestsPerSecond, clientHost });
+    const shop = await Shop.open(get(), { replicas: 1, flags, ...options });
     for (let times = 0; times < 3; times++) await shop.update();
     await shop.closeUnharmed('one task, start-first');
   });
 
   it('to a drain, and to fewer tasks', async () => {
     const swarm = get();
-    const shop = await Shop.open(swarm, { replicas: 6, requestsPerSecond, clientHost });
+    const shop = await Shop.open(swarm, { replicas: 6, ...options });
     try {
       await swarm.cli('node', 'update', '--availability', 'drain', 'h2');
       await shop.left('h2');
@@ -42,7 +46,7 @@ describe('a service under load loses no request', function () {
 
   it('to the loss of the leader in the middle of an update', async () => {
     const swarm = get();
-    const shop = await Shop.open(swarm, { replicas: 4, requestsPerSecond, clientHost });
+    const shop = await Shop.open(swarm, { replicas: 4, ...options });
     const managers = new Managers(swarm.lab);
     const hosts = swarm.hosts.slice(0, 3);
     const leader = await managers.leader(hosts);
@@ -51,12 +55,11 @@ describe('a service under load loses no request', function () {
     assert.ok(through !== undefined);
     const seen = new TestSwarm(swarm.lab, through);
     await shop.beginUpdate(through);
-    await until('the update has begun', async () => (await shop.updated(seen)).length > 0);
-    await leader.killDaemon();
-    await until('the update is complete', () => shop.updated(seen), {
-      accept: (tasks) => tasks.length === 4,
-      timeoutMs: 60_000,
+    await until('the update has begun', async () => (await shop.updated(seen)).length > 0, {
+      timeoutMs: patienceMs,
     });
+    await leader.killDaemon();
+    await shop.isUpdated(4, seen, patienceMs);
     await leader.startDaemon();
     await managers.agreed(hosts);
     await shop.closeUnharmed('leader lost');

@@ -1,6 +1,6 @@
 /** A service that is asked all the time, by a container on its network and through the mesh. */
 import { strict as assert } from 'node:assert';
-import { until, type Host } from '../lab/index.ts';
+import { until } from '../lab/index.ts';
 import { assertNoneFailed, Load, outcomeLine, type LoadOutcome } from './load.ts';
 import { netnsOf, tablesAreRight, vipOf } from './network-tables.ts';
 import { imageOf, type TaskView, type TestSwarm } from './swarm.ts';
@@ -23,6 +23,10 @@ export interface ShopOptions {
 
 /** The images that it needs. */
 export const shopImages = ['shop:1', 'sleeper:1'] as const;
+
+interface WireService {
+  readonly UpdateStatus?: { readonly State: string };
+}
 
 interface NamedLoad {
   /** The way that the requests take. */
@@ -67,13 +71,16 @@ export class Shop {
   }
 
   /** A rolling update of all tasks; resolves when it is complete. */
-  async update(): Promise<void> {
-    await this.swarm.cli('service', 'update', ...this.#change(), service);
+  async update(timeoutMs = 60_000): Promise<void> {
+    const { length } = await this.tasks();
+    await this.beginUpdate();
+    await this.isUpdated(length, this.swarm, timeoutMs);
   }
 
-  /** Begins one through this host. */
-  async beginUpdate(through: Host): Promise<void> {
-    await through.cli('service', 'update', '--detach', ...this.#change(), service);
+  /** Does not wait for anything. */
+  async beginUpdate(through = this.swarm.manager): Promise<void> {
+    const change = ['--env-add', `VERSION=${++this.#version}`];
+    await through.cli('service', 'update', '--detach', ...change, service);
   }
 
   /** The tasks that run in the present version. */
@@ -82,8 +89,18 @@ export class Shop {
     return (await through.running(service)).filter(({ env }) => env.includes(version));
   }
 
-  #change(): readonly string[] {
-    return ['--env-add', `VERSION=${++this.#version}`];
+  /** Waits until all of so many tasks run in the present version, and the update is over. */
+  async isUpdated(replicas: number, through: TestSwarm, timeoutMs = 60_000): Promise<void> {
+    const look = async () => {
+      const tasks = await this.updated(through);
+      const path = `/services/${service}`;
+      const { UpdateStatus } = await through.manager.api<WireService>('GET', path);
+      return { running: tasks.length, state: UpdateStatus?.State };
+    };
+    await until(`${replicas} tasks run in version ${this.#version}`, look, {
+      accept: ({ running, state }) => running === replicas && state === 'completed',
+      timeoutMs,
+    });
   }
 
   async scale(replicas: number): Promise<void> {
@@ -95,16 +112,12 @@ export class Shop {
     return this.swarm.running(service);
   }
 
-  /** Resolves once all the wanted tasks run elsewhere than on this host. */
+  /** Resolves once no task runs on this host any more. */
   async left(host: string): Promise<void> {
-    await until(
-      `all tasks of the shop are elsewhere than on ${host}`,
-      () => this.swarm.tasks(service),
-      {
-        accept: (tasks) => !tasks.some((task) => task.host === host && task.state === 'running'),
-        timeoutMs: 30_000,
-      },
-    );
+    await until(`no task of the shop runs on ${host}`, () => this.swarm.tasks(service), {
+      accept: (tasks) => !tasks.some((task) => task.host === host && task.state === 'running'),
+      timeoutMs: 30_000,
+    });
   }
 
   /** Ends the requests. What became of them, by the way that they took. */
