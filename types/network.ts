@@ -126,7 +126,7 @@ export interface AssignedEndpoint {
   readonly names: readonly string[];
   /** Names that it shares with others. */
   readonly aliases: readonly string[];
-  /** Runs, is healthy, is not about to stop, and its node is heard of: names and VIPs lead to it. */
+  /** Runs, is healthy, is not about to stop, its node is heard of: names and VIPs lead to it. */
   readonly active: boolean;
 }
 

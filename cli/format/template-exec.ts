@@ -251,6 +251,8 @@ class Execution {
       throw this.#error(pipeline, `can't evaluate field ${name} in type ${goType(value)}`);
     }
     if (Object.hasOwn(value, name)) return (value as Record<string, unknown>)[name];
+    // Networks and containers say Id in JSON, and ID in the structs that Docker's templates see.
+    if (name === 'ID' && 'Id' in value) return value.Id;
     if (this.#optional(name)) return absent;
     throw this.#error(pipeline, `map has no entry for key ${JSON.stringify(name)}`);
   }

@@ -20,6 +20,7 @@ const data = {
     { Name: 'n1', Up: true },
     { Name: 'n2', Up: false },
   ],
+  Network: { Id: 'net' },
 };
 
 describe('format/template', () => {
@@ -27,6 +28,7 @@ describe('format/template', () => {
     { template: 'plain', expect: 'plain' },
     { template: '{{.ID}}', expect: 'abc' },
     { template: '{{ .ID }}-{{.Name}}', expect: 'abc-web' },
+    { template: '{{.Network.ID}} {{.Network.Id}}', expect: 'net net' },
     { template: '{{.Spec.Mode.Replicated.Replicas}}', expect: '2' },
     { template: '{{$.Name}}', expect: 'web' },
     { template: '{{.List}} {{.Labels}}', expect: '[a b c] map[com.example/x:1 tier:front]' },
