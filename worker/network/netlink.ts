@@ -92,7 +92,7 @@ export class Netlink implements Disposable {
   }
 
   links(): readonly Link[] {
-    return this.#dump(linkTypes.get, dumpLinks()).map(readLink);
+    return this.dump(linkTypes.get, dumpLinks()).map(readLink);
   }
 
   link(name: string): Link | undefined {
@@ -101,14 +101,14 @@ export class Netlink implements Disposable {
 
   /** Of IPv4; with `all`, of IPv6 too, without those that links give themselves. */
   addresses(which: 'ipv4' | 'all' = 'ipv4'): readonly LinkAddress[] {
-    return this.#dump(addressTypes.get, dumpAddresses(familyOf(which)))
+    return this.dump(addressTypes.get, dumpAddresses(familyOf(which)))
       .map(readAddress)
       .filter(isDefined);
   }
 
   /** Unicast routes of the main table. */
   routeTable(which: 'ipv4' | 'all' = 'ipv4'): readonly Route[] {
-    return this.#dump(routeTypes.get, dumpRoutes(familyOf(which)))
+    return this.dump(routeTypes.get, dumpRoutes(familyOf(which)))
       .map(readRoute)
       .filter(isDefined);
   }
@@ -119,13 +119,13 @@ export class Netlink implements Disposable {
   }
 
   neighbours(): readonly Neighbour[] {
-    return this.#dump(neighbourTypes.get, dumpNeighbours(families.unspecified))
+    return this.dump(neighbourTypes.get, dumpNeighbours(families.unspecified))
       .map(readNeighbour)
       .filter(isDefined);
   }
 
   forwarding(): readonly ForwardingEntry[] {
-    return this.#dump(neighbourTypes.get, dumpNeighbours(families.bridge))
+    return this.dump(neighbourTypes.get, dumpNeighbours(families.bridge))
       .map(readForwarding)
       .filter(isDefined);
   }
@@ -185,7 +185,8 @@ export class Netlink implements Disposable {
     }
   }
 
-  #dump(type: number, body: Buffer): Buffer[] {
+  /** Bodies of all answers to a request for everything of a kind. */
+  dump(type: number, body: Buffer): Buffer[] {
     const sequence = ++this.#sequence;
     send(this.#fd, writeMessage(type, flags.request | flags.dump, sequence, body));
     const found: Buffer[] = [];

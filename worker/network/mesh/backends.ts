@@ -1,6 +1,6 @@
 /** The mesh's part of a backend's container: replies go back by the node that a request came by. */
 import { inNamespace } from '../namespace.ts';
-import type { Netlink } from '../netlink.ts';
+import type { Netlink, Request } from '../netlink.ts';
 import type { NetlinkSockets } from '../netlink-sockets.ts';
 import { setNeighbour } from '../netlink/neighbours.ts';
 import { families, familyOf, parseCidr } from '../netlink/wire.ts';
@@ -12,11 +12,13 @@ import { egressTable, meshTable, nextHop, nodeMark, replyTable, rulePriorities }
 import {
   addDefaultRoute,
   addRule,
-  isNew,
   localTable,
   mainTable,
   removeRule,
   replaceDefaultRoute,
+  routeFact,
+  routingFacts,
+  ruleFact,
 } from './routes.ts';
 import { backendEgress, backendTable } from './rulesets.ts';
 
@@ -68,7 +70,7 @@ export class MeshBackends {
         yield { kind: 'route', what: `replies by ${device} of ${id}` };
         continue;
       }
-      for (const what of this.#routesMissing(netlink, member, subnets)) {
+      for (const what of this.#setRoutes(netlink, member, subnets)) {
         yield { kind: 'route', what: `${what} of ${id}` };
       }
       const what = this.#fault(member, subnets);
@@ -100,7 +102,7 @@ export class MeshBackends {
       ),
     );
     member.index = link.index;
-    this.#routesMissing(netlink, member, subnets);
+    this.#setRoutes(netlink, member, subnets);
     member.ownAddress = ownAddresses(netlink);
     this.#writeTables(member, subnets);
   }
@@ -115,58 +117,64 @@ export class MeshBackends {
     ]);
   }
 
-  /** The table of a device goes with it, and the generation does not tell. */
   #fault(
     { container, device, ownAddress }: Member,
     subnets: readonly string[],
   ): string | undefined {
     const { netnsPath } = container;
-    const none = new Map<string, never>();
+    if (!this.#netfilter.wasTouched(netnsPath)) return undefined;
+    const tables = [backendTable({ device, subnets, ownAddress }), backendEgress(device)];
     return this.#netfilter.inside(netnsPath, (socket) => {
-      const what = difference(socket, backendEgress(device), none);
-      if (what !== undefined || !this.#netfilter.wasTouched(netnsPath)) return what;
-      const found = difference(socket, backendTable({ device, subnets, ownAddress }), none);
-      if (found === undefined) this.#netfilter.settle(netnsPath);
-      return found;
+      for (const table of tables) {
+        const what = difference(socket, table, new Map());
+        if (what !== undefined) return what;
+      }
+      this.#netfilter.settle(netnsPath);
+      return undefined;
     });
   }
 
   /** Sets what is missing, and names it. */
-  #routesMissing(
-    netlink: Netlink,
-    { index }: Member,
-    subnets: readonly string[],
-  ): readonly string[] {
+  #setRoutes(netlink: Netlink, { index }: Member, subnets: readonly string[]): readonly string[] {
+    const facts = routingFacts(netlink);
     const missing: string[] = [];
+    const requests: Request[] = [];
+    const want = (fact: string, what: string, request: Request) => {
+      if (facts.has(fact)) return;
+      missing.push(what);
+      requests.push(request);
+    };
     for (const family of familiesOf(subnets)) {
+      const { reply, local } = rulePriorities;
       const route = { family, gateway: nextHop[family], linkIndex: index };
-      const wanted = [
-        ['the route of replies', addDefaultRoute({ ...route, table: replyTable })],
-        [
-          'the rule for replies',
-          addRule({
-            family,
-            priority: rulePriorities.reply,
-            table: replyTable,
-            inputName: 'lo',
-            mark: nodeMark,
-          }),
-        ],
-        [
-          'the rule for local addresses',
-          addRule({ family, priority: rulePriorities.local, table: localTable }),
-        ],
-      ] as const;
-      for (const [what, request] of wanted) {
-        if (isNew(netlink, request)) missing.push(what);
-      }
+      const toReplies = { family, priority: reply, table: replyTable, inputName: 'lo' };
+      want(
+        routeFact(family, replyTable),
+        'the route of replies',
+        addDefaultRoute({ ...route, table: replyTable }),
+      );
+      want(
+        ruleFact(family, reply),
+        'the rule for replies',
+        addRule({ ...toReplies, mark: nodeMark }),
+      );
+      want(
+        ruleFact(family, local),
+        'the rule for local addresses',
+        addRule({ family, priority: local, table: localTable }),
+      );
+      // A datagram's answer needs some route before its mark can choose the right one.
+      want(
+        routeFact(family, mainTable),
+        'the last default route',
+        addDefaultRoute({ ...route, table: mainTable, metric: lastMetric }),
+      );
       // Replies to the container itself, which asks by its node, would never leave it.
-      netlink.run(removeRule({ family, priority: 0, table: localTable }));
-      if (!hasDefaultRoute(netlink, family)) {
-        // A datagram's answer needs some route before its mark can choose the right one.
-        netlink.run(addDefaultRoute({ ...route, table: mainTable, metric: lastMetric }));
+      if (facts.has(ruleFact(family, 0))) {
+        requests.push(removeRule({ family, priority: 0, table: localTable }));
       }
     }
+    netlink.run(...requests);
     return missing;
   }
 
@@ -177,10 +185,6 @@ export class MeshBackends {
     const { gateway, linkIndex } = route;
     netlink.run(replaceDefaultRoute({ family: 'ip', table: mainTable, gateway, linkIndex, mtu }));
   }
-}
-
-function hasDefaultRoute(netlink: Netlink, family: AddressFamily): boolean {
-  return netlink.routeTable('all').some(({ destination }) => destination === anywhere[family]);
 }
 
 /** The address that the namespace gives to what it sends anywhere. */

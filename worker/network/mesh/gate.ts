@@ -23,14 +23,14 @@ import {
   elementRequests,
   type AddressFamily,
   type Dice,
-  type DiceChange,
   type DiceContents,
 } from '../balancer/index.ts';
 import { hostLink, innerLink, meshTable, replyTable, rulePriorities, wire } from './names.ts';
-import { portKey, type PublishedPort } from './ports.ts';
+import { portElements, portKey, type PortsChange, type PublishedPort } from './ports.ts';
 import { addDefaultRoute, addLocalhostRoute, addRule, isNew, mainTable } from './routes.ts';
 import { hostTable, ingressDice, ingressTable, publishedSet } from './rulesets.ts';
 
+const none: ReadonlyMap<string, never> = new Map<string, never>();
 /** Whatever the devices on both sides carry goes through the wire. */
 const wireMtu = 65_535;
 const anyPrefix = (family: AddressFamily, end: 'host' | 'inner') =>
@@ -90,12 +90,15 @@ export class MeshGate {
   }
 
   /** Backends first, then what leads there; the other way round for what goes. */
-  change(change: DiceChange, opened: readonly PublishedPort[], closed: readonly PublishedPort[]) {
+  change(change: PortsChange): void {
+    const { opened, closed } = change;
     const missing = change.dice.filter((dice) => !this.#dice.has(diceName(dice)));
     const { networkPath } = this.#wanted;
     this.#netfilter.commit(networkPath, [
       ...missing.flatMap((dice) => ingressDice.requests(dice)),
+      ...elementRequests(meshTable, { removed: portElements(closed), added: none }),
       ...elementRequests(meshTable, change),
+      ...elementRequests(meshTable, { added: portElements(opened) }),
     ]);
     for (const dice of missing) this.#dice.set(diceName(dice), dice);
     this.#netfilter.commit(this.#hostPath, [
@@ -108,6 +111,7 @@ export class MeshGate {
   /** Datagrams have no end: what was known of them does not fit any more. */
   #forgetDatagrams(opened: readonly PublishedPort[], closed: readonly PublishedPort[]): void {
     const isUdp = ({ protocol }: PublishedPort) => protocol === 'udp';
+    if (![...opened, ...closed].some(isUdp)) return;
     this.#netfilter.inside(this.#hostPath, (socket) => {
       for (const family of this.#wanted.families) {
         const both = { family, protocol: 'udp' } as const;

@@ -106,7 +106,7 @@ export class Mesh implements NetworkPart {
     this.#reserve(change);
     if (this.#gate === undefined) return;
     try {
-      this.#gate.change(change, change.opened, change.closed);
+      this.#gate.change(change);
     } catch (error) {
       this.#log.warn('the mesh differs from what it should be', { error: messageOf(error) });
       this.#gate = undefined;

@@ -1,6 +1,7 @@
 /**
  * Which ports are published, who answers there, and what a change means for the maps in the kernel.
- * Synchronous and without I/O.
+ * A port leads to its service's number, and that to the backends: a backend that comes or goes
+ * costs the same whether its service has one port or hundreds. Synchronous and without I/O.
  */
 import type {
   AssignedEndpoint,
@@ -9,20 +10,25 @@ import type {
 } from '../../../types/index.ts';
 import {
   activeAddresses,
+  addressFamilies,
   DiceChanges,
   familyOf,
   inPlace,
+  type AddressFamily,
   type DiceChange,
   type DiceSets,
   type Lead,
 } from '../balancer/index.ts';
 import { addressBytes } from '../netlink/wire.ts';
-import { be16, protocolNumbers } from '../nft/index.ts';
+import { be16, native32, protocolNumbers, type SetElement } from '../nft/index.ts';
 
-export const portSets: Readonly<Record<'ip' | 'ip6', DiceSets>> = {
-  ip: { keys: 'ports4', backends: 'backends4' },
-  ip6: { keys: 'ports6', backends: 'backends6' },
+/** By the service's number. */
+export const diceSets: Readonly<Record<AddressFamily, DiceSets>> = {
+  ip: { keys: 'services4', backends: 'backends4' },
+  ip6: { keys: 'services6', backends: 'backends6' },
 };
+/** By protocol and port: the service's number, and the port of its containers. */
+export const portSets = { services: 'ports', targets: 'targets' } as const;
 
 export interface PublishedPort {
   readonly protocol: PortConfig['protocol'];
@@ -32,20 +38,25 @@ export interface PublishedPort {
   readonly owner: string;
 }
 
-export interface PortsChange extends DiceChange {
-  readonly opened: readonly PublishedPort[];
-  readonly closed: readonly PublishedPort[];
+interface Opened extends PublishedPort {
+  readonly serviceNumber: number;
+  readonly target: number;
 }
 
-interface Entry extends PublishedPort {
+export interface PortsChange extends DiceChange {
+  readonly opened: readonly Opened[];
+  readonly closed: readonly Opened[];
+}
+
+interface Entry {
+  readonly number: number;
+  readonly ports: ReadonlyMap<string, Opened>;
   readonly leads: readonly Lead[];
 }
 
-const noChange: ReadonlyMap<string, Entry> = new Map();
-
 export class PublishedPorts {
-  /** By service, then by protocol and port. */
-  readonly #services = new Map<string, ReadonlyMap<string, Entry>>();
+  readonly #services = new Map<string, Entry>();
+  #lastNumber = 0;
 
   /**
    * Follows the services named in `serviceIds`. `services` and `endpoints` are all of the routing
@@ -61,53 +72,40 @@ export class PublishedPorts {
       if (serviceIds.has(service.serviceId)) wanted.set(service.serviceId, service);
     }
     const backends = activeAddresses(serviceIds, endpoints);
-    const changes = new DiceChanges(portSets);
-    const opened: PublishedPort[] = [];
-    const closed: PublishedPort[] = [];
+    const changes = new DiceChanges(diceSets);
+    const opened: Opened[] = [];
+    const closed: Opened[] = [];
     for (const id of serviceIds) {
-      const old = this.#services.get(id) ?? noChange;
-      const entries = entriesOf(wanted.get(id), backends.get(id) ?? [], old);
-      for (const [key, entry] of old) {
-        if (entries.has(key)) continue;
-        closed.push(entry);
-        for (const lead of entry.leads) changes.turn(lead, undefined);
-      }
-      for (const [key, entry] of entries) {
-        const before = old.get(key);
-        if (before === undefined) opened.push(entry);
-        for (const lead of entry.leads) {
-          changes.turn(
-            before?.leads.find(({ family }) => family === lead.family),
-            lead,
-          );
-        }
-      }
-      if (entries.size === 0) this.#services.delete(id);
-      else this.#services.set(id, entries);
+      const old = this.#services.get(id);
+      const entry = this.#entryOf(wanted.get(id), backends.get(id) ?? [], old);
+      for (const at of addressFamilies.keys()) changes.turn(old?.leads[at], entry?.leads[at]);
+      closed.push(...differing(old?.ports, entry?.ports));
+      opened.push(...differing(entry?.ports, old?.ports));
+      if (entry === undefined) this.#services.delete(id);
+      else this.#services.set(id, entry);
     }
     return { ...changes.done(), opened, closed };
   }
 
-  /** All elements, as for a namespace that has none. */
-  all(): DiceChange {
-    const changes = new DiceChanges(portSets);
-    for (const entries of this.#services.values()) {
-      for (const { leads } of entries.values()) {
-        for (const lead of leads) changes.turn(undefined, lead);
-      }
+  /** All that an empty table needs: of the dice, and of the ports. */
+  all(): Pick<DiceChange, 'added' | 'dice'> {
+    const changes = new DiceChanges(diceSets);
+    for (const { leads } of this.#services.values()) {
+      for (const lead of leads) changes.turn(undefined, lead);
     }
-    return changes.done();
+    const { added, dice } = changes.done();
+    return { dice, added: new Map([...added, ...portElements([...this.#ports()])]) };
   }
 
   *published(): Iterable<PublishedPort> {
-    for (const entries of this.#services.values()) yield* entries.values();
+    yield* this.#ports();
   }
 
   owner(protocol: PortConfig['protocol'], port: number): string | undefined {
     const name = nameOf({ protocol, port });
-    for (const entries of this.#services.values()) {
-      const entry = entries.get(name);
-      if (entry !== undefined) return entry.owner;
+    for (const { ports } of this.#services.values()) {
+      const found = ports.get(name);
+      if (found !== undefined) return found.owner;
     }
     return undefined;
   }
@@ -115,6 +113,62 @@ export class PublishedPorts {
   get serviceIds(): ReadonlySet<string> {
     return new Set(this.#services.keys());
   }
+
+  *#ports(): Iterable<Opened> {
+    for (const { ports } of this.#services.values()) yield* ports.values();
+  }
+
+  /** Undefined for a service that publishes nothing. */
+  #entryOf(
+    service: AssignedServiceEndpoint | undefined,
+    addresses: readonly string[],
+    old: Entry | undefined,
+  ): Entry | undefined {
+    if (service === undefined || service.ports.length === 0) return undefined;
+    const number = old?.number ?? ++this.#lastNumber;
+    const leads = addressFamilies.map((family, index): Lead => {
+      const same = addresses.filter((address) => familyOf(address) === family);
+      const wanted = new Map(same.map((address) => [address, addressBytes(address)]));
+      const before = [...(old?.leads[index]?.backends.keys() ?? [])];
+      return { family, key: native32(number), backends: inPlace(before, wanted) };
+    });
+    return { number, leads, ports: portsOf(service, number) };
+  }
+}
+
+function portsOf(
+  { serviceId, names, ports }: AssignedServiceEndpoint,
+  serviceNumber: number,
+): ReadonlyMap<string, Opened> {
+  const owner = names[0] ?? serviceId;
+  return new Map(
+    ports.flatMap(({ protocol, publishedPort: port = 0, targetPort: target }) => {
+      if (port === 0) return [];
+      const opened = { protocol, port, serviceId, owner, serviceNumber, target };
+      return [[nameOf(opened), opened]];
+    }),
+  );
+}
+
+/** Those of `ports` that `others` do not have, or not so. */
+function differing(
+  ports: ReadonlyMap<string, Opened> | undefined,
+  others: ReadonlyMap<string, Opened> | undefined,
+): readonly Opened[] {
+  return [...(ports ?? [])].flatMap(([name, port]) =>
+    others?.get(name)?.target === port.target ? [] : [port],
+  );
+}
+
+/** Elements of the sets of ports, by the names of the sets. */
+export function portElements(ports: readonly Opened[]): ReadonlyMap<string, readonly SetElement[]> {
+  return new Map([
+    [
+      portSets.services,
+      ports.map((port) => ({ key: portKey(port), data: native32(port.serviceNumber) })),
+    ],
+    [portSets.targets, ports.map((port) => ({ key: portKey(port), data: be16(port.target) }))],
+  ]);
 }
 
 /** Protocol and port as a key of sets: each in a register of its own. */
@@ -125,36 +179,6 @@ export function portKey({ protocol, port }: Pick<PublishedPort, 'protocol' | 'po
   return key;
 }
 
-function entriesOf(
-  service: AssignedServiceEndpoint | undefined,
-  addresses: readonly string[],
-  old: ReadonlyMap<string, Entry>,
-): ReadonlyMap<string, Entry> {
-  const entries = new Map<string, Entry>();
-  for (const { protocol, publishedPort, targetPort } of service?.ports ?? []) {
-    if (service === undefined || publishedPort === undefined || publishedPort === 0) continue;
-    const { serviceId } = service;
-    const name = nameOf({ protocol, port: publishedPort });
-    const leads = (['ip', 'ip6'] as const).map((family): Lead => {
-      const same = addresses.filter((address) => familyOf(address) === family);
-      const wanted = new Map(same.map((address) => [address, target(address, targetPort)]));
-      const before = old
-        .get(name)
-        ?.leads.find((lead) => lead.family === family)
-        ?.backends.keys();
-      const key = portKey({ protocol, port: publishedPort });
-      return { family, key, backends: inPlace([...(before ?? [])], wanted) };
-    });
-    const owner = service.names[0] ?? serviceId;
-    entries.set(name, { protocol, port: publishedPort, serviceId, owner, leads });
-  }
-  return entries;
-}
-
 function nameOf({ protocol, port }: Pick<PublishedPort, 'protocol' | 'port'>): string {
   return `${port}/${protocol}`;
-}
-
-function target(address: string, port: number): Buffer {
-  return Buffer.concat([addressBytes(address), be16(port), Buffer.alloc(2)]);
 }

@@ -6,6 +6,7 @@ import {
   families,
   flags,
   nested,
+  readAttributes,
   uint32,
   type Request,
 } from '../netlink/wire.ts';
@@ -13,7 +14,7 @@ import type { Netlink } from '../netlink.ts';
 import { errno, SyscallError } from '../syscalls.ts';
 import type { AddressFamily } from '../balancer/index.ts';
 
-const types = { addRoute: 24, addRule: 32, removeRule: 33 } as const;
+const types = { addRoute: 24, getRoute: 26, addRule: 32, removeRule: 33, getRule: 34 } as const;
 const ruleAttributes = { inputName: 3, priority: 6, mark: 10, table: 15, maskOfMark: 16 } as const;
 const routeAttributes = {
   destination: 1,
@@ -24,6 +25,8 @@ const routeAttributes = {
   table: 15,
 } as const;
 const mtuMetric = 2;
+const ruleHeaderLength = 12;
+const routeHeaderLength = 12;
 const toTable = 1;
 const unicast = 1;
 const localType = 2;
@@ -78,7 +81,7 @@ export function removeRule(rule: RoutingRule): Request {
 }
 
 function ruleHeader({ family, priority, table }: RoutingRule): Buffer {
-  const bytes = Buffer.alloc(12);
+  const bytes = Buffer.alloc(ruleHeaderLength);
   bytes.writeUInt8(numberOf(family), 0);
   bytes.writeUInt8(table, 4);
   bytes.writeUInt8(toTable, 7);
@@ -111,7 +114,7 @@ export function replaceDefaultRoute(route: DefaultRoute): Request {
 /** The gateway need not be in a subnet of the link. */
 function defaultRoute(route: DefaultRoute, requestFlags: number): Request {
   const { family, table, gateway, linkIndex, metric, mtu } = route;
-  const header = Buffer.alloc(12);
+  const header = Buffer.alloc(routeHeaderLength);
   header.writeUInt8(numberOf(family), 0);
   header.writeUInt8(table, 4);
   header.writeUInt8(staticProtocol, 5);
@@ -139,7 +142,7 @@ function defaultRoute(route: DefaultRoute, requestFlags: number): Request {
  * is for IPv4. Fails with EEXIST where it is there.
  */
 export function addLocalhostRoute(linkIndex: number): Request {
-  const header = Buffer.alloc(12);
+  const header = Buffer.alloc(routeHeaderLength);
   header.writeUInt8(families.inet6, 0);
   header.writeUInt8(128, 1);
   header.writeUInt8(localTable, 4);
@@ -158,6 +161,25 @@ export function addLocalhostRoute(linkIndex: number): Request {
     ]),
   };
 }
+
+/** What there is of rules and default routes, each in a word: "ip rule 10", "ip6 route 200". */
+export function routingFacts(netlink: Netlink): ReadonlySet<string> {
+  const facts = new Set<string>();
+  const familyOf = (body: Buffer) => (body[0] === families.inet6 ? 'ip6' : 'ip');
+  for (const body of netlink.dump(types.getRule, Buffer.alloc(ruleHeaderLength))) {
+    const found = readAttributes(body.subarray(ruleHeaderLength));
+    const priority = found.get(ruleAttributes.priority)?.readUInt32LE(0) ?? 0;
+    facts.add(ruleFact(familyOf(body), priority));
+  }
+  for (const body of netlink.dump(types.getRoute, Buffer.alloc(routeHeaderLength))) {
+    const [, prefix, , , table = 0, , , type] = body;
+    if (prefix === 0 && type === unicast) facts.add(routeFact(familyOf(body), table));
+  }
+  return facts;
+}
+
+export const ruleFact = (family: AddressFamily, priority: number) => `${family} rule ${priority}`;
+export const routeFact = (family: AddressFamily, table: number) => `${family} route ${table}`;
 
 /** Runs a request that fails with EEXIST where there is nothing to do: whether there was. */
 export function isNew(netlink: Netlink, request: Request): boolean {

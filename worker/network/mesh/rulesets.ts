@@ -44,7 +44,7 @@ import {
 import { DiceChains, diceName, type AddressFamily } from '../balancer/index.ts';
 import { addressBytes, parseCidr } from '../netlink/wire.ts';
 import { egressTable, hostLink, innerLink, meshTable, nodeMark, wire } from './names.ts';
-import { portSets } from './ports.ts';
+import { diceSets, portSets } from './ports.ts';
 
 const families = ['ip', 'ip6'] as const;
 const port = concat(meta.protocol, packet.destinationPort);
@@ -110,17 +110,23 @@ export function hostTable(
 const comesFromHost = equals(meta.inputName, interfaceName(innerLink));
 const isSyn = equals(bits(payload('transport', 13, 1), Buffer.from([2])), Buffer.from([2]));
 
+const serviceNumber = mapped(port, portSets.services, 4);
+
 /** Of the mesh's network on this node, without ports and dice. */
 export const ingressTable: Table = {
   ...meshTable,
-  sets: families.flatMap((family): readonly NamedSet[] => [
-    { name: portSets[family].keys, key: ['protocol', 'port'], data: 'verdict' },
-    {
-      name: portSets[family].backends,
-      key: ['protocol', 'port', 'number'],
-      data: [family === 'ip' ? 'ipv4' : 'ipv6', 'port'],
-    },
-  ]),
+  sets: [
+    { name: portSets.services, key: ['protocol', 'port'], data: ['number'] },
+    { name: portSets.targets, key: ['protocol', 'port'], data: ['port'] },
+    ...families.flatMap((family): readonly NamedSet[] => [
+      { name: diceSets[family].keys, key: ['number'], data: 'verdict' },
+      {
+        name: diceSets[family].backends,
+        key: ['number', 'number'],
+        data: [family === 'ip' ? 'ipv4' : 'ipv6'],
+      },
+    ]),
+  ],
   chains: [
     {
       name: 'prerouting',
@@ -128,7 +134,7 @@ export const ingressTable: Table = {
       rules: families.map((family) => [
         comesFromHost,
         isFamily[family],
-        verdictOf(port, portSets[family].keys),
+        verdictOf(serviceNumber, diceSets[family].keys),
       ]),
     },
     {
@@ -141,9 +147,10 @@ export const ingressTable: Table = {
 };
 
 export const ingressDice = new DiceChains(meshTable, ({ family, count }) => {
-  const address = family === 'ip' ? 4 : 16;
-  const backend = mapped(concat(port, random(count)), portSets[family].backends, address + 4);
-  return { name: diceName({ family, count }), rules: [[translate('dnat', family, backend, true)]] };
+  const key = concat(serviceNumber, random(count));
+  const address = mapped(key, diceSets[family].backends, family === 'ip' ? 4 : 16);
+  const target = concat(address, mapped(port, portSets.targets, 2));
+  return { name: diceName({ family, count }), rules: [[translate('dnat', family, target, true)]] };
 });
 
 export interface Backend {
