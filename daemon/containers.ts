@@ -20,7 +20,7 @@ export interface ContainersParts {
 
 export interface NodeContainers {
   readonly manager: ContainerManager;
-  /** The runtime without standalone containers: the tasks' executor removes what it does not know. */
+  /** Without standalone containers: the tasks' executor removes what it does not know. */
   readonly taskRuntime: Runtime;
   /** The network on which the executor's clearing up spares standalone containers. */
   readonly taskNetwork: NetworkDriver;
@@ -54,7 +54,7 @@ export function nodeContainers(
   };
 }
 
-/** The same object to whoever asks, but for some methods: its class keeps its own private fields. */
+/** The same object but for some methods; the others see the private fields of their class. */
 function changed<T extends object>(whole: T, methods: Partial<T>): T {
   return new Proxy(whole, {
     get(target, name) {

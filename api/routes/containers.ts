@@ -50,7 +50,7 @@ export function containerRoutes(modules: RouteModules): Route[] {
       exchange.empty(204);
     }),
     on('POST', 'update', (exchange, target) => updateContainer(exchange, target, modules)),
-    on('POST', 'wait', wait),
+    on('POST', 'wait', (exchange, target) => wait(exchange, target, modules)),
     on('DELETE', '', async (exchange, target) => {
       if (exchange.flag('link')) {
         throw new SwarmError('unimplemented', 'links between containers are not supported');
@@ -169,13 +169,16 @@ async function kill(exchange: Exchange, target: Target, modules: RouteModules): 
   exchange.empty(204);
 }
 
-async function wait(exchange: Exchange, target: Target): Promise<void> {
+async function wait(exchange: Exchange, target: Target, { backend }: RouteModules): Promise<void> {
   const condition = exchange.query.get('condition') || 'not-running';
   if (!isCondition(condition)) {
     throw new SwarmError('invalid-argument', `invalid condition: "${condition}"`);
   }
-  const own = ownOf(target, 'waited for');
-  const waiting = own.wait(condition, exchange.signal);
+  const { own, view } = target;
+  const waiting =
+    own === undefined
+      ? backend.containers.inside.waitTask(view, exchange.signal)
+      : own.wait(condition, exchange.signal);
   // At once: only then does a client start what it waits for.
   exchange.begin('application/json');
   await exchange.write(`${JSON.stringify({ StatusCode: await waiting })}\n`);

@@ -57,7 +57,8 @@ export function imageRoutes(modules: RouteModules): Route[] {
         await find(modules, exchange.param('name'));
         const removed = await images.remove(exchange.param('name'), {
           force: exchange.flag('force'),
-          inUse: (imageId) => backend.system.imageUser(imageId),
+          inUse: (imageId) =>
+            backend.system.imageUser(imageId) ?? backend.containers.imageUser(imageId),
         });
         exchange.json(
           removed.map((item) =>

@@ -3,6 +3,7 @@
  * dockerode and docker-py; and Docker's own daemon beside ours, as the measure of what is answered.
  * One set of hosts serves all: the cases are in files of their own, in this order.
  */
+import { containerCases } from './container-cases.ts';
 import { useField } from './field.ts';
 import { jsonCases } from './json-cases.ts';
 import { libraryCases } from './library-cases.ts';
@@ -17,6 +18,7 @@ import { swarmCases } from './swarm-cases.ts';
 
 describe('compatibility with Docker', () => {
   const get = useField();
+  containerCases(get);
   swarmCases(get);
   optionCases(get);
   serviceCases(get);

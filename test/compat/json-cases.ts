@@ -201,7 +201,7 @@ function lifeOf(field: Field): (host: Host) => Promise<WireEvent[]> {
 }
 
 /** What differs in fields and types, as lines; of arrays, the first elements stand for all. */
-function compare(ours: unknown, theirs: unknown, path: string): string[] {
+export function compare(ours: unknown, theirs: unknown, path: string): string[] {
   const [a, b] = [typeOf(ours), typeOf(theirs)];
   if (a !== b) return [`${path} is ${a}, not ${b}`];
   if (Array.isArray(ours) && Array.isArray(theirs)) {

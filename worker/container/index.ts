@@ -1,7 +1,7 @@
 /**
- * Owns standalone containers: what a person runs on this node beside the tasks of the swarm. Imports
- * lib, types and its siblings in worker. Read manager.ts first, then standalone.ts, a container's
- * states; view.ts is what is told of one.
+ * Owns standalone containers: what a person runs on this node beside the tasks of the swarm.
+ * Imports lib, types and its siblings in worker. Read manager.ts first, then standalone.ts, a
+ * container's states; view.ts is what is told of one.
  */
 export type { ContainerEvent } from './events.ts';
 export type { ExecView } from './execs.ts';

@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
+import { withAbort } from '../../lib/abort.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import type { Images } from '../image/images.ts';
 import type { LimitChanges, Usage } from '../runtime/controls.ts';
@@ -99,6 +100,16 @@ export class Inside {
       throw new SwarmError('aborted', `container ${record.id} is not running`);
     }
     await this.#runtime.kill(runtimeId, signal);
+  }
+
+  /** Resolves to the exit code of a task's container. */
+  async waitTask({ runtimeId, state }: ContainerView, signal: AbortSignal): Promise<number> {
+    if (state.status !== 'running' && state.status !== 'paused') return state.exitCode;
+    const ended = Promise.withResolvers<number>();
+    using _ = this.#runtime.onExit(({ id, exitCode }) => {
+      if (id === runtimeId) ended.resolve(exitCode);
+    });
+    return await withAbort(ended.promise, signal);
   }
 
   attachTask({ runtimeId }: ContainerView, { stdin, sink }: AttachRequest): Attachment {

@@ -1,7 +1,7 @@
 /**
- * Paths inside a container's file system. Every step is taken from an open directory and follows no
- * link that the kernel would follow by itself: what a container makes of its links, also in the very
- * moment, never leads to a file of the host.
+ * Paths inside a container's file system. Every step is taken from an open directory, and follows
+ * no link that the kernel would follow by itself: what a container makes of its links, also in the
+ * very moment, never leads to a file of the host.
  */
 import { constants, type Stats } from 'node:fs';
 import { lstat, open, readlink, type FileHandle } from 'node:fs/promises';

@@ -1,0 +1,114 @@
+/** What people type, as shell scripts: each must print the same with our daemon and with Docker's. */
+export interface ContainerScript {
+  readonly name: string;
+  readonly script: string;
+  /** From what Docker 20.10 prints to what we do, where newer Dockers print the latter. */
+  readonly differs?: (theirs: string) => string;
+}
+
+const newWords = (theirs: string) =>
+  theirs
+    .replaceAll('failed to create shim task: OCI runtime create failed: runc create failed: ', shim)
+    .replaceAll(/Container (ID|\w+) is (not running|already paused)/g, 'container $1 is $2')
+    .replaceAll('Cannot kill container', 'cannot kill container')
+    .replaceAll(
+      /You cannot remove a running container ID\. Stop the .*$/gm,
+      'cannot remove container "/aa": container is running: stop the container before removing ' +
+        'or force remove',
+    );
+const shim =
+  'failed to create task for container: failed to create shim task: OCI runtime create failed: ';
+
+export const containerScripts: readonly ContainerScript[] = [
+  {
+    name: 'run prints, passes input on, and ends as the command does',
+    script: `docker run --rm busybox echo hi; docker run --rm busybox sh -c 'exit 3'; echo $?
+      echo typed | docker run -i --rm busybox cat; docker run --rm -e A=b busybox sh -c 'echo $A'
+      docker run --rm -w /tmp -u 5:6 busybox sh -c 'pwd; id'; docker run --rm -h hh busybox hostname
+      docker run --rm --entrypoint echo busybox a b; docker run -d --rm busybox true`,
+  },
+  {
+    name: 'run tells what cannot be run',
+    script: `docker run --rm busybox nosuch; echo $?; docker run --rm busybox /etc; echo $?
+      docker run --rm --cpus 999 busybox true 2>&1 | cut -c1-60; docker run --rm -m 1m busybox true
+      docker run --rm --network nonet busybox true; docker run --name a busybox true`,
+    differs: newWords,
+  },
+  {
+    name: 'run gives a terminal',
+    script: `script -qec "$DOCKER run --rm -it busybox sh -c 'tty; stty -a | head -1 | cut -c1-5'" /dev/null`,
+  },
+  {
+    name: 'exec runs commands in a running container',
+    script: `docker run -d --name aa busybox sleep 1000; docker exec aa echo in
+      docker exec aa sh -c 'exit 7'; echo $?; echo foo | docker exec -i aa cat
+      docker exec -u 5 -w /tmp -e A=b aa sh -c 'pwd; echo $A'; docker exec -d aa touch /tmp/x
+      sleep 1; docker exec aa ls /tmp; docker exec nope ls; docker exec aa nosuch`,
+  },
+  {
+    name: 'ps lists, filters and formats',
+    script: `docker run -d --name aa --label tier=x busybox sleep 1000; docker create --name bb busybox
+      docker run --name cc busybox false; docker ps --format '{{.Names}} {{.Image}} {{.Command}}'
+      docker ps -a --format '{{.Names}} {{.State}}'; docker ps -aq --filter label=tier=x
+      docker ps -a --filter exited=1 --format '{{.Names}}'; docker ps -n 1 --format '{{.Names}}'
+      docker ps -a --filter status=created --format '{{.Names}} {{.Status}}'
+      docker ps -a --filter name=b --format '{{.Names}}'; docker ps --filter status=nonsense
+      docker ps -a --filter before=bb --format '{{.Names}}'; docker ps -aq --filter ancestor=nope`,
+  },
+  {
+    name: 'start, stop, kill, pause, rename and rm lead from state to state',
+    script: `docker run -d --name aa busybox sleep 1000; docker pause aa; docker pause aa
+      docker exec aa ls; docker unpause aa; docker rm aa; docker stop -t 0 aa; docker start aa
+      docker rename aa bb; docker rename bb aa; docker restart -t 0 aa; docker kill aa
+      docker wait aa; docker kill aa; docker ps -a --format '{{.Names}} {{.State}}'; docker rm aa
+      docker rm aa; docker start nope`,
+    differs: newWords,
+  },
+  {
+    name: 'logs keeps and follows what was written',
+    script: `docker run --name aa busybox sh -c 'echo 1; sleep 0.1; echo 2; sleep 0.1; echo 3'
+      docker logs aa; docker logs --tail 1 aa; docker logs -t --tail 1 aa; docker logs -f aa
+      docker run -d --name bb --log-opt max-size=1k busybox sh -c 'echo x; sleep 1; echo y'
+      docker logs -f bb; docker run --name cc --log-driver none busybox echo z; docker logs cc`,
+  },
+  {
+    name: 'attach joins what runs',
+    script: `docker run -d -i --name aa busybox sh -c 'read x; echo got $x'
+      echo line | docker attach aa; docker wait aa; docker attach aa`,
+    differs: (theirs) => theirs,
+  },
+  {
+    name: 'cp, diff and export bring files in and out',
+    script: `d=$(mktemp -d); echo new > $d/n; docker run -d --name aa busybox sh -c 'mkdir /d; echo 1 > /d/f;
+      ln -s f /d/l; rm /bin/ls; sleep 1000'; sleep 1; docker cp $d/n aa:/d/; docker cp aa:/d $d/out
+      ls $d/out; docker cp aa:/d/. - | tar t; docker cp aa:/nope $d; docker cp $d/n aa:/no/x
+      docker exec aa cat /d/n; docker stop -t 0 aa; docker cp aa:/d/n - | tar xO; docker diff aa | sort
+      docker export aa | tar t | grep '^d/' | sort; rm -r $d`,
+  },
+  {
+    name: 'ports are published where asked',
+    script: `docker run -d --name aa -p 127.0.0.1:18081:80 -p 18082:81/udp busybox sleep 1000
+      docker port aa | grep -v '\\['; docker port aa 80; docker run -d --name bb -p 18081:80 busybox \\
+      true 2>&1 | grep -o 'Bind for .*'`,
+  },
+  {
+    name: 'limits and privileges hold',
+    script: `docker run --rm --read-only busybox touch /x; docker run --rm --cap-drop ALL busybox chown 1 /tmp
+      docker run --rm --ulimit nofile=99 busybox sh -c 'ulimit -n'
+      docker run --rm --shm-size 1m busybox sh -c 'df /dev/shm | tail -1'
+      docker run --rm --tmpfs /t:size=1m busybox sh -c 'df /t | tail -1'
+      docker run --rm --sysctl net.core.somaxconn=77 busybox cat /proc/sys/net/core/somaxconn
+      docker run --rm --add-host x:1.2.3.4 busybox grep 1.2.3.4 /etc/hosts
+      docker run --rm --device /dev/null:/dev/mine busybox sh -c 'test -c /dev/mine && echo there'
+      docker run --name aa -m 10m busybox sh -c 'tail -c 100m /dev/zero | cat > /dev/null'
+      docker inspect -f '{{.State.OOMKilled}}' aa; docker run --rm --network none busybox ls /sys/class/net`,
+  },
+  {
+    name: 'health is watched, and restart policies hold',
+    script: `docker run -d --name aa --health-cmd 'test -e /ok' --health-interval 300ms \\
+      --health-retries 2 busybox sleep 1000; sleep 3; docker inspect -f '{{.State.Health.Status}}' aa
+      docker exec aa touch /ok; sleep 2; docker inspect -f '{{.State.Health.Status}}' aa
+      docker run -d --name bb --restart on-failure:2 busybox false; sleep 4
+      docker inspect -f '{{.RestartCount}} {{.State.Status}}' bb`,
+  },
+];
