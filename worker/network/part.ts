@@ -15,7 +15,10 @@ export interface AttachedContainer {
 
 /** Something of the kernel that was not as it should be, and has been put right. */
 export interface Repair {
-  /** `link`, `address`, `route`, `fdb`, `neighbour`, `nft`, `namespace`: a label of the metric. */
+  /**
+   * `link`, `address`, `route`, `fdb`, `neighbour`, `nft`, `setting`, `namespace`: a label of the
+   * metric.
+   */
   readonly kind: string;
   /** What it was, in a few words for the log. */
   readonly what: string;

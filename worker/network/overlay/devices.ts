@@ -1,6 +1,7 @@
 /** The bridge and the vxlan device of an overlay network: made, compared and put right. */
+import { existsSync, readFileSync } from 'node:fs';
 import { assert } from '../../../lib/assert.ts';
-import { hasIpv6, macOfAddresses, turnIpv6On } from '../container-interfaces.ts';
+import { hasIpv6, macOfAddresses, turnIpv6On, writeSettings } from '../container-interfaces.ts';
 import { inNamespaceOf } from '../namespace.ts';
 import type { Link, Netlink } from '../netlink.ts';
 import { addAddress, removeAddress } from '../netlink/addresses.ts';
@@ -71,6 +72,7 @@ export function auditDevices(
     );
     repairs.push({ kind: 'link', what: `settings of ${vxlanName}` });
   }
+  repairs.push(...auditSettings(wanted.netnsFd));
   return { bridge: bridge.index, vxlan: vxlan.index, repairs, links };
 }
 
@@ -109,6 +111,26 @@ function auditBridge(
   }
   return repairs;
 }
+
+/**
+ * What is bridged is not for netfilter, which would track each connection once more. The kernel has
+ * it the other way in every new namespace, from the moment that somebody loads br_netfilter.
+ */
+function auditSettings(netnsFd: number): Repair[] {
+  return inNamespaceOf(netnsFd, () =>
+    bridgeNetfilter
+      .filter((name) => existsSync(`/proc/sys/net/${name}`))
+      .filter((name) => readFileSync(`/proc/sys/net/${name}`, 'latin1').trim() !== '0')
+      .map((name) => {
+        writeSettings({ [name]: 0 });
+        return { kind: 'setting', what: name };
+      }),
+  );
+}
+
+const bridgeNetfilter = ['iptables', 'ip6tables', 'arptables'].map(
+  (name) => `bridge/bridge-nf-call-${name}`,
+);
 
 function addVxlanFor(
   { vni, port, underlay, netnsFd }: DevicesWanted & { readonly netnsFd: number },

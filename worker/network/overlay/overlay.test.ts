@@ -374,6 +374,11 @@ describe('overlay networks on the real kernel', function () {
         kinds: ['address'],
       },
       {
+        name: 'bridged frames given to netfilter',
+        damage: () => inNetwork('sysctl', '-q', '-w', 'net.bridge.bridge-nf-call-iptables=1'),
+        kinds: ['setting'],
+      },
+      {
         name: 'namespace unmounted',
         damage: () => unmount(overlayPath(hosts[0]!.runRoot, 'net1')),
         kinds: ['namespace'],
