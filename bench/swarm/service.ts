@@ -75,14 +75,14 @@ export class BenchService {
   }
 
   /** Waits until exactly this many tasks run, none of them on the excluded node. */
-  async untilRunning(count: number, excludedNodeId = ''): Promise<void> {
+  async untilRunning(count: number, excludedNodeId = '', askEveryMs = everyMs): Promise<void> {
     await until(
       `${count} tasks of ${this.name} run`,
       async () => {
         const tasks = await this.running();
         return tasks.filter((task) => task.NodeID !== excludedNodeId).length;
       },
-      { accept: (running) => running === count, timeoutMs, everyMs },
+      { accept: (running) => running === count, timeoutMs, everyMs: askEveryMs },
     );
   }
 
