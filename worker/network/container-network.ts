@@ -267,9 +267,8 @@ export class ContainerNetwork implements NetworkDriver {
     const { resolve } = this.#news;
     this.#news = Promise.withResolvers<void>();
     resolve();
-    // First the way to an endpoint, then what leads there.
-    await overlay.changed(delta);
-    await Promise.all(parts.map((part) => part.changed(delta)));
+    // First the way to an endpoint, then what leads there, and in the end the names.
+    for (const part of [overlay, ...parts]) await part.changed(delta);
     this.#auditWithin(auditAfterChangeMs);
   }
 

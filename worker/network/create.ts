@@ -62,12 +62,9 @@ export function createNetwork(
     clock,
     log,
   });
-  const parts: readonly NetworkPart[] = [
-    local,
-    resolver,
-    new Balancer({ tables, netfilter, clock, log }),
-    mesh,
-  ];
+  const balancer = new Balancer({ tables, netfilter, clock, log });
+  // The resolver comes last: no name is to lead to a virtual IP that is not there yet.
+  const parts: readonly NetworkPart[] = [local, balancer, mesh, resolver];
   const network: ContainerNetwork = new ContainerNetwork(options, {
     tables,
     sockets,

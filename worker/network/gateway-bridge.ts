@@ -32,6 +32,7 @@ import {
   parseSubnet,
   type Subnet,
 } from './subnet.ts';
+import { errno, SyscallError } from './syscalls.ts';
 
 export const gatewayBridgeName = 'ts-swarm0';
 const bridgeName = gatewayBridgeName;
@@ -146,13 +147,21 @@ export class GatewayBridge {
   #connect(plug: GatewayPlug, link: ContainerInterface): void {
     const { netnsPath, record } = plug;
     assert(record.address !== undefined, 'a container on the bridge has an address');
+    const name = vethName(record.address);
     const netnsFd = openSync(netnsPath, 'r');
-    try {
+    const add = () =>
       this.#link.addVeth(
-        vethName(record.address),
+        name,
         { master: this.#index, mtu: this.#mtu },
         { name: link.name, mac: link.mac, netnsFd },
       );
+    try {
+      add();
+    } catch (error) {
+      if (!(error instanceof SyscallError && error.errno === errno.exists)) throw error;
+      // The kernel takes its time to end a namespace: the address's last holder is still there.
+      this.#link.deleteLink(name);
+      add();
     } finally {
       closeSync(netnsFd);
     }
