@@ -68,8 +68,11 @@ async function attach(
       ? backend.containers.inside.attachTask(view, request)
       : own.streams.attach(request);
   backend.containers.events.tell('attach', view.record);
-  void carryInput(client, attachment.stdin);
-  await untilEnded(exchange, attachment.ended);
+  const typed = carryInput(client, attachment.stdin);
+  const { stdinOnce, tty } = view.record.config;
+  // As in Docker, who has typed all that there is to type leaves, unless the container has its end.
+  const leaves = stdin && (tty || !stdinOnce) ? [typed] : [];
+  await untilEnded(exchange, Promise.race([attachment.ended, ...leaves]));
   client.end();
 }
 

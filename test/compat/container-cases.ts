@@ -19,7 +19,7 @@ export function containerCases(get: () => Field): void {
       for (const host of [field.manager, field.dockerd]) {
         const image = field.image('busybox:1');
         const reference = encodeURIComponent(image);
-        await host.api('POST', `/images/create?fromImage=${reference}`);
+        await host.apiResult('POST', `/images/create?fromImage=${reference}`);
         await host.api('POST', `/images/${reference}/tag?repo=busybox&tag=latest`);
       }
     });
@@ -116,7 +116,7 @@ async function carriedOut(cli: Cli, host: Host, script: string): Promise<string>
 
 function anonymous(text: string): string {
   return text
-    .replaceAll('\r', '')
+    .replaceAll(/\r|\^@|^time=.*error waiting for container.*\n/gim, '')
     .replaceAll(/\b[0-9a-f]{64}\b/g, 'ID')
     .replaceAll(/\b[0-9a-f]{12}\b/g, 'ID')
     .replaceAll(/\b172\.\d+\.\d+\.\d+\b/g, 'ADDRESS')
@@ -178,7 +178,8 @@ async function documents(field: Field): Promise<(readonly [string, unknown, unkn
     const created = { AttachStdout: true, Cmd: ['true'] };
     const { Id } = await host.api<{ Id: string }>('POST', '/containers/doc/exec', created);
     await host.api('POST', `/exec/${Id}/start`, { Detach: true });
-    const document = await host.api('GET', `${version}/exec/${Id}/json`);
+    const ask = () => host.api<{ Running: boolean }>('GET', `${version}/exec/${Id}/json`);
+    const document = await until('it has ended', ask, { accept: ({ Running }) => !Running });
     if (host === field.manager) out.push(['GET /exec/{id}/json', document, undefined]);
     else out.push(['GET /exec/{id}/json', out.pop()?.[1], document]);
   }

@@ -14,11 +14,6 @@ export const containerDifferences: readonly ContainerDifference[] = [
   },
   {
     of: /^GET \/containers\/doc\/json/,
-    what: /^\.HostConfig\.Runtime is extra$/,
-    why: 'Docker fills it in at the start only; here it is known when the container is made.',
-  },
-  {
-    of: /^GET \/containers\/doc\/json/,
     what: /^\.GraphDriver\.Data is null, not object$/,
     why: 'Layers are containerd’s, and its snapshotters have no such data, as in newer Dockers.',
   },

@@ -152,7 +152,7 @@ export class ContainerManager implements AsyncDisposable {
     for (const container of this.#containers.values()) {
       const before = container.state;
       await container.adopt(found.get(container.id));
-      if (container.state.status === 'dead') this.#removeLater(container);
+      if (container.state.status === 'dead') void this.#removeLater(container);
       const { wasStopped, startedAtMs } = container.state;
       const policy = container.record.host.restartPolicy;
       const restarts =
@@ -322,22 +322,24 @@ export class ContainerManager implements AsyncDisposable {
     container.gone();
   }
 
-  #removeLater(container: Standalone): void {
-    this.#track(this.#remove(container), 'a container could not be removed', container.id);
+  #removeLater(container: Standalone): Promise<void> {
+    return this.#track(this.#remove(container), 'a container could not be removed', container.id);
   }
 
   #startLater(container: Standalone): void {
     const work = async () => void (await container.start());
-    this.#track(work(), 'a container could not be started again', container.id);
+    void this.#track(work(), 'a container could not be started again', container.id);
   }
 
-  #track(work: Promise<void>, message: string, containerId: string): void {
+  /** Resolves when the work is over, also where it failed. */
+  #track(work: Promise<void>, message: string, containerId: string): Promise<void> {
     const tracked = work
       .catch((error: unknown) =>
         this.#deps.log.error(message, { containerId, error: messageOf(error) }),
       )
       .finally(() => this.#work.delete(tracked));
     this.#work.add(tracked);
+    return tracked;
   }
 
   async #image(name: string, platform: string): Promise<Image> {

@@ -155,3 +155,12 @@ function countOf(text: string): number {
 export function healthCheckOf(check: HealthCheck | undefined): ResolvedHealthCheck | undefined {
   return resolveHealthCheck(check, undefined);
 }
+
+/** Of the terminal: what a client has asked for, or what the container was made with. */
+export function consoleSizeOf(
+  asked: { readonly width: number; readonly height: number } | undefined,
+  [height = 0, width = 0]: readonly number[],
+) {
+  if (asked !== undefined) return { consoleSize: asked };
+  return height > 0 && width > 0 ? { consoleSize: { width, height } } : {};
+}

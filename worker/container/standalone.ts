@@ -11,7 +11,7 @@ import { Lock } from './lock.ts';
 import type { Connections, Connection } from './connections.ts';
 import type { Records } from './records.ts';
 import { nextDelayMs, shouldRestart } from './restart-policy.ts';
-import { logOf, runtimeConfig } from './runtime-config.ts';
+import { consoleSizeOf, logOf, runtimeConfig } from './runtime-config.ts';
 import { mountsOf } from './mounts.ts';
 import { startFailure } from './start-failure.ts';
 import { Streams } from './streams.ts';
@@ -34,7 +34,7 @@ export interface StandaloneContext extends HealthWatchDeps {
   /** The process of another container: whose namespaces are to be shared. */
   readonly pidOf: (nameOrId: string) => number;
   /** `--rm`: it has ended. */
-  readonly onOver: (container: Standalone) => void;
+  readonly onOver: (container: Standalone) => Promise<void>;
 }
 
 export type WaitCondition = 'not-running' | 'next-exit' | 'removed';
@@ -124,21 +124,33 @@ export class Standalone {
 
   /** False: it ran already. */
   async start(): Promise<boolean> {
-    return this.lock.run(async () => {
+    try {
+      return await this.lock.run(() => this.#start());
+    } catch (error) {
       const { status } = this.#state;
-      if (status === 'running' || status === 'restarting') return false;
-      if (status === 'paused') {
-        throw new SwarmError('aborted', 'cannot start a paused container, try unpause instead');
-      }
-      this.#refuseIfGoing('started');
-      this.#restart?.cancel();
-      this.#cancelled = false;
-      this.#delayMs = 0;
-      this.#set({ restartCount: 0, wasStopped: false });
-      await this.#ending;
-      await this.#launch();
-      return true;
-    });
+      const isOver = status === 'created' || status === 'exited';
+      // Before the answer: whoever waits for the removal hears of it first, as in Docker.
+      if (isOver && this.#record.host.autoRemove) await this.#context.onOver(this);
+      throw error;
+    }
+  }
+
+  async #start(): Promise<boolean> {
+    const { status } = this.#state;
+    if (status === 'running' || status === 'restarting') return false;
+    if (status === 'paused') {
+      throw new SwarmError('aborted', 'cannot start a paused container, try unpause instead');
+    }
+    if (status === 'removing' || status === 'dead') {
+      throw new SwarmError('aborted', 'container is marked for removal and cannot be started');
+    }
+    this.#restart?.cancel();
+    this.#cancelled = false;
+    this.#delayMs = 0;
+    this.#set({ restartCount: 0, wasStopped: false });
+    await this.#ending;
+    await this.#launch();
+    return true;
   }
 
   /** `seconds`: the grace, -1 for ever. False: it did not run. */
@@ -317,7 +329,7 @@ export class Standalone {
       execDuration: String(Math.floor(ranMs / 1000)),
     });
     if (again) this.#restartLater(ranMs);
-    else if (this.#record.host.autoRemove) this.#context.onOver(this);
+    else if (this.#record.host.autoRemove) void this.#context.onOver(this);
   }
 
   #restartLater(ranMs: number): void {
@@ -407,7 +419,6 @@ export class Standalone {
     this.#connection = undefined;
     this.#exits++;
     this.#announce();
-    if (this.#record.host.autoRemove) this.#context.onOver(this);
     throw failure;
   }
 
@@ -418,7 +429,7 @@ export class Standalone {
     this.#set({ wasStopped: true });
     if (this.#state.status === 'restarting') {
       this.#set({ status: 'exited' });
-      if (this.#record.host.autoRemove) this.#context.onOver(this);
+      if (this.#record.host.autoRemove) void this.#context.onOver(this);
       return;
     }
     const signalName = signal === undefined || signal === '' ? this.#stopSignal() : signal;
@@ -463,12 +474,6 @@ export class Standalone {
     return this.#record.config.stopSignal || 'SIGTERM';
   }
 
-  #refuseIfGoing(done: string): void {
-    const { status } = this.#state;
-    if (status !== 'removing' && status !== 'dead') return;
-    throw new SwarmError('aborted', `container is marked for removal and cannot be ${done}`);
-  }
-
   #set(change: Partial<ContainerState>): void {
     this.#state = { ...this.#state, ...change };
     try {
@@ -487,12 +492,4 @@ export class Standalone {
     this.#change = Promise.withResolvers<void>();
     resolve();
   }
-}
-
-function consoleSizeOf(
-  asked: { readonly width: number; readonly height: number } | undefined,
-  [height = 0, width = 0]: readonly number[],
-) {
-  if (asked !== undefined) return { consoleSize: asked };
-  return height > 0 && width > 0 ? { consoleSize: { width, height } } : {};
 }

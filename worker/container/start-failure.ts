@@ -41,7 +41,7 @@ export function commandFailure(
       exitCode: 127,
     };
   }
-  if (/permission denied/i.test(message)) {
+  if (/permission denied|open executable: operation not permitted/i.test(message)) {
     return { reason: `exec: "${command}": permission denied`, exitCode: 126 };
   }
   return undefined;
