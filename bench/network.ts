@@ -9,6 +9,7 @@
  * Flags: --only=docker|ours, --parts=throughput,requests,starts,visibility,crowd, --rounds=N (5; of
  * throughput, requests and starts), --changes=N (60; rounds of visibility), --endpoints=N (500).
  */
+import { messageOf } from '../lib/errors.ts';
 import type { BenchOptions, BenchResult, Metrics } from './bench.ts';
 import { crowd } from './network/crowd.ts';
 import { requests } from './network/requests.ts';
@@ -53,7 +54,12 @@ export async function run({ flags, say }: BenchOptions): Promise<BenchResult> {
     const part = parts[name];
     if (part === undefined) throw new Error(`--parts knows ${Object.keys(parts).join(', ')}`);
     const measure = async (swarm: Swarm, of: Amounts, into: Record<string, number>) => {
-      for (const [key, value] of Object.entries(await part(swarm, of))) {
+      const metrics = await part(swarm, of).catch((error: unknown) => {
+        // A quarter of an hour of figures is not to be lost by one mishap; a second one ends it.
+        say(`${swarm.name}: ${name} failed, and is tried once more: ${messageOf(error)}`);
+        return part(swarm, of);
+      });
+      for (const [key, value] of Object.entries(metrics)) {
         into[key] = value;
         say(`${swarm.name}: ${key} ${value.toPrecision(3)}`);
       }

@@ -71,25 +71,26 @@ export class Ground implements AsyncDisposable {
     return service;
   }
 
-  /** The containers of the tasks that run, in no order. */
+  /** The containers of the tasks that run. */
   members(service: BenchService): Promise<readonly Member[]> {
-    return until(
-      `the containers of ${service.name} are found`,
-      async () => {
-        const tasks = await service.running();
-        const containers = this.hosts.flatMap((host) =>
-          host.containers().map((container) => ({ ...container, host })),
-        );
-        return tasks.map((task) => {
-          const id = task.Status.ContainerStatus?.ContainerID ?? '';
-          const found = containers.find((container) => container.id === id);
-          if (found === undefined) throw new Error(`task ${task.ID} has no container ${id}`);
-          const { pid, hostPid, host } = found;
-          return { task, host, address: addressOf(task), pid, hostPid };
-        });
-      },
-      { accept: (members) => members.length > 0 },
+    return until(`${service.name} has containers`, () => this.membersNow(service), {
+      accept: (members) => members.length > 0,
+    });
+  }
+
+  /** The same; throws where the kernel does not have them all as yet. */
+  async membersNow(service: BenchService): Promise<readonly Member[]> {
+    const tasks = await service.running();
+    const containers = this.hosts.flatMap((host) =>
+      host.containers().map((container) => ({ ...container, host })),
     );
+    return tasks.map((task) => {
+      const id = task.Status.ContainerStatus?.ContainerID ?? '';
+      const found = containers.find((container) => container.id === id);
+      if (found === undefined) throw new Error(`task ${task.ID} has no container ${id}`);
+      const { pid, hostPid, host } = found;
+      return { task, host, address: addressOf(task), pid, hostPid };
+    });
   }
 
   /** The virtual address of the service on the network. */

@@ -76,7 +76,7 @@ async function scaleByOne(round: Round): Promise<void> {
 async function newcomer(round: Round, before: readonly Member[], fromMs: number): Promise<void> {
   const { ground, service, watch, delays } = round;
   const isNew = ({ task }: Member) => !before.some((old) => old.task.ID === task.ID);
-  const found = await until('a new container runs', () => ground.members(service), {
+  const found = await until('a new container runs', () => ground.membersNow(service), {
     accept: (members) => members.some(isNew),
     timeoutMs: 30_000,
     everyMs: 20,

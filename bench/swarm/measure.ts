@@ -104,7 +104,7 @@ async function hostLoss(lab: Lab, service: BenchService): Promise<Metrics> {
     },
     { timeoutMs: 60_000, everyMs: 25 },
   ).then(elapsedS);
-  const recovered = service.untilRunning(60, Swarm.NodeID).then(elapsedS);
+  const recovered = service.untilRunning(60, { excludedNodeId: Swarm.NodeID }).then(elapsedS);
   const [detectedS, recoveredS] = await Promise.all([detected, recovered]);
   return { host_loss_detected_s: detectedS, host_loss_recovered_s: recoveredS };
 }

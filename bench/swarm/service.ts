@@ -29,6 +29,12 @@ interface ServiceInfo {
   readonly Spec: { readonly Mode: unknown };
 }
 
+export interface RunningOptions {
+  readonly excludedNodeId?: string;
+  readonly timeoutMs?: number;
+  readonly everyMs?: number;
+}
+
 const ended = ['complete', 'shutdown', 'failed', 'rejected', 'orphaned', 'remove'];
 
 /** Longer than anything that either side takes; what takes longer is an error, not a figure. */
@@ -75,14 +81,15 @@ export class BenchService {
   }
 
   /** Waits until exactly this many tasks run, none of them on the excluded node. */
-  async untilRunning(count: number, excludedNodeId = '', askEveryMs = everyMs): Promise<void> {
+  async untilRunning(count: number, options: RunningOptions = {}): Promise<void> {
+    const { excludedNodeId = '', ...times } = options;
     await until(
       `${count} tasks of ${this.name} run`,
       async () => {
         const tasks = await this.running();
         return tasks.filter((task) => task.NodeID !== excludedNodeId).length;
       },
-      { accept: (running) => running === count, timeoutMs, everyMs: askEveryMs },
+      { accept: (running) => running === count, timeoutMs, everyMs, ...times },
     );
   }
 
