@@ -93,4 +93,43 @@ describe('leader link', () => {
     const well = new LeaderLink({ ...parts, leader: () => '', trouble: () => '' });
     assert.throws(() => well.addr(), { message: /does not have a leader/ });
   });
+
+  it('gives whoever asks between two leaders a moment, and nobody who asks later', async () => {
+    const { state, link, clock } = start();
+    const isSettled = async () => {
+      const settled = { yet: false };
+      void link.settled().then(() => (settled.yet = true));
+      await new Promise(setImmediate);
+      return settled;
+    };
+    const pass = async (ms: number) => {
+      for (let step = 0; step < ms; step += 10) {
+        clock.advance(10);
+        await new Promise(setImmediate);
+      }
+    };
+    clock.advance(60_000);
+    assert.ok((await isSettled()).yet, 'there is a leader');
+    state.leader = '';
+    link.changed();
+    const waiting = await isSettled();
+    await pass(500);
+    link.changed();
+    assert.ok(!waiting.yet);
+    state.leader = 'b';
+    link.changed();
+    await pass(10);
+    assert.ok(waiting.yet, 'the next leader is there');
+
+    state.leader = '';
+    link.changed();
+    const patient = await isSettled();
+    await pass(500);
+    link.changed();
+    await pass(490);
+    assert.ok(!patient.yet);
+    await pass(20);
+    assert.ok(patient.yet, 'a second has passed');
+    assert.ok((await isSettled()).yet, 'nobody waits for what does not come');
+  });
 });

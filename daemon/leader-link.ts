@@ -39,7 +39,7 @@ export class LeaderLink implements Disposable {
   #present: Link | undefined;
   /** Those to earlier leaders, until their last answers are in. */
   readonly #past = new Map<Link, Timer>();
-  #wasKnown = false;
+  #wasKnown = true;
   #lostMs: number;
 
   constructor(parts: LeaderLinkParts) {
