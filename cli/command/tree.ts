@@ -1,5 +1,6 @@
 /** Every verb, where its file is, and its one line in --help. Files are loaded when used. */
 import type { Command } from './command.ts';
+import { containerAliases, containerVerbs } from './container-verbs.ts';
 
 export interface Verb {
   readonly short: string;
@@ -168,6 +169,7 @@ export const tree: Group = {
     service: { short: 'Manage Swarm services', verbs: serviceVerbs },
     network: { short: 'Manage networks', verbs: networkVerbs },
     image: { short: 'Manage images of this host', verbs: imageVerbs },
+    container: { short: 'Manage containers of this host', verbs: containerVerbs },
     swarm: {
       short: 'Manage Swarm',
       verbs: {
@@ -207,6 +209,7 @@ export const tree: Group = {
       short: 'Show the version information',
       load: () => import('../commands/system/version.ts'),
     },
+    ...containerAliases,
     images: { ...imageVerbs.ls, hidden: true },
     import: { ...imageVerbs.import, hidden: true },
     load: { ...imageVerbs.load, hidden: true },

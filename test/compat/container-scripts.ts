@@ -74,15 +74,17 @@ export const containerScripts: readonly ContainerScript[] = [
   },
   {
     name: 'attach joins what runs',
-    script: `docker run -d -i --name aa busybox sh -c 'read x; echo got $x; sleep 1'
-      echo line | docker attach aa; docker wait aa; docker attach aa`,
+    script: `docker run -d -i --name aa busybox sh -c 'read x; sleep 1; echo got $x'
+      echo line | docker attach aa; docker wait aa; docker logs aa
+      docker attach aa`,
   },
   {
     name: 'cp, diff and export bring files in and out',
-    script: `d=$(mktemp -d); echo new > $d/n; docker run -d --name aa busybox sh -c 'mkdir /d; echo 1 > /d/f;
-      ln -s f /d/l; rm /bin/ls; sleep 1000'; sleep 1; docker cp $d/n aa:/d/; docker cp aa:/d $d/out
+    script: `d=$(mktemp -d); echo new > $d/n
+      docker run -d --name aa busybox sh -c 'mkdir /d; echo 1 > /d/f; ln -s f /d/l; rm /bin/ls; sleep 1000'; sleep 1; docker cp $d/n aa:/d/; docker cp aa:/d $d/out
       ls $d/out; docker cp aa:/d/. - | tar t; docker cp aa:/nope $d; docker cp $d/n aa:/no/x
-      docker exec aa cat /d/n; docker stop -t 0 aa; docker cp aa:/d/n - | tar xO; docker diff aa | sort
+      docker exec aa cat /d/n; docker stop -t 0 aa; docker cp aa:/d/n - | tar xO
+      docker diff aa | sort
       docker export aa | tar t | grep '^d/' | sort; rm -r $d`,
   },
   {
