@@ -66,7 +66,8 @@ for id in $(ls overlay); do
   $in bridge fdb | grep static
   $in ip neigh show nud permanent
   $in ip route show table all
-  $in nft -s list ruleset
+  $in nft list maps
+  $in nft list sets
 done
 ls netns | wc -l
 true`);

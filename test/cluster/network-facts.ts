@@ -34,7 +34,7 @@ interface Interface {
 interface Ruleset {
   readonly nftables: readonly {
     readonly map?: { readonly name: string; readonly elem?: readonly [unknown, unknown][] };
-    readonly set?: { readonly name: string; readonly elem?: readonly string[] };
+    readonly set?: { readonly name: string; readonly elem?: readonly unknown[] };
   }[];
 }
 
@@ -59,6 +59,7 @@ export async function factsOfHost(
     if (kind === 'neigh') neighbours(text).forEach((fact) => add(`network ${id}: ${fact}`));
     if (kind === 'bridge') bridges.set(id, addresses(text));
     if (kind === 'address') addresses(text).forEach((cidr) => add(`container ${id} has ${cidr}`));
+    if (kind === 'host') published(text).forEach((fact) => add(`host ${fact}`));
     if (kind === 'mesh') mesh(text).forEach((fact) => add(`mesh ${fact}`));
     if (kind === 'nft') balance(text).forEach((fact) => add(`container ${id} ${fact}`));
     if (kind === 'name') {
@@ -75,12 +76,13 @@ function script(runRoot: string, names: ReadonlyMap<string, readonly string[]>):
   const json = (command: string) => `$(${command} | tr -d '\\n')`;
   return `
 cd ${runRoot}
+echo "host - ${json('nft -j list set inet ts_swarm_mesh published 2>/dev/null')}"
 for id in $(ls overlay); do
   in="nsenter --net=overlay/$id"
   echo "network $id"
   echo "fdb $id ${json('$in bridge -j fdb show dev vxlan0')}"
   echo "neigh $id ${json('$in ip -j neighbour show dev vxlan0 nud all')}"
-  echo "mesh $id ${json('$in nft -j list table inet ts_swarm_mesh 2>/dev/null')}"
+  echo "mesh $id ${json('$in nft -j list maps')}"
   echo "bridge $id ${json('$in ip -j address show dev br0')}"
 done
 for id in $(ls netns); do
@@ -129,20 +131,42 @@ function balance(text: string): readonly string[] {
         facts.push(`leads ${vip} to ${String(backend)}`);
       }
     }
-    if (set?.name === 'idle4') for (const vip of set.elem ?? []) facts.push(`refuses ${vip}`);
+    if (set?.name === 'idle4')
+      for (const vip of set.elem ?? []) facts.push(`refuses ${String(vip)}`);
   }
   return facts;
 }
 
-/** Of published ports, where the routing mesh chooses a task. */
+/** Of published ports, where the routing mesh chooses a task: port, service's number, backend. */
 function mesh(text: string): readonly string[] {
   const { nftables } = JSON.parse(text || '{"nftables":[]}') as Ruleset;
-  return nftables.flatMap(({ map }) =>
-    map?.name !== 'backends4'
-      ? []
-      : (map.elem ?? []).map(([key, backend]) => {
-          const [protocol, port] = (key as Concat).concat;
-          return `leads ${protocol} ${port} to ${(backend as Concat).concat.join(':')}`;
-        }),
+  const elements = (name: string) => {
+    const found = nftables.find(({ map }) => map?.name === name)?.map?.elem ?? [];
+    return found.map(([key, data]) => [(key as Concat).concat, String(data)] as const);
+  };
+  const targets = new Map(elements('targets').map(([key, target]) => [key.join(' '), target]));
+  const backends = elements('backends4');
+  return elements('ports').flatMap(([key, service]) =>
+    backends
+      .filter(([[number]]) => Number(number) === swapped(Number(service)))
+      .map(([, backend]) => {
+        const port = key.join(' ');
+        return `leads ${port} to ${backend}:${targets.get(port)}`;
+      }),
+  );
+}
+
+/** A number that is the data of a map: nft shows its bytes the other way round. */
+function swapped(number: number): number {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(number);
+  return bytes.readUInt32BE();
+}
+
+/** Of published ports, where the host leads them into the routing mesh. */
+function published(text: string): readonly string[] {
+  const { nftables } = JSON.parse(text || '{"nftables":[]}') as Ruleset;
+  return nftables.flatMap(({ set }) =>
+    (set?.elem ?? []).map((key) => `publishes ${(key as Concat).concat.join(' ')}`),
   );
 }

@@ -82,13 +82,22 @@ export async function vipOf(swarm: TestSwarm, service: string, network: string):
  * Returns when the look began that found nothing, as `performance.now` tells it.
  */
 export async function tablesAreRight(swarm: TestSwarm, timeoutMs = 20_000): Promise<number> {
-  const look = async () => ({ atMs: performance.now(), found: await differences(swarm) });
-  const { atMs } = await until('the hosts have what the managers say', look, {
-    accept: ({ found }) => found.length === 0,
-    timeoutMs,
-    everyMs: 100,
-  });
-  return atMs;
+  let differing: readonly string[] = ['nobody has looked yet'];
+  const look = async () => {
+    const atMs = performance.now();
+    differing = await differences(swarm);
+    return atMs;
+  };
+  try {
+    const accept = () => differing.length === 0;
+    return await until('the hosts have what the managers say', look, {
+      accept,
+      timeoutMs,
+      everyMs: 100,
+    });
+  } catch (error) {
+    throw new Error(`${String(error)}\n${differing.join('\n')}`, { cause: error });
+  }
 }
 
 /** What one has and the other has not, a line each. */
@@ -213,7 +222,7 @@ function wantedOf(
       wanted.add(`network ${Id}: ${address} is ${mac}`);
     }
   }
-  for (const fact of meshOf(store)) wanted.add(`mesh ${fact}`);
+  for (const fact of meshOf(store)) wanted.add(fact);
   const running = members.filter((one) => one.host === host && one.containerId !== '');
   for (const [containerId, attached] of Map.groupBy(running, (one) => one.containerId)) {
     for (const { cidr } of attached) wanted.add(`container ${containerId} has ${cidr}`);
@@ -232,12 +241,13 @@ function meshOf({ networks, services, members }: Store): readonly string[] {
     );
     return (Endpoint?.Ports ?? [])
       .filter(({ PublishMode }) => PublishMode === 'ingress')
-      .flatMap(({ Protocol, PublishedPort, TargetPort }) =>
-        active.map(({ cidr }) => {
+      .flatMap(({ Protocol, PublishedPort, TargetPort }) => [
+        `host publishes ${Protocol} ${PublishedPort}`,
+        ...active.map(({ cidr }) => {
           const backend = `${withoutPrefix(cidr)}:${TargetPort}`;
-          return `leads ${Protocol} ${PublishedPort} to ${backend}`;
+          return `mesh leads ${Protocol} ${PublishedPort} to ${backend}`;
         }),
-      );
+      ]);
   });
 }
 
