@@ -37,11 +37,13 @@ interface NamedLoad {
 export class Shop {
   readonly swarm: TestSwarm;
   readonly #loads: readonly NamedLoad[];
+  readonly #clientId: string;
   #version = 1;
 
-  private constructor(swarm: TestSwarm, loads: readonly NamedLoad[]) {
+  private constructor(swarm: TestSwarm, loads: readonly NamedLoad[], clientId: string) {
     this.swarm = swarm;
     this.#loads = loads;
+    this.#clientId = clientId;
   }
 
   /** Its network, its tasks, and requests that go on until `close`. */
@@ -67,7 +69,7 @@ export class Shop {
       const load = await Load.start(swarm.host(mesh.from), { address, port: meshPort, ...rest });
       loads.push({ name: 'mesh', load });
     }
-    return new Shop(swarm, loads);
+    return new Shop(swarm, loads, client.id);
   }
 
   /** A rolling update of all tasks; resolves when it is complete. */
@@ -133,6 +135,8 @@ export class Shop {
     for (const outcome of outcomes) {
       console.log(`      ${what}, ${outcome.name}: ${outcomeLine(outcome)}`);
     }
+    const [client] = await this.swarm.running('client');
+    assert.equal(client?.id, this.#clientId, `${what}: the asking container itself was replaced`);
     for (const outcome of outcomes) assertNoneFailed(outcome, `${what}, ${outcome.name}`);
     await tablesAreRight(this.swarm);
   }
