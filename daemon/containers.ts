@@ -4,14 +4,14 @@ import type { Logger } from '../lib/log.ts';
 import type { Random } from '../lib/random.ts';
 import { ContainerManager, type TaskContainer } from '../worker/container/index.ts';
 import type { Images } from '../worker/image/images.ts';
-import type { NetworkDriver } from '../worker/network/index.ts';
+import type { ContainerNetwork, NetworkDriver } from '../worker/network/index.ts';
 import type { Runtime } from '../worker/runtime/index.ts';
 import type { HostFacts } from './host-facts.ts';
 import type { DaemonOptions } from './options.ts';
 
 export interface ContainersParts {
   readonly runtime: Runtime;
-  readonly network: NetworkDriver;
+  readonly network: ContainerNetwork;
   readonly images: Images;
   readonly clock: Clock;
   readonly random: Random;
@@ -36,7 +36,7 @@ export function nodeContainers(
   let tasks: () => Iterable<TaskContainer> = () => [];
   const manager = new ContainerManager(
     { dataRoot, runRoot, hostname, cpus },
-    { ...parts, tasks: () => tasks() },
+    { ...parts, ownNetworks: network.local, tasks: () => tasks() },
   );
   const spared = async () =>
     (await runtime.list()).map(({ id }) => id).filter((id) => manager.owns(id));
@@ -45,7 +45,7 @@ export function nodeContainers(
     taskRuntime: changed(runtime, {
       list: async () => (await runtime.list()).filter(({ id }) => !manager.owns(id)),
     }),
-    taskNetwork: changed(network, {
+    taskNetwork: changed<NetworkDriver>(network, {
       retain: async (ids) => network.retain(new Set([...ids, ...(await spared())])),
     }),
     attach(executor) {

@@ -73,6 +73,17 @@ export const containerScripts: readonly ContainerScript[] = [
       docker logs -f bb; docker run --name cc --log-driver none busybox echo z; docker logs cc`,
   },
   {
+    name: 'containers on a network of their own find each other',
+    script: `docker network create own >/dev/null
+      docker run -d --name aa --network own --network-alias web busybox sh -c 'mkdir /w
+        echo page > /w/index.html; exec httpd -f -h /w' >/dev/null; sleep 1
+      docker run --rm --network own busybox wget -qO- http://aa/
+      docker run --rm --network own busybox wget -qO- http://web/
+      docker run --rm busybox wget -T 2 -qO- http://aa/ 2>&1 | head -1
+      docker inspect -f '{{range $k, $v := .NetworkSettings.Networks}}{{$k}}{{end}}' aa
+      docker rm -f aa; docker network rm own`,
+  },
+  {
     name: 'attach joins what runs',
     script: `docker run -d -i --name aa busybox sh -c 'read x; sleep 1; echo got $x'
       echo line | docker attach aa; docker wait aa; docker logs aa
@@ -103,7 +114,7 @@ export const containerScripts: readonly ContainerScript[] = [
       docker run --rm --add-host x:1.2.3.4 busybox grep 1.2.3.4 /etc/hosts
       docker run --rm --device /dev/null:/dev/mine busybox sh -c 'test -c /dev/mine && echo there'
       docker run --name aa -m 10m busybox sh -c 'tail -c 100m /dev/zero | cat > /dev/null'
-      docker inspect -f '{{.State.OOMKilled}}' aa; docker run --rm --network none busybox ls /sys/class/net`,
+      docker inspect -f '{{.State.ExitCode}}' aa; docker run --rm --network none busybox ls /sys/class/net`,
   },
   {
     name: 'health is watched, and restart policies hold',

@@ -1,12 +1,15 @@
 /** What connects a container with the world: its network, its published ports, its own files. */
 import { SwarmError } from '../../lib/errors.ts';
 import type { ContainerFiles } from '../executor/container-files.ts';
-import type { NetworkDriver } from '../network/network.ts';
+import type { LocalNetworks } from '../network/local/index.ts';
+import type { Attachment, NetworkDriver } from '../network/network.ts';
 import { macOf, parseAddress } from '../network/subnet.ts';
 import type { ContainerConfig } from '../runtime/runtime.ts';
 import { parsePort, portRequests } from './port-requests.ts';
 import type { PublishedPorts } from './published-ports.ts';
 import type { BoundPort, ContainerRecord, NetworkView } from './view.ts';
+
+const shortIdLength = 12;
 
 export interface Connection {
   readonly runtime: ContainerConfig['network'];
@@ -17,8 +20,12 @@ export interface Connection {
   readonly files: Readonly<Record<string, string>>;
 }
 
+/** The networks of this node that people have made. */
+export type OwnNetworks = Pick<LocalNetworks, 'get' | 'reserve' | 'release'>;
+
 export interface ConnectionsDeps {
   readonly network: NetworkDriver;
+  readonly ownNetworks: OwnNetworks;
   readonly ports: PublishedPorts;
   readonly files: ContainerFiles;
   /** The connection of another container that runs. Throws SwarmError. */
@@ -66,19 +73,15 @@ export class Connections {
       return this.#share(networkMode.slice('container:'.length));
     }
     if (networkMode === 'host') return this.#onHost(record);
-    if (networkMode !== 'bridge' && networkMode !== 'none') {
-      throw new SwarmError('not-found', `network ${networkMode} not found`);
-    }
     const { network, ports } = this.#deps;
     const { id } = record;
-    const mode = record.config.networkDisabled ? 'none' : networkMode;
-    const attachment = await network.attach({ containerId: id, mode, ports: [] });
+    const attachment = await this.#attach(record);
     try {
       const [address = ''] = attachment.addresses;
       const ip = address.split('/')[0] ?? '';
       const requests = ip === '' ? [] : portRequests(record.config, record.host);
       const published = adopted ?? (await ports.publish(id, ip, requests));
-      const mounted = await this.#write(record, mode, attachment.addresses, attachment.gateway);
+      const mounted = await this.#write(record, ip === '' ? 'none' : 'bridge', attachment);
       return {
         runtime: { kind: 'path', path: attachment.netnsPath },
         mounted,
@@ -98,6 +101,36 @@ export class Connections {
     }
   }
 
+  async #attach({ id, name, aliases, config, host }: ContainerRecord): Promise<Attachment> {
+    const { network, ownNetworks } = this.#deps;
+    const { networkMode } = host;
+    if (config.networkDisabled || networkMode === 'none') {
+      return network.attach({ containerId: id, mode: 'none', ports: [] });
+    }
+    if (networkMode === 'bridge') {
+      return network.attach({ containerId: id, mode: 'bridge', ports: [] });
+    }
+    const networkId = ownNetworks.get(networkMode)?.id;
+    if (networkId === undefined) {
+      throw new SwarmError('not-found', `network ${networkMode} not found`);
+    }
+    const addresses = ownNetworks.reserve(networkId, id);
+    const names = [name, id.slice(0, shortIdLength), ...aliases];
+    const nameservers = host.dns ?? [];
+    try {
+      return await network.attach({
+        containerId: id,
+        mode: 'bridge',
+        networks: [{ networkId, addresses, aliases: names }],
+        ...(nameservers.length === 0 ? {} : { nameservers }),
+        ports: [],
+      });
+    } catch (error) {
+      ownNetworks.release(networkId, id);
+      throw error;
+    }
+  }
+
   #share(nameOrId: string): Connection {
     const { pid, mounted, files } = this.#deps.sharedWith(nameOrId);
     return {
@@ -109,15 +142,14 @@ export class Connections {
   }
 
   async #onHost(record: ContainerRecord): Promise<Connection> {
-    const mounted = await this.#write(record, 'host', [], undefined);
+    const mounted = await this.#write(record, 'host', { addresses: [] });
     return { runtime: { kind: 'host' }, mounted, ports: [], files: byTarget(mounted) };
   }
 
   async #write(
     { id, config, host }: ContainerRecord,
     networkMode: 'bridge' | 'host' | 'none',
-    addresses: readonly string[],
-    gateway: string | undefined,
+    { addresses, gateway, resolver }: Pick<Attachment, 'addresses' | 'gateway' | 'resolver'>,
   ): Promise<ContainerConfig['files']> {
     const lines = (host.extraHosts ?? []).map((entry) => hostLine(entry, gateway));
     return this.#deps.files.write({
@@ -125,6 +157,7 @@ export class Connections {
       hostname: config.hostname,
       networkMode,
       addresses,
+      ...(resolver === undefined ? {} : { resolver }),
       spec: {
         image: '',
         hosts: lines,

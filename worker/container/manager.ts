@@ -16,7 +16,7 @@ import { readKeptLog } from '../runtime/logs/kept-log.ts';
 import { Archives } from './archive/archives.ts';
 import { Views } from './archive/views.ts';
 import { checkContainer } from './checks.ts';
-import { Connections } from './connections.ts';
+import { Connections, type OwnNetworks } from './connections.ts';
 import { ContainerEvents } from './events.ts';
 import { Execs } from './execs.ts';
 import { Inside } from './inside.ts';
@@ -46,6 +46,7 @@ export interface ContainerManagerDeps {
   readonly runtime: Runtime;
   readonly images: Images;
   readonly network: NetworkDriver;
+  readonly ownNetworks: OwnNetworks;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -95,7 +96,7 @@ export class ContainerManager implements AsyncDisposable {
 
   constructor(options: ContainerManagerOptions, deps: ContainerManagerDeps) {
     const log = deps.log.child({ module: 'container' });
-    const { clock, random, runtime, network } = deps;
+    const { clock, random, runtime, network, ownNetworks } = deps;
     this.#options = options;
     this.#deps = { ...deps, log };
     this.#records = new Records(options.recordsFolder ?? join(options.dataRoot, 'standalone'));
@@ -119,6 +120,7 @@ export class ContainerManager implements AsyncDisposable {
       folder: join(options.dataRoot, 'standalone'),
       connections: new Connections({
         network,
+        ownNetworks,
         ports: this.#ports,
         files: new ContainerFiles(join(options.runRoot, 'runtime', 'standalone')),
         sharedWith: (nameOrId) => this.#connectionOf(nameOrId),

@@ -59,6 +59,7 @@ export function testContainers(deps: {
         images,
         runtime,
         network,
+        ownNetworks: { get: () => undefined, reserve: () => [], release: () => undefined },
         log: silentLogger,
         tasks: () => made.tasks,
         nft: () => Promise.resolve(),
