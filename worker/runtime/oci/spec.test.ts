@@ -37,7 +37,7 @@ describe('OCI spec', () => {
   it('gives namespaces of its own, and the cgroup one only on cgroup 2', () => {
     const types = (more: Partial<SpecContext>) =>
       build({}, more).linux.namespaces.map(({ type }) => type);
-    assert.deepEqual(types({}), ['mount', 'uts', 'pid', 'ipc', 'network', 'cgroup']);
+    assert.deepEqual(types({}), ['mount', 'uts', 'pid', 'ipc', 'cgroup', 'network']);
     assert.deepEqual(types({ cgroupVersion: 1, netnsPath: undefined }), [
       'mount',
       'uts',
