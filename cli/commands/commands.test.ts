@@ -463,6 +463,9 @@ describe('cli/commands', () => {
       for (const { name } of flags) assert.match(ran.out, new RegExp(`--${name}( |\n)`));
     };
     await visit(tree, []);
-    assert.match((await cli('--help')).out, /Management Commands:\n {2}container .*\n {2}image +Manage images/);
+    assert.match(
+      (await cli('--help')).out,
+      /Management Commands:\n {2}container .*\n {2}image +Manage images/,
+    );
   });
 });
