@@ -1,6 +1,6 @@
 /** Services on networks that come and go, and whatever they might leave on hosts. */
 import { strict as assert } from 'node:assert';
-import { until, type Host } from '../lab/index.ts';
+import { sleep, until, type Host } from '../lab/index.ts';
 import { tablesAreRight } from './network-tables.ts';
 import { imageOf, type TestSwarm } from './swarm.ts';
 
@@ -14,7 +14,7 @@ export async function comeAndGo(swarm: TestSwarm, services: number): Promise<voi
   await swarm.cli('network', 'create', '--driver', 'overlay', '--subnet', subnet, network);
   // What the first of them brings to a host for good is not a leftover.
   await round(swarm, 'first');
-  const before = await traces(swarm);
+  const before = await settled(swarm);
   const rounds = Math.ceil(services / atOnce);
   for (let times = 0; times < rounds; times++) await round(swarm, `round-${times}`);
   await until('nothing is left of the services', () => leftovers(swarm, before), {
@@ -22,12 +22,31 @@ export async function comeAndGo(swarm: TestSwarm, services: number): Promise<voi
   });
   await tablesAreRight(swarm);
   await swarm.cli('network', 'rm', network);
-  await until('nothing is left of the network', async () => {
-    const overlays = await Promise.all(
-      swarm.hosts.map((host) => host.exec(`ls ${host.runRoot}/overlay`)),
-    );
-    return overlays.every((text) => text.trim().split('\n').length === 1);
-  });
+  await until('nothing is left of the network', () => hasMeshOnly(swarm));
+}
+
+async function hasMeshOnly(swarm: TestSwarm): Promise<boolean> {
+  const overlays = await Promise.all(
+    swarm.hosts.map((host) => host.exec(`ls ${host.runRoot}/overlay`)),
+  );
+  return overlays.every((text) => text.trim().split('\n').length === 1);
+}
+
+/** Nodes take down what belonged to tasks a little after the tasks are gone from the store. */
+async function settled(swarm: TestSwarm): Promise<ReadonlyMap<Host, readonly string[]>> {
+  await until('the nodes have taken down the network', () => hasMeshOnly(swarm));
+  let last = await traces(swarm);
+  await until(
+    'what hosts have of networks stays as it is',
+    async () => {
+      await sleep(500);
+      const changed = await leftovers(swarm, last);
+      last = await traces(swarm);
+      return changed;
+    },
+    { timeoutMs: 20_000, accept: (changed) => changed.length === 0 },
+  );
+  return last;
 }
 
 async function round(swarm: TestSwarm, name: string): Promise<void> {

@@ -9,6 +9,9 @@ export interface UntilOptions<T> {
   readonly accept?: (value: T) => boolean;
 }
 
+const nothing = 'nothing yet';
+const hangs = new Error('the probe itself hangs');
+
 /**
  * Probes until the value is accepted, and returns it. A probe that throws counts as "not yet". The
  * error at the end of the time names the last value seen, or the last error.
@@ -20,14 +23,15 @@ export async function until<T>(
 ): Promise<T> {
   const { timeoutMs = 10_000, everyMs = 50, accept = Boolean } = options;
   const endMs = performance.now() + timeoutMs;
-  let seen = 'nothing yet';
+  let seen = nothing;
   for (;;) {
     try {
       const value = await within(probe, Math.max(1, endMs - performance.now()));
       if (accept(value)) return value;
       seen = JSON.stringify(value) ?? String(value);
     } catch (error) {
-      seen = messageOf(error);
+      // What an earlier probe saw tells more than that the time was up during this one.
+      if (error !== hangs || seen === nothing) seen = messageOf(error);
     }
     if (performance.now() + everyMs > endMs) {
       throw new Error(`not within ${timeoutMs} ms: ${description}; last seen: ${seen}`);
@@ -39,7 +43,7 @@ export async function until<T>(
 /** The probe's value, unless it takes longer than what is left of the time. */
 async function within<T>(probe: () => T | Promise<T>, leftMs: number): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error('the probe itself hangs')), leftMs);
+  const timer = setTimeout(() => reject(hangs), leftMs);
   try {
     return await Promise.race([probe(), late]);
   } finally {
