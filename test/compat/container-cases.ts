@@ -7,7 +7,7 @@ import { runResult, until, type Host } from '../lab/index.ts';
 import { dockers, oldDocker, type Cli } from './clients.ts';
 import { containerDifferences } from './container-differences.ts';
 import { containerScripts } from './container-scripts.ts';
-import type { Field } from './field.ts';
+import { daemonStart, type Field } from './field.ts';
 import { compare } from './json-cases.ts';
 
 const version = '/v1.41';
@@ -57,7 +57,7 @@ export function containerCases(get: () => Field): void {
       await run('run', '-d', '--name', 'again', '--restart', 'always', 'busybox', 'sleep', '1');
       const pid = await run('inspect', '-f', '{{.State.Pid}}', 'stays');
       await host.killDaemon();
-      await host.startDaemon();
+      await host.startDaemon(daemonStart(get().lab));
       assert.equal(await run('inspect', '-f', '{{.State.Pid}}', 'stays'), pid);
       assert.match(await run('port', 'stays'), /^80\/tcp -> 127\.0\.0\.1:18099/);
       await until('the policy holds', () => run('inspect', '-f', '{{.RestartCount}}', 'again'), {

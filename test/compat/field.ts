@@ -107,8 +107,9 @@ export class Field {
 /** Where registry-cases.ts puts a registry that asks for a password. */
 export const guardedPort = 5001;
 
-function insecure(lab: Lab): string {
-  return `--insecure-registry=${lab.registry.address.split(':')[0]}:${guardedPort}`;
+/** How the daemons are started: the registry with a password is reached without TLS. */
+export function daemonStart(lab: Lab): { readonly flags: readonly string[] } {
+  return { flags: [`--insecure-registry=${lab.registry.address.split(':')[0]}:${guardedPort}`] };
 }
 
 /** In a `describe`: the hosts for all of its tests; daemons run, no swarm is made yet. */
@@ -119,7 +120,7 @@ export function useField(): () => Field {
     field = new Field(lab);
     const images = ['web:1', 'sleeper:1', 'talker:1', 'crasher:1', 'busybox:1'];
     await Promise.all([
-      ...field.hosts.map((host) => host.startDaemon({ flags: [insecure(lab)] })),
+      ...field.hosts.map((host) => host.startDaemon(daemonStart(lab))),
       startDockerd(lab, field.dockerd),
       lab.image('probe:1', probeImage),
       lab.image('sick:1', { ...probeImage, healthcheck: { Test: ['CMD', 'false'], ...often } }),
