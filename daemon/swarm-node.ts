@@ -364,6 +364,7 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
     try {
       await this.#activate(membership, identity, beginning);
       this.#file.write(membership);
+      await this.#active?.agent.settled();
     } catch (error) {
       await this.#deactivate();
       await rm(this.#folder, { recursive: true, force: true });

@@ -40,7 +40,8 @@ const redirectedMaxMs = 300;
 /** A session that lived for this long was a good one: what follows is no repeated failure. */
 const goodSessionMs = 1_000;
 const goodbyeMs = 1_000;
-const goodbyePollMs = 10;
+const settlingMs = 5_000;
+const pollMs = 10;
 
 /**
  * Keeps this node in touch with the managers. While none can be reached the tasks run on: they are
@@ -95,12 +96,29 @@ export class Agent implements AsyncDisposable {
     const { clock } = this.#parts;
     const deadlineMs = clock.monotonicMs() + goodbyeMs;
     while (this.#current === undefined && clock.monotonicMs() < deadlineMs) {
-      await clock.sleep(goodbyePollMs);
+      await clock.sleep(pollMs);
     }
     this.#leaves = true;
     this.#current?.goodbye();
     while (this.#current !== undefined && clock.monotonicMs() < deadlineMs) {
-      await clock.sleep(goodbyePollMs);
+      await clock.sleep(pollMs);
+    }
+  }
+
+  /**
+   * Resolves once the managers know this node for ready and by its name, so that what is asked of
+   * the swarm next finds it. It goes on in the background where that takes longer than 5 s.
+   */
+  async settled(): Promise<void> {
+    const { clock, log } = this.#parts;
+    const deadlineMs = clock.monotonicMs() + settlingMs;
+    while (!this.#isSettled) {
+      if (this.#stop.signal.aborted) return;
+      if (clock.monotonicMs() >= deadlineMs) {
+        log.warn('the managers do not know this node for ready yet');
+        return;
+      }
+      await clock.sleep(pollMs);
     }
   }
 
@@ -130,6 +148,11 @@ export class Agent implements AsyncDisposable {
   /** This node, as the managers last said. */
   get node(): Node | undefined {
     return this.#state?.node;
+  }
+
+  get #isSettled(): boolean {
+    const { node } = this;
+    return node?.status.state === 'ready' && node.description !== undefined;
   }
 
   /** The manager that the node has a session with. */
