@@ -306,9 +306,7 @@ export class Dispatcher {
     if (action === 'remove' || !isDeepStrictEqual(object.manager, old?.manager)) {
       if (object.manager !== undefined || old?.manager !== undefined) this.#tellNews();
     }
-    if (old === undefined || old.spec !== object.spec || old.role !== object.role) {
-      this.#sessions.get(id)?.markNews();
-    }
+    if (old === undefined || isNewsOfItself(old, object)) this.#sessions.get(id)?.markNews();
   }
 
   #tellNews(): void {
@@ -388,4 +386,14 @@ function addrOf(node: Node, remoteIp: string): string {
 
 function certificateExpired(): SwarmError {
   return new SwarmError('unauthenticated', "the session's certificate has expired; connect anew");
+}
+
+/** Does a node want to know this of itself? It enters a swarm until it is known and ready there. */
+function isNewsOfItself(old: Node, node: Node): boolean {
+  return (
+    old.spec !== node.spec ||
+    old.role !== node.role ||
+    old.status.state !== node.status.state ||
+    (old.description === undefined && node.description !== undefined)
+  );
 }

@@ -94,25 +94,6 @@ describe('a node and its manager', () => {
     assert.equal(agent.node?.id, id);
   });
 
-  it('is settled once the managers know the node for ready and by its name', async () => {
-    const identity = await swarm.node();
-    const agent = await startAgent(identity, new FakeExecutor());
-    await agent.settled();
-    const node = swarm.store.node(identity.nodeId);
-    assert.equal(node?.status.state, 'ready');
-    assert.equal(node?.description?.hostname, 'h1');
-  });
-
-  it('does not wait for managers that are not there for ever', async () => {
-    const identity = await swarm.node();
-    // A clock whose every look is a second later than the one before.
-    let nowMs = 0;
-    const clock = { ...realClock, monotonicMs: () => (nowMs += 1_000) };
-    const agent = await startAgent(identity, new FakeExecutor(), { managers: [], clock });
-    await agent.settled();
-    assert.equal(nodeState(identity.nodeId), 'unknown');
-  });
-
   it('lets a node know how its clock differs', async () => {
     const clock = { ...realClock, nowMs: () => realClock.nowMs() + 90_000 };
     const { agent } = await startNode({ clock });
