@@ -36,6 +36,7 @@ const pureFolders = [
   'raft/core',
   'manager/orchestrator',
   'manager/allocator',
+  'manager/explain',
   'manager/scheduler',
   'worker/task',
   'api/convert',

@@ -4,6 +4,7 @@
  */
 export * from './codec.ts';
 export * from './container.ts';
+export * from './explanation.ts';
 export * from './finding.ts';
 export * from './network.ts';
 export * from './objects.ts';

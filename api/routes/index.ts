@@ -7,6 +7,7 @@ import { containerStreamRoutes } from './container-streams.ts';
 import { doctorRoutes } from './doctor.ts';
 import { eventRoutes } from './events.ts';
 import { execRoutes } from './exec.ts';
+import { explainRoutes } from './explain.ts';
 import { imageRoutes } from './images.ts';
 import type { RouteModules } from './modules.ts';
 import { networkRoutes } from './networks.ts';
@@ -21,6 +22,7 @@ export function allRoutes(modules: RouteModules): Route[] {
   return [
     ...systemRoutes(modules),
     ...doctorRoutes(modules),
+    ...explainRoutes(modules),
     ...eventRoutes(modules),
     ...swarmRoutes(modules),
     ...swarmBackupRoutes(modules),

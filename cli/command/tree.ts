@@ -201,6 +201,10 @@ export const tree: Group = {
       short: 'Get real time events from the server',
       load: () => import('../commands/system/events.ts'),
     },
+    explain: {
+      short: 'Say why a task or a service is as it is',
+      load: () => import('../commands/system/explain.ts'),
+    },
     info: {
       short: 'Display system-wide information',
       load: () => import('../commands/system/info.ts'),

@@ -3,5 +3,7 @@
  * history of old tasks. Pure; may import the scheduler's constraints, the store's view, types and
  * lib. Read service.ts first: it names the steps in their order.
  */
+export { givenUpAtMs } from './reap.ts';
+export { faultOf, mayRestart, restartDelayMs } from './restart.ts';
 export { planRemovedService, planService, type ServicePlan } from './service.ts';
-export { dirtiness, endedItself, wanted } from './task.ts';
+export { dirtiness, endedItself, stopping, wanted } from './task.ts';

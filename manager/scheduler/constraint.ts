@@ -66,7 +66,7 @@ const parsedLists = new WeakMap<readonly string[], readonly Constraint[]>();
 export function satisfies(node: Node, constraint: Constraint): boolean {
   const key = constraint.key.toLowerCase();
   if (key === 'node.ip') return addressSatisfies(node.status.addr, constraint);
-  const actual = valueOf(node, constraint.key, key);
+  const actual = valueOf(node, constraint.key);
   if (actual === undefined) return false;
   const wanted = key === 'node.platform.arch' ? architectureOf(constraint.value) : constraint.value;
   return (actual.toLowerCase() === wanted.toLowerCase()) === constraint.equal;
@@ -99,8 +99,11 @@ export function architectureOf(name: string): string {
   return folded;
 }
 
-function valueOf(node: Node, key: string, folded: string): string | undefined {
-  switch (folded) {
+/** What a constraint's key stands for on the node; undefined for a key that is none. */
+export function valueOf(node: Node, key: string): string | undefined {
+  switch (key.toLowerCase()) {
+    case 'node.ip':
+      return withoutPort(node.status.addr);
     case 'node.id':
       return node.id;
     case 'node.hostname':

@@ -4,12 +4,15 @@
  */
 import type { GenericResource, Task } from '../../types/index.ts';
 import { architectureOf, constraintsOf, satisfiesAll } from './constraint.ts';
+import { shortage, unavailability, unsatisfied } from './details.ts';
 import { claimGeneric } from './generic.ts';
 import { hostPortsOf, type NodeTable } from './node-table.ts';
 
 interface Filter {
   readonly accepts: (number: number) => boolean;
   readonly explain: (nodes: number) => string;
+  /** What of this one node it is that the filter refuses: "is drained". */
+  readonly detail: (number: number) => string;
   /** A name, for a filter whose answer depends on the node's document and not on what runs there. */
   readonly fixed?: string;
 }
@@ -21,6 +24,8 @@ export interface Filters {
   explain(): string;
   /** As `explain`, for the only node that a task may go to. */
   explainNode(number: number | undefined): string;
+  /** Every reason that the node is refused for, each about this node; none where it fits. */
+  refusals(number: number): readonly string[];
 }
 
 /** Answers of the fixed filters, shared by all groups that ask the same: 0 not yet known. */
@@ -63,6 +68,8 @@ export function filtersFor(
     refusal,
     explain: () => explainOver(table.nodes.keys()),
     explainNode: (number) => explainOver(number === undefined ? [] : [number]),
+    refusals: (number) =>
+      all.filter(({ accepts }) => !accepts(number)).map(({ detail }) => detail(number)),
   };
 }
 
@@ -128,6 +135,7 @@ function readyFilter(table: NodeTable): Filter {
   return {
     accepts: (number) => table.available[number] === 1,
     explain: (n) => `${n} ${n === 1 ? 'node' : 'nodes'} not available for new tasks`,
+    detail: (number) => unavailability(table.nodes[number]!),
   };
 }
 
@@ -145,24 +153,30 @@ function resourceFilter(table: NodeTable, task: Task): Filter | undefined {
         claimGeneric(generic, genericOnNode(table, number), table.claimedGeneric(number)) !==
           undefined),
     explain: (n) => `insufficient resources on ${nodes(n)}`,
+    detail: (number) => shortage(table, number, { nanoCpus, memoryBytes, generic }),
   };
 }
 
 function pluginFilter(table: NodeTable, task: Task): Filter | undefined {
   const asked = pluginsOf(task);
   if (asked.length === 0) return undefined;
+  const missing = (number: number) => {
+    const present = table.nodes[number]?.description?.engine.plugins ?? [];
+    return asked.filter(({ type, name }) => {
+      const alike = present.filter((plugin) => plugin.type === type);
+      // A node that lists no log drivers at all does not say which ones it has.
+      if (type === 'Log' && alike.length === 0) return false;
+      return !alike.some((plugin) => plugin.name === name || plugin.name === `${name}:latest`);
+    });
+  };
   return {
     fixed: 'plugin',
-    accepts: (number) => {
-      const present = table.nodes[number]?.description?.engine.plugins ?? [];
-      return asked.every(({ type, name }) => {
-        const alike = present.filter((plugin) => plugin.type === type);
-        // A node that lists no log drivers at all does not say which ones it has.
-        if (type === 'Log' && alike.length === 0) return true;
-        return alike.some((plugin) => plugin.name === name || plugin.name === `${name}:latest`);
-      });
-    },
+    accepts: (number) => missing(number).length === 0,
     explain: (n) => `missing plugin on ${nodes(n)}`,
+    detail: (number) => {
+      const names = missing(number).map(({ type, name }) => `${type.toLowerCase()} ${name}`);
+      return `lacks the plugin ${names.join(', ')}`;
+    },
   };
 }
 
@@ -173,6 +187,7 @@ function constraintFilter(table: NodeTable, task: Task): Filter | undefined {
     fixed: 'constraint',
     accepts: (number) => satisfiesAll(table.nodes[number]!, constraints),
     explain: (n) => `scheduling constraints not satisfied on ${nodes(n)}`,
+    detail: (number) => unsatisfied(table.nodes[number]!, constraints),
   };
 }
 
@@ -192,6 +207,11 @@ function platformFilter(table: NodeTable, task: Task): Filter | undefined {
       );
     },
     explain: (n) => `unsupported platform on ${nodes(n)}`,
+    detail: (number) => {
+      const own = table.nodes[number]?.description?.platform;
+      const present = own === undefined ? 'of no known platform' : platformName(own);
+      return `is ${present}, the image is for ${platforms.map(platformName).join(', ')}`;
+    },
   };
 }
 
@@ -201,6 +221,10 @@ function hostPortFilter(table: NodeTable, task: Task): Filter | undefined {
   return {
     accepts: (number) => !ports.some((port) => table.portTaken(number, port)),
     explain: (n) => `host-mode port already in use on ${nodes(n)}`,
+    detail: (number) => {
+      const taken = ports.filter((port) => table.portTaken(number, port));
+      return `its port ${taken.join(', ')} is taken by another task`;
+    },
   };
 }
 
@@ -213,6 +237,8 @@ function maxReplicasFilter(
   return {
     accepts: (number) => serviceCount(number) < maxReplicas,
     explain: () => 'max replicas per node limit exceed',
+    detail: (number) =>
+      `has ${serviceCount(number)} tasks of the service, and may have at most ${maxReplicas}`,
   };
 }
 
@@ -231,6 +257,10 @@ function pluginsOf(task: Task): readonly { readonly type: string; readonly name:
     .map((name) => ({ type: 'Volume', name }));
   const log = task.spec.logDriver?.name ?? '';
   return log === '' || log === 'none' ? volumes : [...volumes, { type: 'Log', name: log }];
+}
+
+function platformName({ os, architecture }: { os?: string; architecture?: string }): string {
+  return `${os ?? ''}/${architectureOf(architecture ?? '')}`;
 }
 
 function nodes(n: number): string {

@@ -18,3 +18,5 @@ export {
   type Schedule,
   type ScheduleRequest,
 } from './schedule.ts';
+export { preferencesOf } from './spread.ts';
+export { verdictsOn, type Verdict } from './verdicts.ts';

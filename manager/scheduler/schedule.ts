@@ -3,6 +3,7 @@ import type { StoreView } from '../store/view.ts';
 import type { GenericResource, Task } from '../../types/index.ts';
 import { claimOn, filtersFor, requirementKey, type Filters, type FixedAnswers } from './filters.ts';
 import { NodeTable } from './node-table.ts';
+import { penaltiesOf } from './penalties.ts';
 import { noNode, plainPicker, type Ranking } from './rank.ts';
 import { preferencesOf, spreadPicker } from './spread.ts';
 
@@ -33,10 +34,6 @@ export interface Schedule {
   /** Tasks that were not tried because the limit was reached. */
   readonly untried: number;
 }
-
-/** On a node where a service's present spec failed this often of late, its tasks go last. */
-const manyFailures = 5;
-const failureMemoryMs = 5 * 60_000;
 
 export function schedule(
   view: StoreView,
@@ -121,7 +118,10 @@ class Run {
   }
 
   #pickerFor(sample: Task, filters: Filters, count: (number: number) => number) {
-    const ranking: Ranking = { count, penalty: this.#penalties(sample) };
+    const ranking: Ranking = {
+      count,
+      penalty: penaltiesOf(this.#view, this.#table, sample, this.#nowMs),
+    };
     const labels = preferencesOf(sample.spec.placement);
     return labels.length === 0
       ? plainPicker(this.#table, ranking, filters.refusal)
@@ -141,26 +141,6 @@ class Run {
   get #full(): boolean {
     return this.#placements.length >= this.#limit;
   }
-
-  /** Failures of late of this service and spec, by node, where they are many. */
-  #penalties(sample: Task): (number: number) => number {
-    const counts = new Map<number, number>();
-    for (const task of this.#view.tasksOfService(sample.serviceId)) {
-      if (task.specVersion !== sample.specVersion || !failed(task)) continue;
-      if (task.meta.updatedAtMs < this.#nowMs - failureMemoryMs) continue;
-      const number = this.#table.numberOf(task.nodeId);
-      if (number !== undefined) counts.set(number, (counts.get(number) ?? 0) + 1);
-    }
-    if (counts.size === 0) return () => 0;
-    return (number) => {
-      const count = counts.get(number) ?? 0;
-      return count >= manyFailures ? count : 0;
-    };
-  }
-}
-
-function failed({ status }: Task): boolean {
-  return status.state === 'failed' || status.state === 'rejected';
 }
 
 /** Tasks that are alike, by service and spec version; those bound to a node apart. */

@@ -14,8 +14,10 @@
  *     ps NAME                         the service's tasks, as the store has them
  *     service NAME                    update status, published ports, virtual addresses
  *     addresses NETWORK               who holds one, and how many do
+ *     explain NAME|NAME.SLOT          why a service or the newest task of a slot is as it is
  *     nodes-of NAME                   how many of its wanted tasks each node has
  */
+import { explain } from '../../manager/explain/index.ts';
 import type { ObjectEvent } from '../../manager/store/index.ts';
 import { isTerminal, isWanted, type Task } from '../../types/index.ts';
 import { SimCluster } from './sim-cluster.ts';
@@ -121,6 +123,7 @@ class Scenario {
     },
     ps: ([name = '']) => this.#tasksOf(name).map((task) => this.#row(task)),
     service: ([name = '']) => this.#describe(name),
+    explain: ([name = '']) => this.#explain(name),
     'nodes-of': ([name = '']) => {
       const tasks = this.#tasksOf(name).filter((task) => isWanted(task.desiredState));
       const counts = Map.groupBy(tasks, (task) => task.nodeId || '(none)');
@@ -172,6 +175,23 @@ class Scenario {
       return `virtual address on ${this.#cluster.store.network(networkId)?.spec.name}`;
     });
     return [...status, ...published, ...virtual];
+  }
+
+  #explain(reference: string): string[] {
+    const { store, clock } = this.#cluster;
+    const { service, task } = explain(store, reference, { nowMs: clock.nowMs() });
+    const told = task === undefined ? (service?.tasks ?? []) : [task];
+    return [
+      ...(service?.reasons ?? []).map((one) => `${one.about}: ${this.#named(one.text)}`),
+      ...told.flatMap(({ id, reasons, nodes }) => [
+        this.#named(id),
+        ...reasons.map((one) => `  ${one.about}: ${this.#named(one.text)}`),
+        ...nodes.map(({ hostname, refusals, serviceTasks, tasks }) => {
+          const load = `fits, ${serviceTasks} of the service, ${tasks} in all`;
+          return `  ${hostname} ${refusals.length === 0 ? load : refusals.join('; ')}`;
+        }),
+      ]),
+    ];
   }
 
   /** Which addresses they are is left to chance. */
