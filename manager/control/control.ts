@@ -1,29 +1,18 @@
 import type { Clock } from '../../lib/clock.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import type { Random } from '../../lib/random.ts';
-import {
-  isTerminal,
-  type Cluster,
-  type Node,
-  type Service,
-  type ServiceSpec,
-} from '../../types/index.ts';
+import { isTerminal, type Cluster, type Node, type Service } from '../../types/index.ts';
 import { certLifeDefaultMs, newRotation } from '../ca/index.ts';
-import { parseConstraints } from '../scheduler/index.ts';
 import type { Change } from '../store/change.ts';
 import type { ApplyResult } from '../store/log.ts';
 import type { StoreView } from '../store/view.ts';
 import type { ControlApi } from './api.ts';
 import { checkSwarmSpec } from './check-swarm-spec.ts';
-import { normalizeService } from './normalize.ts';
 import { planNewNetwork, planRemovedNetwork, unusedNetworks } from './network-commands.ts';
-import { checkPortConflicts } from './ports.ts';
 import { countChanges, planRestore, type RestoreBatch, type RestoreCounts } from './restore.ts';
-import { resolveNetworks } from './service-networks.ts';
-import { refuseUnsupportedService } from './unsupported.ts';
+import { changedService, checkedSpec, newService } from './service-commands.ts';
 import { updatedCluster, type KeyMakers } from './update-cluster.ts';
 import { normalizeNetwork, validateNetwork } from './validate-network.ts';
-import { validateService } from './validate-service.ts';
 
 /** The store as commands need it. */
 export interface ControlStore extends StoreView {
@@ -58,26 +47,11 @@ export class Control implements ControlApi {
     args: Parameters<ControlApi['createService']>[0],
   ): ReturnType<ControlApi['createService']> {
     const { store, clock, random } = this.#modules;
-    const checked = this.#checked(args.spec);
+    const checked = checkedSpec(args.spec, random);
     const id = random.id();
     await this.#commit(() => {
-      const spec = resolveNetworks(store, checked);
-      if (store.serviceByName(spec.name) !== undefined) {
-        throw new SwarmError(
-          'already-exists',
-          `name conflicts with an existing object: service ${spec.name} already exists`,
-        );
-      }
-      checkPortConflicts(store, spec);
-      const nowMs = clock.nowMs();
-      const service: Service = {
-        id,
-        meta: { version: 0, createdAtMs: nowMs, updatedAtMs: nowMs },
-        spec,
-        specVersion: 0,
-        ...auth('registryAuth', args.registryAuth),
-      };
-      return [{ op: 'put', table: 'service', object: service, base: 0 }];
+      const made = newService(store, checked, { ...args, id, nowMs: clock.nowMs() });
+      return [{ op: 'put', table: 'service', object: made, base: 0 }];
     });
     return { id, warnings: [] };
   }
@@ -85,18 +59,13 @@ export class Control implements ControlApi {
   async updateService(
     args: Parameters<ControlApi['updateService']>[0],
   ): ReturnType<ControlApi['updateService']> {
-    const { store } = this.#modules;
-    const checked = args.rollback === true ? undefined : this.#checked(args.spec);
+    const { store, clock, random } = this.#modules;
+    const checked = args.rollback === true ? undefined : checkedSpec(args.spec, random);
     await this.#commit(() => {
       const service = this.#service(args.id);
       requireVersion(args.version, service);
-      const next =
-        checked === undefined
-          ? this.#rolledBack(service)
-          : this.#updated(service, resolveNetworks(store, checked), args);
-      if (checked === undefined) resolveNetworks(store, next.spec);
-      checkPortConflicts(store, next.spec, service.id);
-      return [{ op: 'put', table: 'service', object: next, base: service.meta.version }];
+      const object = changedService(store, service, checked, { ...args, nowMs: clock.nowMs() });
+      return [{ op: 'put', table: 'service', object, base: service.meta.version }];
     });
     return { warnings: [] };
   }
@@ -195,14 +164,6 @@ export class Control implements ControlApi {
     return counts;
   }
 
-  #checked(given: ServiceSpec): ServiceSpec {
-    const spec = normalizeService(given, this.#modules.random);
-    validateService(spec);
-    parseConstraints(spec.task.placement?.constraints ?? []);
-    refuseUnsupportedService(spec);
-    return spec;
-  }
-
   /** For what creates networks: one begins when the one before it has ended, however it ended. */
   async #commitInTurn(plan: () => readonly Change[]): Promise<void> {
     const committed = this.#creations.then(() => this.#commit(plan));
@@ -223,56 +184,6 @@ export class Control implements ControlApi {
       'aborted',
       'what the command changes was changed by others at the same time, again and again; try again',
     );
-  }
-
-  /** The service with a new spec; what it was stays at hand for a rollback. */
-  #updated(
-    service: Service,
-    spec: ServiceSpec,
-    args: Parameters<ControlApi['updateService']>[0],
-  ): Service {
-    refuseChanges(service.spec, spec);
-    const { previousRegistryAuth, registryAuth, ...rest } = withoutUpdateStatus(service);
-    if (args.registryAuthFrom === 'previous-spec' && service.previousSpec === undefined) {
-      throw new SwarmError('failed-precondition', 'service does not have a previous spec');
-    }
-    const kept = args.registryAuthFrom === 'previous-spec' ? previousRegistryAuth : registryAuth;
-    return {
-      ...rest,
-      spec,
-      // The entry that last changed the service: larger than any number used for it before.
-      specVersion: service.meta.version,
-      previousSpec: service.spec,
-      previousSpecVersion: service.specVersion,
-      ...auth('registryAuth', args.registryAuth ?? kept),
-      ...auth('previousRegistryAuth', registryAuth),
-    };
-  }
-
-  #rolledBack(service: Service): Service {
-    const { previousSpec, previousSpecVersion, previousRegistryAuth, registryAuth, ...rest } =
-      service;
-    if (previousSpec === undefined) {
-      throw new SwarmError(
-        'failed-precondition',
-        `service ${service.id} does not have a previous spec`,
-      );
-    }
-    return {
-      ...rest,
-      spec: previousSpec,
-      // The tasks of the previous spec that still run are those of the service again.
-      specVersion: previousSpecVersion ?? 0,
-      previousSpec: service.spec,
-      previousSpecVersion: service.specVersion,
-      ...auth('registryAuth', previousRegistryAuth),
-      ...auth('previousRegistryAuth', registryAuth),
-      updateStatus: {
-        state: 'rollback_started',
-        startedAtMs: this.#modules.clock.nowMs(),
-        message: 'manually requested rollback',
-      },
-    };
   }
 
   /** Its certificate outlives the node: the cluster refuses it until it cannot be valid. */
@@ -323,23 +234,6 @@ export class Control implements ControlApi {
   }
 }
 
-/** What a finished or abandoned update said is no longer true of the new spec. */
-function withoutUpdateStatus(service: Service): Service {
-  const copy: { -readonly [K in keyof Service]: Service[K] } = { ...service };
-  delete copy.updateStatus;
-  return copy;
-}
-
-/** What identifies a service, or decides who looks after it, stays as it was created. */
-function refuseChanges(present: ServiceSpec, next: ServiceSpec): void {
-  if (Object.keys(present.mode)[0] !== Object.keys(next.mode)[0]) {
-    throw new SwarmError('unimplemented', 'service mode change is not allowed');
-  }
-  if (present.name !== next.name) {
-    throw new SwarmError('unimplemented', 'renaming services is not supported');
-  }
-}
-
 function requireVersion(version: number, { meta }: { readonly meta: Service['meta'] }): void {
   if (meta.version !== version) throw new SwarmError('aborted', 'update out of sequence');
 }
@@ -351,11 +245,4 @@ function requireVersion(version: number, { meta }: { readonly meta: Service['met
 function requireSpecKnown(version: number, { meta, specBase = 0 }: Node): void {
   if (version > specBase && version <= meta.version) return;
   throw new SwarmError('aborted', 'update out of sequence');
-}
-
-function auth<K extends 'registryAuth' | 'previousRegistryAuth'>(
-  key: K,
-  value: string | undefined,
-): { readonly [P in K]?: string } {
-  return (value === undefined ? {} : { [key]: value }) as { readonly [P in K]?: string };
 }

@@ -1,0 +1,139 @@
+/**
+ * What commands make of services. Synchronous functions of a view, so that the very same code also
+ * answers what a command would do.
+ */
+import { SwarmError } from '../../lib/errors.ts';
+import type { Random } from '../../lib/random.ts';
+import type { Service, ServiceSpec } from '../../types/index.ts';
+import { parseConstraints } from '../scheduler/index.ts';
+import type { StoreView } from '../store/view.ts';
+import { normalizeService } from './normalize.ts';
+import { checkPortConflicts } from './ports.ts';
+import { resolveNetworks } from './service-networks.ts';
+import { refuseUnsupportedService } from './unsupported.ts';
+import { validateService } from './validate-service.ts';
+
+/** The spec as it is stored. Throws for what is wrong with it, whatever else there is. */
+export function checkedSpec(given: ServiceSpec, random: Random): ServiceSpec {
+  const spec = normalizeService(given, random);
+  validateService(spec);
+  parseConstraints(spec.task.placement?.constraints ?? []);
+  refuseUnsupportedService(spec);
+  return spec;
+}
+
+/** Throws `already-exists` for a taken name, and for what the spec refers to in vain. */
+export function newService(
+  view: StoreView,
+  checked: ServiceSpec,
+  made: { readonly id: string; readonly nowMs: number; readonly registryAuth?: string },
+): Service {
+  const spec = resolveNetworks(view, checked);
+  if (view.serviceByName(spec.name) !== undefined) {
+    throw new SwarmError(
+      'already-exists',
+      `name conflicts with an existing object: service ${spec.name} already exists`,
+    );
+  }
+  checkPortConflicts(view, spec);
+  const { id, nowMs, registryAuth } = made;
+  return {
+    id,
+    meta: { version: 0, createdAtMs: nowMs, updatedAtMs: nowMs },
+    spec,
+    specVersion: 0,
+    ...auth('registryAuth', registryAuth),
+  };
+}
+
+export interface ServiceChange {
+  readonly nowMs: number;
+  readonly registryAuth?: string;
+  readonly registryAuthFrom?: 'spec' | 'previous-spec';
+}
+
+/** The service with the spec, or, where there is none, as it was before its last change. */
+export function changedService(
+  view: StoreView,
+  service: Service,
+  checked: ServiceSpec | undefined,
+  change: ServiceChange,
+): Service {
+  const next =
+    checked === undefined
+      ? rolledBack(service, change.nowMs)
+      : updated(service, resolveNetworks(view, checked), change);
+  if (checked === undefined) resolveNetworks(view, next.spec);
+  checkPortConflicts(view, next.spec, service.id);
+  return next;
+}
+
+/** The service with a new spec; what it was stays at hand for a rollback. */
+function updated(service: Service, spec: ServiceSpec, change: ServiceChange): Service {
+  refuseChanges(service.spec, spec);
+  const { previousRegistryAuth, registryAuth, ...rest } = withoutUpdateStatus(service);
+  if (change.registryAuthFrom === 'previous-spec' && service.previousSpec === undefined) {
+    throw new SwarmError('failed-precondition', 'service does not have a previous spec');
+  }
+  const kept = change.registryAuthFrom === 'previous-spec' ? previousRegistryAuth : registryAuth;
+  return {
+    ...rest,
+    spec,
+    // The entry that last changed the service: larger than any number used for it before.
+    specVersion: service.meta.version,
+    previousSpec: service.spec,
+    previousSpecVersion: service.specVersion,
+    ...auth('registryAuth', change.registryAuth ?? kept),
+    ...auth('previousRegistryAuth', registryAuth),
+  };
+}
+
+function rolledBack(service: Service, nowMs: number): Service {
+  const { previousSpec, previousSpecVersion, previousRegistryAuth, registryAuth, ...rest } =
+    service;
+  if (previousSpec === undefined) {
+    throw new SwarmError(
+      'failed-precondition',
+      `service ${service.id} does not have a previous spec`,
+    );
+  }
+  return {
+    ...rest,
+    spec: previousSpec,
+    // The tasks of the previous spec that still run are those of the service again.
+    specVersion: previousSpecVersion ?? 0,
+    previousSpec: service.spec,
+    previousSpecVersion: service.specVersion,
+    ...auth('registryAuth', previousRegistryAuth),
+    ...auth('previousRegistryAuth', registryAuth),
+    updateStatus: {
+      state: 'rollback_started',
+      startedAtMs: nowMs,
+      message: 'manually requested rollback',
+    },
+  };
+}
+
+/** What a finished or abandoned update said is no longer true of the new spec. */
+function withoutUpdateStatus(service: Service): Service {
+  const copy: { -readonly [K in keyof Service]: Service[K] } = { ...service };
+  delete copy.updateStatus;
+  return copy;
+}
+
+/** What identifies a service, or decides who looks after it, stays as it was created. */
+function refuseChanges(present: ServiceSpec, next: ServiceSpec): void {
+  if (Object.keys(present.mode)[0] !== Object.keys(next.mode)[0]) {
+    throw new SwarmError('unimplemented', 'service mode change is not allowed');
+  }
+  if (present.name !== next.name) {
+    throw new SwarmError('unimplemented', 'renaming services is not supported');
+  }
+}
+
+function auth<K extends 'registryAuth' | 'previousRegistryAuth'>(
+  key: K,
+  value: string | undefined,
+): { readonly [P in K]?: string } {
+  return (value === undefined ? {} : { [key]: value }) as { readonly [P in K]?: string };
+}
