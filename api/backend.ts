@@ -10,6 +10,7 @@ import type { Images } from '../worker/image/images.ts';
 import type { LocalNetworks } from '../worker/network/local/index.ts';
 import type { NetworkTables } from '../worker/network/tables.ts';
 import type { LogLine, LogQuery } from '../worker/runtime/runtime.ts';
+import type { Volumes } from '../worker/volume/index.ts';
 
 export interface Backend {
   readonly system: SystemBackend;
@@ -17,6 +18,8 @@ export interface Backend {
   readonly images: Images;
   /** The containers of this node. */
   readonly containers: ContainerManager;
+  /** The volumes of this node. */
+  readonly volumes: Volumes;
   /** Absent where the node has no networks but those that every node has. */
   readonly networks?: NodeNetworks;
   /** Absent where nobody can examine the host. */
@@ -70,6 +73,7 @@ export interface HostInfo {
   readonly cgroupVersion: 1 | 2;
   readonly snapshotter: string;
   readonly labels: readonly string[];
+  readonly volumeDrivers: readonly string[];
   readonly insecureRegistries: readonly string[];
 }
 

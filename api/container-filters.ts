@@ -46,7 +46,7 @@ export function containerMatcher(
       filters.any('is-task', (value) => isTrue(value) === (view.taskId !== undefined)) &&
       filters.any('network', (network) => network === record.host.networkMode) &&
       filters.any('volume', (path) =>
-        view.mounts.some(({ target, source }) => target === path || source === path),
+        view.mounts.some(({ mount }) => mount.target === path || mount.source === path),
       ) &&
       filters.any('publish', (port) =>
         ports.some((one) => one.hostPort !== undefined && inRange(port, one.hostPort, one)),

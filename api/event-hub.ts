@@ -3,7 +3,13 @@ import type { Clock } from '../lib/clock.ts';
 import { SwarmError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Backend } from './backend.ts';
-import { containerEvent, imageEvent, objectEvent, type DockerEvent } from './convert/event.ts';
+import {
+  containerEvent,
+  imageEvent,
+  objectEvent,
+  volumeEvent,
+  type DockerEvent,
+} from './convert/event.ts';
 
 /** How many past events `docker events --since` can still see; Docker keeps as many. */
 const maxPast = 256;
@@ -31,6 +37,7 @@ export class EventHub implements Disposable {
     this.#modules = modules;
     void this.#follow('image', (signal) => this.#images(signal));
     modules.backend.containers.events.listen((event) => this.#publish(containerEvent(event)));
+    modules.backend.volumes.events.listen((event) => this.#publish(volumeEvent(event)));
     void this.#follow('swarm', (signal) => this.#objects(signal));
   }
 

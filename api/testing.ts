@@ -35,6 +35,7 @@ export const testHost: HostInfo = {
   cgroupVersion: 1,
   snapshotter: 'overlayfs',
   labels: [],
+  volumeDrivers: ['local'],
   insecureRegistries: ['10.99.0.254:5000', '10.0.0.0/8'],
 };
 
@@ -151,6 +152,7 @@ export class FakeBackend implements Backend {
 
   readonly made = testContainers({ clock: this.clock, random: this.random, images: this.images });
   readonly containers = this.made.manager;
+  readonly volumes = this.made.volumes;
 
   readonly #control = new Control({
     store: this.store,

@@ -2,10 +2,15 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Random } from '../lib/random.ts';
-import { ContainerManager, type TaskContainer } from '../worker/container/index.ts';
+import {
+  ContainerManager,
+  taskContainerHexId,
+  type TaskContainer,
+} from '../worker/container/index.ts';
 import type { Images } from '../worker/image/images.ts';
 import type { ContainerNetwork, NetworkDriver } from '../worker/network/index.ts';
 import type { Runtime } from '../worker/runtime/index.ts';
+import type { Volumes, VolumeUser } from '../worker/volume/index.ts';
 import type { HostFacts } from './host-facts.ts';
 import type { DaemonOptions } from './options.ts';
 
@@ -13,9 +18,16 @@ export interface ContainersParts {
   readonly runtime: Runtime;
   readonly network: ContainerNetwork;
   readonly images: Images;
+  readonly volumes: Volumes;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+}
+
+/** The tasks' side of the node's containers. */
+export interface TaskContainers {
+  containers(): Iterable<TaskContainer>;
+  volumeUsers(): Iterable<{ readonly containerId: string; readonly mounts: VolumeUser['mounts'] }>;
 }
 
 export interface NodeContainers {
@@ -24,7 +36,7 @@ export interface NodeContainers {
   readonly taskRuntime: Runtime;
   /** The network on which the executor's clearing up spares standalone containers. */
   readonly taskNetwork: NetworkDriver;
-  attach(executor: { containers(): Iterable<TaskContainer> }): void;
+  attach(executor: TaskContainers): void;
 }
 
 export function nodeContainers(
@@ -50,6 +62,16 @@ export function nodeContainers(
     }),
     attach(executor) {
       tasks = () => executor.containers();
+      parts.volumes.attach({
+        users: function* users() {
+          yield* manager.volumeUsers();
+          for (const { containerId, mounts } of executor.volumeUsers()) {
+            yield { id: taskContainerHexId(containerId), mounts };
+          }
+        },
+        // Those of people have such ids anyway.
+        shownId: (id) => (/^[0-9a-f]{64}$/.test(id) ? id : taskContainerHexId(id)),
+      });
     },
   };
 }

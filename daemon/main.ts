@@ -11,6 +11,7 @@ import { TaskRunner } from '../worker/executor/index.ts';
 import { createImages } from '../worker/image/index.ts';
 import { createNetwork } from '../worker/network/index.ts';
 import { openContainerd } from '../worker/runtime/index.ts';
+import { openVolumes, prepareVolumes } from '../worker/volume/index.ts';
 import { nodeContainers } from './containers.ts';
 import { newDoctor } from './doctor.ts';
 import { readHostFacts } from './host-facts.ts';
@@ -68,16 +69,17 @@ interface Daemon extends AsyncDisposable {
 async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon> {
   const { dataRoot, runRoot } = options;
   await using starting = new AsyncDisposableStack();
-  mkdirSync(dataRoot, { recursive: true, mode: 0o711 });
-  mkdirSync(runRoot, { recursive: true, mode: 0o711 });
-  starting.use(acquirePidFile(join(dataRoot, 'daemon.pid')));
-  starting.use(acquirePidFile(join(runRoot, 'daemon.pid')));
-  const { network, runtime, nodeImages } = await startContainers(options, log, starting);
+  for (const folder of [dataRoot, runRoot]) {
+    mkdirSync(folder, { recursive: true, mode: 0o711 });
+    starting.use(acquirePidFile(join(folder, 'daemon.pid')));
+  }
+  const { network, runtime, volumes, nodeImages } = await startContainers(options, log, starting);
   const host = readHostFacts();
-  const system = new System(options, host, { runtime, nodeImages, random });
   const { images } = nodeImages;
   const common = { clock, random, log };
-  const containers = nodeContainers(options, host, { runtime, network, images, ...common });
+  const system = new System(options, host, { runtime, nodeImages, volumes, random });
+  const parts = { runtime, network, images, volumes, ...common };
+  const containers = nodeContainers(options, host, parts);
   starting.use(containers.manager);
   const executor = starting.use(
     new TaskRunner(
@@ -85,6 +87,7 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
       {
         runtime: containers.taskRuntime,
         images,
+        volumes,
         network: containers.taskNetwork,
         node: () => system,
         clock,
@@ -121,6 +124,7 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
     images,
     containers: containers.manager,
     networks: network,
+    volumes,
     doctor,
     manager: () => swarm.manager(),
   };
@@ -162,6 +166,7 @@ async function startContainers(
     ),
   );
   await network.start();
+  prepareVolumes({ dataRoot });
   const containerd = starting.use(
     await openContainerd(
       { dataRoot, runRoot, ...(address === undefined ? {} : { address }) },
@@ -179,7 +184,10 @@ async function startContainers(
       { containerd: containerd.client, log, clock, random },
     ),
   );
-  return { network, runtime: containerd.runtime, nodeImages };
+  const { runtime } = containerd;
+  const deps = { runtime, clock, random, log };
+  const volumes = starting.use(openVolumes({ dataRoot, runRoot }, deps));
+  return { network, runtime, volumes, nodeImages };
 }
 
 function listenOptions(host: string): { unixSocket: string } | { host: string; port: number } {

@@ -10,6 +10,7 @@ import type { TaskRunner } from '../worker/executor/index.ts';
 import type { NodeFacts } from '../worker/task/index.ts';
 import type { NodeImages } from '../worker/image/index.ts';
 import type { Runtime } from '../worker/runtime/index.ts';
+import type { Volumes } from '../worker/volume/index.ts';
 import type { HostFacts } from './host-facts.ts';
 import type { DaemonOptions } from './options.ts';
 import type { SwarmNode } from './swarm-node.ts';
@@ -21,6 +22,7 @@ const maxPendingEvents = 1_000;
 export interface SystemParts {
   readonly runtime: Runtime;
   readonly nodeImages: NodeImages;
+  readonly volumes: Pick<Volumes, 'driverNames'>;
   readonly random: Random;
 }
 
@@ -60,6 +62,7 @@ export class System implements SystemBackend, NodeFacts {
         version,
         labels: this.#options.labels,
         plugins: [
+          ...this.#parts.volumes.driverNames.map((name) => ({ type: 'Volume', name })),
           ...['bridge', 'host', 'null'].map((name) => ({ type: 'Network', name })),
           ...['json-file', 'local', 'none'].map((name) => ({ type: 'Log', name })),
         ],
@@ -81,7 +84,7 @@ export class System implements SystemBackend, NodeFacts {
   }
 
   async info(): Promise<HostInfo> {
-    const { runtime, nodeImages } = this.#parts;
+    const { runtime, nodeImages, volumes } = this.#parts;
     const runtimeInfo = runtime.info();
     const [containers, images] = await Promise.all([runtime.list(), nodeImages.images.list()]);
     const running = containers.filter(({ state }) => state === 'running').length;
@@ -95,6 +98,7 @@ export class System implements SystemBackend, NodeFacts {
       ociRuntime: runtimeInfo.ociRuntime,
       cgroupVersion: runtimeInfo.cgroupVersion,
       snapshotter: runtimeInfo.snapshotter,
+      volumeDrivers: volumes.driverNames,
       labels: Object.entries(this.#options.labels).map(([key, value]) => `${key}=${value}`),
       insecureRegistries: this.#options.insecureRegistries,
     };

@@ -1,6 +1,7 @@
 /** Containers as Docker's clients see them. */
-import { containerDocument, hostDocument, type Mount } from '../../types/index.ts';
+import { containerDocument, hostDocument } from '../../types/index.ts';
 import type { BoundPort, ContainerView, HealthView } from '../../worker/container/view.ts';
+import type { MountView } from '../../worker/volume/volume.ts';
 import type { Json, JsonObject } from './json.ts';
 import { timeText, zeroTime } from './time.ts';
 
@@ -108,18 +109,27 @@ function mountsJson({ mounts, record }: ContainerView): JsonObject[] {
       return [target, words];
     }),
   );
-  return mounts.flatMap((mount) => mountJson(mount, modes.get(mount.target) ?? ''));
+  const mounted = new Set((record.host.mounts ?? []).map(({ target }) => target));
+  return mounts.flatMap((view) => {
+    const { target, type } = view.mount;
+    const mode = modes.get(target) ?? '';
+    // As Docker has it: volumes that were asked for by --mount or -v are labelled for SELinux.
+    const isLabelled = type === 'volume' && (modes.has(target) || mounted.has(target));
+    return mountJson(view, mode === '' && isLabelled ? 'z' : mode);
+  });
 }
 
-function mountJson(mount: Mount, mode: string): JsonObject[] {
+function mountJson({ mount, volume }: MountView, mode: string): JsonObject[] {
   const { type, source = '', target, readOnly = false, bindOptions } = mount;
   // As in Docker, those of --tmpfs are told of in the host's configuration only.
   if (type === 'tmpfs' && mount.tmpfsOptions?.options !== undefined) return [];
   return [
     {
       Type: type,
-      Source: source,
+      ...(volume === undefined ? {} : { Name: volume.name }),
+      Source: volume?.mountpoint ?? source,
       Destination: target,
+      ...(volume === undefined ? {} : { Driver: volume.driver }),
       Mode: mode,
       RW: !readOnly,
       Propagation: type === 'bind' ? (bindOptions?.propagation ?? 'rprivate') : '',

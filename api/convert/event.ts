@@ -1,11 +1,12 @@
 /** What `docker events` shows of changes in the cluster and of this node's images. */
 import type { Node, Service } from '../../types/index.ts';
 import type { ContainerEvent } from '../../worker/container/events.ts';
+import type { VolumeEvent } from '../../worker/volume/volume-events.ts';
 import type { ImageEvent, ObjectEvent } from '../backend.ts';
 import type { JsonObject } from './json.ts';
 
 export interface DockerEvent {
-  readonly type: 'container' | 'service' | 'node' | 'network' | 'image';
+  readonly type: 'container' | 'service' | 'node' | 'network' | 'image' | 'volume';
   readonly action: string;
   readonly id: string;
   readonly attributes: Readonly<Record<string, string>>;
@@ -16,7 +17,9 @@ export interface DockerEvent {
 export function eventJson(event: DockerEvent): JsonObject {
   return {
     // Deprecated by Docker, but what older clients read; never sent for the swarm's objects.
-    ...(event.scope === 'local' ? { status: event.action, id: event.id } : {}),
+    ...(event.scope === 'local' && event.type !== 'volume'
+      ? { status: event.action, id: event.id }
+      : {}),
     Type: event.type,
     Action: event.action,
     Actor: { ID: event.id, Attributes: event.attributes },
@@ -43,6 +46,10 @@ export function objectEvent(event: ObjectEvent): DockerEvent | undefined {
 
 export function containerEvent(event: ContainerEvent): DockerEvent {
   return { ...event, type: 'container', scope: 'local' };
+}
+
+export function volumeEvent(event: VolumeEvent): DockerEvent {
+  return { ...event, type: 'volume', scope: 'local' };
 }
 
 export function imageEvent(event: ImageEvent): DockerEvent {

@@ -56,7 +56,7 @@ export function infoJson(facts: InfoFacts): JsonObject {
     Driver: host.snapshotter,
     DriverStatus: [['driver-type', 'io.containerd.snapshotter.v1']],
     Plugins: {
-      Volume: [],
+      Volume: host.volumeDrivers,
       Network: ['bridge', 'host', 'macvlan', 'null', 'overlay'],
       Authorization: null,
       Log: ['json-file', 'local', 'none'],

@@ -55,7 +55,8 @@ export function containerRoutes(modules: RouteModules): Route[] {
       if (exchange.flag('link')) {
         throw new SwarmError('unimplemented', 'links between containers are not supported');
       }
-      await containers.remove(target, { force: exchange.flag('force') });
+      const volumes = exchange.flag('v');
+      await containers.remove(target, { force: exchange.flag('force'), volumes });
       exchange.empty(204);
     }),
   ];

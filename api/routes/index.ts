@@ -17,6 +17,7 @@ import { swarmBackupRoutes } from './swarm-backup.ts';
 import { swarmRoutes } from './swarm.ts';
 import { systemRoutes } from './system.ts';
 import { taskRoutes } from './tasks.ts';
+import { volumeRoutes } from './volumes.ts';
 
 export function allRoutes(modules: RouteModules): Route[] {
   return [
@@ -31,6 +32,7 @@ export function allRoutes(modules: RouteModules): Route[] {
     ...taskRoutes(modules),
     ...imageRoutes(modules),
     ...networkRoutes(modules),
+    ...volumeRoutes(modules),
     ...containerRoutes(modules),
     ...containerStreamRoutes(modules),
     ...containerArchiveRoutes(modules),

@@ -10,6 +10,7 @@ import type { Route } from '../router.ts';
 import { tlsInfoOf } from '../tls-info.ts';
 import { createdAtMs } from './images.ts';
 import type { RouteModules } from './modules.ts';
+import { volumeUsages } from './volumes.ts';
 
 const twoManagers =
   'WARNING: Running Swarm in a two-manager configuration. This configuration provides\n' +
@@ -54,7 +55,7 @@ export function systemRoutes(modules: RouteModules): Route[] {
           LayersSize: images.reduce((sum, image) => sum + image.sizeBytes, 0),
           Images: images.map((image) => imageSummaryJson(image, createdAtMs(image.createdAt))),
           Containers: [],
-          Volumes: [],
+          Volumes: await volumeUsages(modules),
           BuildCache: [],
         });
       },

@@ -161,6 +161,28 @@ const serviceVerbs = {
   update: { short: 'Update a service', load: () => import('../commands/service/update.ts') },
 } as const satisfies Record<string, Verb>;
 
+const volumeVerbs = {
+  create: { short: 'Create a volume', load: () => import('../commands/volume/create.ts') },
+  inspect: {
+    short: 'Display detailed information on one or more volumes',
+    load: () => import('../commands/volume/inspect.ts'),
+  },
+  ls: { short: 'List volumes', aliases: ['list'], load: () => import('../commands/volume/ls.ts') },
+  prune: {
+    short: 'Remove unused local volumes',
+    load: () => import('../commands/volume/prune.ts'),
+  },
+  rm: {
+    short: 'Remove one or more volumes',
+    aliases: ['remove'],
+    load: () => import('../commands/volume/rm.ts'),
+  },
+  update: {
+    short: 'Update a volume (cluster volumes only)',
+    load: () => import('../commands/volume/update.ts'),
+  },
+} as const satisfies Record<string, Verb>;
+
 export const tree: Group = {
   short: 'Run services on a swarm of hosts, as Docker does in swarm mode',
   verbs: {
@@ -169,6 +191,7 @@ export const tree: Group = {
     service: { short: 'Manage Swarm services', verbs: serviceVerbs },
     network: { short: 'Manage networks', verbs: networkVerbs },
     image: { short: 'Manage images of this host', verbs: imageVerbs },
+    volume: { short: 'Manage volumes of this host', verbs: volumeVerbs },
     container: { short: 'Manage containers of this host', verbs: containerVerbs },
     swarm: {
       short: 'Manage Swarm',

@@ -5,7 +5,7 @@
 import { SwarmError } from '../../lib/errors.ts';
 import type { ContainerSpec, Mount, ServiceSpec, SwarmSpec, TaskSpec } from '../../types/index.ts';
 
-const mountTypes: ReadonlySet<Mount['type']> = new Set(['bind', 'tmpfs']);
+const mountTypes: ReadonlySet<Mount['type']> = new Set(['bind', 'tmpfs', 'volume']);
 const logDrivers: ReadonlySet<string> = new Set(['', 'json-file', 'local', 'none']);
 const logOptions: ReadonlySet<string> = new Set(['max-size', 'max-file']);
 
@@ -61,7 +61,7 @@ function refuseContainer(container: ContainerSpec): void {
     if (!mountTypes.has(mount.type)) {
       throw unsupported(
         `the mount at ${mount.target} is of type ${mount.type}, which this version does not ` +
-          'support; use bind or tmpfs',
+          'support; use bind, volume or tmpfs',
       );
     }
   }

@@ -105,7 +105,7 @@ function validatePlaceholders(container: ContainerSpec): void {
   const texts = [
     container.hostname ?? '',
     ...(container.env ?? []),
-    ...(container.mounts ?? []).map((mount) => mount.source ?? ''),
+    ...(container.mounts ?? []).flatMap(expandedTexts),
   ];
   for (const text of texts) {
     for (const [whole, expression = ''] of text.matchAll(/\{\{-?([^}]*?)-?\}\}/g)) {
@@ -117,6 +117,18 @@ function validatePlaceholders(container: ContainerSpec): void {
       );
     }
   }
+}
+
+/** What of a mount the nodes expand. */
+function expandedTexts({ source, target, volumeOptions }: Mount): readonly string[] {
+  const { labels, subpath, driverConfig } = volumeOptions ?? {};
+  return [
+    source ?? '',
+    target,
+    subpath ?? '',
+    ...Object.values(labels ?? {}),
+    ...Object.values(driverConfig?.options ?? {}),
+  ];
 }
 
 function validateMounts(mounts: readonly Mount[]): void {
@@ -134,6 +146,9 @@ function validateMounts(mounts: readonly Mount[]): void {
     targets.add(mount.target);
     if (mount.type === 'bind' && !(mount.source ?? '').startsWith('/')) {
       throw invalid(`invalid bind mount source, must be an absolute path: ${mount.source ?? ''}`);
+    }
+    if (mount.type === 'volume' && !mount.source && mount.volumeOptions?.subpath) {
+      throw invalid(`${mount.target}: must not set Subpath when using anonymous volumes`);
     }
     if (mount.type === 'tmpfs' && (mount.source ?? '') !== '') {
       throw invalid('invalid tmpfs source, source must be empty');

@@ -193,12 +193,12 @@ const cases: { name: string; given: unknown; code: ErrorCode; says: string }[] =
     says: 'secrets are not supported by this version; remove them from the service',
   },
   {
-    name: 'a volume',
-    given: good({}, { Mounts: [{ Type: 'volume', Source: 'data', Target: '/data' }] }),
+    name: 'a mount of an image',
+    given: good({}, { Mounts: [{ Type: 'image', Source: 'data', Target: '/data' }] }),
     code: 'unimplemented',
     says:
-      'the mount at /data is of type volume, which this version does not support; use bind or ' +
-      'tmpfs',
+      'the mount at /data is of type image, which this version does not support; use bind, ' +
+      'volume or tmpfs',
   },
   {
     name: 'a job',

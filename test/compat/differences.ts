@@ -32,11 +32,6 @@ export const differences: readonly Difference[] = [
     why: 'Runtimes are what the host has: crun here where it works, runc there.',
   },
   {
-    of: 'GET /info',
-    what: /^\.Plugins\.Volume is empty$/,
-    why: 'This version has no volume drivers.',
-  },
-  {
     of: 'GET /services/plain',
     what: /^\.Endpoint\.Spec\.Mode is extra$/,
     why: 'Docker leaves it out for a service without any port, though it means vip.',

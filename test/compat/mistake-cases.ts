@@ -113,8 +113,8 @@ const refusals: readonly { verb: string; flag: string; args: string; says: strin
 
 const others: readonly { args: string; says: string }[] = [
   {
-    args: '--mount type=volume,source=v,target=/v',
-    says: 'the mount at /v is of type volume, which this version does not support; use bind or tmpfs',
+    args: '--mount type=npipe,source=v,target=/v',
+    says: 'the mount at /v is of type npipe, which this version does not support; use bind, volume or tmpfs',
   },
   {
     args: '--log-driver syslog',

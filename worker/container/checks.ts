@@ -164,10 +164,4 @@ function checkUnsupported(config: ContainerDocument, host: HostDocument): void {
   if (config.macAddress) {
     unsupported('a MAC address cannot be chosen in this version: it follows from the address');
   }
-  if ((config.volumes?.length ?? 0) > 0) {
-    unsupported(
-      'volumes are not supported by this version: mount a folder of the host ' +
-        '(-v /path:/path), or a tmpfs',
-    );
-  }
 }

@@ -5,6 +5,8 @@ import type { LocalNetworks } from '../network/local/index.ts';
 import type { Attachment, NetworkDriver } from '../network/network.ts';
 import { macOf, parseAddress } from '../network/subnet.ts';
 import type { ContainerConfig } from '../runtime/runtime.ts';
+import type { Volumes } from '../volume/index.ts';
+import { mountsOf } from './mounts.ts';
 import { parsePort, portRequests } from './port-requests.ts';
 import type { PublishedPorts } from './published-ports.ts';
 import type { BoundPort, ContainerRecord, NetworkView } from './view.ts';
@@ -20,6 +22,9 @@ export interface Connection {
   readonly files: Readonly<Record<string, string>>;
 }
 
+/** What is mounted in a container, with the folders of its volumes. */
+export type ConnectedMounts = ContainerConfig['mounts'];
+
 /** The networks of this node that people have made. */
 export type OwnNetworks = Pick<LocalNetworks, 'get' | 'reserve' | 'release'>;
 
@@ -28,6 +33,7 @@ export interface ConnectionsDeps {
   readonly ownNetworks: OwnNetworks;
   readonly ports: PublishedPorts;
   readonly files: ContainerFiles;
+  readonly volumes: Pick<Volumes, 'connect' | 'adopt' | 'disconnect' | 'viewsOf'>;
   /** The connection of another container that runs. Throws SwarmError. */
   readonly sharedWith: (nameOrId: string) => Connection & { readonly pid: number };
 }
@@ -50,8 +56,20 @@ export class Connections {
     return connection;
   }
 
+  /** Its volumes, ready for the runtime. */
+  mounts(record: ContainerRecord): Promise<ConnectedMounts> {
+    const mounts = wantedMounts(record);
+    const { volumes } = this.#deps;
+    return volumes.connect({ containerId: record.id, mounts, image: record.rootfs });
+  }
+
+  viewsOfMounts(record: ContainerRecord) {
+    return this.#deps.volumes.viewsOf(wantedMounts(record));
+  }
+
   /** The container ran on while no daemon was there. */
   async adopt(record: ContainerRecord): Promise<Connection> {
+    this.#deps.volumes.adopt(record.id, wantedMounts(record));
     const ports = this.#deps.ports.of(record.id);
     const connection = await this.#connect(record, ports);
     this.#open.set(record.id, connection);
@@ -60,11 +78,12 @@ export class Connections {
 
   /** One that is not connected is not an error. */
   async disconnect({ id }: Pick<ContainerRecord, 'id'>): Promise<void> {
-    const { files, network, ports } = this.#deps;
+    const { files, network, ports, volumes } = this.#deps;
     this.#open.delete(id);
     await ports.withdraw(id);
     await network.detach(id);
     await files.remove(id);
+    await volumes.disconnect(id);
   }
 
   async #connect(record: ContainerRecord, adopted?: readonly BoundPort[]): Promise<Connection> {
@@ -169,6 +188,10 @@ export class Connections {
       },
     });
   }
+}
+
+export function wantedMounts({ config, host, mounts }: ContainerRecord) {
+  return mounts ?? mountsOf(config, host);
 }
 
 /** "name:address"; `host-gateway` stands for this host. */

@@ -6,17 +6,18 @@ import type { Clock } from '../../lib/clock.ts';
 import { messageOf, SwarmError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
-import type { ContainerDocument, CreateExtras } from '../../types/index.ts';
+import type { ContainerDocument, CreateExtras, Mount } from '../../types/index.ts';
 import { ContainerFiles } from '../executor/container-files.ts';
 import { Limiter } from '../executor/limiter.ts';
 import type { Image, Images } from '../image/images.ts';
 import type { NetworkDriver } from '../network/network.ts';
 import type { LogLine, LogQuery, Runtime } from '../runtime/runtime.ts';
 import { readKeptLog } from '../runtime/logs/kept-log.ts';
+import type { Volumes, VolumeUser } from '../volume/index.ts';
 import { Archives } from './archive/archives.ts';
 import { Views } from './archive/views.ts';
 import { checkContainer } from './checks.ts';
-import { Connections, type OwnNetworks } from './connections.ts';
+import { Connections, wantedMounts, type OwnNetworks } from './connections.ts';
 import { ContainerEvents } from './events.ts';
 import { Execs } from './execs.ts';
 import { Inside } from './inside.ts';
@@ -47,6 +48,7 @@ export interface ContainerManagerDeps {
   readonly images: Images;
   readonly network: NetworkDriver;
   readonly ownNetworks: OwnNetworks;
+  readonly volumes: Volumes;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -96,7 +98,7 @@ export class ContainerManager implements AsyncDisposable {
 
   constructor(options: ContainerManagerOptions, deps: ContainerManagerDeps) {
     const log = deps.log.child({ module: 'container' });
-    const { clock, random, runtime, network, ownNetworks } = deps;
+    const { clock, random, runtime, network, ownNetworks, volumes } = deps;
     this.#options = options;
     this.#deps = { ...deps, log };
     this.#records = new Records(options.recordsFolder ?? join(options.dataRoot, 'standalone'));
@@ -121,6 +123,7 @@ export class ContainerManager implements AsyncDisposable {
       connections: new Connections({
         network,
         ownNetworks,
+        volumes,
         ports: this.#ports,
         files: new ContainerFiles(join(options.runRoot, 'runtime', 'standalone')),
         sharedWith: (nameOrId) => this.#connectionOf(nameOrId),
@@ -185,14 +188,14 @@ export class ContainerManager implements AsyncDisposable {
   }
 
   async #create({ name, config, extras, platform }: CreateRequest): Promise<Created> {
-    const { runtime, random, clock } = this.#deps;
+    const { runtime, random, clock, volumes } = this.#deps;
     const { hostConfig } = extras;
     const image = await this.#image(config.image, platform);
     const id = createHash('sha256').update(random.id()).update(random.id()).digest('hex');
-    const wanted = this.#checkName(name);
+    const freeName = this.#checkName(name);
     checkContainer(config, hostConfig, { cpus: this.#options.cpus });
     const { cgroupVersion } = runtime.info();
-    const host = completedHost(this.#withVolumesFrom(hostConfig), cgroupVersion);
+    const host = completedHost(hostConfig, cgroupVersion);
     const merged = mergedConfig(
       config,
       image.config,
@@ -201,13 +204,13 @@ export class ContainerManager implements AsyncDisposable {
     );
     const argv = argvOf(merged);
     if (argv.length === 0) throw new SwarmError('invalid-argument', 'no command specified');
-    mountsOf(merged, host);
+    const wanted = mountsOf(merged, host, this.#mountsFrom(host));
     portRequests(merged, host);
     logOf({ host });
     const endpoint = extras.networkingConfig?.endpointsConfig?.[hostConfig.networkMode];
     const record: ContainerRecord = {
       id,
-      name: wanted,
+      name: freeName,
       createdAtMs: clock.nowMs(),
       config: merged,
       host,
@@ -215,13 +218,14 @@ export class ContainerManager implements AsyncDisposable {
       rootfs: image.rootfs,
       argv,
       aliases: endpoint?.aliases ?? [],
+      mounts: await volumes.make({ containerId: id, mounts: wanted, image: image.rootfs }),
     };
     await mkdir(join(this.#context.folder, id), { recursive: true, mode: 0o710 });
     await runtime.layers.prepare(id, image.rootfs);
     this.#records.put(record, neverRun);
     this.#containers.set(id, new Standalone(record, neverRun, this.#context));
     this.events.tell('create', record);
-    return { id, warnings: warningsOf(record, image) };
+    return { id, warnings: warningsOf(record) };
   }
 
   /** Throws `not-found`, or `invalid-argument` for the start of more than one id. */
@@ -250,6 +254,13 @@ export class ContainerManager implements AsyncDisposable {
     return all.toSorted((a, b) => b.record.createdAtMs - a.record.createdAtMs);
   }
 
+  /** The containers of people, with their volumes. */
+  *volumeUsers(): Iterable<VolumeUser> {
+    for (const { id, record } of this.#containers.values()) {
+      yield { id, mounts: wantedMounts(record) };
+    }
+  }
+
   /** The name of a container that needs the image, if there is one. */
   imageUser(imageId: string): string | undefined {
     const users = [...this.#containers.values()].filter(({ record }) => record.imageId === imageId);
@@ -275,7 +286,10 @@ export class ContainerManager implements AsyncDisposable {
   }
 
   /** Throws `aborted` in Docker's words for one that runs, unless forced. */
-  async remove(target: Target, { force }: { readonly force: boolean }): Promise<void> {
+  async remove(
+    target: Target,
+    { force, volumes = false }: { readonly force: boolean; readonly volumes?: boolean },
+  ): Promise<void> {
     const { view } = target;
     const { record, state } = view;
     if (isRunning(state) && !force) {
@@ -295,7 +309,7 @@ export class ContainerManager implements AsyncDisposable {
     if (state.status === 'removing') {
       throw new SwarmError('aborted', `removal of container ${record.id} is already in progress`);
     }
-    await this.#remove(target.own);
+    await this.#remove(target.own, volumes);
   }
 
   logs(
@@ -314,18 +328,25 @@ export class ContainerManager implements AsyncDisposable {
       : readKeptLog(own.logPath, limits, query, options.signal);
   }
 
-  async #remove(container: Standalone): Promise<void> {
+  async #remove(container: Standalone, withVolumes: boolean): Promise<void> {
     await container.remove();
     await rm(container.folder, { recursive: true, force: true });
     this.#records.delete(container.id);
     this.#containers.delete(container.id);
     this.execs.forget(container.id);
+    if (withVolumes) await this.#deps.volumes.removeOwnedBy(container.id);
     this.events.tell('destroy', container.record);
     container.gone();
   }
 
+  /** As in Docker, `--rm` takes anonymous volumes along. */
   #removeLater(container: Standalone): Promise<void> {
-    return this.#track(this.#remove(container), 'a container could not be removed', container.id);
+    const { autoRemove } = container.record.host;
+    return this.#track(
+      this.#remove(container, autoRemove),
+      'a container could not be removed',
+      container.id,
+    );
   }
 
   #startLater(container: Standalone): void {
@@ -400,17 +421,15 @@ export class ContainerManager implements AsyncDisposable {
     );
   }
 
-  /** The mounts of other containers come first, as in Docker. */
-  #withVolumesFrom(host: CreateExtras['hostConfig']): CreateExtras['hostConfig'] {
-    const others = (host.volumesFrom ?? []).flatMap((entry) => {
+  #mountsFrom({ volumesFrom }: CreateExtras['hostConfig']): readonly Mount[] {
+    return (volumesFrom ?? []).flatMap((entry) => {
       const [name = '', mode = 'rw'] = entry.split(':');
       const other = this.#findOwn(name);
       if (other === undefined) throw new SwarmError('not-found', `No such container: ${name}`);
-      const mounts = mountsOf(other.record.config, other.record.host);
-      return mounts.map((mount) => (mode === 'ro' ? { ...mount, readOnly: true } : mount));
+      return wantedMounts(other.record).map((mount) =>
+        mode === 'ro' ? { ...mount, readOnly: true } : mount,
+      );
     });
-    if (others.length === 0) return host;
-    return { ...host, mounts: [...others, ...(host.mounts ?? [])] };
   }
 
   #running(nameOrId: string): Standalone {
@@ -440,7 +459,7 @@ export class ContainerManager implements AsyncDisposable {
   }
 
   async #taskViews(): Promise<readonly ContainerView[]> {
-    const { runtime, tasks } = this.#deps;
+    const { runtime, tasks, volumes } = this.#deps;
     const infos = new Map((await runtime.list()).map((info) => [info.id, info]));
     const { cgroupVersion } = runtime.info();
     return [...tasks()].flatMap((task) => {
@@ -449,7 +468,7 @@ export class ContainerManager implements AsyncDisposable {
       const { containerId } = task;
       const folder = join(this.#options.dataRoot, 'containers', containerId);
       const logPath = join(folder, `${containerId}-json.log`);
-      const view = taskView(task, info, { logPath, cgroupVersion, execIds: [] });
+      const view = taskView(task, info, { logPath, cgroupVersion, execIds: [], volumes });
       return [{ ...view, execIds: this.execs.of(view.record.id) }];
     });
   }
@@ -465,17 +484,9 @@ export function ownOf({ own, view }: Target, done: string): Standalone {
   );
 }
 
-function warningsOf({ host }: ContainerRecord, image: Image): readonly string[] {
+function warningsOf({ host }: ContainerRecord): readonly string[] {
   const ports = Object.keys(host.portBindings ?? {}).length > 0;
-  return [
-    ...(ports && host.networkMode === 'host'
-      ? ['Published ports are discarded when using host network mode']
-      : []),
-    ...(image.config.volumes.length > 0
-      ? [
-          `The image's volumes (${image.config.volumes.join(', ')}) are kept in the container's ` +
-            'own layer, and are lost with it: volumes are not supported by this version',
-        ]
-      : []),
-  ];
+  return ports && host.networkMode === 'host'
+    ? ['Published ports are discarded when using host network mode']
+    : [];
 }

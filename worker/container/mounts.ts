@@ -4,19 +4,27 @@ import type { ContainerDocument, HostDocument, Mount } from '../../types/index.t
 
 const propagations = ['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave'] as const;
 type Propagation = (typeof propagations)[number];
-/** Words of -v that change nothing here: for SELinux, for other systems, for volumes. */
-const ignoredWords = new Set(['z', 'Z', 'consistent', 'cached', 'delegated', 'nocopy', '']);
+/** Words of -v that change nothing here: for SELinux, for other systems. */
+const ignoredWords = new Set(['z', 'Z', 'consistent', 'cached', 'delegated', '']);
 
-/** Throws `invalid-argument` or `unimplemented` in one sentence that names the mount. */
-export function mountsOf(config: ContainerDocument, host: HostDocument): readonly Mount[] {
-  const binds = (host.binds ?? []).map(bindOf);
+/**
+ * What the container is to have, volumes without a name among it; `others`, of `--volumes-from`, give
+ * way to its own. Throws `invalid-argument` or `unimplemented` in one sentence that names the mount.
+ */
+export function mountsOf(
+  config: ContainerDocument,
+  host: HostDocument,
+  others: readonly Mount[] = [],
+): readonly Mount[] {
+  const driver = host.volumeDriver;
+  const binds = (host.binds ?? []).map((text) => bindOf(text, driver));
   const tmpfs = Object.entries(host.tmpfs ?? {}).map(([target, options]) =>
     tmpfsOf(target, options),
   );
   const mounts = (host.mounts ?? []).map(checked);
-  const all = [...binds, ...mounts, ...tmpfs];
-  const twice = all.find(({ target }, index) =>
-    all.some((other, at) => at < index && normal(other.target) === normal(target)),
+  const own = [...binds, ...mounts, ...tmpfs];
+  const twice = own.find(({ target }, index) =>
+    own.some((other, at) => at < index && normal(other.target) === normal(target)),
   );
   if (twice !== undefined) {
     throw new SwarmError('invalid-argument', `Duplicate mount point: ${twice.target}`);
@@ -27,42 +35,74 @@ export function mountsOf(config: ContainerDocument, host: HostDocument): readonl
       `the working directory '${config.workingDir}' is invalid, it needs to be an absolute path`,
     );
   }
-  return all;
+  const all = new Map([...others, ...own].map((mount) => [normal(mount.target), mount]));
+  for (const target of config.volumes ?? []) {
+    if (!all.has(normal(target))) all.set(normal(target), volumeAt(target, driver));
+  }
+  return [...all.values()];
 }
 
-export const noVolumes =
-  'volumes are not supported by this version: mount a folder of the host (-v /path:/path), or ' +
-  'a tmpfs';
-
-/** "source:target[:words]". As in Docker, a source that is not there is made. */
-function bindOf(text: string): Mount {
-  const parts = text.split(':');
-  const [source = '', target = '', words = ''] = parts;
-  if (parts.length > 3 || target === '') {
-    throw new SwarmError('invalid-argument', `invalid volume specification: '${text}'`);
-  }
-  if (!source.startsWith('/')) throw new SwarmError('unimplemented', `${text}: ${noVolumes}`);
+function volumeAt(target: string, driver: string): Mount {
   if (!target.startsWith('/') || normal(target) === '/') {
     throw new SwarmError(
       'invalid-argument',
-      `invalid volume specification: '${text}': invalid mount config for type "bind": invalid ` +
-        `mount path: '${target}' mount path must be absolute, and not '/'`,
+      `invalid volume: '${target}': mount path must be absolute, and not '/'`,
     );
   }
+  return {
+    type: 'volume',
+    target,
+    ...(driver === '' ? {} : { volumeOptions: { driverConfig: { name: driver } } }),
+  };
+}
+
+/** "source:target[:words]", or a target alone. As in Docker, a folder that is not there is made. */
+function bindOf(text: string, driver: string): Mount {
+  const parts = text.split(':');
+  if (parts.length === 1) return volumeAt(text, driver);
+  const [source = '', target = '', words = ''] = parts;
+  if (parts.length > 3 || target === '' || source === '') {
+    throw new SwarmError('invalid-argument', `invalid volume specification: '${text}'`);
+  }
+  const type = source.startsWith('/') ? 'bind' : 'volume';
+  if (!target.startsWith('/') || normal(target) === '/') {
+    throw new SwarmError(
+      'invalid-argument',
+      `invalid volume specification: '${text}': invalid mount config for type "${type}": invalid ` +
+        `mount path: '${target}' mount path must be absolute${type === 'bind' ? ", and not '/'" : ''}`,
+    );
+  }
+  const { readOnly, noCopy, propagation } = modeOf(words);
+  if (type === 'bind') {
+    const bindOptions = {
+      createMountpoint: true,
+      ...(propagation === undefined ? {} : { propagation }),
+    };
+    return { type, source, target, readOnly, bindOptions };
+  }
+  if (propagation !== undefined) {
+    throw new SwarmError('invalid-argument', `invalid mode: ${words}`);
+  }
+  const volumeOptions = {
+    ...(noCopy ? { noCopy } : {}),
+    ...(driver === '' ? {} : { driverConfig: { name: driver } }),
+  };
+  return { type, source, target, readOnly, volumeOptions };
+}
+
+function modeOf(words: string) {
   let readOnly = false;
+  let noCopy = false;
   let propagation: Propagation | undefined;
   for (const word of words.split(',')) {
     if (word === 'ro') readOnly = true;
+    else if (word === 'nocopy') noCopy = true;
     else if (isPropagation(word)) propagation = word;
     else if (word !== 'rw' && !ignoredWords.has(word)) {
       throw new SwarmError('invalid-argument', `invalid mode: ${words}`);
     }
   }
-  const bindOptions = {
-    createMountpoint: true,
-    ...(propagation === undefined ? {} : { propagation }),
-  };
-  return { type: 'bind', source, target, readOnly, bindOptions };
+  return { readOnly, noCopy, propagation };
 }
 
 function isPropagation(word: string): word is Propagation {
@@ -85,7 +125,7 @@ function checked(mount: Mount): Mount {
     );
   };
   if (mount.target === '') fail('field Target must not be empty');
-  if (mount.type === 'volume') throw new SwarmError('unimplemented', noVolumes);
+  if (mount.type === 'volume') return checkedVolume(mount, fail);
   if (mount.type !== 'bind' && mount.type !== 'tmpfs') {
     throw new SwarmError('unimplemented', `mounts of type "${mount.type}" are not supported`);
   }
@@ -97,6 +137,21 @@ function checked(mount: Mount): Mount {
   }
   if (mount.type === 'tmpfs' && (mount.source ?? '') !== '') {
     fail('field Source must not be specified');
+  }
+  return mount;
+}
+
+function checkedVolume(mount: Mount, fail: (reason: string) => never): Mount {
+  const { source = '', target, readOnly, volumeOptions } = mount;
+  if (!target.startsWith('/')) {
+    fail(`invalid mount path: '${target}' mount path must be absolute`);
+  }
+  if (normal(target) === '/') fail("invalid specification: destination can't be '/'");
+  if (source === '' && readOnly) {
+    fail('must not set ReadOnly mode when using anonymous volumes');
+  }
+  if (source === '' && volumeOptions?.subpath) {
+    fail('must not set Subpath when using anonymous volumes');
   }
   return mount;
 }

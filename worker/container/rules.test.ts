@@ -172,9 +172,43 @@ describe('mounts of containers', () => {
     assert.deepEqual(mounts[2]?.tmpfsOptions?.options, [['size', '1m']]);
   });
 
+  it('have volumes, named and not, of the image and of others', () => {
+    const mounts = mountsOf(
+      config({ Volumes: { '/image': {}, '/x': {}, '/other/': {} } }),
+      host({
+        Binds: ['data:/x:ro,nocopy', '/bare'],
+        Mounts: [{ Type: 'volume', Target: '/y', VolumeOptions: { Subpath: 'a' }, Source: 'sub' }],
+        VolumeDriver: 'far',
+      }),
+      [
+        { type: 'volume', source: 'theirs', target: '/other' },
+        { type: 'bind', source: '/theirs', target: '/x' },
+      ],
+    );
+    const far = { driverConfig: { name: 'far' } };
+    assert.deepEqual(mounts, [
+      { type: 'volume', source: 'theirs', target: '/other' },
+      {
+        type: 'volume',
+        source: 'data',
+        target: '/x',
+        readOnly: true,
+        volumeOptions: { noCopy: true, ...far },
+      },
+      { type: 'volume', target: '/bare', volumeOptions: far },
+      { type: 'volume', source: 'sub', target: '/y', volumeOptions: { subpath: 'a' } },
+      { type: 'volume', target: '/image', volumeOptions: far },
+    ]);
+  });
+
   const refused: [string, object, RegExp][] = [
-    ['a volume', { Binds: ['data:/x'] }, /volumes are not supported/],
-    ['a volume mount', { Mounts: [{ Type: 'volume', Target: '/x' }] }, /volumes are not/],
+    ['a volume at a relative path', { Binds: ['data:x'] }, /mount path must be absolute/],
+    [
+      'a volume without a name that is read only',
+      { Mounts: [{ Type: 'volume', Target: '/x', ReadOnly: true }] },
+      /must not set ReadOnly mode/,
+    ],
+    ['a propagation for a volume', { Binds: ['data:/x:rshared'] }, /invalid mode: rshared/],
     ['a target twice', { Binds: ['/a:/x', '/b:/x/'] }, /Duplicate mount point: \/x/],
     ['a wrong word', { Binds: ['/a:/x:quick'] }, /invalid mode: quick/],
     ['the root', { Binds: ['/a:/'] }, /mount path must be absolute/],

@@ -12,7 +12,6 @@ import type { Connections, Connection } from './connections.ts';
 import type { Records } from './records.ts';
 import { nextDelayMs, shouldRestart } from './restart-policy.ts';
 import { consoleSizeOf, logOf, runtimeConfig } from './runtime-config.ts';
-import { mountsOf } from './mounts.ts';
 import { startFailure } from './start-failure.ts';
 import { Streams } from './streams.ts';
 import {
@@ -94,7 +93,7 @@ export class Standalone {
       ports,
       logPath: logOf(this.#record).driver === 'none' ? '' : this.logPath,
       files,
-      mounts: mountsOf(this.#record.config, this.#record.host),
+      mounts: this.#context.connections.viewsOfMounts(this.#record),
       execIds,
     };
   }
@@ -373,7 +372,7 @@ export class Standalone {
         network: connection.runtime,
         files: connection.mounted,
         logPath: this.logPath,
-        mounts: mountsOf(this.#record.config, host),
+        mounts: await connections.mounts(this.#record),
         ...(other === '' ? {} : { pidNamespace: `/proc/${pidOf(other)}/ns/pid` }),
         ...consoleSizeOf(this.streams.size, host.consoleSize),
       });

@@ -7,6 +7,7 @@ import {
   type TaskStatus,
 } from '../../types/index.ts';
 import type { ContainerInfo } from '../runtime/runtime.ts';
+import type { Volumes } from '../volume/index.ts';
 import type { PreparedTask } from '../task/index.ts';
 import { completedHost } from './merge.ts';
 import { neverRun, type BoundPort, type ContainerState, type ContainerView } from './view.ts';
@@ -30,6 +31,7 @@ export function taskView(
     readonly logPath: string;
     readonly cgroupVersion: 1 | 2;
     readonly execIds: readonly string[];
+    readonly volumes: Pick<Volumes, 'viewsOf'>;
   },
 ): ContainerView {
   const container = prepared?.container;
@@ -77,7 +79,7 @@ export function taskView(
     ports: (status.ports ?? []).map(portOf),
     logPath: facts.logPath,
     files: {},
-    mounts: container?.mounts ?? [],
+    mounts: facts.volumes.viewsOf(container?.mounts ?? []),
     execIds: facts.execIds,
     taskId: task.id,
   };

@@ -8,6 +8,8 @@ import type { Images } from '../image/images.ts';
 import type { NetworkDriver } from '../network/network.ts';
 import { FakeRuntime } from '../runtime/fake-runtime.ts';
 import { ContainerManager } from './manager.ts';
+import { testVolumes } from '../volume/testing.ts';
+import type { Volumes } from '../volume/index.ts';
 import type { TaskContainer } from './tasks.ts';
 
 export class FakeNetwork implements NetworkDriver {
@@ -34,6 +36,7 @@ export interface TestContainers {
   readonly manager: ContainerManager;
   readonly runtime: FakeRuntime;
   readonly network: FakeNetwork;
+  readonly volumes: Volumes;
   /** Below it are the folders of containers: the caller's to remove. */
   readonly dataRoot: string;
   tasks: readonly TaskContainer[];
@@ -50,6 +53,7 @@ export function testContainers(deps: {
   const runtime = deps.runtime ?? new FakeRuntime({ clock });
   const network = new FakeNetwork();
   const dataRoot = join(tmpdir(), `ts-swarm-containers-${process.pid}`);
+  const volumes = testVolumes({ folder: join(dataRoot, 'volumes'), clock, random });
   const made: TestContainers = {
     manager: new ContainerManager(
       { dataRoot, runRoot: dataRoot, hostname: 'h1', cpus: 2, recordsFolder },
@@ -59,6 +63,7 @@ export function testContainers(deps: {
         images,
         runtime,
         network,
+        volumes,
         ownNetworks: { get: () => undefined, reserve: () => [], release: () => undefined },
         log: silentLogger,
         tasks: () => made.tasks,
@@ -67,8 +72,10 @@ export function testContainers(deps: {
     ),
     runtime,
     network,
+    volumes,
     dataRoot,
     tasks: [],
   };
+  volumes.attach({ users: () => made.manager.volumeUsers(), shownId: (id) => id });
   return made;
 }

@@ -1,5 +1,6 @@
 /** What is told of a container: a snapshot, of a standalone one or of a task's. */
 import type { ContainerDocument, HostDocument, Mount } from '../../types/index.ts';
+import type { MountView } from '../volume/index.ts';
 import type { ImageRootfs } from '../runtime/runtime.ts';
 
 export const containerStatuses = [
@@ -58,6 +59,8 @@ export interface ContainerRecord {
   readonly argv: readonly string[];
   /** Other names on its network. */
   readonly aliases: readonly string[];
+  /** Every volume has a name. Absent in the records of versions that had no volumes. */
+  readonly mounts?: readonly Mount[];
 }
 
 /** A port of the container, and where it is reached: nowhere where there is no host port. */
@@ -86,7 +89,7 @@ export interface ContainerView {
   readonly ports: readonly BoundPort[];
   readonly logPath: string;
   readonly files: Readonly<Record<string, string>>;
-  readonly mounts: readonly Mount[];
+  readonly mounts: readonly MountView[];
   readonly execIds: readonly string[];
   /** Of a task of the swarm. */
   readonly taskId?: string;

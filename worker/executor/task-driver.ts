@@ -21,6 +21,7 @@ import {
   type TaskView,
 } from '../task/index.ts';
 import { checkBindSources } from '../runtime/bind-sources.ts';
+import type { Volumes } from '../volume/index.ts';
 import type { ContainerFiles } from './container-files.ts';
 import { HealthMonitor, type HealthMonitorDeps } from './health-monitor.ts';
 import type { ImagePulls } from './image-pulls.ts';
@@ -32,6 +33,7 @@ export interface DriverContext extends HealthMonitorDeps {
   readonly network: NetworkDriver;
   readonly pulls: ImagePulls;
   readonly files: ContainerFiles;
+  readonly volumes: Pick<Volumes, 'provide' | 'connect' | 'adopt' | 'disconnect' | 'removeOwnedBy'>;
   /** All tasks of the node, those included that are being removed. */
   readonly portHolders: () => Iterable<PortHolder>;
   /** How many containers are started, and how many removed, at once. */
@@ -116,6 +118,10 @@ export class TaskDriver implements PortHolder {
   /** Takes over what runs already, and sets the machine going. */
   adopt(info: ContainerInfo | undefined): void {
     this.#attached = info !== undefined;
+    if (info !== undefined && info.exit === undefined) {
+      const mounts = this.#prepared?.container.mounts ?? [];
+      this.#context.volumes.adopt(this.containerId, mounts);
+    }
     if (info?.state === 'running' || info?.state === 'paused') {
       this.#container = 'running';
       this.#pid = info.pid;
@@ -151,6 +157,8 @@ export class TaskDriver implements PortHolder {
     await this.#until(async () => {
       if (this.#container === 'running') await this.#stopContainer();
       await this.#context.removals.run(() => this.#discard());
+      // Those that nobody has named go with the container, as in Docker.
+      await this.#context.volumes.removeOwnedBy(this.containerId);
     });
     this.#unwanted[Symbol.dispose]();
     this.#tell();
@@ -224,11 +232,12 @@ export class TaskDriver implements PortHolder {
   }
 
   async #prepare(): Promise<void> {
-    const { node, onProgress, pulls } = this.#context;
+    const { node, onProgress, pulls, volumes } = this.#context;
     const image = await pulls.get(this.#task, this.#unwanted.signal);
     const prepared = prepareTask(this.#task, image, node());
     await checkBindSources(prepared.container.mounts);
-    this.#prepared = prepared;
+    const mounts = await volumes.provide(this.containerId, prepared.container.mounts);
+    this.#prepared = { ...prepared, container: { ...prepared.container, mounts } };
     onProgress(this, false);
   }
 
@@ -266,7 +275,7 @@ export class TaskDriver implements PortHolder {
 
   /** The configuration with its network and the files that name the network's addresses. */
   async #connected() {
-    const { files, network } = this.#context;
+    const { files, network, volumes } = this.#context;
     const prepared = this.#prepared!;
     const { networkMode, container } = prepared;
     const { networks = [], spec } = this.#task;
@@ -287,8 +296,10 @@ export class TaskDriver implements PortHolder {
           );
     this.#ports = attachment?.ports ?? [];
     this.#attached = true;
+    const { mounts, image } = container;
     return {
       ...container,
+      mounts: await volumes.connect({ containerId: container.id, mounts, image }),
       network:
         attachment === undefined
           ? { kind: 'host' as const }
@@ -326,11 +337,12 @@ export class TaskDriver implements PortHolder {
   }
 
   async #discard(): Promise<void> {
-    const { files, network, runtime } = this.#context;
+    const { files, network, runtime, volumes } = this.#context;
     await runtime.remove(this.containerId);
     await network.detach(this.containerId);
     this.#attached = false;
     await files.remove(this.containerId);
+    await volumes.disconnect(this.containerId);
     this.#container = 'none';
     this.#tell();
   }
@@ -339,6 +351,7 @@ export class TaskDriver implements PortHolder {
     this.#monitor?.stop();
     await this.#until(() => this.#context.network.detach(this.containerId));
     this.#attached = false;
+    await this.#until(() => this.#context.volumes.disconnect(this.containerId));
     this.#exit = exit;
     this.#container = 'exited';
     this.#tell();

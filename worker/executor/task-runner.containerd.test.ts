@@ -10,6 +10,7 @@ import type { AssignedTask, ContainerSpec } from '../../types/index.ts';
 import type { Images } from '../image/images.ts';
 import { openContainerd, type OpenedContainerd } from '../runtime/index.ts';
 import { collect, text } from '../runtime/runtime.contract.ts';
+import { openVolumes, type Volumes } from '../volume/index.ts';
 import { canRunContainers, makeBusyboxImage } from '../runtime/testing/busybox.ts';
 import { TaskRunner } from './task-runner.ts';
 import {
@@ -28,6 +29,7 @@ describe('task runner on containerd', function () {
   let roots: { dataRoot: string; runRoot: string };
   let images: FakeImages;
   let containerd: OpenedContainerd;
+  let volumes: Volumes;
   let runner: TaskRunner;
 
   const open = async () => {
@@ -36,7 +38,14 @@ describe('task runner on containerd', function () {
       random: systemRandom,
       log: silentLogger,
     });
+    volumes = openVolumes(roots, {
+      runtime: containerd.runtime,
+      clock: realClock,
+      random: systemRandom,
+      log: silentLogger,
+    });
     runner = new TaskRunner(roots, {
+      volumes,
       images: images as unknown as Images,
       network: new FakeNetwork(),
       runtime: containerd.runtime,
@@ -51,6 +60,7 @@ describe('task runner on containerd', function () {
   };
   const close = async () => {
     await runner[Symbol.asyncDispose]();
+    volumes[Symbol.dispose]();
     await containerd[Symbol.asyncDispose]();
   };
 

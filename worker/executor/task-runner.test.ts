@@ -5,10 +5,13 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { VirtualClock } from '../../lib/clock.ts';
 import { SwarmError } from '../../lib/errors.ts';
+import { seededRandom } from '../../lib/random.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { isTerminal, type AssignedTask, type TaskStatus } from '../../types/index.ts';
 import type { Images } from '../image/images.ts';
 import { FakeRuntime } from '../runtime/fake-runtime.ts';
+import { testVolumes } from '../volume/testing.ts';
+import type { Volumes } from '../volume/index.ts';
 import { TaskRunner } from './task-runner.ts';
 import {
   assignedTask,
@@ -25,6 +28,7 @@ describe('task runner', () => {
   let runtime: FakeRuntime;
   let images: FakeImages;
   let network: FakeNetwork;
+  let volumes: Volumes;
   let runner: TaskRunner;
   let seen: string[];
 
@@ -34,6 +38,7 @@ describe('task runner', () => {
       {
         images: images as unknown as Images,
         network,
+        volumes,
         runtime,
         node: () => ({
           id: 'node1',
@@ -58,6 +63,11 @@ describe('task runner', () => {
     runtime = new FakeRuntime({ clock });
     images = new FakeImages();
     network = new FakeNetwork();
+    volumes = testVolumes({
+      folder: join(folder, 'volumes'),
+      clock,
+      random: seededRandom(1),
+    });
     seen = [];
     await open();
   });

@@ -7,6 +7,7 @@ import {
   compareStates,
   isTerminal,
   type AssignedTask,
+  type Mount,
   type TaskStatus,
 } from '../../types/index.ts';
 import type { Images } from '../image/images.ts';
@@ -39,6 +40,7 @@ export interface TaskRunnerDeps {
   readonly images: Images;
   readonly network: NetworkDriver;
   readonly runtime: Runtime;
+  readonly volumes: DriverContext['volumes'];
   /** What placeholders in specs may name. The id is known once the node has joined a swarm. */
   readonly node: () => NodeFacts;
   readonly clock: Clock;
@@ -67,7 +69,7 @@ export class TaskRunner implements TaskExecutor {
   #exits: Disposable | undefined;
 
   constructor(options: TaskRunnerOptions, deps: TaskRunnerDeps) {
-    const { clock, images, network, runtime } = deps;
+    const { clock, images, network, runtime, volumes } = deps;
     const log = deps.log.child({ module: 'executor' });
     this.#deps = { ...deps, log };
     this.#copy = new LocalCopy(join(options.dataRoot, 'tasks'));
@@ -77,6 +79,7 @@ export class TaskRunner implements TaskExecutor {
       log,
       network,
       runtime,
+      volumes,
       pulls: new ImagePulls(images),
       files: new ContainerFiles(join(options.runRoot, 'runtime', 'tasks')),
       portHolders: () => this.#byContainer.values(),
@@ -150,6 +153,14 @@ export class TaskRunner implements TaskExecutor {
   *containers(): Iterable<TaskContainer> {
     for (const { containerId, task, status, prepared } of this.#byContainer.values()) {
       yield { containerId, task, status, prepared };
+    }
+  }
+
+  /** What volumes the tasks' containers have, also those that are to be made. */
+  *volumeUsers(): Iterable<{ containerId: string; mounts: readonly Mount[] }> {
+    for (const { containerId, status, prepared, hasContainer } of this.#byContainer.values()) {
+      if (prepared === undefined || (isTerminal(status.state) && !hasContainer)) continue;
+      yield { containerId, mounts: prepared.container.mounts };
     }
   }
 
@@ -232,6 +243,7 @@ export class TaskRunner implements TaskExecutor {
           await runtime.remove(containerId);
           await network.detach(containerId);
           await this.#context.files.remove(containerId);
+          await this.#context.volumes.removeOwnedBy(containerId);
         });
       } catch (error) {
         log.error('a stray container could not be removed', {

@@ -65,6 +65,37 @@ describe('container configuration', () => {
     );
   });
 
+  it('has the service’s mounts, expanded, and the image’s other volumes', () => {
+    const { mounts } = prepare(
+      {
+        mounts: [
+          {
+            type: 'volume',
+            source: 'data-{{.Task.Slot}}',
+            target: '/data/',
+            volumeOptions: {
+              labels: { slot: '{{.Task.Slot}}' },
+              driverConfig: { name: 'far', options: { node: '{{.Node.Hostname}}' } },
+            },
+          },
+        ],
+      },
+      { image: { volumes: ['/data', '/more'] } },
+    ).container;
+    assert.deepEqual(mounts, [
+      {
+        type: 'volume',
+        source: 'data-3',
+        target: '/data/',
+        volumeOptions: {
+          labels: { slot: '3' },
+          driverConfig: { name: 'far', options: { node: 'host1' } },
+        },
+      },
+      { type: 'volume', target: '/more' },
+    ]);
+  });
+
   it('merges the environment, and expands placeholders', () => {
     const { env } = prepare({
       env: ['B=spec', 'C={{.Node.Hostname}}-{{ .Task.Slot }}', 'A'],

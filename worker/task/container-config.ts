@@ -1,7 +1,13 @@
 /** From a task and its image to everything that the runtime has to know. Docker's merge rules. */
 import { SwarmError } from '../../lib/errors.ts';
 import type { AssignedTask } from '../../types/objects.ts';
-import type { ContainerSpec, HealthCheck, Platform, TaskSpec } from '../../types/task-spec.ts';
+import type {
+  ContainerSpec,
+  HealthCheck,
+  Mount,
+  Platform,
+  TaskSpec,
+} from '../../types/task-spec.ts';
 import type { Image, ImageConfig } from '../image/images.ts';
 import type { ContainerConfig, LogConfig } from '../runtime/runtime.ts';
 import { resolveHealthCheck, type ResolvedHealthCheck } from './health.ts';
@@ -72,9 +78,7 @@ export function prepareTask(
       openStdin: spec.openStdin ?? false,
       readOnlyRootfs: spec.readOnly ?? false,
       init: spec.init ?? false,
-      mounts: (spec.mounts ?? []).map((mount) =>
-        mount.source === undefined ? mount : { ...mount, source: expand(mount.source) },
-      ),
+      mounts: mountsOf(spec, image.config, expand),
       resources: task.spec.resources ?? {},
       oomScoreAdj: spec.oomScoreAdj ?? 0,
       capabilityAdd: spec.capabilityAdd ?? [],
@@ -90,6 +94,49 @@ export function prepareTask(
     ...(check === undefined ? {} : { healthCheck: check }),
     stopGraceMs: spec.stopGracePeriodMs ?? stopGraceMs,
   };
+}
+
+/** Volumes of the image that the service says nothing of have no name yet. */
+function mountsOf(
+  spec: ContainerSpec,
+  image: ImageConfig,
+  expand: (text: string) => string,
+): readonly Mount[] {
+  const own = (spec.mounts ?? []).map((mount) => expandedMount(mount, expand));
+  const targets = new Set(own.map(({ target }) => plainPath(target)));
+  const images = image.volumes
+    .filter((target) => !targets.has(plainPath(target)))
+    .map((target): Mount => ({ type: 'volume', target }));
+  return [...own, ...images];
+}
+
+function expandedMount(mount: Mount, expand: (text: string) => string): Mount {
+  const { source, target, volumeOptions } = mount;
+  const all = (values: Readonly<Record<string, string>>) =>
+    Object.fromEntries(Object.entries(values).map(([key, value]) => [key, expand(value)]));
+  const { labels, subpath, driverConfig } = volumeOptions ?? {};
+  const { options } = driverConfig ?? {};
+  return {
+    ...mount,
+    target: expand(target),
+    ...(source === undefined ? {} : { source: expand(source) }),
+    ...(volumeOptions === undefined
+      ? {}
+      : {
+          volumeOptions: {
+            ...volumeOptions,
+            ...(labels === undefined ? {} : { labels: all(labels) }),
+            ...(subpath === undefined ? {} : { subpath: expand(subpath) }),
+            ...(options === undefined
+              ? {}
+              : { driverConfig: { ...driverConfig, options: all(options) } }),
+          },
+        }),
+  };
+}
+
+function plainPath(path: string): string {
+  return path.replace(/\/+/g, '/').replace(/(.)\/$/, '$1');
 }
 
 function processOf(

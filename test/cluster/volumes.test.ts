@@ -1,0 +1,127 @@
+/** Volumes of services and of people's containers, on real hosts. */
+import { strict as assert } from 'node:assert';
+import { readFileSync, statSync, statfsSync, writeFileSync } from 'node:fs';
+import { until } from '../lab/index.ts';
+import { imageOf, useSwarm, words } from './swarm.ts';
+
+describe('volumes', () => {
+  const get = useSwarm({ hosts: 2, images: ['sleeper:1'] });
+  before(async () => {
+    await get().lab.registry.push('keeper:1', {
+      files: {
+        '/srv/data/first': 'of the image\n',
+        '/bin/run': '#!/bin/sh\ntrap "exit 0" TERM\nsleep 1000000 &\nwait $!\n',
+      },
+      cmd: ['/bin/run'],
+      volumes: ['/srv/data'],
+    });
+  });
+
+  const volumesOf = async (host: { cli(...args: string[]): Promise<string> }) =>
+    (await host.cli('volume', 'ls', '-q')).split('\n').filter((line) => line !== '');
+
+  const allVolumes = async () => (await Promise.all(get().hosts.map(volumesOf))).flat().toSorted();
+
+  afterEach(async () => {
+    await get().clear();
+    for (const host of get().hosts) {
+      await until('no volume is left', async () => {
+        await host.cliResult('volume', 'prune', '--all', '--force');
+        return (await volumesOf(host)).length === 0;
+      });
+    }
+  });
+
+  it('are made where a task needs them, filled from the image, and outlive the service', async () => {
+    const swarm = get();
+    const image = imageOf(swarm, 'keeper:1');
+    const mount = 'type=volume,source=data-{{.Task.Slot}},target=/srv/data,volume-label=a=b';
+    const flags = words('--replicas 2 --restart-delay 100ms');
+    await swarm.create('keep', ...flags, '--mount', mount, image);
+    for (const task of await swarm.runs('keep', 2)) {
+      const host = swarm.host(task.host);
+      const name = `data-${task.slot}`;
+      const [document] = JSON.parse(await host.cli('volume', 'inspect', name)) as [
+        { Mountpoint: string; Labels: unknown },
+      ];
+      assert.deepEqual(document.Labels, { a: 'b' });
+      assert.equal(await host.exec(['cat', `${document.Mountpoint}/first`]), 'of the image\n');
+      const inUse = await host.cliResult('volume', 'rm', name);
+      assert.match(inUse.stderr, /volume is in use - \[[0-9a-f]{64}\]/);
+      writeFileSync(`/proc/${swarm.pidOf(task)}/root/srv/data/second`, 'mine\n');
+      assert.equal(await host.exec(['cat', `${document.Mountpoint}/second`]), 'mine\n');
+    }
+    await swarm.cli('service', 'rm', 'keep');
+    await until('the anonymous ones are gone, and the others stay', () => allVolumes(), {
+      accept: (names) => names.join() === 'data-1,data-2',
+    });
+  });
+
+  it('without a name come with the image, and go with the task', async () => {
+    const swarm = get();
+    await swarm.create('brief', '--replicas', '1', imageOf(swarm, 'keeper:1'));
+    const [task] = await swarm.runs('brief', 1);
+    assert.ok(task !== undefined);
+    const host = swarm.host(task.host);
+    const [name = ''] = await volumesOf(host);
+    assert.match(name, /^[0-9a-f]{64}$/);
+    await swarm.cli('service', 'rm', 'brief');
+    await until('the volume is gone', () => volumesOf(host), {
+      accept: (left) => left.length === 0,
+    });
+  });
+
+  it('of tmpfs and of folders are mounted while somebody uses them', async () => {
+    const swarm = get();
+    const host = swarm.manager;
+    const mounted = () => host.exec(`grep -c volumes/quick /proc/self/mountinfo || true`);
+    const make = (name: string, ...options: string[]) =>
+      host.cli('volume', 'create', ...options.flatMap((one) => ['-o', one]), name);
+    await make('quick', 'type=tmpfs', 'device=tmpfs', 'o=size=1m,uid=7');
+    await make('bound', 'type=none', 'device=/etc', 'o=bind,ro');
+    await make('broken', 'type=none', 'device=/nowhere', 'o=bind');
+    const flags = ['--mount', 'source=quick,target=/q', '--mount', 'source=bound,target=/b'];
+    const place = ['--constraint', 'node.hostname==h1', '--replicas', '2'];
+    await swarm.create('uses', ...place, ...flags, imageOf(swarm, 'sleeper:1'));
+    const [first, second] = await swarm.runs('uses', 2);
+    assert.ok(first !== undefined && second !== undefined);
+    const root = `/proc/${swarm.pidOf(first)}/root`;
+    const tmpfsType = 0x01021994;
+    assert.equal(statfsSync(`${root}/q`).type, tmpfsType);
+    assert.equal(statSync(`${root}/q`).uid, 7);
+    assert.match(readFileSync(`${root}/b/hostname`, 'utf8'), /./);
+    // The two share one.
+    writeFileSync(`${root}/q/x`, 'shared');
+    const other = `/proc/${swarm.pidOf(second)}/root`;
+    assert.equal(readFileSync(`${other}/q/x`, 'utf8'), 'shared');
+    assert.equal((await mounted()).trim(), '1');
+    await host.killDaemon();
+    await host.startDaemon();
+    await swarm.runs('uses', 2);
+    await swarm.cli('service', 'rm', 'uses');
+    await until('it is mounted no more', async () => (await mounted()).trim() === '0');
+    const bad = ['--mount', 'source=broken,target=/b', '--restart-condition', 'none'];
+    await swarm.createDetached('bad', ...place, ...bad, imageOf(swarm, 'sleeper:1'));
+    await swarm.untilTasks('the reason is told', 'bad', (tasks) =>
+      tasks.some(({ err }) => /failed to mount local volume: .*\/nowhere/.test(err)),
+    );
+  });
+
+  it('can be mounted in part', async () => {
+    const swarm = get();
+    const host = swarm.manager;
+    await host.cli('volume', 'create', 'parts');
+    const at = (await host.cli('volume', 'inspect', '-f', '{{.Mountpoint}}', 'parts')).trim();
+    await host.exec(`mkdir -p ${at}/a/b && echo deep > ${at}/a/b/f && ln -s / ${at}/out`);
+    const flags = ['--constraint', 'node.hostname==h1', '--replicas', '1'];
+    const mount = 'type=volume,source=parts,target=/p,volume-subpath=a/b';
+    await swarm.create('part', ...flags, '--mount', mount, imageOf(swarm, 'sleeper:1'));
+    const [task] = await swarm.runs('part', 1);
+    assert.ok(task !== undefined);
+    assert.equal(readFileSync(`/proc/${swarm.pidOf(task)}/root/p/f`, 'utf8'), 'deep\n');
+    await swarm.clear();
+    const left = async () =>
+      (await host.exec('grep -c volumes/.parts /proc/self/mountinfo || true')).trim();
+    await until('nothing is left mounted', async () => (await left()) === '0');
+  });
+});

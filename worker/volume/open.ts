@@ -1,0 +1,50 @@
+/** The volumes of a host, with Docker's own driver. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Random } from '../../lib/random.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { OwnDrivers } from './drivers.ts';
+import { LayerContent } from './image-content.ts';
+import { LocalDriver } from './local/local-driver.ts';
+import { shareFolder } from './mounts.ts';
+import { VolumeRecords } from './records.ts';
+import { Volumes } from './volumes.ts';
+
+export interface VolumesOptions {
+  readonly dataRoot: string;
+  readonly runRoot: string;
+}
+
+/** Must come before containerd, which is to see what is mounted in volumes later. */
+export function prepareVolumes({ dataRoot }: Pick<VolumesOptions, 'dataRoot'>): void {
+  const folder = folderOf(dataRoot);
+  mkdirSync(folder, { recursive: true, mode: 0o701 });
+  shareFolder(folder);
+}
+
+export function openVolumes(
+  { dataRoot, runRoot }: VolumesOptions,
+  deps: {
+    readonly runtime: Pick<Runtime, 'layers'>;
+    readonly clock: Clock;
+    readonly random: Random;
+    readonly log: Logger;
+  },
+): Volumes {
+  const folder = folderOf(dataRoot);
+  return new Volumes({
+    ...deps,
+    log: deps.log.child({ module: 'volume' }),
+    records: new VolumeRecords(join(dataRoot, 'volume-records')),
+    drivers: new OwnDrivers([new LocalDriver(folder)]),
+    content: new LayerContent(join(runRoot, 'volume-views'), deps.runtime.layers),
+    // No volume has a name that begins with a dot.
+    partsFolder: join(folder, '.parts'),
+  });
+}
+
+function folderOf(dataRoot: string): string {
+  return join(dataRoot, 'volumes');
+}

@@ -1,0 +1,40 @@
+/** Volumes in a folder of a test's, without an image to fill them from. */
+import { join } from 'node:path';
+import type { Clock } from '../../lib/clock.ts';
+import { silentLogger } from '../../lib/log.ts';
+import type { Random } from '../../lib/random.ts';
+import { OwnDrivers } from './drivers.ts';
+import type { ImageContent } from './image-content.ts';
+import { LocalDriver } from './local/local-driver.ts';
+import { VolumeRecords } from './records.ts';
+import type { VolumeDriver } from './volume.ts';
+import { Volumes } from './volumes.ts';
+
+/** Notes what was to be copied, as "path folder". */
+export class FakeContent implements ImageContent {
+  readonly copies: string[] = [];
+
+  async copy(_image: unknown, path: string, folder: string): Promise<void> {
+    this.copies.push(`${path} ${folder}`);
+  }
+}
+
+export function testVolumes(options: {
+  readonly folder: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly recordsFolder?: string;
+  readonly content?: ImageContent;
+  readonly drivers?: readonly VolumeDriver[];
+}): Volumes {
+  const { folder, clock, random, recordsFolder = ':memory:' } = options;
+  return new Volumes({
+    records: new VolumeRecords(recordsFolder),
+    drivers: new OwnDrivers([new LocalDriver(folder), ...(options.drivers ?? [])]),
+    content: options.content ?? new FakeContent(),
+    partsFolder: join(folder, '.parts'),
+    clock,
+    random,
+    log: silentLogger,
+  });
+}
