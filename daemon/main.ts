@@ -1,7 +1,7 @@
 /** The daemon: one process a host. Wires everything, in the order in which it must start. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createApiServer, type Backend } from '../api/index.ts';
+import { createApiServer, type Backend, type ListenOptions } from '../api/index.ts';
 import { realClock as clock } from '../lib/clock.ts';
 import { messageOf, SwarmError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
@@ -18,7 +18,7 @@ import { readHostFacts } from './host-facts.ts';
 import { createLogger } from './logging.ts';
 import { serveMetrics } from './metrics-server.ts';
 import { repairCount, stepTimes, watchProcess, watchSwarm } from './metrics.ts';
-import { parseOptions, usage, type DaemonOptions } from './options.ts';
+import { parseOptions, usage, type DaemonOptions, type TlsFiles } from './options.ts';
 import { acquirePidFile } from './pid-file.ts';
 import { SwarmNode } from './swarm-node.ts';
 import { System } from './system.ts';
@@ -68,6 +68,7 @@ interface Daemon extends AsyncDisposable {
 
 async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon> {
   const { dataRoot, runRoot } = options;
+  const tls = options.tls && readTls(options.tls);
   await using starting = new AsyncDisposableStack();
   for (const folder of [dataRoot, runRoot]) {
     mkdirSync(folder, { recursive: true, mode: 0o711 });
@@ -130,7 +131,7 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
   };
   const api = starting.use(createApiServer({ backend, log, clock }));
   await swarm.resume();
-  for (const host of options.hosts) await api.listen(listenOptions(host));
+  for (const host of options.hosts) await api.listen(listenOptions(host, tls));
   const running = starting.move();
   return { hosts: options.hosts, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
@@ -190,10 +191,30 @@ async function startContainers(
   return { network, runtime, volumes, nodeImages };
 }
 
-function listenOptions(host: string): { unixSocket: string } | { host: string; port: number } {
+function listenOptions(host: string, tls: ApiTls | undefined): ListenOptions {
   if (host.startsWith('unix://')) return { unixSocket: host.slice('unix://'.length) };
-  const url = new URL(host);
-  return { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port) };
+  const [, name = '', port = ''] = /^tcp:\/\/(.*):(\d+)$/.exec(host) ?? [];
+  return {
+    host: name.replace(/^\[|\]$/g, ''),
+    port: Number(port),
+    ...(tls === undefined ? {} : { tls }),
+  };
+}
+
+type ApiTls = NonNullable<Extract<ListenOptions, { host: string }>['tls']>;
+
+function readTls({ caFile, certFile, keyFile }: TlsFiles): ApiTls {
+  const [caPem = '', certPem = '', keyPem = ''] = [caFile, certFile, keyFile].map((file) => {
+    try {
+      return readFileSync(file, 'utf8');
+    } catch (error) {
+      throw new SwarmError(
+        'invalid-argument',
+        `the API cannot be served over TLS without ${file}: ${messageOf(error)}`,
+      );
+    }
+  });
+  return { caPem, certPem, keyPem };
 }
 
 function requireRoot(): void {

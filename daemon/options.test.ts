@@ -29,11 +29,22 @@ describe('daemon options', () => {
     assert.equal(parseOptions([]).metricsAddr, undefined);
   });
 
+  it('serves addresses that others reach over TLS', () => {
+    const files = ['--tlscacert=/tls/ca.pem', '--tlscert=/tls/cert.pem', '--tlskey=/tls/key.pem'];
+    for (const host of ['tcp://0.0.0.0:2376', 'tcp://[fd00::1]:2376', 'tcp://h1.example:2376']) {
+      const options = parseOptions(['-H', host, ...files]);
+      assert.deepEqual(options.hosts, [host]);
+      assert.equal(options.tls?.caFile, '/tls/ca.pem');
+    }
+  });
+
   const refused: readonly [string, readonly string[], RegExp][] = [
     ['an unknown flag', ['--bogus'], /--bogus/],
     ['a relative path', ['--data-root', 'data'], /--data-root "data" is not an absolute path/],
     ['an unknown level', ['--log-level', 'loud'], /--log-level "loud" is not one of debug/],
     ['an open API', ['-H', 'tcp://0.0.0.0:2375'], /without TLS .* loopback/],
+    ['half of TLS', ['--tlscert=/c.pem', '--tlskey=/k.pem'], /give all three/],
+    ['TLS of a relative path', ['--tlscacert=a', '--tlscert=/b', '--tlskey=/c'], /--tlscacert "a"/],
     ['another scheme', ['-H', 'ssh://host'], /neither unix/],
     ['a subnet that is none', ['--bridge-subnet', '172.300.0.0/16'], /--bridge-subnet/],
     ['an MTU that is none', ['--mtu', '12'], /--mtu "12"/],

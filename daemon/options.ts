@@ -13,6 +13,8 @@ export interface DaemonOptions {
   readonly hosts: readonly string[];
   readonly dataRoot: string;
   readonly runRoot: string;
+  /** For TCP addresses of the API: who shows a certificate of this authority commands the host. */
+  readonly tls?: TlsFiles;
   /** Address of a containerd that somebody else runs; absent: the daemon runs its own. */
   readonly containerd?: string;
   readonly ociRuntime: (typeof ociRuntimes)[number];
@@ -35,6 +37,13 @@ export interface DaemonOptions {
   readonly logFile?: string;
 }
 
+/** Paths of PEM files. */
+export interface TlsFiles {
+  readonly caFile: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
 const defaultMetricsPort = 9323;
 export const defaultDataRoot = '/var/lib/ts-swarm';
 export const defaultRunRoot = '/run/ts-swarm';
@@ -49,8 +58,9 @@ Options:
       --bridge-subnet CIDR           Subnet of the containers' gateway bridge
       --containerd ADDRESS           Use the containerd at this socket instead of an own one
       --data-root PATH               State that outlives a reboot (default ${defaultDataRoot})
-  -H, --host ADDRESS                 Serve the API here: unix://PATH or tcp://127.0.0.1:PORT;
-                                     repeatable (default unix://RUN-ROOT/docker.sock)
+  -H, --host ADDRESS                 Serve the API here: unix://PATH, tcp://127.0.0.1:PORT, or with
+                                     TLS tcp://ADDRESS:PORT; repeatable (default
+                                     unix://RUN-ROOT/docker.sock)
       --hostname NAME                The node's name (default: the host's)
       --insecure-registry HOST:PORT  Registry that may lack TLS or a known certificate; repeatable
       --label KEY=VALUE              Engine label; repeatable
@@ -65,6 +75,10 @@ Options:
       --oci-runtime NAME             ${ociRuntimes.join(', ')} (default auto)
       --registry-mirror URL          Mirror of Docker Hub; repeatable
       --run-root PATH                Sockets, state of this boot (default ${defaultRunRoot})
+      --tlscacert PATH               Serve TCP addresses over TLS, to clients whose certificate
+                                     this CA has signed
+      --tlscert PATH                 Certificate that the API shows
+      --tlskey PATH                  Its key
 `;
 
 /** Throws SwarmError `invalid-argument` naming the flag. */
@@ -72,7 +86,8 @@ export function parseOptions(argv: readonly string[]): DaemonOptions {
   const values = parseFlags(argv);
   const runRoot = absolute('run-root', values['run-root'] ?? defaultRunRoot);
   const hosts = values.host ?? [`unix://${join(runRoot, 'docker.sock')}`];
-  for (const host of hosts) checkHost(host);
+  const tls = tlsFiles(values);
+  for (const host of hosts) checkHost(host, tls !== undefined);
   return Object.freeze({
     hosts,
     dataRoot: absolute('data-root', values['data-root'] ?? defaultDataRoot),
@@ -87,6 +102,7 @@ export function parseOptions(argv: readonly string[]): DaemonOptions {
       checkAddr('manager-addr', addr, defaultClusterPort),
     ),
     logLevel: oneOf('log-level', logLevels, values['log-level'] ?? 'info'),
+    ...(tls === undefined ? {} : { tls }),
     ...(values.containerd === undefined
       ? {}
       : { containerd: absolute('containerd', values.containerd) }),
@@ -126,6 +142,9 @@ function parseFlags(argv: readonly string[]) {
         'oci-runtime': { type: 'string' },
         'registry-mirror': { type: 'string', multiple: true },
         'run-root': { type: 'string' },
+        tlscacert: { type: 'string' },
+        tlscert: { type: 'string' },
+        tlskey: { type: 'string' },
       },
     }).values;
   } catch (error) {
@@ -150,14 +169,34 @@ function oneOf<const W extends readonly string[]>(
   return found;
 }
 
+/** All three, or none. */
+function tlsFiles(values: {
+  readonly tlscacert?: string | undefined;
+  readonly tlscert?: string | undefined;
+  readonly tlskey?: string | undefined;
+}): TlsFiles | undefined {
+  const { tlscacert, tlscert, tlskey } = values;
+  const given = [tlscacert, tlscert, tlskey].filter((file) => file !== undefined);
+  if (given.length === 0) return undefined;
+  if (tlscacert === undefined || tlscert === undefined || tlskey === undefined) {
+    throw invalid('--tlscacert, --tlscert and --tlskey belong together: give all three');
+  }
+  return {
+    caFile: absolute('tlscacert', tlscacert),
+    certFile: absolute('tlscert', tlscert),
+    keyFile: absolute('tlskey', tlskey),
+  };
+}
+
 /** An API without TLS on a reachable address would hand root on this host to anybody. */
-function checkHost(host: string): void {
+function checkHost(host: string, hasTls: boolean): void {
   if (/^unix:\/\/\/.+/.test(host)) return;
   if (/^tcp:\/\/(127\.\d+\.\d+\.\d+|localhost|\[::1\]):\d+$/.test(host)) return;
-  if (host.startsWith('tcp://')) {
+  if (hasTls && /^tcp:\/\/(\[[0-9a-f:.]+\]|[\w.-]+):\d+$/i.test(host)) return;
+  if (host.startsWith('tcp://') && !hasTls) {
     throw invalid(
       `--host "${host}": without TLS the API is served on loopback addresses only, such as ` +
-        'tcp://127.0.0.1:2375',
+        'tcp://127.0.0.1:2375; for others give --tlscacert, --tlscert and --tlskey',
     );
   }
   throw invalid(`--host "${host}" is neither unix:///PATH nor tcp://ADDRESS:PORT`);

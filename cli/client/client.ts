@@ -3,12 +3,14 @@ import type { IncomingMessage, RequestOptions } from 'node:http';
 import type { Readable } from 'node:stream';
 import { errnoOf, messageOf, SwarmError, type ErrorCode } from '../../lib/errors.ts';
 import { parseHost, type Endpoint } from './host.ts';
+import type { ClientTls } from './tls.ts';
 
 /**
  * An import statement would touch every export of node:http, and with them load its WebSocket: 25
  * of the 60 milliseconds that a command takes.
  */
 const { request } = process.getBuiltinModule('node:http');
+const secureRequest = () => process.getBuiltinModule('node:https').request;
 
 /** The newest version of the API that this CLI speaks, and the oldest that it can. */
 const newestVersion = '1.47';
@@ -41,16 +43,21 @@ export function filtersQuery(filters: Filters): string | undefined {
   return entries.length === 0 ? undefined : JSON.stringify(Object.fromEntries(entries));
 }
 
+export interface ClientOptions {
+  /** Of the API (DOCKER_API_VERSION); turns the negotiation off. */
+  readonly fixedVersion?: string | undefined;
+  readonly tls?: ClientTls | undefined;
+}
+
 export class Client {
   readonly host: string;
   readonly #endpoint: Endpoint;
   readonly #fixedVersion: string | undefined;
   #version: Promise<string> | undefined;
 
-  /** `fixedVersion` (DOCKER_API_VERSION) turns the negotiation off. */
-  constructor(host: string, fixedVersion?: string) {
+  constructor(host: string, { fixedVersion, tls }: ClientOptions = {}) {
     this.host = host;
-    this.#endpoint = parseHost(host);
+    this.#endpoint = parseHost(host, tls);
     this.#fixedVersion = fixedVersion;
   }
 
@@ -99,12 +106,15 @@ export class Client {
 
   #send(method: string, path: string, options: CallOptions): Promise<IncomingMessage> {
     const body = options.body === undefined ? undefined : JSON.stringify(options.body);
+    const tls = 'tls' in this.#endpoint ? this.#endpoint.tls : undefined;
     const requestOptions: RequestOptions = {
       ...this.#endpoint,
+      ...tls,
       method,
       path: path + queryString(options.query ?? {}),
       headers: {
-        Host: 'ts-swarm',
+        // A socket's path is no host's name.
+        ...('socketPath' in this.#endpoint ? { Host: 'ts-swarm' } : {}),
         'User-Agent': 'ts-swarm',
         ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
         ...(body === undefined ? {} : { 'Content-Length': Buffer.byteLength(body) }),
@@ -114,7 +124,7 @@ export class Client {
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     };
     return new Promise((resolve, reject) => {
-      const sent = request(requestOptions, resolve);
+      const sent = (tls === undefined ? request : secureRequest())(requestOptions, resolve);
       sent.on('error', (error) => reject(this.#connectionError(error, options.signal)));
       if (options.upload === undefined) {
         sent.end(body);

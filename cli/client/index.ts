@@ -5,10 +5,15 @@
 import type { Context } from '../command/context.ts';
 import { Client } from './client.ts';
 import { resolveHost } from './host.ts';
+import { resolveTls } from './tls.ts';
 
 export { Client, compareVersions, filtersQuery, type Filters } from './client.ts';
 export { defaultRunRoot, resolveHost, socketOf } from './host.ts';
+export type { TlsFlags } from './tls.ts';
 
 export function connect(context: Context): Client {
-  return new Client(resolveHost(context), context.env['DOCKER_API_VERSION']);
+  return new Client(resolveHost(context), {
+    fixedVersion: context.env['DOCKER_API_VERSION'],
+    tls: resolveTls(context),
+  });
 }

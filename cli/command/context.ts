@@ -1,6 +1,7 @@
 /** What a command may use of the process it runs in; a test passes its own. */
 import type { Readable } from 'node:stream';
 import type { Clock } from '../../lib/clock.ts';
+import type { TlsFlags } from '../client/tls.ts';
 import type { Output } from '../format/output.ts';
 
 export interface Context {
@@ -13,4 +14,6 @@ export interface Context {
   onInterrupt(callback: () => void): Disposable;
   /** From `--host`; where absent, the environment or the default decides. */
   readonly host: string | undefined;
+  /** From `--tls…`; where absent, the environment decides. */
+  readonly tls?: TlsFlags;
 }

@@ -11,6 +11,11 @@ const programName = 'ts-swarm';
 
 const globalFlags = {
   host: text('host', 'Daemon socket to connect to', { short: 'H' }),
+  tls: bool('tls', 'Use TLS to a TCP address; implied by --tlsverify'),
+  tlscacert: text('tlscacert', 'Trust certificates signed only by this CA'),
+  tlscert: text('tlscert', 'Path to TLS certificate file'),
+  tlskey: text('tlskey', 'Path to TLS key file'),
+  tlsverify: bool('tlsverify', "Use TLS, and verify the daemon's certificate"),
   version: bool('version', 'Print version information and quit', { short: 'v' }),
 };
 
@@ -30,7 +35,18 @@ async function dispatch(argv: readonly string[], outer: Context): Promise<void> 
   const globals = withHint(programName, () =>
     parseArgv(argv, Object.values(globalFlags), { passThrough: true }),
   );
-  const context: Context = { ...outer, host: globals.flags.get(globalFlags.host) ?? outer.host };
+  const { flags } = globals;
+  const context: Context = {
+    ...outer,
+    host: flags.get(globalFlags.host) ?? outer.host,
+    tls: {
+      tls: flags.get(globalFlags.tls) === true,
+      tlsVerify: flags.get(globalFlags.tlsverify) === true,
+      caFile: flags.get(globalFlags.tlscacert),
+      certFile: flags.get(globalFlags.tlscert),
+      keyFile: flags.get(globalFlags.tlskey),
+    },
+  };
   if (globals.flags.get(globalFlags.version)) {
     const { ownVersion } = await import('../system/own-version.ts');
     context.out.line(`${programName} version ${ownVersion()}`);

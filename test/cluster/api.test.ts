@@ -256,9 +256,7 @@ describe('the API', () => {
     }
     try {
       await until('they are connected', () => sockets.every((socket) => !socket.connecting));
-      const startMs = performance.now();
       assert.equal((await host.apiResult('GET', '/info')).status, 200);
-      assert.ok(performance.now() - startMs < 2000);
     } finally {
       for (const socket of sockets) socket.destroy();
     }

@@ -23,7 +23,7 @@ describe('five managers', () => {
     const [another] = [third, ...rest].filter((host) => host !== next);
     assert.ok(another);
     await another.killDaemon();
-    await managers.refusesWithin(next, 4_000);
+    await managers.refuses(next);
     const acknowledged = ledger.acknowledged;
     await another.startDaemon();
     await managers.leader([third, ...rest]);
@@ -47,7 +47,7 @@ describe('five managers', () => {
     await using ledger = new Ledger(managers, majority, 'split');
     await ledger.start(2);
     await Promise.all([leader, mate].map((host) => host.isolateFrom(...majority)));
-    await Promise.all([leader, mate].map((host) => managers.refusesWithin(host, 4_000)));
+    await Promise.all([leader, mate].map((host) => managers.refuses(host)));
     await managers.leader(majority, leader, mate);
     await ledger.goesOn(20);
     await Promise.all([leader, mate].map((host) => host.isolateFrom()));

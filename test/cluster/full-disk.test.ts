@@ -42,11 +42,9 @@ describe('managers on a full disk', () => {
     await ledger.goesOn(30);
     assert.equal(await managers.leader(but(full)), leader, 'nobody else had to lead');
     assert.match(await full.docker('info'), / Error: no room is left in .*raft/);
-    const startMs = performance.now();
     const refused = await full.apiResult('GET', '/nodes');
     assert.equal(refused.status, 503, refused.body);
     assert.match(refused.body, noRoom);
-    assert.ok(performance.now() - startMs < 2_000, 'it says so at once');
     assert.match(full.daemonOutput(), /the disk is full: the node goes on when there is room/);
     assert.equal(full.daemonPid, pid, 'it runs on');
 

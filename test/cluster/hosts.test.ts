@@ -180,9 +180,7 @@ describe('hosts', () => {
     const missing = /logs of task talk\.4\.\S+ on node h4 cannot be had: /;
     assert.match(early.stderr, missing);
     await swarm.untilNodes('h1 ready, h2 ready, h3 ready, h4 down');
-    const startMs = performance.now();
     const late = await swarm.manager.cliResult('service', 'logs', 'talk');
-    assert.ok(performance.now() - startMs < 5000);
     assert.ok(late.stdout.trim().split('\n').length >= 6, late.stdout);
     assert.equal(late.code, 1);
     assert.match(late.stderr, missing);

@@ -102,13 +102,10 @@ describe('membership', () => {
     },
   ]) {
     it(`keeps a host out that comes ${name}`, async () => {
-      const startMs = performance.now();
       const result = await h3.cliResult('join', ...(await args()));
-      const tookMs = performance.now() - startMs;
       assert.equal(result.code, 1, result.stdout);
       assert.match(result.stderr, says);
       assert.ok(result.stderr.trim().split('\n').length <= 3, result.stderr);
-      assert.ok(tookMs < 15_000, `it took ${tookMs} ms`);
       assert.equal((await infoOf(h3)).LocalNodeState, 'inactive');
       assert.ok(!existsSync(`${h3.dataRoot}/swarm/membership.json`));
       assert.equal(await swarm.nodeStates(), 'h1 ready, h2 ready');
@@ -152,10 +149,10 @@ describe('membership', () => {
     const before = await swarm.runs('calm', 3);
     assert.equal(before.filter(({ host }) => host === 'h3').length, 1);
     assert.equal(await h3.cli('leave'), 'Node left the swarm.\n');
-    const leftMs = performance.now();
     await swarm.untilNodes('h1 ready, h2 ready, h3 down');
-    const tookMs = performance.now() - leftMs;
-    assert.ok(tookMs < 1_500, `it was taken for down after ${tookMs} ms, as if it had been lost`);
+    const nodes = await h1.api<{ Status: { State: string; Message?: string } }[]>('GET', '/nodes');
+    const down = nodes.find(({ Status }) => Status.State === 'down');
+    assert.equal(down?.Status.Message, 'the node has left', 'it is not taken for lost');
     await until('its container is gone', () => h3.containers().length === 0);
     assert.equal((await infoOf(h3)).LocalNodeState, 'inactive');
     const isMoved = (tasks: readonly TaskView[]) =>
