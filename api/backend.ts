@@ -1,4 +1,5 @@
 /** What the HTTP API stands on. The composition root (daemon/) provides it. */
+import type { Duplex } from 'node:stream';
 import type { ControlApi } from '../manager/control/api.ts';
 import type { ObjectEvent } from '../manager/store/event.ts';
 import type { Backup } from '../manager/store/backup-file.ts';
@@ -149,6 +150,12 @@ export interface ManagerBackend {
     readonly encrypted: boolean;
     readonly parts: AsyncIterable<Uint8Array>;
   }>;
+  /**
+   * A connection to what the node serves to managers, over which HTTP is spoken. Throws
+   * `unavailable` where the node cannot be reached, `deadline-exceeded` where it does not answer.
+   * It is the caller's to destroy.
+   */
+  reach(nodeId: string, options: { signal?: AbortSignal }): Promise<Duplex>;
   /** What is wrong with each node, and what is well. Takes some seconds. */
   examine(): Promise<readonly NodeFindings[]>;
   /**

@@ -93,6 +93,11 @@ export class Exchange implements Disposable {
     return this.#response.destroyed || this.#response.closed || socket?.destroyed === true;
   }
 
+  /** The client asks to go on in another protocol, and has not been answered yet. */
+  get upgrade(): Upgrade | undefined {
+    return this.#upgrade;
+  }
+
   /** Ends HTTP on this connection: from here on it carries a container's streams. */
   hijack(contentType: string): Hijacked {
     return this.#upgrade === undefined
@@ -146,6 +151,12 @@ export class Exchange implements Disposable {
   /** Sends the headers now, so that the client knows that its stream has begun. */
   begin(contentType: string): void {
     this.#response.writeHead(200, { 'Content-Type': contentType });
+    this.#response.flushHeaders();
+  }
+
+  /** The same for an answer that is another's, with the status that it has. */
+  beginWith(status: number, contentType: string): void {
+    this.#response.writeHead(status, contentType === '' ? {} : { 'Content-Type': contentType });
     this.#response.flushHeaders();
   }
 

@@ -1,7 +1,7 @@
 /** From what a user typed to an object: its id, its name, or an unambiguous start of its id. */
 import { SwarmError } from '../lib/errors.ts';
 import type { StoreView } from '../manager/store/view.ts';
-import type { Cluster, Node, Service, Task } from '../types/index.ts';
+import { isTerminal, type Cluster, type Node, type Service, type Task } from '../types/index.ts';
 
 export function findService(view: StoreView, input: string): Service {
   return (
@@ -18,8 +18,56 @@ export function findNode(view: StoreView, input: string): Node {
   );
 }
 
+/**
+ * By its id, the start of it, or its name: `web.2`, `web.2.<id>`, or for a global service
+ * `web.<node>`. Where a place had many tasks one after the other, that which runs is meant, else
+ * the newest. The name of a service alone means its only task.
+ */
 export function findTask(view: StoreView, input: string): Task {
-  return view.task(input) ?? only('task', input, [...view.tasks()], (task) => task.name === input);
+  const byId = view.task(input);
+  if (byId !== undefined) return byId;
+  const all = [...view.tasks()];
+  const placed = all.filter((task) => task.name === input || isAt(view, task, input));
+  if (placed.length > 0) return placed.reduce((a, b) => (isBetter(b, a) ? b : a));
+  const service = view.serviceByName(input);
+  const live = service && [...view.tasksOfService(service.id)].filter(runs);
+  const [first, ...others] = live ?? [];
+  if (first !== undefined && others.length === 0) return first;
+  if (first !== undefined) {
+    const names = [first, ...others].map(placeName).toSorted().slice(0, namesMax).join(', ');
+    throw new SwarmError(
+      'invalid-argument',
+      `service ${input} has ${others.length + 1} tasks: name one of them, such as ${names}`,
+    );
+  }
+  return only('task', input, all, () => false);
+}
+
+const namesMax = 5;
+
+/** What a person calls it: `web.2`, or `web.<node id>` of a global service. */
+export function placeName({ serviceName, slot, nodeId }: Task): string {
+  return `${serviceName}.${slot === 0 ? nodeId : slot}`;
+}
+
+function isAt(view: StoreView, task: Task, input: string): boolean {
+  if (!input.startsWith(`${task.serviceName}.`)) return false;
+  const place = input.slice(task.serviceName.length + 1);
+  if (task.slot > 0) return place === String(task.slot);
+  return (
+    task.nodeId !== '' &&
+    (place === task.nodeId || place === view.node(task.nodeId)?.description?.hostname)
+  );
+}
+
+function runs({ status }: Task): boolean {
+  return status.state === 'running';
+}
+
+function isBetter(a: Task, b: Task): boolean {
+  if (runs(a) !== runs(b)) return runs(a);
+  if (isTerminal(a.status.state) !== isTerminal(b.status.state)) return isTerminal(b.status.state);
+  return a.meta.createdAtMs > b.meta.createdAtMs;
 }
 
 export function findCluster(view: StoreView): Cluster {

@@ -1,11 +1,5 @@
 import { lstatSync, rmSync } from 'node:fs';
-import {
-  createServer,
-  type IncomingMessage,
-  ServerResponse,
-  type RequestListener,
-  type Server,
-} from 'node:http';
+import { createServer, type IncomingMessage, ServerResponse, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { connect, isIPv4, type Socket } from 'node:net';
 import { once } from 'node:events';
@@ -20,7 +14,7 @@ import { EventHub } from './event-hub.ts';
 import { Exchange } from './exchange.ts';
 import { readUpgrade, type Upgrade } from './hijack.ts';
 import { Router, splitVersion } from './router.ts';
-import { allRoutes } from './routes/index.ts';
+import { allRoutes, servedToManagers } from './routes/index.ts';
 
 export interface ApiModules {
   readonly backend: Backend;
@@ -49,6 +43,8 @@ export interface ApiServer extends AsyncDisposable {
    * on a network could command the daemon.
    */
   listen(options: ListenOptions): Promise<ApiListener>;
+  /** Serves a manager on this connection: what it may ask of this node's tasks. */
+  serveManager(socket: Duplex): void;
 }
 
 /** Owner and group may talk to the daemon; to be able to is to be root. */
@@ -67,18 +63,17 @@ export function createApiServer(modules: ApiModules): ApiServer {
   const closing = new AbortController();
   const events = new EventHub({ ...modules, log });
   const router = new Router(allRoutes({ ...modules, log, events }));
-  const handler = (request: IncomingMessage, response: ServerResponse) =>
-    void serve({ request, response, router, log, closing: closing.signal, modules });
-  const upgraded = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    socket.on('error', (error) => log.debug('a connection broke off', { error: error.message }));
-    void serveUpgrade({ request, socket, head, router, log, closing: closing.signal, modules });
-  };
+  const common = { log, closing: closing.signal, modules };
   const listeners = new Set<AsyncDisposable>();
+  const forManagers = serving(createServer({}), {
+    ...common,
+    router: new Router(servedToManagers({ ...modules, log, events })),
+  });
   return {
+    serveManager: (socket) => void forManagers.emit('connection', socket),
     async listen(options) {
       closing.signal.throwIfAborted();
-      const server = makeServer(options, handler);
-      server.on('upgrade', upgraded);
+      const server = serving(makeServer(options), { ...common, router });
       const address = await bind(server, options);
       const listener: ApiListener = {
         address,
@@ -99,7 +94,22 @@ export function createApiServer(modules: ApiModules): ApiServer {
   };
 }
 
-function makeServer(options: ListenOptions, handler: RequestListener): Server {
+/** Answers what comes to the server. */
+function serving(server: Server, common: Omit<Served, 'request' | 'response' | 'upgrade'>): Server {
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    void serve({ ...common, request, response });
+  });
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const { log } = common;
+    socket.on('error', (error) => log.debug('a connection broke off', { error: error.message }));
+    void serveUpgrade({ ...common, request, socket, head });
+  });
+  // An image may take long to come in: only the headers are waited for with a limit.
+  server.requestTimeout = 0;
+  return server;
+}
+
+function makeServer(options: ListenOptions): Server {
   const common = { keepAliveTimeout: keepAliveTimeoutMs };
   const tls = 'host' in options ? options.tls : undefined;
   if ('host' in options && tls === undefined && !isLoopback(options.host)) {
@@ -111,20 +121,15 @@ function makeServer(options: ListenOptions, handler: RequestListener): Server {
   }
   const server =
     tls === undefined
-      ? createServer(common, handler)
-      : createTlsServer(
-          {
-            ...common,
-            cert: tls.certPem,
-            key: tls.keyPem,
-            ca: tls.caPem,
-            requestCert: true,
-            rejectUnauthorized: true,
-          },
-          handler,
-        );
-  // An image may take long to come in: only the headers are waited for with a limit.
-  server.requestTimeout = 0;
+      ? createServer(common)
+      : createTlsServer({
+          ...common,
+          cert: tls.certPem,
+          key: tls.keyPem,
+          ca: tls.caPem,
+          requestCert: true,
+          rejectUnauthorized: true,
+        });
   server.maxConnections = maxConnections;
   return server;
 }

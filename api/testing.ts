@@ -84,6 +84,10 @@ export class FakeBackend implements Backend {
   readonly imageEventsOut: ImageEvent[] = [];
   logEntries: (query: LogQuery, signal: AbortSignal) => AsyncIterable<LogEntry> = nothing;
   logQueries: LogQuery[] = [];
+  /** What a node serves to managers. */
+  reach: ManagerBackend['reach'] = (nodeId) => {
+    return Promise.reject(new SwarmError('unavailable', `node ${nodeId} is down`));
+  };
   /** The nodes that were given the lead. */
   leads: string[] = [];
   status: SwarmStatus = {
@@ -171,6 +175,7 @@ export class FakeBackend implements Backend {
     },
     read: () => this.store.read(),
     examine: () => Promise.resolve([]),
+    reach: (...args) => this.reach(...args),
     watch: (options) => this.store.watch({ ...options }),
     backup: ({ passphrase }) => {
       const { store, clock } = this;

@@ -104,6 +104,7 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
       network,
       describe: () => system.describe(),
       examine: () => doctor.examine(),
+      serveTunnel: (socket) => api.serveManager(socket),
       advertiseAddr: options.advertiseAddr,
       managerAddrs: options.managerAddrs,
       onStep: stepTimes(metrics),

@@ -35,7 +35,6 @@ import { createUnlockKey, LockKeeper, type KeyStore } from '../manager/keys/inde
 import { ManagerGroup, ManagerRecords, PeerTransport, RoleKeeper } from '../manager/peers/index.ts';
 import { Reconciler } from '../manager/reconcile/index.ts';
 import {
-  encodeBackup,
   Store,
   type Change,
   type ExternalStore,
@@ -44,9 +43,11 @@ import {
 } from '../manager/store/index.ts';
 import { everyone, type RaftStatus } from '../raft/index.ts';
 import type { Cluster, Node } from '../types/index.ts';
+import { backupOf } from './backup.ts';
 import { LeaderLink } from './leader-link.ts';
 import { newManagerLog, type ManagerLog } from './manager-log.ts';
 import { followRoot } from './trust.ts';
+import { Tunnels, type TunnelsParts } from './tunnels.ts';
 
 /** What the store of a new swarm begins with: its first objects, or all that a backup holds. */
 export type Bootstrap =
@@ -77,6 +78,8 @@ export interface ManagerParts {
   readonly log: Logger;
   /** Where managers are, as far as this node's agent knows; the leader first. */
   readonly knownManagers: () => readonly string[];
+  /** Serves a manager that reaches for this host, itself included. */
+  readonly serveTunnel: TunnelsParts['serveTunnel'];
   /** Told what each step of a reconcile pass took. */
   readonly onStep: (step: 'plan' | 'commit', tookMs: number) => void;
   /** This manager cannot go on: its disk failed, or what its log holds cannot be. */
@@ -107,6 +110,7 @@ export class Manager implements AsyncDisposable {
   readonly #forwarding: ForwardingControl;
   readonly #dispatcher: Dispatcher;
   readonly #logBroker: LogBroker;
+  readonly #tunnels: Tunnels;
   readonly #reconciler: Reconciler;
   readonly #roles: RoleKeeper;
   readonly #lockKeeper: LockKeeper;
@@ -165,6 +169,7 @@ export class Manager implements AsyncDisposable {
       log,
     });
     this.#logBroker = new LogBroker({ store, dispatcher: this.#dispatcher, clock, random, log });
+    this.#tunnels = this.#newTunnels();
     const { onStep } = parts;
     this.#reconciler = new Reconciler({}, { store, clock, random, log, onStep });
     this.#roles = new RoleKeeper({ store, group: this.group, clock, log });
@@ -315,8 +320,14 @@ export class Manager implements AsyncDisposable {
       control: this.control,
       lead: (nodeId) => this.#lead(nodeId),
       read: () => this.#read(),
+      reach: (nodeId, options) => this.#tunnels.reach(nodeId, options),
       watch: ({ signal }) => this.store.watch({ signal }),
-      backup: (options) => this.#backup(options),
+      backup: async (options) => {
+        const { index } = await this.#read();
+        const { clusterId } = this.#parts.identity;
+        const createdAtMs = this.#parts.clock.nowMs();
+        return backupOf({ store: this.store, clusterId, createdAtMs, index }, options);
+      },
       examine: () =>
         this.store.isLeader
           ? this.#dispatcher.examinations.all()
@@ -387,6 +398,11 @@ export class Manager implements AsyncDisposable {
     });
   }
 
+  #newTunnels(): Tunnels {
+    const own = { store: this.store, dispatcher: this.#dispatcher, leader: this.#leader };
+    return new Tunnels({ ...this.#parts, ...own });
+  }
+
   #newGroup(): ManagerGroup {
     const { identity, clock, log } = this.#parts;
     return new ManagerGroup({
@@ -406,6 +422,7 @@ export class Manager implements AsyncDisposable {
   #serve(): void {
     this.#server.addService(CertificateAuthority, this.ca.handlers, { allow: 'anyone' });
     this.#server.addService(DispatcherService, this.#dispatcher.handlers, { allow: 'nodes' });
+    this.#tunnels.addTo(this.#server);
     this.#server.addService(LogsService, this.#logBroker.handlers, { allow: 'nodes' });
     this.#server.addService(LogReaderService, serveLogReader(this.#logBroker, this.store), {
       allow: 'managers',
@@ -458,20 +475,6 @@ export class Manager implements AsyncDisposable {
       await this.#leader.settled();
       return this.store.read();
     }
-  }
-
-  /** A swarm that locks its keys does not give them away in the clear. */
-  async #backup({ passphrase: given }: { passphrase?: string }) {
-    const { index } = await this.#read();
-    const unlockKey = this.store.cluster()?.managerLock?.unlockKey;
-    const passphrase = given ?? (unlockKey === '' ? undefined : unlockKey);
-    const snapshot = this.store.snapshotParts();
-    const { clusterId } = this.#parts.identity;
-    const info = { clusterId, createdAtMs: this.#parts.clock.nowMs(), index };
-    return {
-      encrypted: passphrase !== undefined,
-      parts: encodeBackup(info, snapshot, passphrase),
-    };
   }
 
   async #writeFirst({ cluster, node }: { cluster: Cluster; node: Node }): Promise<void> {

@@ -44,6 +44,7 @@ export interface SwarmNodeParts {
   readonly network: SwarmNetwork;
   readonly describe: () => NodeDescription;
   readonly examine: () => Promise<readonly Finding[]>;
+  readonly serveTunnel: SwarmPartParts['serveTunnel'];
   /** What this host advertises from now on, whatever it did before: an address, an interface, or ''. */
   readonly advertiseAddr: string;
   readonly managerAddrs: readonly string[];

@@ -2,6 +2,7 @@
  * What runs while this daemon is in a swarm: the agent, the renewal of the certificate, and on
  * managers the manager.
  */
+import type { Duplex } from 'node:stream';
 import type { Clock } from '../lib/clock.ts';
 import type { SwarmError } from '../lib/errors.ts';
 import {
@@ -53,6 +54,8 @@ export interface SwarmPartParts {
   readonly network: SwarmNetwork;
   readonly describe: () => NodeDescription;
   readonly examine: () => Promise<readonly Finding[]>;
+  /** Serves a manager that reaches for this node. */
+  readonly serveTunnel: (socket: Duplex) => void;
   /** Where managers may be, should none be found where it was known. */
   readonly managerAddrs: readonly string[];
   /** Told what each step of a manager's reconcile passes took. */
@@ -134,7 +137,7 @@ export class SwarmPart implements AsyncDisposable {
 
   #newAgent(): Agent {
     const { membership, identity, folder, executor, network, describe } = this.#parts;
-    const { examine, clock, random, log, onRemoved } = this.#parts;
+    const { examine, serveTunnel, clock, random, log, onRemoved } = this.#parts;
     const { isManager, advertiseAddr, joinedThrough = '' } = membership;
     return new Agent({
       identity,
@@ -150,6 +153,7 @@ export class SwarmPart implements AsyncDisposable {
         };
       },
       examine,
+      serveTunnel,
       onNews: (news) => {
         const { node } = news;
         if (node !== undefined && node.role !== identity.role) this.#renewer.renewNow();
@@ -163,7 +167,8 @@ export class SwarmPart implements AsyncDisposable {
   }
 
   #newManager(keys: KeyStore, { bootstrap, forceNew, store }: Beginning): Manager {
-    const { membership, identity, folder, clock, random, log, onStep, onFailure } = this.#parts;
+    const { membership, identity, folder, clock, random, log } = this.#parts;
+    const { serveTunnel, onStep, onFailure } = this.#parts;
     const { listenAddr, advertiseAddr, joinedThrough } = membership;
     return new Manager(
       {
@@ -185,6 +190,7 @@ export class SwarmPart implements AsyncDisposable {
           const managers = this.agent.managers.toSorted(byLead);
           return managers.map(({ addr }) => addr);
         },
+        serveTunnel,
         onStep,
         onFailure,
       },

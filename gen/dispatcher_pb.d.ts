@@ -242,6 +242,12 @@ export declare type ManagerMessage = Message<"tsswarm.dispatcher.ManagerMessage"
      */
     value: Examination;
     case: "examine";
+  } | {
+    /**
+     * @generated from field: tsswarm.dispatcher.TunnelRequest tunnel = 8;
+     */
+    value: TunnelRequest;
+    case: "tunnel";
   } | { case: undefined; value?: undefined };
 };
 
@@ -577,6 +583,24 @@ export declare type LogSubscription = Message<"tsswarm.dispatcher.LogSubscriptio
  * Use `create(LogSubscriptionSchema)` to create a new message.
  */
 export declare const LogSubscriptionSchema: GenMessage<LogSubscription>;
+
+/**
+ * The node is to open a tunnel (Tunnel.Carry) to the manager that asks, and to serve what comes.
+ *
+ * @generated from message tsswarm.dispatcher.TunnelRequest
+ */
+export declare type TunnelRequest = Message<"tsswarm.dispatcher.TunnelRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message tsswarm.dispatcher.TunnelRequest.
+ * Use `create(TunnelRequestSchema)` to create a new message.
+ */
+export declare const TunnelRequestSchema: GenMessage<TunnelRequest>;
 
 /**
  * The node is to look at itself, and to answer with Findings of the same id.

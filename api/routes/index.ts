@@ -1,23 +1,22 @@
 /** Every route of the API, a file a resource. The first that matches answers. */
 import type { Route } from '../router.ts';
 import { absentRoutes } from './absent.ts';
-import { containerArchiveRoutes } from './container-archive.ts';
-import { containerRoutes } from './containers.ts';
-import { containerStreamRoutes } from './container-streams.ts';
 import { doctorRoutes } from './doctor.ts';
 import { eventRoutes } from './events.ts';
-import { execRoutes } from './exec.ts';
 import { explainRoutes } from './explain.ts';
 import { imageRoutes } from './images.ts';
 import type { RouteModules } from './modules.ts';
 import { networkRoutes } from './networks.ts';
 import { nodeRoutes } from './nodes.ts';
+import { allContainerRoutes } from './reachable.ts';
 import { serviceRoutes } from './services.ts';
 import { swarmBackupRoutes } from './swarm-backup.ts';
 import { swarmRoutes } from './swarm.ts';
 import { systemRoutes } from './system.ts';
 import { taskRoutes } from './tasks.ts';
 import { volumeRoutes } from './volumes.ts';
+
+export { servedToManagers } from './reachable.ts';
 
 export function allRoutes(modules: RouteModules): Route[] {
   return [
@@ -33,10 +32,7 @@ export function allRoutes(modules: RouteModules): Route[] {
     ...imageRoutes(modules),
     ...networkRoutes(modules),
     ...volumeRoutes(modules),
-    ...containerRoutes(modules),
-    ...containerStreamRoutes(modules),
-    ...containerArchiveRoutes(modules),
-    ...execRoutes(modules),
+    ...allContainerRoutes(modules),
     ...absentRoutes(modules),
   ];
 }

@@ -131,6 +131,11 @@ export class Dispatcher {
     return this.#sessions.get(nodeId)?.examine(id) ?? false;
   }
 
+  /** Asks the node to open a tunnel; false where it has no session, or too many requests wait. */
+  openTunnel(nodeId: string, id: string): boolean {
+    return this.#sessions.get(nodeId)?.openTunnel(id) ?? false;
+  }
+
   /** Called when a node's session begins, and when it ends with no other in its place. */
   onSession(listener: (nodeId: string, connected: boolean) => void): Disposable {
     this.#sessionListeners.add(listener);

@@ -44,6 +44,7 @@ const batchMs = 2;
 const unappliedMax = 8;
 const subscriptionsMax = 256;
 const examinationsMax = 16;
+const tunnelsMax = 256;
 const statusesMax = 10_000;
 
 /**
@@ -60,6 +61,7 @@ export class Session implements NetworkSession {
   readonly #assignments: NodeAssignments;
   readonly #subscriptions: Subscription[] = [];
   readonly #examinations: string[] = [];
+  readonly #tunnels: string[] = [];
   readonly #ended = Promise.withResolvers<never>();
   #over = false;
   #due = false;
@@ -149,6 +151,14 @@ export class Session implements NetworkSession {
   examine(id: string): boolean {
     if (this.#examinations.length >= examinationsMax) return false;
     this.#examinations.push(id);
+    this.#wake?.();
+    return true;
+  }
+
+  /** False where too many requests wait already. */
+  openTunnel(id: string): boolean {
+    if (this.#tunnels.length >= tunnelsMax) return false;
+    this.#tunnels.push(id);
     this.#wake?.();
     return true;
   }
@@ -252,6 +262,8 @@ export class Session implements NetworkSession {
     const examination = this.#examinations.shift();
     if (examination !== undefined)
       return this.#send({ case: 'examine', value: { id: examination } });
+    const tunnel = this.#tunnels.shift();
+    if (tunnel !== undefined) return this.#send({ case: 'tunnel', value: { id: tunnel } });
     if (this.#due && this.#revision - this.#applied < unappliedMax) {
       const set = this.#assignments.incremental();
       this.#due = this.#assignments.dirty;

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { ClusterNews } from '../../gen/dispatcher_pb.js';
 import { linkAbort } from '../../lib/abort.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -21,6 +22,8 @@ export interface AgentParts {
   readonly describe: () => NodeDescription | Promise<NodeDescription>;
   /** Looks at this node, when a manager asks; absent: nobody can. */
   readonly examine?: () => Promise<readonly Finding[]>;
+  /** Serves a manager that reaches for this node; absent: nobody does. */
+  readonly serveTunnel?: (socket: Duplex) => void;
   /** Called when the managers say something new: of this node, of the managers, of the root. */
   readonly onNews?: (news: ClusterState) => void;
   /** The node is no longer in the swarm; the agent has stopped, the tasks have not. */
@@ -214,7 +217,7 @@ export class Agent implements AsyncDisposable {
     previousId: string,
     failures: number,
   ): Promise<{ readonly error: SwarmError; readonly welcomed?: string }> {
-    const { identity, executor, describe, examine, clock, log } = this.#parts;
+    const { identity, executor, describe, examine, serveTunnel, clock, log } = this.#parts;
     if (addr === '') {
       return { error: new SwarmError('failed-precondition', 'this node knows of no manager') };
     }
@@ -229,6 +232,7 @@ export class Agent implements AsyncDisposable {
           executor,
           describe,
           ...(examine === undefined ? {} : { examine }),
+          ...(serveTunnel === undefined ? {} : { serveTunnel }),
           clock,
           log,
           onNews: (news) => this.#learn(news),

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import {
   Assignments_Kind,
@@ -18,6 +19,7 @@ import type { TaskExecutor } from '../executor/executor.ts';
 import { readAssignments } from './assignments.ts';
 import { LogPublisher } from './log-publisher.ts';
 import { Reporter } from './reporter.ts';
+import { TunnelEnd } from './tunnel-end.ts';
 
 export interface SessionParts {
   readonly connection: Connection;
@@ -25,6 +27,8 @@ export interface SessionParts {
   readonly describe: () => NodeDescription | Promise<NodeDescription>;
   /** Looks at this node; absent: nobody can. */
   readonly examine?: () => Promise<readonly Finding[]>;
+  /** Serves a manager that reaches for this node; absent: nobody does. */
+  readonly serveTunnel?: (socket: Duplex) => void;
   readonly onNews: (news: ClusterNews) => void;
   /** The manager has taken the node in. */
   readonly onWelcome: (sessionId: string) => void;
@@ -134,6 +138,9 @@ export class Session {
         case 'logs':
           this.#logs.take(message.value);
           break;
+        case 'tunnel':
+          void this.#tunnels?.take(message.value.id);
+          break;
         default:
           // A newer manager may say more than this node knows of.
           break;
@@ -154,6 +161,14 @@ export class Session {
     return this.#publisher;
   }
   #publisher: LogPublisher | undefined;
+
+  get #tunnels(): TunnelEnd | undefined {
+    const { connection, serveTunnel: serve, log } = this.#parts;
+    if (serve === undefined) return undefined;
+    const { signal } = this.#life;
+    return (this.#tunnelEnd ??= new TunnelEnd({ connection, serve, log, signal }));
+  }
+  #tunnelEnd: TunnelEnd | undefined;
 
   #begin(): void {
     const { executor, clock } = this.#parts;
