@@ -51,6 +51,8 @@ export async function readUpgrade(
   parts.push(head);
   let all = Buffer.concat(parts);
   if (all.length < wanted) {
+    // One end of a pair in memory is still writing here, and misses it when it is read from now.
+    await Promise.resolve();
     for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
       all = Buffer.concat([all, chunk as Buffer]);
       if (all.length >= wanted) break;

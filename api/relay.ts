@@ -57,7 +57,6 @@ export async function relay(
     // The node's newest words: what they become for an older client is decided here.
     const sent = httpRequest({
       createConnection: () => node,
-      agent: false,
       method: exchange.request.method,
       path: `/v${apiVersionMax}${path}${query === '' ? '' : `?${query}`}`,
       headers: headersOf(exchange),

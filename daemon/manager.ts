@@ -170,8 +170,7 @@ export class Manager implements AsyncDisposable {
     });
     this.#logBroker = new LogBroker({ store, dispatcher: this.#dispatcher, clock, random, log });
     this.#tunnels = this.#newTunnels();
-    const { onStep } = parts;
-    this.#reconciler = new Reconciler({}, { store, clock, random, log, onStep });
+    this.#reconciler = new Reconciler({}, { store, clock, random, log, onStep: parts.onStep });
     this.#roles = new RoleKeeper({ store, group: this.group, clock, log });
     this.#lockKeeper = this.#newLockKeeper();
     this.#rotator = new RootRotator({
