@@ -1,4 +1,4 @@
-/** Byte streams to nodes: the node is asked over its session, and opens the stream to this manager. */
+/** Byte streams to nodes: a node is asked over its session, and opens the stream to the manager. */
 import type { Duplex } from 'node:stream';
 import type { CarryRequest, Tunnel } from '../../gen/tunnel_pb.js';
 import { withAbort } from '../../lib/abort.ts';
