@@ -53,7 +53,7 @@ export interface SystemBackend {
 }
 
 export interface ImageEvent {
-  readonly action: 'pull' | 'import' | 'load' | 'tag' | 'untag' | 'delete';
+  readonly action: 'pull' | 'push' | 'save' | 'import' | 'load' | 'tag' | 'untag' | 'delete';
   readonly id: string;
   readonly name: string;
   readonly timeMs: number;

@@ -33,13 +33,17 @@ export class ProgressStream {
     this.#exchange.end();
   }
 
-  report({ id, status, currentBytes, totalBytes }: PullProgress): void {
+  report({ id, status, currentBytes, totalBytes, aux }: PullProgress): void {
+    if (aux !== undefined) {
+      this.#put(`message/${this.#messages++}`, { progressDetail: {}, aux });
+      return;
+    }
+    if (id === undefined || status.startsWith('Pulling from ')) {
+      this.#put(`message/${this.#messages++}`, { status, id });
+      return;
+    }
     const detail = { current: currentBytes, total: totalBytes };
-    this.#put(id === undefined ? `message/${this.#messages++}` : `layer/${id}`, {
-      status,
-      progressDetail: detail,
-      id,
-    });
+    this.#put(`layer/${id}`, { status, progressDetail: detail, id });
   }
 
   /** A line about the work as a whole. */

@@ -126,6 +126,10 @@ export class FakeBackend implements Backend {
 
   readonly images: Images = {
     pull: (...args) => this.pullImage(...args),
+    push: async (name, options = {}) => {
+      options.onProgress?.({ status: `The push refers to repository [${name}]` });
+    },
+    tags: async () => ['1', '2'],
     get: async (name) => (isNamed(name) ? testImage : undefined),
     list: async () => [testImage],
     tag: async () => undefined,

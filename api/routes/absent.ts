@@ -17,7 +17,6 @@ const refused: readonly (readonly [methods: readonly Route['method'][], string, 
   [['POST'], '/build/{rest...}', builds],
   [['GET'], '/images/get', saving],
   [['GET'], '/images/{name...}/get', saving],
-  [['POST'], '/images/{name...}/push', 'this daemon does not push images'],
   [['GET'], '/images/search', 'this daemon does not search registries'],
   [['POST'], '/images/prune', 'this version does not prune images: remove them one by one'],
   [

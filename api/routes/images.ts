@@ -1,5 +1,6 @@
 import { linkAbort, withAbort } from '../../lib/abort.ts';
-import { SwarmError } from '../../lib/errors.ts';
+import { messageOf, SwarmError } from '../../lib/errors.ts';
+import { optional, string, struct } from '../../types/index.ts';
 import type { Distribution, Image, RegistryAuth } from '../../worker/image/images.ts';
 import {
   distributionJson,
@@ -38,6 +39,11 @@ export function imageRoutes(modules: RouteModules): Route[] {
         const image = await find(modules, exchange.param('name'));
         exchange.json(imageHistoryJson(image, (time) => Math.floor(createdAtMs(time) / 1000)));
       },
+    },
+    {
+      method: 'POST',
+      path: '/images/{name...}/push',
+      handle: (exchange) => push(exchange, modules),
     },
     {
       method: 'POST',
@@ -86,8 +92,8 @@ export function createdAtMs(createdAt: string): number {
 async function find({ backend }: RouteModules, name: string): Promise<Image> {
   const image = await backend.images.get(name);
   if (image === undefined) {
-    const hasTag = name.includes('@') || name.lastIndexOf(':') > name.lastIndexOf('/');
-    throw new SwarmError('not-found', `No such image: ${hasTag ? name : `${name}:latest`}`);
+    const shown = hasVersion(name) ? name : `${name}:latest`;
+    throw new SwarmError('not-found', `No such image: ${shown}`);
   }
   return image;
 }
@@ -146,21 +152,36 @@ async function create(exchange: Exchange, modules: RouteModules): Promise<void> 
 }
 
 async function pull(exchange: Exchange, modules: RouteModules, name: string): Promise<void> {
-  if ((exchange.query.get('platform') ?? '') !== '') {
-    throw new SwarmError(
-      'unimplemented',
-      "pulling for another platform is not supported: images are pulled for the node's own",
-    );
-  }
+  const { images } = modules.backend;
+  const platform = exchange.query.get('platform') ?? '';
   const reference = joinTag(name, exchange.query.get('tag'));
+  const access = { ...authOf(exchange), signal: exchange.signal };
   const progress = new ProgressStream(exchange);
+  const one = (wanted: string) =>
+    images.pull(wanted, {
+      ...access,
+      ...(platform === '' ? {} : { platform }),
+      onProgress: (step) => progress.report(step),
+    });
   await progress.run(async () => {
-    await modules.backend.images.pull(reference, {
+    if (hasVersion(reference)) await one(reference);
+    // Docker's reading of a name alone: everything that the repository has.
+    else for (const tag of await images.tags(reference, access)) await one(`${reference}:${tag}`);
+  });
+}
+
+async function push(exchange: Exchange, { backend }: RouteModules): Promise<void> {
+  const reference = joinTag(exchange.param('name'), exchange.query.get('tag'));
+  const progress = new ProgressStream(exchange);
+  const platform = platformOf(exchange);
+  await progress.run(() =>
+    backend.images.push(reference, {
       ...authOf(exchange),
+      ...(platform === undefined ? {} : { platform }),
       onProgress: (step) => progress.report(step),
       signal: exchange.signal,
-    });
-  });
+    }),
+  );
 }
 
 async function importImage(exchange: Exchange, { backend }: RouteModules): Promise<void> {
@@ -205,6 +226,35 @@ function authOf(exchange: Exchange): { auth?: RegistryAuth } {
   const header = exchange.request.headers['x-registry-auth'];
   const auth = typeof header === 'string' ? parseRegistryAuth(header) : undefined;
   return auth === undefined ? {} : { auth };
+}
+
+const platformDocument = struct({
+  os: optional('os', string),
+  architecture: optional('architecture', string),
+  variant: optional('variant', string),
+});
+
+/** Where the API has a platform as a document, not as text. */
+function platformOf(exchange: Exchange): string | undefined {
+  const text = exchange.query.get('platform') ?? '';
+  if (text === '') return undefined;
+  try {
+    const {
+      os = 'linux',
+      architecture = '',
+      variant,
+    } = platformDocument.decode(JSON.parse(text), '');
+    return [os, architecture, variant].filter((part) => part !== undefined).join('/');
+  } catch (cause) {
+    throw new SwarmError('invalid-argument', `failed to parse platform: ${messageOf(cause)}`, {
+      cause,
+    });
+  }
+}
+
+/** Whether the name says which tag or digest is meant. */
+function hasVersion(name: string): boolean {
+  return name.includes('@') || name.lastIndexOf(':') > name.lastIndexOf('/');
 }
 
 /** A name that has a tag or a digest keeps it. */

@@ -51,6 +51,10 @@ const imageVerbs = {
     short: 'Download an image from a registry',
     load: () => import('../commands/image/pull.ts'),
   },
+  push: {
+    short: 'Upload an image to a registry',
+    load: () => import('../commands/image/push.ts'),
+  },
   rm: {
     short: 'Remove one or more images',
     aliases: ['remove'],
@@ -241,6 +245,7 @@ export const tree: Group = {
     import: { ...imageVerbs.import, hidden: true },
     load: { ...imageVerbs.load, hidden: true },
     pull: { ...imageVerbs.pull, hidden: true },
+    push: { ...imageVerbs.push, hidden: true },
     rmi: { ...imageVerbs.rm, hidden: true },
     tag: { ...imageVerbs.tag, hidden: true },
   },

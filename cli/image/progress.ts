@@ -19,7 +19,8 @@ export async function showProgress(
   for await (const message of jsonDocuments<WireProgress>(response)) {
     const problem = message.errorDetail?.message ?? message.error;
     if (problem !== undefined) throw new SwarmError('failed-precondition', problem);
-    if (quiet) continue;
+    // What is meant for programs has no words for people.
+    if (quiet || (message.status === undefined && message.stream === undefined)) continue;
     if (message.stream !== undefined) out.write(message.stream);
     else if (out.isTerminal && message.id !== undefined && message.progressDetail !== undefined) {
       drawOver(out, live, message);

@@ -11,6 +11,7 @@ import { imageCases } from './image-cases.ts';
 import { parityCases } from './parity-cases.ts';
 import { mistakeCases } from './mistake-cases.ts';
 import { networkCases } from './network-cases.ts';
+import { pushCases } from './push-cases.ts';
 import { optionCases } from './option-cases.ts';
 import { registryCases } from './registry-cases.ts';
 import { serviceCases } from './service-cases.ts';
@@ -26,6 +27,7 @@ describe('compatibility with Docker', () => {
   mistakeCases(get);
   registryCases(get);
   imageCases(get);
+  pushCases(get);
   libraryCases(get);
   jsonCases(get);
 });

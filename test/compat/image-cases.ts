@@ -10,17 +10,11 @@ import type { Field } from './field.ts';
 type Verbs = Readonly<Record<string, readonly string[]>>;
 
 const refused: readonly (readonly [verb: string, args: readonly string[], says: string])[] = [
-  ['image push', ['web:1'], 'this daemon does not push images'],
   ['image save', ['web:1'], 'this daemon does not export images: copy them from the registry'],
   ['image prune', ['-f'], 'this version does not prune images: remove them one by one'],
 ];
 const otherPlatforms: readonly (readonly [verb: string, args: readonly string[], says: string])[] =
   [
-    [
-      'image pull',
-      ['--platform', 'linux/s390x', 'web:1'],
-      "pulling for another platform is not supported: images are pulled for the node's own",
-    ],
     [
       'image import',
       ['--platform', 'linux/s390x', '-', 'web:1'],
@@ -37,8 +31,6 @@ export function imageCases(get: () => Field): void {
   }
   for (const [verb, , says] of otherPlatforms) refuses(verb, '--platform', says);
   for (const verb of tooNew) refuses(verb, '--platform', 'it needs an API newer than 1.47');
-  // The API has no other words for it than for a name without a tag.
-  refuses('image pull', '--all-tags', 'one tag is pulled, latest where none is named');
   for (const cli of dockers) {
     describe(`images and facts, by ${cli.name}`, () => {
       const test = (

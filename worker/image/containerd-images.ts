@@ -1,5 +1,6 @@
 /** The port of images over containerd: wires pulls, what is present, and archives. */
 import { createHash } from 'node:crypto';
+import { linkAbort } from '../../lib/abort.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import type { ArchiveLoader } from './archive/load.ts';
 import { SharedWork } from './concurrency.ts';
@@ -7,7 +8,10 @@ import type { ImageEvents } from './events.ts';
 import type { Distribution, Image, Images, PullProgress, RegistryAuth } from './images.ts';
 import type { Library } from './library.ts';
 import { describeDistribution } from './distribution.ts';
+import type { OciPlatform } from './oci.ts';
+import { parsePlatform } from './platform.ts';
 import type { Puller } from './pull.ts';
+import type { Pusher } from './push.ts';
 import {
   canonicalString,
   familiarName,
@@ -15,7 +19,6 @@ import {
   parseReference,
   tryParseReference,
   withDefaultTag,
-  type Reference,
 } from './reference.ts';
 import type { RegistryClient } from './registry/index.ts';
 import { planRemoval } from './remove.ts';
@@ -24,6 +27,8 @@ import type { ImageRecord, Records } from './store/records.ts';
 export interface ContainerdImagesParts {
   readonly registry: RegistryClient;
   readonly puller: Puller;
+  readonly pusher: Pusher;
+  readonly host: OciPlatform;
   readonly library: Library;
   readonly records: Records;
   readonly events: ImageEvents;
@@ -35,6 +40,7 @@ export interface ContainerdImagesParts {
 }
 
 type PullOptions = NonNullable<Parameters<Images['pull']>[1]>;
+type PushOptions = NonNullable<Parameters<Images['push']>[1]>;
 type ImportOptions = Parameters<Images['import']>[1];
 type RemoveOptions = Parameters<Images['remove']>[1];
 type Removed = Awaited<ReturnType<Images['remove']>>;
@@ -43,25 +49,32 @@ export class ContainerdImages implements Images, AsyncDisposable {
   readonly #parts: ContainerdImagesParts;
   readonly #pulls = new SharedWork<Image, PullProgress>(({ id, status }) => id ?? status);
 
+  readonly #closing = new AbortController();
+  readonly #pushes = new Set<Promise<void>>();
+
   constructor(parts: ContainerdImagesParts) {
     this.#parts = parts;
   }
 
   async pull(text: string, options: PullOptions = {}): Promise<Image> {
     const reference = withDefaultTag(parseReference(text));
-    const { auth, ...caller } = options;
+    const { auth, platform: given, ...caller } = options;
+    const { host } = this.#parts;
+    const platform = given === undefined ? undefined : parsePlatform(given, host);
     // Who may not see an image must not get it because someone else pulls it just then.
-    const key = `${canonicalString(reference)} ${secretOf(auth)}`;
+    const key = `${canonicalString(reference)} ${given ?? ''} ${secretOf(auth)}`;
     return this.#pulls.run(
       key,
-      (signal, report) => this.#pull(reference, auth, signal, report),
+      (signal, report) => this.#pull({ reference, auth, platform, signal, report }),
       caller,
     );
   }
 
-  /** Aborts pulls, and waits until they have let go of what they hold in containerd. */
+  /** Aborts pulls and pushes, and waits until they have let go of what they hold in containerd. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort(new SwarmError('cancelled', 'the daemon ends'));
     await this.#pulls[Symbol.asyncDispose]();
+    await Promise.allSettled(this.#pushes);
   }
 
   get(nameOrId: string): Promise<Image | undefined> {
@@ -132,6 +145,36 @@ export class ContainerdImages implements Images, AsyncDisposable {
     return describeDistribution(repository, options.signal);
   }
 
+  async tags(
+    text: string,
+    options: { auth?: RegistryAuth; signal?: AbortSignal } = {},
+  ): Promise<readonly string[]> {
+    const repository = await this.#parts.registry.repository(parseReference(text), options.auth);
+    return repository.tags(options.signal);
+  }
+
+  async push(text: string, options: PushOptions = {}): Promise<void> {
+    const { events, pusher } = this.#parts;
+    const reference = parseReference(text);
+    if (reference.digest !== undefined) {
+      throw new SwarmError('invalid-argument', 'cannot push a digest reference');
+    }
+    using link = linkAbort(this.#closing.signal);
+    const onAbort = () => link.abort(options.signal?.reason);
+    options.signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      if (options.signal?.aborted) onAbort();
+      const { auth, onProgress: report = () => undefined, platform: given } = options;
+      const platform = given === undefined ? undefined : parsePlatform(given, this.#parts.host);
+      const work = pusher.push({ reference, auth, platform, signal: link.signal, report });
+      this.#pushes.add(work);
+      await work.finally(() => this.#pushes.delete(work));
+    } finally {
+      options.signal?.removeEventListener('abort', onAbort);
+    }
+    events.emit('push', familiarString(reference), familiarName(reference));
+  }
+
   async load(archive: AsyncIterable<Uint8Array>): Promise<readonly string[]> {
     const { events, loader } = this.#parts;
     const loaded = await loader.load(archive);
@@ -149,15 +192,11 @@ export class ContainerdImages implements Images, AsyncDisposable {
     return id;
   }
 
-  async #pull(
-    reference: Reference,
-    auth: RegistryAuth | undefined,
-    signal: AbortSignal,
-    report: (progress: PullProgress) => void,
-  ): Promise<Image> {
+  async #pull(request: Parameters<Puller['pull']>[0]): Promise<Image> {
     const { events, library, puller } = this.#parts;
+    const { reference, report } = request;
     const name = familiarString(reference);
-    const { isNew } = await puller.pull(reference, auth, signal, report);
+    const { isNew } = await puller.pull(request);
     const image = await library.get(name);
     if (image === undefined) {
       throw new SwarmError('internal', `${name} was removed while it was pulled; pull it again`);

@@ -3,7 +3,7 @@ import type { Clock } from '../../lib/clock.ts';
 
 /** As api/backend.ts declares it. */
 export interface ImageEvent {
-  readonly action: 'pull' | 'import' | 'load' | 'tag' | 'untag' | 'delete';
+  readonly action: 'pull' | 'push' | 'save' | 'import' | 'load' | 'tag' | 'untag' | 'delete';
   readonly id: string;
   readonly name: string;
   readonly timeMs: number;

@@ -57,6 +57,8 @@ export interface PullProgress {
   readonly status: string;
   readonly currentBytes?: number;
   readonly totalBytes?: number;
+  /** A result for programs, told beside the words for people. */
+  readonly aux?: Readonly<Record<string, string | number>>;
 }
 
 export interface Distribution {
@@ -77,11 +79,27 @@ export interface Images {
   pull(
     reference: string,
     options?: {
+      /** In place of the host's own, such as "linux/arm64". */
+      platform?: string;
       auth?: RegistryAuth;
       onProgress?: (progress: PullProgress) => void;
       signal?: AbortSignal;
     },
   ): Promise<Image>;
+  /**
+   * Pushes the image of a name with a tag; without one, all tags of the repository. Throws
+   * `not-found` for a tag that does not exist, and what the registry says.
+   */
+  push(
+    name: string,
+    options?: {
+      /** Of an index, just this platform's image. */
+      platform?: string;
+      auth?: RegistryAuth;
+      onProgress?: (progress: PullProgress) => void;
+      signal?: AbortSignal;
+    },
+  ): Promise<void>;
   /** By name, id, or unambiguous start of an id. */
   get(nameOrId: string): Promise<Image | undefined>;
   list(): Promise<readonly Image[]>;
@@ -98,6 +116,11 @@ export interface Images {
     tarball: AsyncIterable<Uint8Array>,
     options: { reference?: string; message?: string; changes: readonly string[] },
   ): Promise<string>;
+  /** The tags of a repository, as its registry lists them. */
+  tags(
+    name: string,
+    options?: { auth?: RegistryAuth; signal?: AbortSignal },
+  ): Promise<readonly string[]>;
   /** Asks the registry, and pulls nothing. */
   distribution(reference: string, options?: { auth?: RegistryAuth }): Promise<Distribution>;
 }

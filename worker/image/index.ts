@@ -16,6 +16,7 @@ import { Library } from './library.ts';
 import type { OciPlatform } from './oci.ts';
 import { normalizePlatform, runnablePlatforms } from './platform.ts';
 import { Puller } from './pull.ts';
+import { Pusher } from './push.ts';
 import { RegistryClient, type RegistryOptions } from './registry/index.ts';
 import { ContentStore } from './store/content.ts';
 import { Leases } from './store/leases.ts';
@@ -67,7 +68,9 @@ export function createImages(options: ImagesOptions, dependencies: ImagesDepende
   const images = new ContainerdImages({
     ...parts,
     events,
+    host,
     puller: new Puller(parts, runnable),
+    pusher: new Pusher(parts),
     loader: new ArchiveLoader(parts, runnable),
     importer: (tarball, given) => importTarball(parts, host, tarball, given),
   });

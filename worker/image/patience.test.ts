@@ -31,7 +31,13 @@ describe('a registry that is silent', () => {
     };
     const puller = new Puller(parts as unknown as PullParts, []);
     const pull = (name = reference) =>
-      puller.pull(name, undefined, new AbortController().signal, () => undefined);
+      puller.pull({
+        reference: name,
+        auth: undefined,
+        platform: undefined,
+        signal: new AbortController().signal,
+        report: () => undefined,
+      });
     return { clock, pull, askedAgain: asked.promise };
   }
 

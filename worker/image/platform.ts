@@ -1,4 +1,5 @@
 /** Which of an index's images runs on this host. */
+import { SwarmError } from '../../lib/errors.ts';
 import type { Descriptor, OciPlatform } from './oci.ts';
 
 const architectures: Readonly<Record<string, string>> = {
@@ -64,6 +65,28 @@ export function chooseManifest(
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+/** Reads "linux/arm64/v8", "arm64" or "linux" as users write it. Throws `invalid-argument`. */
+export function parsePlatform(text: string, host: OciPlatform): OciPlatform {
+  const parts = text.toLowerCase().split('/');
+  if (parts.length > 3 || parts.some((part) => !/^[a-z0-9_.-]+$/.test(part))) {
+    throw new SwarmError(
+      'invalid-argument',
+      `invalid platform ${JSON.stringify(text)}: give OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, ` +
+        'such as linux/arm64',
+    );
+  }
+  const [first = '', architecture, variant] = parts;
+  if (architecture !== undefined) {
+    return normalizePlatform({
+      os: first,
+      architecture,
+      ...(variant === undefined ? {} : { variant }),
+    });
+  }
+  const isOs = ['linux', 'windows', 'darwin', 'freebsd'].includes(first);
+  return normalizePlatform(isOs ? { ...host, os: first } : { os: host.os, architecture: first });
 }
 
 /** "linux/arm/v7". */

@@ -17,7 +17,7 @@ import {
   type Manifest,
   type OciPlatform,
 } from './oci.ts';
-import { chooseManifest, formatPlatform } from './platform.ts';
+import { chooseManifest, formatPlatform, normalizePlatform } from './platform.ts';
 import { canonicalString, digestString, familiarString, type Reference } from './reference.ts';
 import type { FetchedManifest, RegistryClient, Repository } from './registry/index.ts';
 import type { ContentStore } from './store/content.ts';
@@ -61,22 +61,23 @@ export class Puller {
     this.#runnable = runnable;
   }
 
-  /** `reference` has a tag or a digest. Answers whether something new was brought. */
-  async pull(
-    reference: Reference,
-    auth: RegistryAuth | undefined,
-    signal: AbortSignal,
-    report: Report,
-  ): Promise<{ resolved: Resolved; isNew: boolean }> {
+  /**
+   * `reference` has a tag or a digest. With a platform, the name stands for the image of just that
+   * platform from then on. Answers whether something new was brought.
+   */
+  async pull(request: PullRequest): Promise<{ resolved: Resolved; isNew: boolean }> {
+    const { reference, platform } = request;
     const present = await this.#present(reference);
-    if (present !== undefined && reference.digest !== undefined) {
+    const isFitting =
+      present !== undefined && (platform === undefined || isFor(present.resolved.config, platform));
+    if (isFitting && reference.digest !== undefined) {
       return { resolved: present.resolved, isNew: false };
     }
     try {
-      return await this.#fromRegistry(reference, auth, present, signal, report);
+      return await this.#fromRegistry(request, isFitting ? present : undefined);
     } catch (thrown) {
       const unreachable = thrown instanceof SwarmError && thrown.code === 'unavailable';
-      if (present === undefined || !unreachable) throw thrown;
+      if (!isFitting || !unreachable) throw thrown;
       this.#parts.log.warn('registry is out of reach, the present image is used', {
         image: familiarString(reference),
         reason: thrown.message,
@@ -102,11 +103,8 @@ export class Puller {
   }
 
   async #fromRegistry(
-    reference: Reference,
-    auth: RegistryAuth | undefined,
+    { reference, auth, platform, signal, report }: PullRequest,
     present: { record: ImageRecord; resolved: Resolved } | undefined,
-    signal: AbortSignal,
-    report: Report,
   ): Promise<{ resolved: Resolved; isNew: boolean }> {
     const { leases, library } = this.#parts;
     const { repository, top } = await this.#ask(reference, auth, present?.record, signal);
@@ -116,7 +114,7 @@ export class Puller {
       top === undefined
         ? present?.record.target
         : await leases.during('pull', (lease) =>
-            this.#fetch({ reference, repository, lease, signal, report }, top),
+            this.#fetch({ reference, platform, repository, lease, signal, report }, top),
           );
     assert(target !== undefined, 'only what is present is not asked for');
     const resolved = await library.resolve(target);
@@ -160,31 +158,33 @@ export class Puller {
 
   async #fetch(job: Job, top: FetchedManifest): Promise<Descriptor> {
     const { content, records } = this.#parts;
-    const { reference, repository, lease, signal } = job;
+    const { reference, platform, repository, lease, signal } = job;
     const document = parseManifest(top.bytes, top.descriptor.mediaType);
-    const target = { ...top.descriptor, mediaType: document.mediaType };
+    const listed = { ...top.descriptor, mediaType: document.mediaType };
+    let target: Descriptor = listed;
     if (document.kind === 'manifest') {
       await this.#fetchImage(job, target, top.bytes, document);
     } else {
-      const chosen = this.#choose(document.manifests, reference);
+      const chosen = this.#choose(document.manifests, job);
       const inner = await repository.manifest(chosen.digest, signal);
       const manifest = parseManifest(inner.bytes, inner.descriptor.mediaType);
       if (manifest.kind !== 'manifest') {
         throw new SwarmError('failed-precondition', 'an index inside an index cannot be pulled');
       }
       await this.#fetchImage(job, inner.descriptor, inner.bytes, manifest);
+      if (platform !== undefined) target = { ...inner.descriptor, mediaType: manifest.mediaType };
       await content.write(
         {
-          ref: `manifest-${target.digest}`,
+          ref: `manifest-${listed.digest}`,
           leaseId: lease.id,
-          digest: target.digest,
+          digest: listed.digest,
           size: top.bytes.length,
           labels: indexLabels([chosen.digest]),
         },
         (offset) => once(top.bytes, offset),
       );
     }
-    await records.assign(digestString(reference, target.digest), target);
+    await records.assign(digestString(reference, listed.digest), target);
     if (reference.digest === undefined) await records.assign(canonicalString(reference), target);
     return target;
   }
@@ -206,7 +206,20 @@ export class Puller {
           `names ${config.diffIds.length}; only container images can be pulled`,
       );
     }
+    const { platform } = job;
+    if (platform !== undefined && !isFor(config, platform)) {
+      throw new SwarmError(
+        'not-found',
+        `image with reference ${familiarString(reference)} was found but its platform ` +
+          `(${formatPlatform(normalizePlatform(config))}) does not match the specified platform ` +
+          `(${formatPlatform(platform)})`,
+      );
+    }
     await this.#fetchLayers(job, manifest.layers, config);
+    // A push to the same registry can then point to them.
+    for (const { digest } of [manifest.config, ...manifest.layers]) {
+      await content.addSource(digest, reference);
+    }
     await content.write(
       {
         ref: `manifest-${target.digest}`,
@@ -313,10 +326,11 @@ export class Puller {
     report({ id: shortId(layer), status: 'Verifying Checksum' });
   }
 
-  #choose(manifests: readonly Descriptor[], reference: Reference): Descriptor {
-    const chosen = chooseManifest(manifests, this.#runnable);
+  #choose(manifests: readonly Descriptor[], { platform, reference }: Job): Descriptor {
+    const acceptable = platform === undefined ? this.#runnable : [platform];
+    const chosen = chooseManifest(manifests, acceptable);
     if (chosen !== undefined) return chosen;
-    const [host] = this.#runnable;
+    const [host] = acceptable;
     const wanted = host === undefined ? 'this host' : formatPlatform(host);
     throw new SwarmError(
       'not-found',
@@ -326,12 +340,26 @@ export class Puller {
   }
 }
 
+interface PullRequest {
+  readonly reference: Reference;
+  readonly auth: RegistryAuth | undefined;
+  /** Normalized; absent: the best one for this host. */
+  readonly platform: OciPlatform | undefined;
+  readonly signal: AbortSignal;
+  readonly report: Report;
+}
+
 interface Job {
   readonly reference: Reference;
+  readonly platform: OciPlatform | undefined;
   readonly repository: Repository;
   readonly lease: Lease;
   readonly signal: AbortSignal;
   readonly report: Report;
+}
+
+function isFor(config: ConfigFile, platform: OciPlatform): boolean {
+  return formatPlatform(normalizePlatform(config)) === formatPlatform(platform);
 }
 
 function wantedOf({ digest, tag = 'latest' }: Reference): string {

@@ -14,6 +14,8 @@ export interface AuthTarget {
   /** "library/busybox". */
   readonly path: string;
   readonly actions: 'pull' | 'pull,push';
+  /** Repositories of the same registry that are read from besides. */
+  readonly sources?: readonly string[];
   readonly auth: RegistryAuth | undefined;
 }
 
@@ -101,10 +103,8 @@ export class Authorizer {
       );
     }
     const service = challenge.parameters['service'];
-    const query = new URLSearchParams({
-      ...(service === undefined ? {} : { service }),
-      scope: scopeOf(target),
-    });
+    const query = new URLSearchParams(service === undefined ? {} : { service });
+    for (const scope of scopesOf(target)) query.append('scope', scope);
     const common = { verifyTls: !insecure, ...(signal === undefined ? {} : { signal }) };
     const response = auth?.identityToken
       ? await this.#http.send({
@@ -135,8 +135,9 @@ function credentialsFor({ endpoint, auth }: AuthTarget): RegistryAuth | undefine
   return endpoint.mirror ? undefined : auth;
 }
 
-function scopeOf({ path, actions }: AuthTarget): string {
-  return `repository:${path}:${actions}`;
+function scopesOf({ path, actions, sources = [] }: AuthTarget): readonly string[] {
+  if (path === '') return [];
+  return [`repository:${path}:${actions}`, ...sources.map((name) => `repository:${name}:pull`)];
 }
 
 function tokenKey(target: AuthTarget, challenge: Challenge): string {
@@ -144,7 +145,7 @@ function tokenKey(target: AuthTarget, challenge: Challenge): string {
   const secret = createHash('sha256')
     .update(JSON.stringify(credentialsFor(target) ?? {}))
     .digest('hex');
-  return [target.endpoint.origin, realm, service, scopeOf(target), secret].join('\n');
+  return [target.endpoint.origin, realm, service, ...scopesOf(target), secret].join('\n');
 }
 
 function basic(auth: RegistryAuth): string {
@@ -154,6 +155,9 @@ function basic(auth: RegistryAuth): string {
 
 function refreshForm(query: URLSearchParams, refreshToken: string): string {
   const form = new URLSearchParams(query);
+  // A form has room for one scope of several words; a query repeats it.
+  const scopes = query.getAll('scope');
+  if (scopes.length > 0) form.set('scope', scopes.join(' '));
   form.set('grant_type', 'refresh_token');
   form.set('refresh_token', refreshToken);
   form.set('client_id', clientId);

@@ -4,10 +4,13 @@ import type { Logger } from '../../../lib/log.ts';
 import { systemRandom, type Random } from '../../../lib/random.ts';
 import type { RegistryAuth } from '../images.ts';
 import type { Reference } from '../reference.ts';
+import { Asker, defaultRetry, type FailedAnswer, type RetryPolicy } from './asker.ts';
 import { Authorizer } from './auth.ts';
+import { Destination } from './destination.ts';
 import { EndpointPolicy } from './endpoints.ts';
+import { pushError, repositoryError } from './errors.ts';
 import { defaultTimeouts, HttpClient, type HttpTimeouts } from './http.ts';
-import { defaultRetry, Repository, type RetryPolicy } from './repository.ts';
+import { Repository } from './repository.ts';
 import { TrustStore } from './trust.ts';
 
 export interface RegistryOptions {
@@ -50,16 +53,37 @@ export class RegistryClient implements AsyncDisposable {
     this.#authorizer = new Authorizer({ http: this.#http, clock, isInsecure });
   }
 
+  /** For reading: mirrors are asked too. */
   async repository(reference: Reference, auth?: RegistryAuth): Promise<Repository> {
     const endpoints = await this.#policy.endpointsOf(reference.domain);
-    return new Repository(reference, endpoints, auth, {
+    const { path } = reference;
+    const fault = (answer: FailedAnswer) => repositoryError(reference, answer);
+    const asker = new Asker({ path, actions: 'pull', auth, fault }, endpoints, this.#parts);
+    return new Repository(reference, asker, { log: this.#log, attempts: this.#retry.attempts });
+  }
+
+  /** For writing. `sources`: repositories of the same registry that hold some of the blobs. */
+  async destination(
+    reference: Reference,
+    sources: readonly string[],
+    auth?: RegistryAuth,
+  ): Promise<Destination> {
+    const all = await this.#policy.endpointsOf(reference.domain);
+    const endpoints = all.filter(({ mirror }) => !mirror);
+    const { path } = reference;
+    const subject = { path, actions: 'pull,push', sources, auth, fault: pushError } as const;
+    return new Destination(new Asker(subject, endpoints, this.#parts));
+  }
+
+  get #parts() {
+    return {
       http: this.#http,
       authorizer: this.#authorizer,
       clock: this.#clock,
       random: this.#random,
       log: this.#log,
       retry: this.#retry,
-    });
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

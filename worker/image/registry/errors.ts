@@ -58,6 +58,32 @@ export function repositoryError(
   return statusError(method, url, status, body);
 }
 
+/** The same, for an answer to a push: Docker shows the registry's words alone. */
+export function pushError({
+  method,
+  url,
+  status,
+  body,
+}: {
+  method: string;
+  url: URL;
+  status: number;
+  body: Buffer;
+}): SwarmError {
+  const words = registryWords(body);
+  if (status === 401) {
+    return new SwarmError('unauthenticated', words ?? 'unauthorized: authentication required');
+  }
+  if (status === 403) {
+    const denied = 'denied: requested access to the resource is denied';
+    return new SwarmError('permission-denied', words ?? denied);
+  }
+  if (status < 500 && status !== 404 && status !== 408 && status !== 429 && words !== undefined) {
+    return new SwarmError('failed-precondition', words);
+  }
+  return statusError(method, url, status, body);
+}
+
 /** An answer that no rule above explains. Trouble on the server's side is `unavailable`. */
 export function statusError(method: string, url: URL, status: number, body: Buffer): SwarmError {
   const where = requestWords({ method, url });

@@ -6,6 +6,9 @@ import { errnoOf, messageOf, SwarmError } from '../../../lib/errors.ts';
 import { requestWords } from './errors.ts';
 import { firstAnswer, type Call } from './first-answer.ts';
 import type { TrustStore } from './trust.ts';
+import { sendUpload, TimeoutError, type Upload } from './upload.ts';
+
+export type { Upload } from './upload.ts';
 
 export interface HttpRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH';
@@ -13,6 +16,8 @@ export interface HttpRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly verifyTls: boolean;
   readonly body?: string;
+  /** In place of `body`: sent as it comes. */
+  readonly upload?: Upload;
   readonly signal?: AbortSignal;
 }
 
@@ -126,6 +131,11 @@ export class HttpClient implements AsyncDisposable {
     const ask = (isFresh: boolean) =>
       callOf(request, isFresh || !isRepeatable ? agents.fresh : agents.pooled);
     try {
+      if (request.upload !== undefined) {
+        const timing = { clock: this.#clock, idleMs: this.#timeouts.idleMs };
+        const uploaded = sendUpload({ ...request, upload: request.upload }, agents.fresh, timing);
+        return this.#response(request, await uploaded);
+      }
       const incoming = await firstAnswer(
         ask,
         {
@@ -244,8 +254,6 @@ function callOf(request: HttpRequest, agent: http.Agent): Call<http.IncomingMess
     cancel: (reason) => outgoing.destroy(reason),
   };
 }
-
-class TimeoutError extends Error {}
 
 function transportError(request: HttpRequest, thrown: unknown): SwarmError {
   if (thrown instanceof SwarmError) return thrown;

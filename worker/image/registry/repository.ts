@@ -1,85 +1,45 @@
 /** One repository of a registry: its manifests and blobs, over whichever endpoint answers. */
 import { createHash } from 'node:crypto';
-import { withAbort } from '../../../lib/abort.ts';
-import type { Clock } from '../../../lib/clock.ts';
 import { SwarmError } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
-import type { Random } from '../../../lib/random.ts';
-import type { RegistryAuth } from '../images.ts';
-import { acceptedManifests, matchesDigest, maxManifestBytes, sha256 } from '../oci.ts';
+import { acceptedManifests, isObject, matchesDigest, maxManifestBytes, sha256 } from '../oci.ts';
 import type { Descriptor } from '../oci.ts';
 import { isDigest, type Reference } from '../reference.ts';
-import type { Authorizer } from './auth.ts';
-import type { Endpoint } from './endpoints.ts';
-import { repositoryError } from './errors.ts';
-import type { HttpClient, HttpResponse } from './http.ts';
-
-export interface RepositoryDependencies {
-  readonly http: HttpClient;
-  readonly authorizer: Authorizer;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Logger;
-  readonly retry: RetryPolicy;
-}
-
-export interface RetryPolicy {
-  /** Tries of a manifest, or of a download that gets nowhere. */
-  readonly attempts: number;
-  /** The pause before the second try; each further one doubles it. */
-  readonly firstDelayMs: number;
-  readonly maxDelayMs: number;
-}
-
-export const defaultRetry: RetryPolicy = { attempts: 5, firstDelayMs: 250, maxDelayMs: 10_000 };
+import { isUnavailable, type Asker } from './asker.ts';
+import type { HttpResponse } from './http.ts';
 
 export interface FetchedManifest {
   readonly descriptor: Descriptor;
   readonly bytes: Buffer;
 }
 
-interface Ask {
-  readonly method: 'GET' | 'HEAD';
-  /** Below "/v2/<name>/". */
-  readonly resource: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly accept: readonly number[];
-  readonly signal: AbortSignal | undefined;
-}
-
 /** A download that came this far since its last break counts as a fresh start. */
 const progressBytes = 1024 * 1024;
-const maxErrorBytes = 64 * 1024;
+const maxTagListBytes = 4 * 1024 * 1024;
+const maxTags = 10_000;
 
 export class Repository {
   readonly #reference: Reference;
-  readonly #auth: RegistryAuth | undefined;
-  readonly #parts: RepositoryDependencies;
-  /** The one that answered last comes first; what it rules out is gone. */
-  #endpoints: readonly Endpoint[];
-  #trouble: SwarmError | undefined;
+  readonly #asker: Asker;
+  readonly #log: Logger;
+  readonly #attempts: number;
 
-  constructor(
-    reference: Reference,
-    endpoints: readonly Endpoint[],
-    auth: RegistryAuth | undefined,
-    dependencies: RepositoryDependencies,
-  ) {
+  constructor(reference: Reference, asker: Asker, options: { log: Logger; attempts: number }) {
     this.#reference = reference;
-    this.#endpoints = endpoints;
-    this.#auth = auth;
-    this.#parts = dependencies;
+    this.#asker = asker;
+    this.#log = options.log;
+    this.#attempts = options.attempts;
   }
 
   /** What last went wrong and was tried again. */
   get trouble(): SwarmError | undefined {
-    return this.#trouble;
+    return this.#asker.trouble;
   }
 
   /** What the tag names now, without its contents; undefined where the registry does not tell. */
   async head(signal?: AbortSignal): Promise<Descriptor | undefined> {
-    const response = await this.#retried(signal, () =>
-      this.#ask({
+    const response = await this.#asker.retried(signal, () =>
+      this.#asker.ask({
         method: 'HEAD',
         resource: `manifests/${wanted(this.#reference)}`,
         headers: { accept: acceptedManifests },
@@ -100,8 +60,8 @@ export class Repository {
   /** By the reference's own digest or tag, or by the digest of an index's entry; verified. */
   async manifest(digest?: string, signal?: AbortSignal): Promise<FetchedManifest> {
     const name = digest ?? wanted(this.#reference);
-    const { response, bytes } = await this.#retried(signal, async () => {
-      const response = await this.#ask({
+    const { response, bytes } = await this.#asker.retried(signal, async () => {
+      const response = await this.#asker.ask({
         method: 'GET',
         resource: `manifests/${name}`,
         headers: { accept: acceptedManifests },
@@ -136,7 +96,6 @@ export class Repository {
     options: { offset?: number; signal?: AbortSignal } = {},
   ): AsyncGenerator<Buffer> {
     const { offset = 0, signal } = options;
-    const { clock, log, retry } = this.#parts;
     const [algorithm = '', hex] = blob.digest.split(':');
     const hash = offset === 0 ? createHash(algorithm) : undefined;
     let position = offset;
@@ -152,14 +111,14 @@ export class Repository {
         if (position < blob.size) throw cutShort(blob, position);
       } catch (thrown) {
         failures = position - start >= progressBytes ? 1 : failures + 1;
-        if (!isUnavailable(thrown) || failures >= retry.attempts) throw thrown;
-        log.warn('download broke off', {
+        if (!isUnavailable(thrown) || failures >= this.#attempts) throw thrown;
+        this.#log.warn('download broke off', {
           digest: blob.digest,
           position,
           failures,
           reason: thrown.message,
         });
-        await clock.sleep(this.#pauseMs(failures), signal === undefined ? {} : { signal });
+        await this.#asker.pause(failures, signal);
       }
     }
     if (hash !== undefined && hash.digest('hex') !== hex) {
@@ -172,7 +131,7 @@ export class Repository {
     position: number,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<Buffer> {
-    const response = await this.#ask({
+    const response = await this.#asker.ask({
       method: 'GET',
       resource: `blobs/${blob.digest}`,
       headers: position === 0 ? {} : { range: `bytes=${position}-${blob.size - 1}` },
@@ -196,88 +155,22 @@ export class Repository {
     }
   }
 
-  /** Asks one endpoint after the other until one answers; sticks to that one from then on. */
-  async #ask(ask: Ask): Promise<HttpResponse> {
-    let failure: unknown;
-    for (const endpoint of this.#endpoints) {
-      try {
-        return await this.#askEndpoint(endpoint, ask);
-      } catch (thrown) {
-        ask.signal?.throwIfAborted();
-        // HTTPS that does not work leads to HTTP where that is allowed; an answer is final, but
-        // for a mirror's.
-        const settled = this.#endpoints.length === 1 && this.#endpoints[0] === endpoint;
-        if (settled) throw thrown;
-        failure = thrown;
-      }
-    }
-    throw failure;
-  }
-
-  /** A registry that has answered over HTTPS is never asked over HTTP, whatever happens next. */
-  #settleOn(endpoint: Endpoint): void {
-    const others = this.#endpoints.filter((other) => other !== endpoint);
-    this.#endpoints = endpoint.mirror ? [endpoint, ...others] : [endpoint];
-  }
-
-  async #askEndpoint(endpoint: Endpoint, ask: Ask): Promise<HttpResponse> {
-    const { authorizer, http } = this.#parts;
-    const target = {
-      endpoint,
-      path: this.#reference.path,
-      actions: 'pull' as const,
-      auth: this.#auth,
-    };
-    const url = new URL(`${endpoint.origin}/v2/${this.#reference.path}/${ask.resource}`);
-    const send = async () => {
-      const authorization = await authorizer.header(target, ask.signal);
-      return http.send({
-        method: ask.method,
-        url,
-        headers: {
-          ...ask.headers,
-          'user-agent': 'ts-swarm',
-          ...(authorization === undefined ? {} : { authorization }),
-        },
-        verifyTls: endpoint.verifyTls,
-        ...(ask.signal === undefined ? {} : { signal: ask.signal }),
+  /** The repository's tags, in the registry's order. */
+  async tags(signal?: AbortSignal): Promise<readonly string[]> {
+    const tags: string[] = [];
+    let next: string | URL | undefined = 'tags/list';
+    while (next !== undefined) {
+      const resource: string | URL = next;
+      const ask = { method: 'GET', resource, headers: {}, accept: [200], signal } as const;
+      const { response, bytes } = await this.#asker.retried(signal, async () => {
+        const response = await this.#asker.ask(ask);
+        return { response, bytes: await response.bytes(maxTagListBytes) };
       });
-    };
-    let response = await send();
-    this.#settleOn(endpoint);
-    if (response.status === 401) {
-      response.discard();
-      authorizer.learn(target, { method: ask.method, url }, response.header('www-authenticate'));
-      response = await send();
+      tags.push(...readTags(bytes));
+      if (tags.length > maxTags) throw corrupt(`the registry lists more than ${maxTags} tags`);
+      next = nextPage(response);
     }
-    if (ask.accept.includes(response.status)) return response;
-    const body = ask.method === 'HEAD' ? Buffer.alloc(0) : await response.bytes(maxErrorBytes);
-    const answer = { method: ask.method, url, status: response.status, body };
-    throw repositoryError(this.#reference, answer);
-  }
-
-  /** Tries again after trouble that passes: resets, time-outs, overload. */
-  async #retried<T>(signal: AbortSignal | undefined, run: () => Promise<T>): Promise<T> {
-    const { clock, log, retry } = this.#parts;
-    for (let failures = 1; ; failures += 1) {
-      try {
-        // The look-up of a name takes its time, whatever the signal says.
-        return await withAbort(run(), signal);
-      } catch (thrown) {
-        const passes = isUnavailable(thrown) && thrown.details['transient'] === true;
-        if (signal?.aborted || !passes || failures >= retry.attempts) throw thrown;
-        this.#trouble = thrown;
-        log.warn('registry is asked again', { failures, reason: thrown.message });
-        await clock.sleep(this.#pauseMs(failures), signal === undefined ? {} : { signal });
-      }
-    }
-  }
-
-  /** Doubles with every failure; spread out, so that a cluster's nodes do not come back as one. */
-  #pauseMs(failures: number): number {
-    const { random, retry } = this.#parts;
-    const fullMs = Math.min(retry.maxDelayMs, retry.firstDelayMs * 2 ** (failures - 1));
-    return fullMs * (0.5 + random.float() / 2);
+    return tags;
   }
 }
 
@@ -296,8 +189,24 @@ function firstByte(response: HttpResponse): number {
   return match === null ? 0 : Number(match[1]);
 }
 
-function isUnavailable(thrown: unknown): thrown is SwarmError {
-  return thrown instanceof SwarmError && thrown.code === 'unavailable';
+function readTags(bytes: Buffer): readonly string[] {
+  let document: unknown;
+  try {
+    document = JSON.parse(bytes.toString('utf8'));
+  } catch (cause) {
+    const message = 'the registry answers with a list of tags that is not JSON';
+    throw new SwarmError('failed-precondition', message, { cause });
+  }
+  const tags: unknown = isObject(document) ? document['tags'] : undefined;
+  return Array.isArray(tags) ? tags.filter((tag) => typeof tag === 'string') : [];
+}
+
+/** Long lists come in pages: `Link: </v2/…?n=100&last=x>; rel="next"`. */
+function nextPage(response: HttpResponse): URL | undefined {
+  const [, target = ''] = /<([^>]+)>\s*;\s*rel="?next"?/.exec(response.header('link') ?? '') ?? [];
+  if (target === '' || !URL.canParse(target, response.url.href)) return undefined;
+  const url = new URL(target, response.url.href);
+  return url.origin === response.url.origin ? url : undefined;
 }
 
 function cutShort(blob: Descriptor, position: number): SwarmError {

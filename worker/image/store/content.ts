@@ -28,6 +28,8 @@ const chunkBytes = 256 * 1024;
 /** Chunks under way to containerd. Times `chunkBytes`, it bounds the memory of an upload. */
 const maxUnanswered = 4;
 const lockPauseMs = 50;
+/** containerd takes labels of up to 4096 characters; a path has at most 255. */
+const maxSources = 8;
 const maxLockTries = 100;
 
 export class ContentStore {
@@ -74,6 +76,19 @@ export class ContentStore {
     if (Object.keys(labels).length === 0) return;
     const paths = Object.keys(labels).map((key) => `labels.${key}`);
     await this.#client.content.update({ info: { digest, labels }, updateMask: { paths } });
+  }
+
+  /** Repositories of the registry `domain` that the blob is known to be in, the newest last. */
+  async sources(digest: string, domain: string): Promise<readonly string[]> {
+    const { labels = {} } = (await this.info(digest)) ?? {};
+    return (labels[sourceLabel(domain)] ?? '').split(',').filter((path) => path !== '');
+  }
+
+  async addSource(digest: string, { domain, path }: { domain: string; path: string }) {
+    const known = await this.sources(digest, domain);
+    if (known.includes(path)) return;
+    const paths = [...known, path].slice(-maxSources);
+    await this.setLabels(digest, { [sourceLabel(domain)]: paths.join(',') });
   }
 
   /**
@@ -185,6 +200,11 @@ export class ContentStore {
       throw thrown;
     }
   }
+}
+
+/** containerd's own label: other programs on the same store write and read it too. */
+function sourceLabel(domain: string): string {
+  return `containerd.io/distribution.source.${domain}`;
 }
 
 interface Upload {

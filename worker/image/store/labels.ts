@@ -3,9 +3,17 @@ import type { Descriptor, Manifest } from '../oci.ts';
 
 type Labels = Readonly<Record<string, string>>;
 
-/** Of an index: the manifests that are present. */
+/**
+ * Of an index: the manifests that are present. Named after them, so that those which come in later
+ * stand beside those that were there.
+ */
 export function indexLabels(manifestDigests: readonly string[]): Labels {
-  return numbered('containerd.io/gc.ref.content.m', manifestDigests);
+  return Object.fromEntries(
+    manifestDigests.map((digest) => [
+      `containerd.io/gc.ref.content.m.${digest.slice(digest.indexOf(':') + 1)}`,
+      digest,
+    ]),
+  );
 }
 
 export function manifestLabels({ config, layers }: Manifest): Labels {
