@@ -1,6 +1,10 @@
 /** The filters of `docker ps`. */
 import { SwarmError } from '../lib/errors.ts';
-import { containerStatuses, type ContainerView } from '../worker/container/view.ts';
+import {
+  containerStatuses,
+  type ConnectedNetwork,
+  type ContainerView,
+} from '../worker/container/view.ts';
 import type { Image } from '../worker/image/images.ts';
 import type { Filters } from './filters.ts';
 
@@ -44,7 +48,7 @@ export function containerMatcher(
       filters.any('exited', (code) => isOver(view) && Number(code) === state.exitCode) &&
       filters.any('health', (health) => health === (state.health?.status ?? 'none')) &&
       filters.any('is-task', (value) => isTrue(value) === (view.taskId !== undefined)) &&
-      filters.any('network', (network) => network === record.host.networkMode) &&
+      filters.any('network', (network) => isOn(view, network)) &&
       filters.any('volume', (path) =>
         view.mounts.some(({ mount }) => mount.target === path || mount.source === path),
       ) &&
@@ -140,4 +144,14 @@ function inRange(text: string, port: number, { protocol }: { readonly protocol: 
     /^(\d+)(?:-(\d+))?(?:\/(\w+))?$/.exec(text) ?? [];
   if (first === '') throw new SwarmError('invalid-argument', `invalid port "${text}"`);
   return protocol === wanted && port >= Number(first) && port <= Number(last);
+}
+
+function isOn({ record, networks }: ContainerView, reference: string): boolean {
+  const isNamed = ({ name, networkId }: ConnectedNetwork) =>
+    name === reference || networkId === reference;
+  return (
+    reference === record.host.networkMode ||
+    record.networks.some(({ network }) => network === reference) ||
+    networks.some(isNamed)
+  );
 }

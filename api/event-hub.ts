@@ -6,6 +6,7 @@ import type { Backend } from './backend.ts';
 import {
   containerEvent,
   imageEvent,
+  networkEvent,
   objectEvent,
   volumeEvent,
   type DockerEvent,
@@ -38,6 +39,7 @@ export class EventHub implements Disposable {
     void this.#follow('image', (signal) => this.#images(signal));
     modules.backend.containers.events.listen((event) => this.#publish(containerEvent(event)));
     modules.backend.volumes.events.listen((event) => this.#publish(volumeEvent(event)));
+    modules.backend.containers.networkEvents.listen((event) => this.#publish(networkEvent(event)));
     void this.#follow('swarm', (signal) => this.#objects(signal));
   }
 

@@ -265,7 +265,6 @@ describe('networks in the API', () => {
     assert.equal(await names({ dangling: ['true'], scope: ['local'] }), 'here');
     const { json } = await ask('GET', '/networks/used');
     assert.deepEqual([json.Scope, json.Driver, json.Options], ['local', 'bridge', {}]);
-    assert.equal(json.Containers.box.IPv4Address, '172.18.0.2/16');
     assert.deepEqual((await ask('POST', '/networks/prune')).json, { NetworksDeleted: ['here'] });
     assert.equal((await ask('DELETE', '/networks/used')).status, 204);
     assert.deepEqual([...made], []);

@@ -4,6 +4,7 @@ import type { Logger } from '../lib/log.ts';
 import type { Random } from '../lib/random.ts';
 import {
   ContainerManager,
+  noSwarmNetworks,
   taskContainerHexId,
   type TaskContainer,
 } from '../worker/container/index.ts';
@@ -48,7 +49,7 @@ export function nodeContainers(
   let tasks: () => Iterable<TaskContainer> = () => [];
   const manager = new ContainerManager(
     { dataRoot, runRoot, hostname, cpus },
-    { ...parts, ownNetworks: network.local, tasks: () => tasks() },
+    { ...parts, ownNetworks: network.local, swarmNetworks: noSwarmNetworks, tasks: () => tasks() },
   );
   const spared = async () =>
     (await runtime.list()).map(({ id }) => id).filter((id) => manager.owns(id));

@@ -190,12 +190,33 @@ export const hostDocument = struct({
 });
 export type HostDocument = TypeOf<typeof hostDocument>;
 
-const endpoint = struct({
+export const endpointSettings = struct({
   aliases: required('Aliases', nullable(list(string)), null),
   links: required('Links', nullable(list(string)), null),
   driverOpts: required('DriverOpts', nullable(record(string)), null),
   macAddress: required('MacAddress', string, ''),
-  ipamConfig: optional('IPAMConfig', struct({ ipv4Address: optional('IPv4Address', string) })),
+  gwPriority: required('GwPriority', integer, 0),
+  ipamConfig: optional(
+    'IPAMConfig',
+    struct({
+      ipv4Address: optional('IPv4Address', string),
+      ipv6Address: optional('IPv6Address', string),
+      linkLocalIps: optional('LinkLocalIPs', nullable(list(string))),
+    }),
+  ),
+});
+export type EndpointSettings = TypeOf<typeof endpointSettings>;
+
+/** POST /networks/{id}/connect. */
+export const connectDocument = struct({
+  container: required('Container', string, ''),
+  endpointConfig: required('EndpointConfig', nullable(endpointSettings), null),
+});
+
+/** POST /networks/{id}/disconnect. */
+export const disconnectDocument = struct({
+  container: required('Container', string, ''),
+  force: required('Force', boolean, false),
 });
 
 /** The part of POST /containers/create beside the container's own document. */
@@ -203,7 +224,7 @@ export const createExtras = struct({
   hostConfig: required('HostConfig', hostDocument, hostDocument.decode({}, '')),
   networkingConfig: optional(
     'NetworkingConfig',
-    struct({ endpointsConfig: optional('EndpointsConfig', record(nullable(endpoint))) }),
+    struct({ endpointsConfig: optional('EndpointsConfig', record(nullable(endpointSettings))) }),
   ),
 });
 export type CreateExtras = TypeOf<typeof createExtras>;

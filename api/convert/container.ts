@@ -1,6 +1,11 @@
 /** Containers as Docker's clients see them. */
 import { containerDocument, hostDocument } from '../../types/index.ts';
-import type { BoundPort, ContainerView, HealthView } from '../../worker/container/view.ts';
+import type {
+  BoundPort,
+  ConnectedNetwork,
+  ContainerView,
+  HealthView,
+} from '../../worker/container/view.ts';
 import type { MountView } from '../../worker/volume/volume.ts';
 import type { Json, JsonObject } from './json.ts';
 import { timeText, zeroTime } from './time.ts';
@@ -147,7 +152,7 @@ function networkSettingsJson(view: ContainerView): JsonObject {
   return {
     Bridge: '',
     SandboxID: view.state.pid === 0 ? '' : view.record.id,
-    SandboxKey: view.network?.netnsPath ?? '',
+    SandboxKey: view.netnsPath ?? '',
     Ports: portsJson(view.ports),
     HairpinMode: false,
     LinkLocalIPv6Address: '',
@@ -170,27 +175,71 @@ const nowhere = { EndpointID: '', Gateway: '', IPAddress: '', IPPrefixLen: 0, Ma
 
 function networksJson(view: ContainerView): Record<string, JsonObject> {
   const mode = networkModeOf(view);
+  const { record, networks } = view;
   if (mode.startsWith('container:')) return {};
-  const { network, record } = view;
-  const [address = '', prefix = '0'] = (network?.address ?? '').split('/');
+  if (mode === 'host' || mode === 'none') return { [mode]: endpointJson(view, { name: mode }) };
+  const joined = networks.map((one) => [one.name, endpointJson(view, one)] as const);
+  // Networks of one that does not run: where it will be.
+  const others = record.networks
+    .filter((wanted) => !networks.some((one) => isNetwork(one, wanted.network)))
+    .map((wanted) => [wanted.network, endpointJson(view, { name: wanted.network })] as const);
+  return Object.fromEntries([...joined, ...others]);
+}
+
+/** By whatever the user calls it. */
+function isNetwork(
+  { name, networkId }: { readonly name: string; readonly networkId: string },
+  reference: string,
+): boolean {
+  return name === reference || networkId === reference;
+}
+
+function endpointJson(
+  { record, state }: ContainerView,
+  one: Partial<ConnectedNetwork> & { readonly name: string },
+): JsonObject {
+  const { name, networkId = '', addresses = [], gateways = [], macAddress = '' } = one;
+  const isIpv6 = (text: string) => text.includes(':');
+  const ofFamily = (six: boolean) => addresses.find((text) => isIpv6(text) === six) ?? '';
+  const gatewayOf = (six: boolean) => gateways.find((text) => isIpv6(text) === six) ?? '';
+  const [address = '', prefix = '0'] = ofFamily(false).split('/');
+  const [address6 = '', prefix6 = '0'] = ofFamily(true).split('/');
+  const wanted = record.networks.find(({ network }) => isNetwork({ name, networkId }, network));
+  const { aliases = [], ipv4, ipv6 } = wanted ?? {};
+  const isAsked = ipv4 !== undefined || ipv6 !== undefined;
   return {
-    [mode]: {
-      IPAMConfig: null,
-      Links: null,
-      Aliases: record.aliases.length === 0 ? null : record.aliases,
-      MacAddress: network?.macAddress ?? '',
-      DriverOpts: null,
-      NetworkID: mode,
-      EndpointID: view.state.pid === 0 ? '' : record.id,
-      Gateway: network?.gateway ?? '',
-      IPAddress: address,
-      IPPrefixLen: Number(prefix),
-      IPv6Gateway: '',
-      GlobalIPv6Address: '',
-      GlobalIPv6PrefixLen: 0,
-      DNSNames: null,
-    },
+    IPAMConfig: isAsked ? { IPv4Address: ipv4, IPv6Address: ipv6 } : null,
+    Links: null,
+    Aliases: aliases.length === 0 ? null : aliases,
+    MacAddress: macAddress,
+    DriverOpts: null,
+    NetworkID: networkId || name,
+    EndpointID: state.pid === 0 ? '' : record.id,
+    Gateway: gatewayOf(false),
+    IPAddress: address,
+    IPPrefixLen: Number(prefix),
+    IPv6Gateway: gatewayOf(true),
+    GlobalIPv6Address: address6,
+    GlobalIPv6PrefixLen: Number(prefix6),
+    DNSNames: null,
   };
+}
+
+/** Standalone containers of this node that are on the network, by their ids. */
+export function joinedJson(networkId: string, views: Iterable<ContainerView>): JsonObject {
+  const joined = [...views].flatMap(({ record, networks }) => {
+    const one = networks.find((network) => network.networkId === networkId);
+    if (one === undefined) return [];
+    const json = {
+      Name: record.name,
+      EndpointID: record.id,
+      MacAddress: one.macAddress,
+      IPv4Address: one.addresses.find((address) => !address.includes(':')) ?? '',
+      IPv6Address: one.addresses.find((address) => address.includes(':')) ?? '',
+    };
+    return [[record.id, json] as const];
+  });
+  return Object.fromEntries(joined);
 }
 
 /** By "80/tcp"; null where the port is exposed only. */

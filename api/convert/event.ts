@@ -1,6 +1,6 @@
 /** What `docker events` shows of changes in the cluster and of this node's images. */
 import type { Node, Service } from '../../types/index.ts';
-import type { ContainerEvent } from '../../worker/container/events.ts';
+import type { ContainerEvent, NetworkEvent } from '../../worker/container/events.ts';
 import type { VolumeEvent } from '../../worker/volume/volume-events.ts';
 import type { ImageEvent, ObjectEvent } from '../backend.ts';
 import type { JsonObject } from './json.ts';
@@ -16,10 +16,8 @@ export interface DockerEvent {
 
 export function eventJson(event: DockerEvent): JsonObject {
   return {
-    // Deprecated by Docker, but what older clients read; never sent for the swarm's objects.
-    ...(event.scope === 'local' && event.type !== 'volume'
-      ? { status: event.action, id: event.id }
-      : {}),
+    // Deprecated by Docker, but what older clients read: of containers and images alone.
+    ...(isLegacy(event) ? { status: event.action, id: event.id } : {}),
     Type: event.type,
     Action: event.action,
     Actor: { ID: event.id, Attributes: event.attributes },
@@ -27,6 +25,10 @@ export function eventJson(event: DockerEvent): JsonObject {
     time: Math.floor(event.timeMs / 1000),
     timeNano: event.timeMs * 1e6,
   };
+}
+
+function isLegacy({ type }: DockerEvent): boolean {
+  return type === 'container' || type === 'image';
 }
 
 /** Docker tells of services, nodes and networks; tasks and the cluster itself change in silence. */
@@ -50,6 +52,11 @@ export function containerEvent(event: ContainerEvent): DockerEvent {
 
 export function volumeEvent(event: VolumeEvent): DockerEvent {
   return { ...event, type: 'volume', scope: 'local' };
+}
+
+/** Of a network of this node, or a container of this node on any. */
+export function networkEvent(event: NetworkEvent): DockerEvent {
+  return { ...event, type: 'network', scope: 'local' };
 }
 
 export function imageEvent(event: ImageEvent): DockerEvent {

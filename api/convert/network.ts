@@ -29,13 +29,17 @@ export const builtIns: readonly BuiltInNetwork[] = [
   { name: 'none', driver: 'null' },
 ];
 
-export function builtInNetworkJson({ name, driver }: BuiltInNetwork, scope: string): JsonObject {
+export function builtInNetworkJson(
+  { name, driver }: BuiltInNetwork,
+  scope: string,
+  containers: JsonObject = {},
+): JsonObject {
   const isLocal = scope === 'local';
   return {
     ...headJson({ name, id: name, created: zeroTime, scope, driver }),
     IPAM: { Driver: isLocal ? 'default' : '', Options: null, Config: [] },
     ...traitsJson({}),
-    Containers: isLocal ? {} : null,
+    Containers: isLocal ? containers : null,
     Options: isLocal ? {} : null,
     Labels: isLocal ? {} : { 'com.docker.swarm.predefined': 'true' },
   };
@@ -216,16 +220,6 @@ function servicesJson(
     ];
   });
   return Object.fromEntries(entries) as JsonObject;
-}
-
-/** Containers on a network of this node alone, by what the network knows of them. */
-export function usersJson(users: ReadonlyMap<string, readonly string[]>): JsonObject {
-  return Object.fromEntries(
-    [...users].map(([id, addresses]) => [
-      id,
-      { Name: id, EndpointID: id, ...addressesJson(addresses) },
-    ]),
-  );
 }
 
 /** Tasks of this node on a network of the swarm, as a worker knows them. */

@@ -1,23 +1,26 @@
 import { SwarmError } from '../../lib/errors.ts';
 import {
   boolean,
+  connectDocument,
+  disconnectDocument,
   networkSpec,
   optional,
-  required,
-  string,
   struct,
   type Codec,
   type NetworkSpec,
 } from '../../types/index.ts';
-import { taskContainerHexId } from '../../worker/container/index.ts';
-import type { JsonObject } from '../convert/json.ts';
 import {
-  builtInNetworkJson,
-  endpointsJson,
-  networkJson,
-  networkUse,
-  usersJson,
-} from '../convert/network.ts';
+  connect,
+  disconnect,
+  isRunning,
+  taskContainerHexId,
+  wantedNetwork,
+  type NamedNetwork,
+  type Target,
+} from '../../worker/container/index.ts';
+import { joinedJson } from '../convert/container.ts';
+import type { JsonObject } from '../convert/json.ts';
+import { builtInNetworkJson, endpointsJson, networkJson, networkUse } from '../convert/network.ts';
 import type { Exchange } from '../exchange.ts';
 import { Filters } from '../filters.ts';
 import {
@@ -36,7 +39,8 @@ const pruneKeys = ['label', 'label!', 'until'];
 const localDrivers: ReadonlySet<string> = new Set(['bridge', 'macvlan', 'ipvlan']);
 const onlyOnce: ReadonlySet<string> = new Set(['host', 'null']);
 
-const connectRequest = struct({ container: required('Container', string, '') });
+type Standalone = NonNullable<Target['own']>;
+
 const ipv4 = struct({ enableIpv4: optional('EnableIPv4', boolean) });
 
 /** The spec; what its codec has no word for, and cannot be done, is refused. */
@@ -69,14 +73,31 @@ export function networkRoutes(modules: RouteModules): Route[] {
         exchange.empty(204);
       },
     },
-    ...(['connect', 'disconnect'] as const).map((verb): Route => ({
+    {
       method: 'POST',
-      path: `/networks/{id}/${verb}`,
+      path: '/networks/{id}/connect',
       async handle(exchange) {
-        const { container } = await exchange.body(connectRequest);
-        await refuseToConnect(modules, container);
+        const { container, endpointConfig } = await exchange.body(connectDocument);
+        const own = await ownContainer(modules, container);
+        const reference = exchange.param('id');
+        const network = await named(reference, modules, isRunning(own.state));
+        const wanted = wantedNetwork(network?.name ?? reference, endpointConfig ?? undefined);
+        await connect(own, wanted, network);
+        exchange.empty(200);
       },
-    })),
+    },
+    {
+      method: 'POST',
+      path: '/networks/{id}/disconnect',
+      async handle(exchange) {
+        const { container, force } = await exchange.body(disconnectDocument);
+        const own = await ownContainer(modules, container);
+        const reference = exchange.param('id');
+        const network = await named(reference, modules, isRunning(own.state) && !force);
+        await disconnect(own, reference, network);
+        exchange.empty(200);
+      },
+    },
   ];
 }
 
@@ -113,17 +134,18 @@ function danglingOf(filters: Filters): boolean | undefined {
   return values.length === 0 ? undefined : isTrue;
 }
 
-function json(one: ListedNetwork): JsonObject {
-  if (one.kind === 'built-in') return builtInNetworkJson(one.network, one.scope);
+/** `joined`: standalone containers on it; Docker tells of them only where one network is shown. */
+function json(one: ListedNetwork, joined: JsonObject = {}): JsonObject {
+  if (one.kind === 'built-in') return builtInNetworkJson(one.network, one.scope, joined);
   if (one.kind === 'local') {
-    return networkJson({ ...one.network, scope: 'local' }, { containers: usersJson(one.users) });
+    return networkJson({ ...one.network, scope: 'local' }, { containers: joined });
   }
   if (one.kind === 'swarm') {
     return networkJson({ ...one.network, ...one.network.meta, scope: 'swarm' });
   }
   const { name, driver, internal, ingress, options, ...network } = one.network;
   const spec = { name, driver, internal, ingress, options, labels: {} };
-  const containers = endpointsJson(one.endpoints, taskContainerHexId);
+  const containers = { ...endpointsJson(one.endpoints, taskContainerHexId), ...joined };
   return networkJson({ ...network, spec, scope: 'swarm' }, { containers });
 }
 
@@ -131,7 +153,8 @@ async function inspected(exchange: Exchange, modules: RouteModules): Promise<Jso
   const { backend } = modules;
   const one = await lookUp(exchange, modules);
   const view = one.kind === 'swarm' ? await swarmView(backend) : undefined;
-  if (one.kind !== 'swarm' || view === undefined) return json(one);
+  const containers = joinedJson(one.id, await backend.containers.list());
+  if (one.kind !== 'swarm' || view === undefined) return json(one, containers);
   const { network } = one;
   const facts = {
     network,
@@ -141,10 +164,10 @@ async function inspected(exchange: Exchange, modules: RouteModules): Promise<Jso
     nodeId: backend.swarm.status().nodeId,
     containerIdOf: taskContainerHexId,
   };
-  return networkJson(
-    { ...network, ...network.meta, scope: 'swarm' },
-    networkUse(facts, exchange.flag('verbose')),
-  );
+  const use = networkUse(facts, exchange.flag('verbose'));
+  const all = { ...use, containers: { ...use.containers, ...containers } };
+  const isHere = use.containers !== undefined || Object.keys(containers).length > 0;
+  return networkJson({ ...network, ...network.meta, scope: 'swarm' }, isHere ? all : use);
 }
 
 /** A manager without a quorum can still tell of what every node has. */
@@ -185,6 +208,7 @@ async function create(exchange: Exchange, { backend }: RouteModules): Promise<vo
     manager === undefined
       ? await localNetworks(backend).create(complete)
       : await manager.control.createNetwork({ spec: complete });
+  if (isLocal) backend.containers.networkEvents.tell('create', { id, name: spec.name, driver });
   exchange.json({ Id: id, Warning: warning }, 201);
 }
 
@@ -204,7 +228,9 @@ async function remove(one: ListedNetwork, { backend }: RouteModules): Promise<vo
         `${one.name} is a pre-defined network and cannot be removed`,
       );
     case 'local':
-      return localNetworks(backend).remove(one.id);
+      await localNetworks(backend).remove(one.id);
+      backend.containers.networkEvents.tell('destroy', one);
+      return;
     case 'swarm':
     case 'assigned':
       return backend.manager().control.removeNetwork({ id: one.id });
@@ -229,16 +255,16 @@ async function prune(exchange: Exchange, modules: RouteModules): Promise<void> {
     const pruned = await backend.manager().control.pruneNetworks({ ids });
     for (const id of pruned.removed) removed.add(id);
   }
-  for (const { id } of networks.filter(({ kind, inUse }) => kind === 'local' && !inUse)) {
-    if (await removedLocal(id, modules)) removed.add(id);
+  for (const one of networks.filter(({ kind, inUse }) => kind === 'local' && !inUse)) {
+    if (await removedLocal(one, modules)) removed.add(one.id);
   }
   const names = networks.filter(({ id }) => removed.has(id)).map(({ name }) => name);
   exchange.json({ NetworksDeleted: names.length === 0 ? null : names });
 }
 
-async function removedLocal(id: string, { backend }: RouteModules): Promise<boolean> {
+async function removedLocal(one: ListedNetwork, modules: RouteModules): Promise<boolean> {
   try {
-    await localNetworks(backend).remove(id);
+    await remove(one, modules);
     return true;
   } catch (error) {
     // Containers are on it: pruning passes it over.
@@ -264,18 +290,33 @@ function createdAtMs(one: ListedNetwork): number {
   return one.kind === 'local' ? one.network.createdAtMs : 0;
 }
 
-/** A task's networks are its service's, and those of other containers are chosen when they start. */
-async function refuseToConnect({ backend }: RouteModules, name: string): Promise<never> {
+/** A task's networks are its service's. */
+async function ownContainer({ backend }: RouteModules, name: string): Promise<Standalone> {
   const { own } = await backend.containers.find(name);
-  if (own === undefined) {
-    throw new SwarmError(
-      'failed-precondition',
-      `container ${name} is a task's: change the networks of its service with ` +
-        '"docker service update --network-add" or "--network-rm"',
-    );
-  }
+  if (own !== undefined) return own;
   throw new SwarmError(
-    'unimplemented',
-    'containers cannot change their networks in this version: run them with --network',
+    'failed-precondition',
+    `container ${name} is a task's: change the networks of its service with ` +
+      '"docker service update --network-add" or "--network-rm"',
   );
+}
+
+/** As this node knows it; one of the swarm's may be unknown here until a container is on it. */
+async function named(
+  reference: string,
+  { backend }: RouteModules,
+  isRequired: boolean,
+): Promise<NamedNetwork | undefined> {
+  try {
+    const one = findNetwork(listNetworks(backend, await swarmView(backend)), reference);
+    const { id, name, driver } = one;
+    const configs = 'spec' in one.network ? (one.network.spec.ipam?.configs ?? []) : undefined;
+    const hasOwnSubnet = configs?.some(({ subnet = '' }) => subnet !== '') ?? true;
+    return { id, name, driver, hasOwnSubnet };
+  } catch (error) {
+    const isUnknown = error instanceof SwarmError && error.code === 'not-found';
+    const mayBeSwarms = backend.swarm.status().state === 'active';
+    if (isUnknown && (mayBeSwarms || !isRequired)) return undefined;
+    throw error;
+  }
 }

@@ -84,6 +84,36 @@ export const containerScripts: readonly ContainerScript[] = [
       docker rm -f aa; docker network rm own`,
   },
   {
+    name: 'networks come to containers that run, and leave them',
+    script: `docker network create --subnet 10.123.7.0/24 one >/dev/null
+      docker network create --internal two >/dev/null
+      docker network create --ipv6 --subnet fd00:7::/64 six >/dev/null
+      docker run -d --name aa -p 127.0.0.1:18083:80 busybox sh -c 'mkdir /w
+        echo page > /w/index.html; exec httpd -f -h /w' >/dev/null
+      docker run -d --name bb --network one busybox sleep 1000 >/dev/null
+      docker exec bb wget -T 2 -qO- http://aa/ 2>&1 | head -1
+      docker network connect --ip 10.123.7.9 --alias www one aa
+      for name in aa www 10.123.7.9; do docker exec bb wget -T 5 -qO- http://$name/; done
+      docker exec aa sh -c 'ip -o -4 addr show eth1 | cut -d" " -f2-7; ping -c1 -W2 bb | grep -c 64'
+      docker inspect -f '{{range $k, $v := .NetworkSettings.Networks}}{{$k}} {{end}}' aa
+      docker inspect -f '{{.NetworkSettings.Networks.one.IPAddress}}' aa
+      docker network inspect -f '{{range .Containers}}{{println .Name}}{{end}}' one | sort
+      docker network connect one aa; docker network connect --ip 10.9.9.9 two aa
+      docker network connect nosuch aa; docker network connect one nosuch
+      docker network connect --alias x bridge bb; docker network disconnect two aa
+      docker network connect --ip 10.123.7.9 one nosuch; docker network connect host aa
+      docker network connect two bb; docker network disconnect one bb
+      docker exec bb ls /sys/class/net | tr '\\n' ' '; docker exec bb ping -c1 -W1 8.8.8.8 >/dev/null 2>&1; echo $?
+      docker network disconnect one aa; docker network disconnect one aa
+      docker exec aa ls /sys/class/net
+      docker stop -t 0 aa bb; docker network disconnect bridge aa; docker network connect one aa
+      docker start aa; docker exec aa ip -o -4 addr show eth0 | cut -d' ' -f2-6
+      docker network connect --ip6 fd00:7::9 six aa
+      docker inspect -f '{{.NetworkSettings.Networks.six.GlobalIPv6Address}}' aa
+      docker network disconnect -f six aa
+      docker network rm one 2>&1 | sed 's/id [^ ]*/id/'; docker rm -f aa bb; docker network rm one two six`,
+  },
+  {
     name: 'attach joins what runs',
     script: `docker run -d -i --name aa busybox sh -c 'read x; sleep 1; echo got $x'
       echo line | docker attach aa; docker wait aa; docker logs aa

@@ -10,6 +10,9 @@ import { same } from './swarm-cases.ts';
 
 const noConfig = 'overlay networks have no configuration networks; give the options themselves';
 
+const noEndpointOptions = "the drivers of this version know no options for a container's interface";
+const noLinks = 'links are not supported: containers on one network find each other by name';
+
 /** Told alike by either daemon, where networks `one` and `two` are there. */
 const alike: readonly string[] = [
   'network create -d overlay one',
@@ -37,9 +40,17 @@ export function networkCases(get: () => Field): void {
   for (const flag of ['--config-only', '--config-from']) {
     refuses('network create', flag, noConfig);
   }
-  for (const verb of ['network connect', 'network disconnect']) {
-    refuses(verb, '', "a task's networks are its service's: `docker service update --network-add`");
-  }
+  const title = 'networks come to containers that run, and leave them';
+  shows(title, 'network connect', '', '--alias', '--ip', '--ip6');
+  shows(title, 'network disconnect', '', '--force');
+  refuses('network connect', '--driver-opt', noEndpointOptions);
+  refuses('network connect', '--link', noLinks);
+  refuses(
+    'network connect',
+    '--link-local-ip',
+    'link-local addresses cannot be chosen in this version',
+  );
+  refuses('network connect', '--gw-priority', 'gw-priority is not supported by this version');
   const noted = new Set<string>();
   for (const cli of dockers) {
     describe(`networks, by ${cli.name}`, () => {

@@ -1,22 +1,38 @@
 /** What connects a container with the world: its network, its published ports, its own files. */
 import { SwarmError } from '../../lib/errors.ts';
 import type { ContainerFiles } from '../executor/container-files.ts';
-import type { LocalNetworks } from '../network/local/index.ts';
-import type { Attachment, NetworkDriver } from '../network/network.ts';
-import { macOf, parseAddress } from '../network/subnet.ts';
+import type { Attachment, AttachRequest, NetworkDriver } from '../network/network.ts';
 import type { ContainerConfig } from '../runtime/runtime.ts';
 import type { Volumes } from '../volume/index.ts';
 import { mountsOf } from './mounts.ts';
+import type { NetworkEvents } from './events.ts';
+import {
+  bridgeId,
+  connectedNetwork,
+  Joining,
+  taskNetworkOf,
+  type OwnNetworks,
+  type Place,
+  type SwarmNetworks,
+} from './joining.ts';
 import { parsePort, portRequests } from './port-requests.ts';
 import type { PublishedPorts } from './published-ports.ts';
-import type { BoundPort, ContainerRecord, NetworkView } from './view.ts';
-
-const shortIdLength = 12;
+import type {
+  BoundPort,
+  ConnectedNetwork,
+  ContainerRecord,
+  ContainerState,
+  WantedNetwork,
+} from './view.ts';
 
 export interface Connection {
   readonly runtime: ContainerConfig['network'];
   readonly mounted: ContainerConfig['files'];
-  readonly network?: NetworkView;
+  /** Absent where it is another's or the host's. */
+  readonly netnsPath?: string;
+  readonly networks: readonly ConnectedNetwork[];
+  /** Where its published ports lead to; empty: nowhere. */
+  readonly address: string;
   readonly ports: readonly BoundPort[];
   /** Where the files are on the host, by their targets. */
   readonly files: Readonly<Record<string, string>>;
@@ -25,25 +41,26 @@ export interface Connection {
 /** What is mounted in a container, with the folders of its volumes. */
 export type ConnectedMounts = ContainerConfig['mounts'];
 
-/** The networks of this node that people have made. */
-export type OwnNetworks = Pick<LocalNetworks, 'get' | 'reserve' | 'release'>;
-
 export interface ConnectionsDeps {
   readonly network: NetworkDriver;
   readonly ownNetworks: OwnNetworks;
+  readonly swarmNetworks: SwarmNetworks;
   readonly ports: PublishedPorts;
   readonly files: ContainerFiles;
   readonly volumes: Pick<Volumes, 'connect' | 'adopt' | 'disconnect' | 'viewsOf'>;
+  readonly events: NetworkEvents;
   /** The connection of another container that runs. Throws SwarmError. */
   readonly sharedWith: (nameOrId: string) => Connection & { readonly pid: number };
 }
 
 export class Connections {
   readonly #deps: ConnectionsDeps;
+  readonly #joining: Joining;
   readonly #open = new Map<string, Connection>();
 
   constructor(deps: ConnectionsDeps) {
     this.#deps = deps;
+    this.#joining = new Joining(deps.ownNetworks, deps.swarmNetworks);
   }
 
   of(id: string): Connection | undefined {
@@ -51,7 +68,8 @@ export class Connections {
   }
 
   async connect(record: ContainerRecord): Promise<Connection> {
-    const connection = await this.#connect(record);
+    const own = await this.#elsewhere(record);
+    const connection = own ?? (await this.#connectNew(record));
     this.#open.set(record.id, connection);
     return connection;
   }
@@ -67,86 +85,139 @@ export class Connections {
     return this.#deps.volumes.viewsOf(wantedMounts(record));
   }
 
-  /** The container ran on while no daemon was there. */
-  async adopt(record: ContainerRecord): Promise<Connection> {
+  /** The container ran on while no daemon was there, on these networks. */
+  async adopt(
+    record: ContainerRecord,
+    networks: readonly ConnectedNetwork[] = [],
+  ): Promise<Connection> {
     this.#deps.volumes.adopt(record.id, wantedMounts(record));
-    const ports = this.#deps.ports.of(record.id);
-    const connection = await this.#connect(record, ports);
+    let connection = await this.#elsewhere(record);
+    if (connection === undefined) {
+      const attachment = await this.#deps.network.attach(attachRequest(record, networks));
+      this.#joining.arrived(networks);
+      const ports = this.#deps.ports.of(record.id);
+      connection = await this.#connection(record, attachment, { networks, ports });
+    }
     this.#open.set(record.id, connection);
     return connection;
   }
 
+  /** The container runs, and its record has other networks. Where it throws, all is as before. */
+  async change(record: ContainerRecord): Promise<Connection> {
+    const before = this.#open.get(record.id);
+    if (before === undefined) throw new SwarmError('aborted', `container ${record.id} is not on`);
+    const { network, ports } = this.#deps;
+    const isPresent = (wanted: WantedNetwork) =>
+      before.networks.some((one) => isNetwork(one, wanted.network));
+    const come = record.networks.filter((wanted) => !isPresent(wanted));
+    const isKept = (one: ConnectedNetwork) =>
+      record.networks.some((wanted) => isNetwork(one, wanted.network));
+    const kept = before.networks.filter(isKept);
+    const gone = before.networks.filter((one) => !isKept(one));
+    const places = await this.#joining.takeAll(record, come);
+    try {
+      const all = [...kept, ...places];
+      const attachment = await network.change(attachRequest(record, all));
+      const networks = all.map((place) => connectedNetwork(place, attachment));
+      const address = leavesFrom(attachment);
+      await this.#publishAnew(record, before.address, address);
+      const published = address === '' ? [] : ports.of(record.id);
+      const connection = await this.#connection(record, attachment, { networks, ports: published });
+      this.#open.set(record.id, connection);
+      this.#joining.giveBack(record.id, gone);
+      this.#tell('disconnect', record, gone);
+      this.#arrive(record, places);
+      return connection;
+    } catch (error) {
+      this.#joining.giveBack(record.id, places);
+      throw error;
+    }
+  }
+
   /** One that is not connected is not an error. */
-  async disconnect({ id }: Pick<ContainerRecord, 'id'>): Promise<void> {
+  async disconnect(record: Pick<ContainerRecord, 'id'>): Promise<void> {
+    const { id } = record;
     const { files, network, ports, volumes } = this.#deps;
+    const networks = this.#open.get(id)?.networks ?? [];
     this.#open.delete(id);
     await ports.withdraw(id);
     await network.detach(id);
     await files.remove(id);
     await volumes.disconnect(id);
+    this.#joining.giveBack(id, networks);
+    this.#tell('disconnect', record, networks);
   }
 
-  async #connect(record: ContainerRecord, adopted?: readonly BoundPort[]): Promise<Connection> {
+  /** Its ports are there whenever it has a way to be reached. */
+  async #publishAnew(record: ContainerRecord, before: string, address: string): Promise<void> {
+    const { ports } = this.#deps;
+    if (address === before) return;
+    if (ports.of(record.id).length > 0) await ports.move(record.id, address);
+    else await ports.publish(record.id, address, portRequests(record.config, record.host));
+  }
+
+  /** For containers that have no network namespace of their own. */
+  async #elsewhere(record: ContainerRecord): Promise<Connection | undefined> {
     const { networkMode } = record.host;
     if (networkMode.startsWith('container:')) {
       return this.#share(networkMode.slice('container:'.length));
     }
-    if (networkMode === 'host') return this.#onHost(record);
+    return networkMode === 'host' ? this.#onHost(record) : undefined;
+  }
+
+  async #connectNew(record: ContainerRecord): Promise<Connection> {
     const { network, ports } = this.#deps;
     const { id } = record;
-    const attachment = await this.#attach(record);
+    const places = await this.#joining.takeAll(record, record.networks);
     try {
-      const [address = ''] = attachment.addresses;
-      const ip = address.split('/')[0] ?? '';
-      const requests = ip === '' ? [] : portRequests(record.config, record.host);
-      const published = adopted ?? (await ports.publish(id, ip, requests));
-      const mounted = await this.#write(record, ip === '' ? 'none' : 'bridge', attachment);
-      return {
-        runtime: { kind: 'path', path: attachment.netnsPath },
-        mounted,
-        network: {
-          netnsPath: attachment.netnsPath,
-          address,
-          gateway: attachment.gateway ?? '',
-          macAddress: ip === '' ? '' : macOf(parseAddress(ip)),
-        },
-        ports: ip === '' ? [] : withExposed(published, record),
-        files: byTarget(mounted),
-      };
+      const attachment = await network.attach(attachRequest(record, places));
+      const address = leavesFrom(attachment);
+      const requests = address === '' ? [] : portRequests(record.config, record.host);
+      const networks = places.map((place) => connectedNetwork(place, attachment));
+      const published = await ports.publish(id, address, requests);
+      const facts = { networks, ports: published };
+      const connection = await this.#connection(record, attachment, facts);
+      this.#arrive(record, places);
+      return connection;
     } catch (error) {
       await ports.withdraw(id);
       await network.detach(id);
+      this.#joining.giveBack(id, places);
       throw error;
     }
   }
 
-  async #attach({ id, name, aliases, config, host }: ContainerRecord): Promise<Attachment> {
-    const { network, ownNetworks } = this.#deps;
-    const { networkMode } = host;
-    if (config.networkDisabled || networkMode === 'none') {
-      return network.attach({ containerId: id, mode: 'none', ports: [] });
-    }
-    if (networkMode === 'bridge') {
-      return network.attach({ containerId: id, mode: 'bridge', ports: [] });
-    }
-    const networkId = ownNetworks.get(networkMode)?.id;
-    if (networkId === undefined) {
-      throw new SwarmError('not-found', `network ${networkMode} not found`);
-    }
-    const addresses = ownNetworks.reserve(networkId, id);
-    const names = [name, id.slice(0, shortIdLength), ...aliases];
-    const nameservers = host.dns ?? [];
-    try {
-      return await network.attach({
-        containerId: id,
-        mode: 'bridge',
-        networks: [{ networkId, addresses, aliases: names }],
-        ...(nameservers.length === 0 ? {} : { nameservers }),
-        ports: [],
-      });
-    } catch (error) {
-      ownNetworks.release(networkId, id);
-      throw error;
+  async #connection(
+    record: ContainerRecord,
+    attachment: Attachment,
+    facts: Pick<Connection, 'networks' | 'ports'>,
+  ): Promise<Connection> {
+    const { netnsPath } = attachment;
+    const address = leavesFrom(attachment);
+    const mounted = await this.#write(record, address === '' ? 'none' : 'bridge', attachment);
+    return {
+      runtime: { kind: 'path', path: netnsPath },
+      mounted,
+      netnsPath,
+      networks: facts.networks,
+      address,
+      ports: address === '' ? [] : withExposed(facts.ports, record),
+      files: byTarget(mounted),
+    };
+  }
+
+  #arrive(record: Pick<ContainerRecord, 'id'>, places: readonly Place[]): void {
+    this.#joining.arrived(places);
+    this.#tell('connect', record, places);
+  }
+
+  #tell(
+    action: 'connect' | 'disconnect',
+    { id: container }: Pick<ContainerRecord, 'id'>,
+    networks: readonly Place[],
+  ): void {
+    for (const { networkId, name, driver } of networks) {
+      this.#deps.events.tell(action, { id: networkId, name, driver }, { container });
     }
   }
 
@@ -156,13 +227,16 @@ export class Connections {
       runtime: { kind: 'path', path: `/proc/${pid}/ns/net` },
       mounted,
       files,
+      networks: [],
+      address: '',
       ports: [],
     };
   }
 
   async #onHost(record: ContainerRecord): Promise<Connection> {
     const mounted = await this.#write(record, 'host', { addresses: [] });
-    return { runtime: { kind: 'host' }, mounted, ports: [], files: byTarget(mounted) };
+    const files = byTarget(mounted);
+    return { runtime: { kind: 'host' }, mounted, networks: [], address: '', ports: [], files };
   }
 
   async #write(
@@ -194,6 +268,33 @@ export function wantedMounts({ config, host, mounts }: ContainerRecord) {
   return mounts ?? mountsOf(config, host);
 }
 
+function attachRequest(record: ContainerRecord, places: readonly Place[]): AttachRequest {
+  const nameservers = record.host.dns ?? [];
+  const networks = places.filter(({ networkId }) => networkId !== bridgeId);
+  const isOnBridge = networks.length < places.length;
+  return {
+    containerId: record.id,
+    mode: places.length === 0 ? 'none' : 'bridge',
+    isOnBridge,
+    networks: networks.map((place) => taskNetworkOf(record, place)),
+    ...(nameservers.length === 0 ? {} : { nameservers }),
+    ports: [],
+  };
+}
+
+/** Without prefix; empty where nothing is to be published. */
+function leavesFrom({ wayOut, addresses }: Attachment): string {
+  return (wayOut ?? addresses[0] ?? '').split('/')[0] ?? '';
+}
+
+/** By whatever the user calls it. */
+export function isNetwork(
+  { networkId, name }: Pick<ConnectedNetwork, 'networkId' | 'name'>,
+  reference: string,
+): boolean {
+  return name === reference || networkId === reference;
+}
+
 /** "name:address"; `host-gateway` stands for this host. */
 function hostLine(entry: string, gateway = '127.0.0.1'): string {
   const [, name = '', address = ''] = /^([^:=]+)[:=](.+)$/.exec(entry) ?? [];
@@ -218,4 +319,9 @@ function withExposed(
 
 function byTarget(mounted: ContainerConfig['files']): Record<string, string> {
   return Object.fromEntries(mounted.map(({ target, source }) => [target, source]));
+}
+
+/** What the next daemon is to know of it. */
+export function reachedBy({ address, ports, networks }: Connection): Partial<ContainerState> {
+  return { published: { address, ports }, connected: networks };
 }

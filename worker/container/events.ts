@@ -9,6 +9,38 @@ export interface ContainerEvent {
   readonly timeMs: number;
 }
 
+export interface NetworkEvent {
+  readonly action: 'create' | 'connect' | 'disconnect' | 'destroy';
+  readonly id: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly timeMs: number;
+}
+
+/** What happens to networks on this node. */
+export class NetworkEvents {
+  readonly #clock: Clock;
+  readonly #listeners = new Set<(event: NetworkEvent) => void>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  listen(listener: (event: NetworkEvent) => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
+  }
+
+  tell(
+    action: NetworkEvent['action'],
+    { id, name, driver }: { readonly id: string; readonly name: string; readonly driver: string },
+    more: Readonly<Record<string, string>> = {},
+  ): void {
+    const attributes = { ...more, name, type: driver };
+    const event = { action, id, attributes, timeMs: this.#clock.nowMs() };
+    for (const listener of this.#listeners) listener(event);
+  }
+}
+
 export class ContainerEvents {
   readonly #clock: Clock;
   readonly #listeners = new Set<(event: ContainerEvent) => void>();

@@ -17,20 +17,23 @@ import type { Volumes, VolumeUser } from '../volume/index.ts';
 import { Archives } from './archive/archives.ts';
 import { Views } from './archive/views.ts';
 import { checkContainer } from './checks.ts';
-import { Connections, wantedMounts, type OwnNetworks } from './connections.ts';
-import { ContainerEvents } from './events.ts';
+import { Connections, wantedMounts } from './connections.ts';
+import { ContainerEvents, NetworkEvents } from './events.ts';
 import { Execs } from './execs.ts';
 import { Inside } from './inside.ts';
+import type { OwnNetworks, SwarmNetworks } from './joining.ts';
 import { Lock } from './lock.ts';
 import { argvOf, completedHost, mergedConfig } from './merge.ts';
 import { mountsOf } from './mounts.ts';
 import { generateName, isValidName } from './names.ts';
+import { wantedNetworks } from './networking.ts';
 import { portRequests } from './port-requests.ts';
 import { PublishedPorts, runNft } from './published-ports.ts';
 import { Records } from './records.ts';
 import { startsWithDaemon } from './restart-policy.ts';
 import { logOf } from './runtime-config.ts';
-import { Standalone, type StandaloneContext } from './standalone.ts';
+import { Standalone } from './standalone.ts';
+import type { StandaloneContext } from './standalone-context.ts';
 import { taskView, type TaskContainer } from './tasks.ts';
 import { isRunning, neverRun, type ContainerRecord, type ContainerView } from './view.ts';
 
@@ -49,6 +52,7 @@ export interface ContainerManagerDeps {
   readonly network: NetworkDriver;
   readonly ownNetworks: OwnNetworks;
   readonly volumes: Volumes;
+  readonly swarmNetworks: SwarmNetworks;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -82,6 +86,7 @@ const shortIdMin = 1;
 
 export class ContainerManager implements AsyncDisposable {
   readonly events: ContainerEvents;
+  readonly networkEvents: NetworkEvents;
   readonly execs: Execs;
   readonly inside: Inside;
   readonly archives: Archives;
@@ -98,11 +103,12 @@ export class ContainerManager implements AsyncDisposable {
 
   constructor(options: ContainerManagerOptions, deps: ContainerManagerDeps) {
     const log = deps.log.child({ module: 'container' });
-    const { clock, random, runtime, network, ownNetworks, volumes } = deps;
+    const { clock, random, runtime, network, ownNetworks, swarmNetworks, volumes } = deps;
     this.#options = options;
     this.#deps = { ...deps, log };
     this.#records = new Records(options.recordsFolder ?? join(options.dataRoot, 'standalone'));
     this.events = new ContainerEvents(clock);
+    this.networkEvents = new NetworkEvents(clock);
     this.execs = new Execs({ io: runtime.io, events: this.events, clock, random });
     this.inside = new Inside(runtime, deps.images);
     this.#views = new Views(join(options.runRoot, 'views'), runtime, log);
@@ -124,6 +130,8 @@ export class ContainerManager implements AsyncDisposable {
         network,
         ownNetworks,
         volumes,
+        swarmNetworks,
+        events: this.networkEvents,
         ports: this.#ports,
         files: new ContainerFiles(join(options.runRoot, 'runtime', 'standalone')),
         sharedWith: (nameOrId) => this.#connectionOf(nameOrId),
@@ -207,7 +215,6 @@ export class ContainerManager implements AsyncDisposable {
     const wanted = mountsOf(merged, host, this.#mountsFrom(host));
     portRequests(merged, host);
     logOf({ host });
-    const endpoint = extras.networkingConfig?.endpointsConfig?.[hostConfig.networkMode];
     const record: ContainerRecord = {
       id,
       name: freeName,
@@ -217,7 +224,7 @@ export class ContainerManager implements AsyncDisposable {
       imageId: image.id,
       rootfs: image.rootfs,
       argv,
-      aliases: endpoint?.aliases ?? [],
+      networks: wantedNetworks(host.networkMode, config, extras),
       mounts: await volumes.make({ containerId: id, mounts: wanted, image: image.rootfs }),
     };
     await mkdir(join(this.#context.folder, id), { recursive: true, mode: 0o710 });

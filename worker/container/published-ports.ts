@@ -58,7 +58,7 @@ export class PublishedPorts implements AsyncDisposable {
       if (published.length === 0) continue;
       const held: Holding[] = [];
       for (const port of published) {
-        rules.push(`add ${element(port, address)}`);
+        if (address !== '') rules.push(`add ${element(port, address)}`);
         held.push({ port, address, socket: await this.#heldAgain(port) });
       }
       this.#held.set(id, held);
@@ -98,16 +98,32 @@ export class PublishedPorts implements AsyncDisposable {
     return holdings.map(({ port }) => port);
   }
 
+  /** The container has another address: the same ports lead there, or nowhere where it is empty. */
+  async move(id: string, address: string): Promise<void> {
+    const before = this.#held.get(id);
+    if (before === undefined) return;
+    const after = before.map((holding) => ({ ...holding, address }));
+    const lines = [
+      ...before.filter(isSomewhere).map((one) => `delete ${element(one.port, one.address)}`),
+      ...after.filter(isSomewhere).map((one) => `add ${element(one.port, one.address)}`),
+    ];
+    this.#held.set(id, after);
+    if (lines.length > 0) await this.#inTurn(() => this.#deps.nft(lines.join('\n')));
+  }
+
   /** One that has published nothing is not an error. */
   async withdraw(id: string): Promise<void> {
     const holdings = this.#held.get(id);
     if (holdings === undefined) return;
     this.#held.delete(id);
-    await this.#inTurn(() =>
-      this.#deps.nft(
-        holdings.map(({ port, address }) => `delete ${element(port, address)}`).join('\n'),
-      ),
-    );
+    const led = holdings.filter(isSomewhere);
+    if (led.length > 0) {
+      await this.#inTurn(() =>
+        this.#deps.nft(
+          led.map(({ port, address }) => `delete ${element(port, address)}`).join('\n'),
+        ),
+      );
+    }
     for (const { socket } of holdings) await socket[Symbol.asyncDispose]();
   }
 
@@ -174,6 +190,11 @@ export class PublishedPorts implements AsyncDisposable {
     this.#last = done.catch(() => undefined);
     return done;
   }
+}
+
+/** Ports are held also while their container is on no network. */
+function isSomewhere({ address }: Holding): boolean {
+  return address !== '';
 }
 
 function isPublished(port: BoundPort): port is Published {

@@ -1,17 +1,15 @@
 /** One standalone container: its state, and everything that leads from one state to another. */
 import { join } from 'node:path';
-import type { Clock, Timer } from '../../lib/clock.ts';
+import type { Timer } from '../../lib/clock.ts';
 import { messageOf, SwarmError } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/log.ts';
-import type { ContainerExit, ContainerInfo, Runtime } from '../runtime/runtime.ts';
+import type { ContainerExit, ContainerInfo } from '../runtime/runtime.ts';
 import { signalNumber } from '../runtime/oci/signals.ts';
-import type { ContainerEvents } from './events.ts';
-import { HealthWatch, type HealthWatchDeps } from './health-watch.ts';
+import { HealthWatch } from './health-watch.ts';
 import { Lock } from './lock.ts';
-import type { Connections, Connection } from './connections.ts';
-import type { Records } from './records.ts';
+import { reachedBy } from './connections.ts';
 import { nextDelayMs, shouldRestart } from './restart-policy.ts';
 import { consoleSizeOf, logOf, runtimeConfig } from './runtime-config.ts';
+import type { StandaloneContext } from './standalone-context.ts';
 import { startFailure } from './start-failure.ts';
 import { Streams } from './streams.ts';
 import {
@@ -19,22 +17,8 @@ import {
   type ContainerRecord,
   type ContainerState,
   type ContainerView,
+  type WantedNetwork,
 } from './view.ts';
-
-export interface StandaloneContext extends HealthWatchDeps {
-  readonly runtime: Runtime;
-  readonly connections: Connections;
-  readonly records: Records;
-  readonly events: ContainerEvents;
-  readonly clock: Clock;
-  readonly log: Logger;
-  /** A folder for each container below it keeps the log. */
-  readonly folder: string;
-  /** The process of another container: whose namespaces are to be shared. */
-  readonly pidOf: (nameOrId: string) => number;
-  /** `--rm`: it has ended. */
-  readonly onOver: (container: Standalone) => Promise<void>;
-}
 
 export type WaitCondition = 'not-running' | 'next-exit' | 'removed';
 
@@ -48,7 +32,6 @@ export class Standalone {
   readonly lock = new Lock();
   #record: ContainerRecord;
   #state: ContainerState;
-  #connection: Connection | undefined;
   #health: HealthWatch | undefined;
   #restart: Timer | undefined;
   #delayMs = 0;
@@ -84,12 +67,14 @@ export class Standalone {
   }
 
   view(execIds: readonly string[]): ContainerView {
-    const { network, ports = [], files = {} } = this.#connection ?? {};
+    const connection = this.#context.connections.of(this.id);
+    const { netnsPath, networks = [], ports = [], files = {} } = connection ?? {};
     return {
       record: this.#record,
       state: this.state,
       runtimeId: this.id,
-      ...(network === undefined ? {} : { network }),
+      ...(netnsPath === undefined ? {} : { netnsPath }),
+      networks,
       ports,
       logPath: logOf(this.#record).driver === 'none' ? '' : this.logPath,
       files,
@@ -104,7 +89,7 @@ export class Standalone {
     if (this.#state.status === 'removing') this.#set({ status: 'dead' });
     if (!isRunning(this.#state)) return;
     if (info?.state === 'running' || info?.state === 'paused') {
-      this.#connection = await connections.adopt(this.#record);
+      await connections.adopt(this.#record, this.#state.connected);
       this.#set({ status: info.state, pid: info.pid });
       this.streams.connect();
       this.#watchHealth();
@@ -218,6 +203,19 @@ export class Standalone {
     this.#context.records.put(this.#record, this.#state);
   }
 
+  /** On other networks from now on; throws, and all is as before. */
+  rewire(change: (networks: readonly WantedNetwork[]) => readonly WantedNetwork[]): Promise<void> {
+    return this.lock.run(async () => {
+      const { connections } = this.#context;
+      const { status } = this.#state;
+      const record = { ...this.#record, networks: change(this.#record.networks) };
+      if (status === 'running' || status === 'paused') {
+        this.#set(reachedBy(await connections.change(record)));
+      }
+      this.change(({ networks: _, ...rest }) => ({ ...rest, networks: record.networks }));
+    });
+  }
+
   /** Resolves to the exit code. */
   async wait(condition: WaitCondition, signal: AbortSignal): Promise<number> {
     const before = this.#exits;
@@ -299,7 +297,6 @@ export class Standalone {
         error: messageOf(error),
       });
     }
-    this.#connection = undefined;
     const ranMs = Math.max(0, exit.atMs - this.#state.startedAtMs);
     const { restartCount } = this.#state;
     const again =
@@ -365,7 +362,6 @@ export class Standalone {
     try {
       await runtime.remove(this.id);
       const connection = await connections.connect(this.#record);
-      this.#connection = connection;
       const { pidMode } = host;
       const other = pidMode.startsWith('container:') ? pidMode.slice('container:'.length) : '';
       const config = runtimeConfig(this.#record, {
@@ -385,10 +381,7 @@ export class Standalone {
         error: '',
         oomKilled: false,
         startedAtMs: clock.nowMs(),
-        published: {
-          address: connection.network?.address.split('/')[0] ?? '',
-          ports: connection.ports,
-        },
+        ...reachedBy(connection),
       });
       events.tell('start', this.#record);
       this.#watchHealth();
@@ -415,7 +408,6 @@ export class Standalone {
         error: messageOf(second),
       });
     }
-    this.#connection = undefined;
     this.#exits++;
     this.#announce();
     throw failure;

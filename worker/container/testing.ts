@@ -7,6 +7,7 @@ import type { Random } from '../../lib/random.ts';
 import type { Images } from '../image/images.ts';
 import type { NetworkDriver } from '../network/network.ts';
 import { FakeRuntime } from '../runtime/fake-runtime.ts';
+import { noSwarmNetworks } from './joining.ts';
 import { ContainerManager } from './manager.ts';
 import { testVolumes } from '../volume/testing.ts';
 import type { Volumes } from '../volume/index.ts';
@@ -19,6 +20,10 @@ export class FakeNetwork implements NetworkDriver {
     this.attached.add(containerId);
     const address = mode === 'none' ? [] : ['172.18.0.2/16'];
     return { netnsPath: `/nowhere/${containerId}`, addresses: address, ports: [] };
+  }
+
+  change(request: Parameters<NetworkDriver['attach']>[0]) {
+    return this.attach(request);
   }
 
   async detach(containerId: string): Promise<void> {
@@ -65,6 +70,7 @@ export function testContainers(deps: {
         network,
         volumes,
         ownNetworks: { get: () => undefined, reserve: () => [], release: () => undefined },
+        swarmNetworks: noSwarmNetworks,
         log: silentLogger,
         tasks: () => made.tasks,
         nft: () => Promise.resolve(),

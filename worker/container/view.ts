@@ -43,9 +43,37 @@ export interface ContainerState {
   readonly health?: HealthView;
   /** While it runs: what the next daemon is to publish again. */
   readonly published?: { readonly address: string; readonly ports: readonly BoundPort[] };
+  /** While it runs: the networks that it is on. */
+  readonly connected?: readonly ConnectedNetwork[];
 }
 
-/** What stays as it was made, but for its name and its limits. */
+/** A network that the container is on whenever it runs. */
+export interface WantedNetwork {
+  /** As it was named: `bridge`, the name of a network, or its id. */
+  readonly network: string;
+  /** Other names of the container there. */
+  readonly aliases: readonly string[];
+  /** Addresses that were asked for, without prefixes. */
+  readonly ipv4?: string;
+  readonly ipv6?: string;
+}
+
+/** A network that the container is on now. */
+export interface ConnectedNetwork {
+  /** `bridge` for the gateway bridge. */
+  readonly networkId: string;
+  readonly name: string;
+  readonly driver: string;
+  readonly aliases: readonly string[];
+  /** With prefixes, one for each family. */
+  readonly addresses: readonly string[];
+  readonly gateways: readonly string[];
+  readonly macAddress: string;
+  /** What the managers know the attachment by, on a network of the swarm. */
+  readonly taskId?: string;
+}
+
+/** What stays as it was made, but for its name, its limits and its networks. */
 export interface ContainerRecord {
   /** 64 hexadecimal digits. */
   readonly id: string;
@@ -57,8 +85,8 @@ export interface ContainerRecord {
   readonly imageId: string;
   readonly rootfs: ImageRootfs;
   readonly argv: readonly string[];
-  /** Other names on its network. */
-  readonly aliases: readonly string[];
+  /** None where it shares another's, or the host's, or has none. */
+  readonly networks: readonly WantedNetwork[];
   /** Every volume has a name. Absent in the records of versions that had no volumes. */
   readonly mounts?: readonly Mount[];
 }
@@ -71,21 +99,15 @@ export interface BoundPort {
   readonly hostPort?: number;
 }
 
-export interface NetworkView {
-  /** The namespace's path; empty where it has none of its own. */
-  readonly netnsPath: string;
-  /** "172.18.0.5/16"; empty: not connected. */
-  readonly address: string;
-  readonly gateway: string;
-  readonly macAddress: string;
-}
-
 export interface ContainerView {
   readonly record: ContainerRecord;
   readonly state: ContainerState;
   /** Its name in the runtime. */
   readonly runtimeId: string;
-  readonly network?: NetworkView;
+  /** Its network namespace; absent where it does not run, or has none of its own. */
+  readonly netnsPath?: string;
+  /** Those that it is on. */
+  readonly networks: readonly ConnectedNetwork[];
   readonly ports: readonly BoundPort[];
   readonly logPath: string;
   readonly files: Readonly<Record<string, string>>;

@@ -4,7 +4,8 @@
  */
 import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { PortConfig, TaskNetwork } from '../../types/index.ts';
+import type { PortConfig } from '../../types/index.ts';
+import type { AttachedNetwork } from './part.ts';
 
 export interface AttachmentRecord {
   readonly containerId: string;
@@ -12,8 +13,12 @@ export interface AttachmentRecord {
   /** On the gateway bridge, without prefix; absent where it is not on it. */
   readonly address?: string;
   readonly ports: readonly PortConfig[];
-  /** Networks of the swarm, in the order of the interfaces; the gateway bridge's comes last. */
-  readonly networks?: readonly TaskNetwork[];
+  /** In the order in which the container came to them. */
+  readonly networks?: readonly AttachedNetwork[];
+  /** Of its interface on the gateway bridge; absent: after those of the networks. */
+  readonly bridgePosition?: number;
+  /** The gateway bridge is a network that it is on, and not only its way out. */
+  readonly isOnBridge?: boolean;
   readonly nameservers?: readonly string[];
 }
 

@@ -7,7 +7,7 @@ import { addAddress } from './netlink/addresses.ts';
 import { setLink } from './netlink/links.ts';
 import { setRoute } from './netlink/routes.ts';
 import { addressText, canonicalCidr, parseCidr } from './netlink/wire.ts';
-import type { Repair } from './part.ts';
+import type { AttachedNetwork, Repair } from './part.ts';
 import { macOf, parseAddress } from './subnet.ts';
 
 export interface ContainerInterface {
@@ -24,6 +24,12 @@ export interface ContainerInterface {
 /** Loopback has the first index; a namespace that is new has nothing else. */
 export function indexOf(position: number): number {
   return position + 2;
+}
+
+/** Of the container's interface on the network. */
+export function positionOf(networks: readonly AttachedNetwork[], networkId: string): number {
+  const index = networks.findIndex((network) => network.networkId === networkId);
+  return networks[index]?.position ?? index;
 }
 
 export function interfaceName(position: number): string {

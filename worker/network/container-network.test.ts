@@ -242,6 +242,40 @@ describe('bridge network on the real kernel', function () {
     await network.local.remove(id);
   });
 
+  it('changes the networks of a container that runs, and keeps what is to stay', async () => {
+    const spec = networkSpec.decode({ Name: 'own', Driver: 'bridge' }, '');
+    const { id: networkId } = await network.local.create(spec);
+    const on = { networkId, addresses: [] };
+    const before = await bridge('a');
+    const names = (path: string) =>
+      inside(path, 'ip', '-br', 'link')
+        .split('\n')
+        .flatMap((line) => /^eth\d+/.exec(line)?.[0] ?? []);
+    const change = (more: object) =>
+      network.change({ containerId: 'a', mode: 'bridge', ports: [], ...more });
+    const both = await change({ networks: [on], isOnBridge: true });
+    assert.deepEqual(
+      [both.bridgeAddress, both.wayOut, names(both.netnsPath)],
+      [before.bridgeAddress, before.bridgeAddress, ['eth0', 'eth1']],
+    );
+    const alone = await change({ networks: [on] });
+    assert.deepEqual([alone.bridgeAddress, alone.wayOut], [undefined, both.addresses[0]]);
+    assert.deepEqual(names(alone.netnsPath), ['eth1']);
+    const route = () => inside(alone.netnsPath, 'ip', 'route', 'show', 'default');
+    assert.match(route(), new RegExp(`via ${alone.gateway} dev eth1`));
+    assert.deepEqual(await network.audit(), []);
+    const again = await change({ networks: [on], isOnBridge: true });
+    assert.match(route(), new RegExp(`via ${again.gateway} dev eth0`));
+    const nothing = await network.change({ containerId: 'a', mode: 'none', ports: [] });
+    assert.deepEqual([nothing.addresses, names(nothing.netnsPath)], [[], []]);
+    assert.equal(network.local.users(networkId).size, 0);
+    assert.deepEqual(await network.audit(), []);
+    await assert.rejects(
+      network.change({ containerId: 'b', mode: 'bridge', networks: [], ports: [] }),
+      /container b is on no network/,
+    );
+  });
+
   it('puts right what somebody has damaged', async () => {
     const port: PortConfig = {
       protocol: 'tcp',

@@ -12,13 +12,14 @@ import type { Logger } from '../../lib/log.ts';
 import type { DataPath, NetworkAssignments, PortConfig, TaskNetwork } from '../../types/index.ts';
 import { Attachments, type AttachmentRecord } from './attachments.ts';
 import { setUpContainerNamespace } from './container-interfaces.ts';
-import { choosePorts, GatewayBridge, type GatewayOptions } from './gateway-bridge.ts';
+import { GatewayBridge, type GatewayOptions } from './gateway-bridge.ts';
 import type { LocalNetworks } from './local/index.ts';
 import { Namespaces } from './namespace.ts';
 import type { Attachment, AttachRequest, NetworkDriver } from './network.ts';
 import type { OverlayNetworks, OverlayNode } from './overlay/index.ts';
 import type { AttachedContainer, NetworkPart, Repair } from './part.ts';
 import { assertPortFree } from './port-probe.ts';
+import { RecordMaker } from './record-maker.ts';
 import type { NetlinkSockets } from './netlink-sockets.ts';
 import { SpareNamespaces } from './spare-namespaces.ts';
 import type { NetworkTables } from './tables.ts';
@@ -67,6 +68,7 @@ export class ContainerNetwork implements NetworkDriver {
   readonly #spares: SpareNamespaces;
   readonly #records: Attachments;
   readonly #gateway: GatewayBridge;
+  readonly #maker: RecordMaker;
   readonly #attaching = new Map<string, Promise<Attachment>>();
   /** Those that are complete, and watched. */
   readonly #connected = new Set<string>();
@@ -86,6 +88,13 @@ export class ContainerNetwork implements NetworkDriver {
     this.#spares = new SpareNamespaces(this.#namespaces, { clock: deps.clock, log: this.#log });
     this.#records = new Attachments(join(options.runRoot, 'attachments'));
     this.#gateway = new GatewayBridge(options, { sockets: deps.sockets, log: this.#log });
+    this.#maker = new RecordMaker({
+      tables: deps.tables,
+      local: deps.local,
+      gateway: this.#gateway,
+      records: this.#records,
+      resolver: deps.resolver,
+    });
   }
 
   /**
@@ -135,6 +144,19 @@ export class ContainerNetwork implements NetworkDriver {
     });
     this.#attaching.set(request.containerId, attaching);
     return attaching;
+  }
+
+  change(request: AttachRequest, { signal }: { signal?: AbortSignal } = {}): Promise<Attachment> {
+    const { containerId } = request;
+    const before = this.#attaching.get(containerId) ?? Promise.resolve();
+    const changing = before
+      .then(() => this.#change(request, signal))
+      .finally(() => {
+        if (this.#attaching.get(containerId) === changing) this.#attaching.delete(containerId);
+        this.#auditWithin(auditAfterChangeMs);
+      });
+    this.#attaching.set(containerId, changing);
+    return changing;
   }
 
   async detach(containerId: string): Promise<void> {
@@ -279,7 +301,7 @@ export class ContainerNetwork implements NetworkDriver {
     }
     const { networks = [] } = request;
     await this.#untilKnown(networks, signal);
-    const record = this.#newRecord(request);
+    const record = this.#maker.first(request);
     // Taken from here on: the steps below give other attachments a turn.
     this.#records.put(record);
     try {
@@ -306,6 +328,49 @@ export class ContainerNetwork implements NetworkDriver {
       await Promise.all(parts.map((part) => part.attached(container)));
     }
     this.#gateway.publish(record);
+  }
+
+  async #change(request: AttachRequest, signal: AbortSignal | undefined): Promise<Attachment> {
+    const { containerId } = request;
+    const before = this.#records.get(containerId);
+    if (before === undefined) {
+      throw new SwarmError('not-found', `container ${containerId} is on no network of this node`);
+    }
+    await this.#untilKnown(request.networks ?? [], signal);
+    const record = this.#maker.next(before, request);
+    try {
+      await this.#turn(before, record);
+      this.#records.save(record);
+    } catch (error) {
+      await this.#turn(record, before);
+      throw error;
+    }
+    return this.#attachment(record);
+  }
+
+  /** From one set of networks to another, while the container runs. */
+  async #turn(before: AttachmentRecord, record: AttachmentRecord): Promise<void> {
+    const { containerId } = record;
+    const { overlay, parts } = this.#deps;
+    this.#records.put(record);
+    const kept = new Set(record.networks?.map(({ networkId }) => networkId));
+    for (const { networkId } of before.networks ?? []) {
+      if (kept.has(networkId)) continue;
+      for (const part of [...parts, overlay]) await part.left?.(containerId, networkId);
+    }
+    const netnsPath = this.#namespaces.path(containerId);
+    if (before.address !== undefined && record.address === undefined) {
+      this.#gateway.disconnect({ record: before, netnsPath });
+    }
+    const container = this.#container(record);
+    if (container === undefined && (before.networks ?? []).length > 0) {
+      await this.#tellDetached(containerId);
+    }
+    if (container !== undefined) await overlay.attached(container);
+    if (before.address === undefined && record.address !== undefined) {
+      this.#gateway.connect({ record, netnsPath });
+    }
+    if (container !== undefined) await Promise.all(parts.map((part) => part.attached(container)));
   }
 
   /** What has failed half-way must not be found by the next try. */
@@ -349,61 +414,19 @@ export class ContainerNetwork implements NetworkDriver {
 
   /** Undefined for a container that is on no network of the swarm. */
   #container(record: AttachmentRecord): AttachedContainer | undefined {
-    const { containerId, networks = [], nameservers } = record;
+    const { containerId, address, networks = [], nameservers } = record;
     if (networks.length === 0) return undefined;
     return {
       id: containerId,
       netnsPath: this.#namespaces.path(containerId),
       networks,
+      leavesByBridge: address !== undefined,
       ...(nameservers === undefined ? {} : { nameservers }),
     };
-  }
-
-  #newRecord(request: AttachRequest): AttachmentRecord {
-    const { containerId, mode, nameservers } = request;
-    const { tables } = this.#deps;
-    const networks = this.#addressed(containerId, request.networks ?? []);
-    const leaves = networks.some(({ networkId }) => tables.network(networkId)?.internal === false);
-    const onBridge = mode === 'bridge' && (networks.length === 0 || leaves);
-    return {
-      containerId,
-      mode,
-      ...(onBridge ? { address: this.#gateway.freeAddress(this.#records.all()) } : {}),
-      ports: onBridge ? choosePorts(request, this.#records.all()) : [],
-      ...(networks.length === 0 ? {} : { networks }),
-      ...(nameservers === undefined ? {} : { nameservers }),
-    };
-  }
-
-  /** On networks of this node addresses are given here; on the swarm's, the managers gave them. */
-  #addressed(containerId: string, networks: readonly TaskNetwork[]): readonly TaskNetwork[] {
-    const { local } = this.#deps;
-    try {
-      return networks.map((network) => {
-        const { networkId, addresses } = network;
-        if (addresses.length > 0 || !local.has(networkId)) return network;
-        return { ...network, addresses: local.reserve(networkId, containerId) };
-      });
-    } catch (error) {
-      for (const { networkId } of networks) local.release(networkId, containerId);
-      throw error;
-    }
   }
 
   #attachment(record: AttachmentRecord): Attachment {
-    const { address, networks = [], ports, containerId } = record;
-    const { resolver, local } = this.#deps;
-    const gateway = address === undefined ? local.gatewayOf(networks) : this.#gateway.gateway;
-    return {
-      netnsPath: this.#namespaces.path(containerId),
-      addresses: [
-        ...networks.flatMap(({ addresses }) => addresses),
-        ...(address === undefined ? [] : [this.#gateway.cidrOf(address)]),
-      ],
-      ...(gateway === undefined ? {} : { gateway }),
-      ...(networks.length === 0 || resolver === undefined ? {} : { resolver }),
-      ports,
-    };
+    return this.#maker.describe(record, this.#namespaces.path(record.containerId));
   }
 
   async #untilKnown(networks: readonly TaskNetwork[], signal?: AbortSignal): Promise<void> {

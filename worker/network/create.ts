@@ -44,7 +44,6 @@ export function createNetwork(
     },
     {
       sockets,
-      swarm: tables,
       names: { changed: (delta) => resolver.changed(delta) },
       clock,
       random,

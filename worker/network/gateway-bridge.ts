@@ -172,9 +172,15 @@ export class GatewayBridge {
     return { netnsPath, netlink: this.#sockets.of(netnsPath) };
   }
 
-  #interfaceOf({ address = '', networks = [] }: AttachmentRecord): ContainerInterface {
+  /** The container runs on without it. */
+  disconnect(plug: GatewayPlug): void {
+    this.#inside(plug).netlink.run(removeLink(this.#interfaceOf(plug.record).name));
+  }
+
+  #interfaceOf(record: AttachmentRecord): ContainerInterface {
+    const { address = '', networks = [], bridgePosition = networks.length } = record;
     return {
-      name: interfaceName(networks.length),
+      name: interfaceName(bridgePosition),
       mac: macOf(parseAddress(address)),
       mtu: this.#mtu,
       addresses: [this.cidrOf(address)],

@@ -5,8 +5,10 @@ export interface AttachRequest {
   readonly containerId: string;
   /** `bridge`: the gateway bridge, with masqueraded egress. */
   readonly mode: 'bridge' | 'none';
-  /** Swarm networks, in the order of the interfaces (eth0, eth1, …); the bridge's comes last. */
+  /** In the order of the interfaces (eth0, eth1, …); the bridge's comes last. */
   readonly networks?: readonly TaskNetwork[];
+  /** The bridge is wanted beside the networks, also where it is not needed as the way out. */
+  readonly isOnBridge?: boolean;
   /** Host-mode ports; `publishedPort` absent: the driver chooses one from 30000 to 32767. */
   readonly ports: readonly PortConfig[];
   /** Asked for foreign names instead of the host's, where the swarm's names are answered. */
@@ -18,6 +20,10 @@ export interface Attachment {
   readonly netnsPath: string;
   /** "10.0.1.5/24" of each network in turn, and the bridge's last; empty for `none` alone. */
   readonly addresses: readonly string[];
+  /** On the bridge, where it is on it. */
+  readonly bridgeAddress?: string;
+  /** That of the interface by which it leaves, of IPv4; absent where it has no way out. */
+  readonly wayOut?: string;
   readonly gateway?: string;
   /** Where the swarm's names are answered; absent where the container is on no network of it. */
   readonly resolver?: string;
@@ -33,6 +39,12 @@ export interface NetworkDriver extends AsyncDisposable {
    * nothing of one of its networks.
    */
   attach(request: AttachRequest, options?: { signal?: AbortSignal }): Promise<Attachment>;
+  /**
+   * Makes the networks of a container that runs those of the request; its namespace, its ports and
+   * its interfaces on the networks that it keeps stay as they are. Throws like `attach`, and then
+   * leaves everything as it was; `not-found` for a container that is not attached.
+   */
+  change(request: AttachRequest, options?: { signal?: AbortSignal }): Promise<Attachment>;
   /** One that is not attached is not an error. */
   detach(containerId: string): Promise<void>;
   /**

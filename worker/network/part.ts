@@ -2,13 +2,20 @@
 import type { TaskNetwork } from '../../types/index.ts';
 import type { NetworkDelta } from './tables.ts';
 
-/** A container that is on networks of the swarm, as every part sees it. */
+export interface AttachedNetwork extends TaskNetwork {
+  /** Of its interface: eth0 is 0. Absent: its place among the container's networks. */
+  readonly position?: number;
+}
+
+/** A container that is on networks, as every part sees it. */
 export interface AttachedContainer {
   readonly id: string;
   /** Its network namespace. */
   readonly netnsPath: string;
-  /** In the order of its interfaces: the first one's is eth0. */
-  readonly networks: readonly TaskNetwork[];
+  /** In the order in which it came to them. */
+  readonly networks: readonly AttachedNetwork[];
+  /** It is on the gateway bridge, and its default route leads there. */
+  readonly leavesByBridge?: boolean;
   /** Asked for foreign names instead of the host's, from inside the container's namespace. */
   readonly nameservers?: readonly string[];
 }
@@ -25,8 +32,13 @@ export interface Repair {
 }
 
 export interface NetworkPart extends AsyncDisposable {
-  /** Called before the container starts, and again for each one that is adopted at a start. */
+  /**
+   * Called before the container starts, again for each one that is adopted at a start, and again
+   * when its networks have changed while it runs.
+   */
   attached(container: AttachedContainer): Promise<void>;
+  /** A container that runs on leaves one network; `attached` with the others follows. */
+  left?(containerId: string, networkId: string): Promise<void>;
   detached(containerId: string): Promise<void>;
   /** The tables have changed. Resolves once the kernel reflects it: managers count on it. */
   changed(delta: NetworkDelta): Promise<void>;

@@ -87,6 +87,10 @@ export class FakeNetwork implements NetworkDriver {
     return { netnsPath, addresses: ['172.18.0.5/16'], ports, ...resolver };
   }
 
+  change(request: AttachRequest): Promise<Attachment> {
+    return this.attach(request);
+  }
+
   async assign(networks: NetworkAssignments): Promise<void> {
     this.assigned.push(networks);
     if (this.assignError !== undefined) throw this.assignError;

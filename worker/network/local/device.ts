@@ -47,6 +47,7 @@ export abstract class Device {
     } catch (error) {
       if (!(error instanceof SyscallError && error.errno === errno.exists)) throw error;
       this.audit(plug);
+      this.#routeIpv6(plug);
       return;
     } finally {
       closeSync(netnsFd);

@@ -4,7 +4,7 @@ import type { Clock } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { Random } from '../../../lib/random.ts';
 import type { NetworkAssignments, NetworkSpec } from '../../../types/index.ts';
-import { interfaceName, macOfAddresses } from '../container-interfaces.ts';
+import { interfaceName, macOfAddresses, positionOf } from '../container-interfaces.ts';
 import { inNamespace } from '../namespace.ts';
 import { Netlink } from '../netlink.ts';
 import type { NetlinkSockets } from '../netlink-sockets.ts';
@@ -34,8 +34,6 @@ export interface LocalNetworksDeps {
   readonly sockets: NetlinkSockets;
   /** What follows names: told of every change before its cause is done with. */
   readonly names?: { changed(delta: NetworkDelta): Promise<void> };
-  /** Networks of the swarm: a container on one that has a way out leaves by that. */
-  readonly swarm?: NetworkTables;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -159,12 +157,11 @@ export class LocalNetworks implements NetworkPart {
   remove(networkId: string): Promise<void> {
     return this.#inTurn(async () => {
       const network = this.#network(networkId);
-      const { size } = network.addresses.all;
-      if (size > 0) {
+      if (network.addresses.all.size > 0) {
         throw new SwarmError(
           'failed-precondition',
-          `error while removing network: network ${network.kept.spec.name} has active endpoints: ` +
-            `${size === 1 ? 'a container is' : `${size} containers are`} on it`,
+          `error while removing network: network ${network.kept.spec.name} id ${networkId} has ` +
+            'active endpoints',
         );
       }
       this.#networks.delete(networkId);
@@ -186,9 +183,13 @@ export class LocalNetworks implements NetworkPart {
 
   /** Where the default route of a container leads that has no other way out; of IPv4. */
   gatewayOf(networks: readonly { readonly networkId: string }[]): string | undefined {
-    const own = networks.flatMap(({ networkId }) => this.#networks.get(networkId)?.kept ?? []);
-    const gateways = leavesBy(own)?.subnets.map(({ gateway }) => gateway) ?? [];
+    const gateways = this.wayOf(networks)?.subnets.map(({ gateway }) => gateway) ?? [];
     return gateways.find((address) => !address.includes(':'));
+  }
+
+  /** The network that a container leaves by that has no other way out. */
+  wayOf(networks: readonly { readonly networkId: string }[]): LocalNetwork | undefined {
+    return leavesBy(networks.flatMap(({ networkId }) => this.#networks.get(networkId)?.kept ?? []));
   }
 
   /** What `reserve` gave, for a container that was never attached. */
@@ -198,14 +199,13 @@ export class LocalNetworks implements NetworkPart {
 
   /** Its networks that are of this node; the others are passed over. */
   async attached(container: AttachedContainer): Promise<void> {
-    const own = container.networks.flatMap(({ networkId, addresses, aliases = [] }, position) => {
+    const own = container.networks.flatMap(({ networkId, addresses, aliases = [] }) => {
       const network = this.#networks.get(networkId);
+      const position = positionOf(container.networks, networkId);
       return network === undefined ? [] : [{ network, addresses, aliases, position }];
     });
-    const leavesElsewhere = container.networks.some(
-      ({ networkId }) => this.#deps.swarm?.network(networkId)?.internal === false,
-    );
-    const way = leavesElsewhere ? undefined : leavesBy(own.map(({ network }) => network.kept));
+    const kept = own.map(({ network }) => network.kept);
+    const way = container.leavesByBridge ? undefined : leavesBy(kept);
     for (const { network, addresses, position } of own) {
       network.addresses.adopt(container.id, addresses);
       const plug = this.#plugOf(container, {
@@ -226,6 +226,10 @@ export class LocalNetworks implements NetworkPart {
       ),
       remove: [],
     });
+  }
+
+  left(containerId: string, networkId: string): Promise<void> {
+    return this.detached(containerId, networkId);
   }
 
   /** From one network, or from all; its links go with its namespace or before. */

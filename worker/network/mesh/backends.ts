@@ -5,7 +5,7 @@ import type { NetlinkSockets } from '../netlink-sockets.ts';
 import { setNeighbour } from '../netlink/neighbours.ts';
 import { families, familyOf, parseCidr } from '../netlink/wire.ts';
 import { addTable, difference, removeTable, type Netfilter } from '../nft/index.ts';
-import { writeSettings, interfaceName } from '../container-interfaces.ts';
+import { interfaceName, positionOf, writeSettings } from '../container-interfaces.ts';
 import type { AttachedContainer, Repair } from '../part.ts';
 import type { AddressFamily } from '../balancer/index.ts';
 import { egressTable, meshTable, nextHop, nodeMark, replyTable, rulePriorities } from './names.ts';
@@ -46,8 +46,7 @@ export class MeshBackends {
 
   /** Its interfaces are there. Also for one that is known: its tables are made anew in one step. */
   attach(container: AttachedContainer, networkId: string, subnets: readonly string[]): void {
-    const position = container.networks.findIndex((network) => network.networkId === networkId);
-    const device = interfaceName(position);
+    const device = interfaceName(positionOf(container.networks, networkId));
     const member: Member = { container, device, index: 0, ownAddress: {} };
     this.#setUp(member, subnets);
     this.#members.set(container.id, member);

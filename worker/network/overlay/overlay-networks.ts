@@ -13,6 +13,7 @@ import {
   hasIpv6,
   interfaceName,
   macOfAddresses,
+  positionOf,
   setUpContainerNamespace,
 } from '../container-interfaces.ts';
 import { inNamespace, Namespaces } from '../namespace.ts';
@@ -97,6 +98,14 @@ export class OverlayNetworks implements NetworkPart {
       const network = this.#deps.tables.network(networkId);
       if (network?.driver === 'overlay') plug(container, await this.#opened(network));
     }
+  }
+
+  async left(containerId: string, networkId: string): Promise<void> {
+    const segment = this.#segments.get(networkId);
+    if (segment === undefined) return;
+    segment.unplug(containerId, { runsOn: true });
+    this.#removeIfUnused(segment);
+    await this.#stopTunnelsIfUnused();
   }
 
   async detached(containerId: string): Promise<void> {
@@ -373,8 +382,8 @@ export class OverlayNetworks implements NetworkPart {
 }
 
 function plug({ id, netnsPath, networks }: AttachedContainer, segment: Segment): void {
-  const position = networks.findIndex(({ networkId }) => networkId === segment.id);
-  const addresses = networks[position]?.addresses ?? [];
+  const addresses = networks.find(({ networkId }) => networkId === segment.id)?.addresses ?? [];
+  const position = positionOf(networks, segment.id);
   const { mtu } = segment.wanted.underlay;
   const link = { name: interfaceName(position), mac: macOfAddresses(addresses), mtu, addresses };
   segment.plug(id, { netnsPath, position, link });

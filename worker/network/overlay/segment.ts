@@ -133,8 +133,10 @@ export class Segment {
     }
   }
 
-  /** Its link goes with its namespace. */
-  unplug(containerId: string): void {
+  /** Its link goes with its namespace, where the container does not run on. */
+  unplug(containerId: string, { runsOn = false }: { readonly runsOn?: boolean } = {}): void {
+    const plug = this.#plugs.get(containerId);
+    if (runsOn && plug !== undefined) this.#inside(plug).netlink.run(removeLink(plug.link.name));
     this.#plugs.delete(containerId);
   }
 

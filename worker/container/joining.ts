@@ -1,0 +1,153 @@
+/** Finds the networks that a container is to be on, and gets its addresses there. */
+import { SwarmError } from '../../lib/errors.ts';
+import type { NetworkSubnet, TaskNetwork } from '../../types/index.ts';
+import { macOfAddresses } from '../network/container-interfaces.ts';
+import type { LocalNetworks } from '../network/local/index.ts';
+import type { Attachment } from '../network/network.ts';
+import type { ConnectedNetwork, ContainerRecord, WantedNetwork } from './view.ts';
+
+const shortIdLength = 12;
+export const bridgeId = 'bridge';
+
+/** The networks of this node that people have made. */
+export type OwnNetworks = Pick<LocalNetworks, 'get' | 'reserve' | 'release'>;
+
+export interface JoinRequest {
+  /** Its name or its id. */
+  readonly network: string;
+  readonly containerId: string;
+  readonly containerName: string;
+  readonly aliases: readonly string[];
+  /** Addresses that are asked for, without prefixes. */
+  readonly addresses: readonly string[];
+}
+
+/** What the managers gave. */
+export interface SwarmPlace {
+  readonly taskId: string;
+  readonly networkId: string;
+  readonly name: string;
+  readonly addresses: readonly string[];
+  readonly subnets: readonly NetworkSubnet[];
+}
+
+/** The networks of the swarm that containers of no service may join. */
+export interface SwarmNetworks {
+  /**
+   * A place on the network, held until it is let go. Undefined where this node is in no swarm, or
+   * the swarm has no such network; throws in Docker's words for one that is not attachable.
+   */
+  join(request: JoinRequest): Promise<SwarmPlace | undefined>;
+  /** The container is on its networks as it should be, and may be found there. */
+  joined(taskId: string): void;
+  /** One that is not held is not an error. */
+  letGo(taskId: string): void;
+}
+
+/** Of a node that is in no swarm. */
+export const noSwarmNetworks: SwarmNetworks = {
+  join: () => Promise.resolve(undefined),
+  joined: () => undefined,
+  letGo: () => undefined,
+};
+
+/** A place on a network, before the container is there. */
+export type Place = Omit<ConnectedNetwork, 'macAddress'>;
+
+export class Joining {
+  readonly #own: OwnNetworks;
+  readonly #swarm: SwarmNetworks;
+
+  constructor(own: OwnNetworks, swarm: SwarmNetworks) {
+    this.#own = own;
+    this.#swarm = swarm;
+  }
+
+  /** A place on each of the networks, or on none: then it throws. */
+  async takeAll(
+    record: ContainerRecord,
+    networks: readonly WantedNetwork[],
+  ): Promise<readonly Place[]> {
+    const places: Place[] = [];
+    try {
+      for (const wanted of networks) places.push(await this.#take(record, wanted));
+    } catch (error) {
+      this.giveBack(record.id, places);
+      throw error;
+    }
+    return places;
+  }
+
+  /** The container never came to its places, or has left them. */
+  giveBack(containerId: string, places: readonly Place[]): void {
+    for (const { networkId, taskId } of places) {
+      if (taskId !== undefined) this.#swarm.letGo(taskId);
+      else if (networkId !== bridgeId) this.#own.release(networkId, containerId);
+    }
+  }
+
+  arrived(places: readonly Place[]): void {
+    for (const { taskId } of places) if (taskId !== undefined) this.#swarm.joined(taskId);
+  }
+
+  async #take(record: ContainerRecord, wanted: WantedNetwork): Promise<Place> {
+    const { network, aliases, ipv4, ipv6 } = wanted;
+    if (network === bridgeId) return { ...onBridge, aliases };
+    const own = this.#own.get(network);
+    if (own !== undefined) {
+      const { id: networkId, spec, subnets } = own;
+      const wish = {
+        ...(ipv4 === undefined ? {} : { ipv4 }),
+        ...(ipv6 === undefined ? {} : { ipv6 }),
+      };
+      const addresses = this.#own.reserve(networkId, record.id, wish);
+      const { name, driver } = { driver: spec.driver || 'bridge', name: spec.name };
+      return { networkId, name, driver, aliases, addresses, gateways: gatewaysOf(subnets) };
+    }
+    const place = await this.#swarm.join({
+      network,
+      containerId: record.id,
+      containerName: record.name,
+      aliases: namesOf(record, aliases).slice(1),
+      addresses: [ipv4, ipv6].filter((address) => address !== undefined),
+    });
+    if (place === undefined) throw new SwarmError('not-found', `network ${network} not found`);
+    const { subnets, ...rest } = place;
+    return { ...rest, driver: 'overlay', aliases, gateways: gatewaysOf(subnets) };
+  }
+}
+
+const onBridge = {
+  networkId: bridgeId,
+  name: bridgeId,
+  driver: 'bridge',
+  addresses: [],
+  gateways: [],
+} as const;
+
+/** As the driver takes it. */
+export function taskNetworkOf(
+  record: ContainerRecord,
+  { networkId, addresses, aliases }: Place,
+): TaskNetwork {
+  return { networkId, addresses, aliases: namesOf(record, aliases) };
+}
+
+export function connectedNetwork(place: Place, attachment: Attachment): ConnectedNetwork {
+  const { bridgeAddress, gateway } = attachment;
+  const isBridge = place.networkId === bridgeId;
+  const addresses =
+    isBridge && bridgeAddress !== undefined ? [bridgeAddress] : [...place.addresses];
+  const gateways = isBridge && gateway !== undefined ? [gateway] : place.gateways;
+  const macAddress = addresses.length === 0 ? '' : macOfAddresses(addresses);
+  return { ...place, addresses, gateways, macAddress };
+}
+
+/** What the container is called on a network of its own choice. */
+function namesOf({ name, id }: ContainerRecord, aliases: readonly string[]): readonly string[] {
+  return [name, id.slice(0, shortIdLength), ...aliases];
+}
+
+function gatewaysOf(subnets: readonly NetworkSubnet[]): readonly string[] {
+  return subnets.map(({ gateway }) => gateway).filter((gateway) => gateway !== '');
+}

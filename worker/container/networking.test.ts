@@ -1,0 +1,48 @@
+import { strict as assert } from 'node:assert';
+import { createExtras, endpointSettings } from '../../types/index.ts';
+import { wantedNetwork, wantedNetworks } from './networking.ts';
+
+const settings = (document: object) => endpointSettings.decode(document, '');
+
+describe('networks that a container is to be on', () => {
+  const refusals: readonly (readonly [string, string, object, RegExp])[] = [
+    ['an address on the bridge', 'bridge', { IPAMConfig: { IPv4Address: '10.0.0.5' } }, /user def/],
+    ['an alias on the bridge', 'bridge', { Aliases: ['x'] }, /network-scoped alias/],
+    ['links', 'own', { Links: ['a:b'] }, /links are not supported/],
+    ['options', 'own', { DriverOpts: { a: 'b' } }, /no options/],
+    ['a MAC address', 'own', { MacAddress: '02:42:0a:00:00:05' }, /MAC address/],
+    [
+      'link-local addresses',
+      'own',
+      { IPAMConfig: { LinkLocalIPs: ['169.254.1.1'] } },
+      /link-local/,
+    ],
+    ['a priority', 'own', { GwPriority: 1 }, /gw-priority/],
+    ['what is no address', 'own', { IPAMConfig: { IPv4Address: 'ten' } }, /invalid IPv4 address/],
+    ['the other family', 'own', { IPAMConfig: { IPv6Address: '10.0.0.5' } }, /invalid IPv6 addr/],
+  ];
+  for (const [name, network, document, says] of refusals) {
+    it(`cannot be asked for with ${name}`, () => {
+      assert.throws(() => wantedNetwork(network, settings(document)), says);
+    });
+  }
+
+  const cases: readonly (readonly [string, string, object, readonly string[]])[] = [
+    ['the bridge, where nothing is said', 'bridge', {}, ['bridge']],
+    ['the bridge by its other name', 'bridge', { default: {} }, ['bridge']],
+    ['its own', 'own', { own: { Aliases: ['www'] } }, ['own www']],
+    ['several, that of its mode first', 'own', { two: null, own: null }, ['own', 'two']],
+    ['none beside the host', 'host', {}, []],
+    ["none beside another container's", 'container:x', {}, []],
+  ];
+  for (const [name, mode, endpoints, expected] of cases) {
+    it(`are ${name}`, () => {
+      const extras = createExtras.decode({ NetworkingConfig: { EndpointsConfig: endpoints } }, '');
+      const wanted = wantedNetworks(mode, { networkDisabled: false }, extras);
+      assert.deepEqual(
+        wanted.map(({ network, aliases }) => [network, ...aliases].join(' ')),
+        expected,
+      );
+    });
+  }
+});

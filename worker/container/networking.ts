@@ -1,0 +1,178 @@
+/** Which networks a container is to be on: as it is made, and as people change it later. */
+import { SwarmError } from '../../lib/errors.ts';
+import type { ContainerDocument, CreateExtras, EndpointSettings } from '../../types/index.ts';
+import { parseHost } from '../network/local/ranges.ts';
+import { isNetwork } from './connections.ts';
+import { bridgeId } from './joining.ts';
+import type { Standalone } from './standalone.ts';
+import { isRunning, type ContainerRecord, type WantedNetwork } from './view.ts';
+
+/** A network as commands name it, and as this node knows it by now. */
+export interface NamedNetwork {
+  readonly id: string;
+  readonly name: string;
+  readonly driver: string;
+  /** Whether a person has chosen a subnet of it. */
+  readonly hasOwnSubnet: boolean;
+}
+
+const elsewhere = new Set(['host', 'none']);
+
+/** Of a new container. Throws `invalid-argument` in Docker's words, or `unimplemented`. */
+export function wantedNetworks(
+  networkMode: string,
+  { networkDisabled }: Pick<ContainerDocument, 'networkDisabled'>,
+  { networkingConfig }: CreateExtras,
+): readonly WantedNetwork[] {
+  if (elsewhere.has(networkMode) || networkMode.startsWith('container:')) return [];
+  if (networkDisabled) return [];
+  const { default: ofDefault, ...named } = networkingConfig?.endpointsConfig ?? {};
+  const settings = ofDefault == null ? named : { [bridgeId]: ofDefault, ...named };
+  const { [networkMode]: first, ...others } = settings;
+  return [
+    wantedNetwork(networkMode, first ?? undefined),
+    ...Object.entries(others).map(([network, settings]) =>
+      wantedNetwork(network, settings ?? undefined),
+    ),
+  ];
+}
+
+export function wantedNetwork(network: string, settings?: EndpointSettings): WantedNetwork {
+  if (settings !== undefined) refuseSettings(settings);
+  const { ipv4Address = '', ipv6Address = '' } = settings?.ipamConfig ?? {};
+  const aliases = settings?.aliases ?? [];
+  if (network === bridgeId && (ipv4Address !== '' || ipv6Address !== '')) {
+    throw invalid('user specified IP address is supported on user defined networks only');
+  }
+  if (network === bridgeId && aliases.length > 0) {
+    throw invalid('network-scoped alias is supported only for containers in user defined networks');
+  }
+  checkAddress(ipv4Address, 'IPv4');
+  checkAddress(ipv6Address, 'IPv6');
+  return {
+    network,
+    aliases,
+    ...(ipv4Address === '' ? {} : { ipv4: ipv4Address }),
+    ...(ipv6Address === '' ? {} : { ipv6: ipv6Address }),
+  };
+}
+
+function refuseSettings(settings: EndpointSettings): void {
+  const { links, driverOpts, macAddress, ipamConfig, gwPriority } = settings;
+  if ((links ?? []).length > 0) {
+    throw unsupported('links are not supported: containers on one network find each other by name');
+  }
+  if (Object.keys(driverOpts ?? {}).length > 0) {
+    throw unsupported("the drivers of this version know no options for a container's interface");
+  }
+  if (macAddress !== '') {
+    throw unsupported(
+      'a MAC address cannot be chosen in this version: it follows from the address',
+    );
+  }
+  if ((ipamConfig?.linkLocalIps ?? []).length > 0) {
+    throw unsupported('link-local addresses cannot be chosen in this version');
+  }
+  if (gwPriority !== 0) {
+    throw unsupported(
+      'gw-priority is not supported by this version: the first network with a way out is the gateway',
+    );
+  }
+}
+
+function checkAddress(text: string, family: 'IPv4' | 'IPv6'): void {
+  if (text === '') return;
+  const isOfFamily = text.includes(':') === (family === 'IPv6');
+  if (isOfFamily && parseHost(text) !== undefined) return;
+  throw invalid(`invalid ${family} address: ${text}`);
+}
+
+/** Throws in Docker's words. `network` is absent where only the managers may know it. */
+export async function connect(
+  container: Standalone,
+  wanted: WantedNetwork,
+  network: NamedNetwork | undefined,
+): Promise<void> {
+  const { record } = container;
+  const name = network?.name ?? wanted.network;
+  refuseElsewhere(record, name);
+  const isAsked = wanted.ipv4 !== undefined || wanted.ipv6 !== undefined;
+  if (isAsked && network?.hasOwnSubnet === false) {
+    throw invalid(
+      'user specified IP address is supported only when connecting to networks with user ' +
+        'configured subnets',
+    );
+  }
+  await container.rewire((networks) => {
+    if (indexIn(container, networks, wanted.network, network) < 0) return [...networks, wanted];
+    if (!isRunning(container.state)) {
+      const index = indexIn(container, networks, wanted.network, network);
+      return networks.with(index, wanted);
+    }
+    throw new SwarmError(
+      'permission-denied',
+      `endpoint with name ${record.name} already exists in network ${name}`,
+    );
+  });
+}
+
+/** Throws in Docker's words. */
+export async function disconnect(
+  container: Standalone,
+  reference: string,
+  network: NamedNetwork | undefined,
+): Promise<void> {
+  const { record } = container;
+  const name = network?.name ?? reference;
+  if (record.host.networkMode === 'host' && name === 'host') throw hostOnly();
+  await container.rewire((networks) => {
+    const index = indexIn(container, networks, reference, network);
+    if (index >= 0) return networks.toSpliced(index, 1);
+    const article = isRunning(container.state) ? '' : 'the ';
+    throw new SwarmError(
+      'permission-denied',
+      `container ${record.id} is not connected to ${article}network ${name}`,
+    );
+  });
+}
+
+/** It may be on it by its name, its id, or the beginning of either's owner. */
+function indexIn(
+  container: Standalone,
+  networks: readonly WantedNetwork[],
+  reference: string,
+  network: NamedNetwork | undefined,
+): number {
+  const joined = container.view([]).networks.find((one) => isNetwork(one, reference));
+  const names = new Set([reference, network?.id, network?.name, joined?.networkId, joined?.name]);
+  return networks.findIndex((one) => names.has(one.network));
+}
+
+function refuseElsewhere({ host }: ContainerRecord, name: string): void {
+  const { networkMode } = host;
+  if (networkMode === 'host' || name === 'host') throw hostOnly();
+  if (networkMode.startsWith('container:')) {
+    throw invalid(
+      'container sharing network namespace with another container or host cannot be connected ' +
+        'to any other network',
+    );
+  }
+  if (networkMode === 'none' || name === 'none') {
+    throw invalid(
+      'container cannot be connected to multiple networks with one of the networks in private ' +
+        '(none) mode',
+    );
+  }
+}
+
+function hostOnly(): SwarmError {
+  return invalid('container cannot be disconnected from host network or connected to host network');
+}
+
+function invalid(message: string): SwarmError {
+  return new SwarmError('invalid-argument', message);
+}
+
+function unsupported(message: string): SwarmError {
+  return new SwarmError('unimplemented', message);
+}

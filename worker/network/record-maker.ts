@@ -1,0 +1,136 @@
+/** What a container's attachment is to be: its addresses, its interfaces, and its way out. */
+import type { TaskNetwork } from '../../types/index.ts';
+import type { Attachments, AttachmentRecord } from './attachments.ts';
+import { choosePorts, type GatewayBridge } from './gateway-bridge.ts';
+import type { LocalNetworks } from './local/index.ts';
+import type { Attachment, AttachRequest } from './network.ts';
+import type { AttachedNetwork } from './part.ts';
+import type { NetworkTables } from './tables.ts';
+
+export interface RecordMakerDeps {
+  readonly tables: NetworkTables;
+  readonly local: LocalNetworks;
+  readonly gateway: GatewayBridge;
+  readonly records: Attachments;
+  /** Where names are answered in a container that is on a network. */
+  readonly resolver: string | undefined;
+}
+
+export class RecordMaker {
+  readonly #deps: RecordMakerDeps;
+
+  constructor(deps: RecordMakerDeps) {
+    this.#deps = deps;
+  }
+
+  /** Of a container that is on nothing yet. Throws SwarmError where something is taken or full. */
+  first(request: AttachRequest): AttachmentRecord {
+    const { containerId, mode, nameservers } = request;
+    const { gateway, records } = this.#deps;
+    const networks = this.#addressed(containerId, request.networks ?? []);
+    const onBridge = this.#needsBridge(request, networks);
+    return {
+      containerId,
+      mode,
+      ...(onBridge ? { address: gateway.freeAddress(records.all()) } : {}),
+      ports: onBridge ? choosePorts(request, records.all()) : [],
+      ...(networks.length === 0 ? {} : { networks }),
+      ...(request.isOnBridge === true ? { isOnBridge: true } : {}),
+      ...(nameservers === undefined ? {} : { nameservers }),
+    };
+  }
+
+  /** With the networks of the request; what it keeps stays as it is, down to the interfaces. */
+  next(before: AttachmentRecord, request: AttachRequest): AttachmentRecord {
+    const { containerId, mode, isOnBridge } = request;
+    const { gateway, records } = this.#deps;
+    const present = (before.networks ?? []).map((network, index): AttachedNetwork => ({
+      ...network,
+      position: network.position ?? index,
+    }));
+    const wanted = request.networks ?? [];
+    const kept = present.filter(({ networkId }) => isAmong(wanted, networkId));
+    const come = wanted.filter(({ networkId }) => !isAmong(present, networkId));
+    const { address, bridgePosition = present.length, ports, nameservers } = before;
+    const onBridge = this.#needsBridge(request, wanted);
+    const used = new Set(kept.map(({ position = 0 }) => position));
+    if (onBridge && address !== undefined) used.add(bridgePosition);
+    const networks = [
+      ...kept,
+      ...this.#addressed(containerId, come).map((network) => ({
+        ...network,
+        position: lowestFree(used),
+      })),
+    ];
+    const bridge = {
+      address: address ?? (onBridge ? gateway.freeAddress(records.all()) : ''),
+      bridgePosition: onBridge && address === undefined ? lowestFree(used) : bridgePosition,
+    };
+    return {
+      containerId,
+      mode,
+      ...(onBridge ? bridge : {}),
+      ports,
+      ...(networks.length === 0 ? {} : { networks }),
+      ...(isOnBridge === true ? { isOnBridge } : {}),
+      ...(nameservers === undefined ? {} : { nameservers }),
+    };
+  }
+
+  describe(record: AttachmentRecord, netnsPath: string): Attachment {
+    const { address, networks = [], ports } = record;
+    const { gateway, local, resolver } = this.#deps;
+    const bridgeAddress = address === undefined ? undefined : gateway.cidrOf(address);
+    const way = bridgeAddress === undefined ? local.wayOf(networks) : undefined;
+    const addressesOfWay = networks.find(({ networkId }) => networkId === way?.id)?.addresses;
+    const wayOut = bridgeAddress ?? addressesOfWay?.find((cidr) => !cidr.includes(':'));
+    const gatewayAddress =
+      bridgeAddress === undefined ? local.gatewayOf(networks) : gateway.gateway;
+    return {
+      netnsPath,
+      addresses: [
+        ...networks.flatMap(({ addresses }) => addresses),
+        ...(bridgeAddress === undefined ? [] : [bridgeAddress]),
+      ],
+      ...(bridgeAddress === undefined ? {} : { bridgeAddress }),
+      ...(wayOut === undefined ? {} : { wayOut }),
+      ...(gatewayAddress === undefined ? {} : { gateway: gatewayAddress }),
+      ...(networks.length === 0 || resolver === undefined ? {} : { resolver }),
+      ports,
+    };
+  }
+
+  #needsBridge({ mode, isOnBridge = false }: AttachRequest, networks: readonly TaskNetwork[]) {
+    if (mode === 'none') return false;
+    const leaves = ({ networkId }: TaskNetwork) =>
+      this.#deps.tables.network(networkId)?.internal === false;
+    return networks.length === 0 || isOnBridge || networks.some(leaves);
+  }
+
+  /** On networks of this node addresses are given here; on the swarm's, the managers gave them. */
+  #addressed(containerId: string, networks: readonly TaskNetwork[]): readonly TaskNetwork[] {
+    const { local } = this.#deps;
+    try {
+      return networks.map((network) => {
+        const { networkId, addresses } = network;
+        if (addresses.length > 0 || !local.has(networkId)) return network;
+        return { ...network, addresses: local.reserve(networkId, containerId) };
+      });
+    } catch (error) {
+      for (const { networkId } of networks) local.release(networkId, containerId);
+      throw error;
+    }
+  }
+}
+
+function isAmong(networks: readonly TaskNetwork[], networkId: string): boolean {
+  return networks.some((network) => network.networkId === networkId);
+}
+
+/** Marked as used from then on. */
+function lowestFree(used: Set<number>): number {
+  let position = 0;
+  while (used.has(position)) position++;
+  used.add(position);
+  return position;
+}
