@@ -218,6 +218,7 @@ async function lifeOf(host: Host): Promise<readonly string[]> {
     accept: (lines) => lines.some((line) => line.startsWith('destroy')),
   });
   // A process that ends by SIGKILL and the one who killed it are heard in any order.
-  const from = events.findIndex((line) => line.startsWith('create') && line.includes(',name'));
-  return [...events.slice(0, from), ...events.slice(from).toSorted()];
+  // Of the same second there may be events of containers that were there before.
+  const from = events.findIndex((line) => line.startsWith('create a,'));
+  return events.slice(from).toSorted();
 }
