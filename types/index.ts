@@ -8,6 +8,7 @@ export * from './explanation.ts';
 export * from './finding.ts';
 export * from './network.ts';
 export * from './objects.ts';
+export * from './preview.ts';
 export * from './specs.ts';
 export * from './states.ts';
 export * from './task-spec.ts';

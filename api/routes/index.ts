@@ -9,6 +9,7 @@ import type { RouteModules } from './modules.ts';
 import { networkRoutes } from './networks.ts';
 import { nodeRoutes } from './nodes.ts';
 import { allContainerRoutes } from './reachable.ts';
+import { planRoutes } from './plan.ts';
 import { serviceRoutes } from './services.ts';
 import { swarmBackupRoutes } from './swarm-backup.ts';
 import { swarmRoutes } from './swarm.ts';
@@ -28,6 +29,7 @@ export function allRoutes(modules: RouteModules): Route[] {
     ...swarmBackupRoutes(modules),
     ...nodeRoutes(modules),
     ...serviceRoutes(modules),
+    ...planRoutes(modules),
     ...taskRoutes(modules),
     ...imageRoutes(modules),
     ...networkRoutes(modules),

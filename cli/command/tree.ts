@@ -1,5 +1,6 @@
 /** Every verb, where its file is, and its one line in --help. Files are loaded when used. */
 import type { Command } from './command.ts';
+import { planVerbs } from './plan-verbs.ts';
 import { containerAliases, containerVerbs } from './container-verbs.ts';
 
 export interface Verb {
@@ -235,6 +236,10 @@ export const tree: Group = {
     info: {
       short: 'Display system-wide information',
       load: () => import('../commands/system/info.ts'),
+    },
+    plan: {
+      short: 'Say what a command would do, without doing it',
+      verbs: { service: { short: 'Say what would become of services', verbs: planVerbs } },
     },
     version: {
       short: 'Show the version information',

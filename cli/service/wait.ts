@@ -6,6 +6,7 @@ import { durationMs } from '../command/flags.ts';
 import type { Output } from '../format/output.ts';
 import { ellipsis } from '../format/units.ts';
 import { findService, listNodes, listTasks } from './lookup.ts';
+import { patiently } from './patience.ts';
 import { ProgressTracker, type ProgressView, type SlotView } from './progress.ts';
 
 const pollMs = 200;
@@ -87,11 +88,14 @@ async function look(
   signal: AbortSignal,
 ): Promise<ProgressView> {
   signal.throwIfAborted();
-  const [service, tasks, nodes] = await Promise.all([
-    findService(client, serviceId),
-    listTasks(client, { service: [serviceId], '_up-to-date': ['true'] }, { signal }),
-    listNodes(client, {}, { signal }),
-  ]);
+  // The leader may die while a command waits: another one goes on where it was.
+  const ask = () =>
+    Promise.all([
+      findService(client, serviceId),
+      listTasks(client, { service: [serviceId], '_up-to-date': ['true'] }, { signal }),
+      listNodes(client, {}, { signal }),
+    ]);
+  const [service, tasks, nodes] = await patiently(context.clock, ask, { signal });
   return tracker.step({
     service,
     tasks,

@@ -28,6 +28,12 @@ export class Rows {
     this[table].delete(id);
   }
 
+  *all(): Iterable<readonly [TableName, Tables[TableName]]> {
+    for (const table of Object.keys(this) as TableName[]) {
+      for (const object of this.#table(table).values()) yield [table, object];
+    }
+  }
+
   clear(): void {
     const { cluster, network, node, service, task } = this;
     for (const table of [cluster, network, node, service, task]) table.clear();

@@ -8,6 +8,7 @@ import type {
   Tables,
   Task,
 } from '../../types/index.ts';
+import { Fork } from './fork.ts';
 import { NetworkUse } from './network-use.ts';
 import { Rows } from './rows.ts';
 import { SpecPool } from './spec-pool.ts';
@@ -50,6 +51,14 @@ export class State implements StoreView {
     this.#rows.delete(table, id);
     this.#changed(table, old, undefined);
     return old;
+  }
+
+  /** The same objects, in tables and indexes of their own. */
+  fork(): Fork {
+    const copy = new State();
+    for (const [table, object] of this.#rows.all()) copy.put(table, object);
+    copy.index = this.index;
+    return new Fork(copy);
   }
 
   clear(): void {

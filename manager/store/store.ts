@@ -4,6 +4,7 @@ import { applyEntry } from './apply.ts';
 import type { Change } from './change.ts';
 import { decodeEntry, encodeEntry } from './entry-codec.ts';
 import type { ChangeBatch, ChangeListener, ObjectEvent } from './event.ts';
+import type { Fork } from './fork.ts';
 import { documentsOf, previewDocuments, snapshotOf } from './documents.ts';
 import type { ApplyResult, DocumentMachine, KeyedDocument, StoreLog } from './log.ts';
 import { decodeSnapshot, encodeSnapshot } from './snapshot-codec.ts';
@@ -78,6 +79,10 @@ export class Store implements StoreView, DocumentMachine, AsyncDisposable {
     const watch: Watch = new Watch(options, () => this.#watches.delete(watch));
     if (!options.signal.aborted) this.#watches.add(watch);
     return watch;
+  }
+
+  fork(): Fork {
+    return this.#state.fork();
   }
 
   /** Computes every index anew from the tables. Returns a sentence for each difference. */

@@ -10,6 +10,7 @@ import {
   type ServiceSpec,
   type Task,
 } from '../../types/index.ts';
+import type { Fork } from './fork.ts';
 
 /** What the tasks that are wanted on a node take of it: an index, audited against the tasks. */
 export interface NodeUsage {
@@ -58,6 +59,8 @@ export interface StoreView {
    * service (its virtual address), or a node (on the routing mesh's network).
    */
   usedAddresses(networkId: string): ReadonlyMap<string, string>;
+  /** A copy to try changes on: takes time and memory in proportion to the tables. */
+  fork(): Fork;
 }
 
 /** Networks that every node has: named as they are, and no objects of the store. */

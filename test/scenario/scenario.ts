@@ -15,11 +15,20 @@
  *     service NAME                    update status, published ports, virtual addresses
  *     addresses NETWORK               who holds one, and how many do
  *     explain NAME|NAME.SLOT          why a service or the newest task of a slot is as it is
+ *     plan create|update NAME key=value …    plan scale NAME=3 …    plan rm NAME …
+ *     plan rollback NAME              what it would do; it is not done
  *     nodes-of NAME                   how many of its wanted tasks each node has
  */
+import { SwarmError } from '../../lib/errors.ts';
 import { explain } from '../../manager/explain/index.ts';
 import type { ObjectEvent } from '../../manager/store/index.ts';
-import { isTerminal, isWanted, type Task } from '../../types/index.ts';
+import {
+  isTerminal,
+  isWanted,
+  type PreviewChange,
+  type Task,
+  type TaskChange,
+} from '../../types/index.ts';
 import { SimCluster } from './sim-cluster.ts';
 import { plainBehaviour, type Behaviour } from './sim-worker.ts';
 import { duration, edited, newSpec, wrong } from './spec.ts';
@@ -124,6 +133,7 @@ class Scenario {
     ps: ([name = '']) => this.#tasksOf(name).map((task) => this.#row(task)),
     service: ([name = '']) => this.#describe(name),
     explain: ([name = '']) => this.#explain(name),
+    plan: (words) => this.#plan(words),
     'nodes-of': ([name = '']) => {
       const tasks = this.#tasksOf(name).filter((task) => isWanted(task.desiredState));
       const counts = Map.groupBy(tasks, (task) => task.nodeId || '(none)');
@@ -192,6 +202,46 @@ class Scenario {
         }),
       ]),
     ];
+  }
+
+  #plan([verb = '', ...words]: string[]): string[] {
+    try {
+      return this.#preview(this.#planned(verb, words));
+    } catch (error) {
+      const { code, message } = SwarmError.from(error);
+      if (code === 'internal') throw error;
+      return [`refused: ${message.replace(/ \([0-9a-z]{25}\)/, '')}`];
+    }
+  }
+
+  #preview(changes: readonly PreviewChange[]): string[] {
+    const { services, others } = this.#cluster.preview(changes);
+    return [...services, ...others].flatMap(({ name, action, fields, tasks, ...rest }) => [
+      `${name}: ${action}, ${rest.unchangedTasks} tasks unchanged`,
+      ...fields.map(({ path, from = 'nothing', to = 'nothing' }) => `  ${path}: ${from} to ${to}`),
+      ...tasks.map((task) => `  ${task.name} ${placesOf(task)}`),
+      ...rest.notes.map((note) => `  ${this.#named(note)}`),
+    ]);
+  }
+
+  #planned(verb: string, words: string[]): PreviewChange[] {
+    const [name = '', ...keys] = words;
+    const update = (service: string, edits: string[]): PreviewChange => {
+      return {
+        action: 'update',
+        service,
+        spec: edited(this.#cluster.service(service).spec, edits),
+      };
+    };
+    if (verb === 'create') return [{ action: 'create', spec: newSpec(name, keys) }];
+    if (verb === 'update') return [update(name, keys)];
+    if (verb === 'rollback') return [{ action: 'update', service: name, rollback: true }];
+    if (verb === 'rm') return words.map((service) => ({ action: 'remove', service }));
+    if (verb !== 'scale') throw wrong(`"plan ${verb}" is no command`);
+    return words.map((word) => {
+      const [service = '', replicas = ''] = word.split('=');
+      return update(service, [`replicas=${replicas}`]);
+    });
   }
 
   /** Which addresses they are is left to chance. */
@@ -286,6 +336,12 @@ function behaviour(words: readonly string[]): Behaviour {
     else throw wrong(`"${word}" says nothing of an image`);
   }
   return made;
+}
+
+function placesOf({ change, from, to, reason }: TaskChange): string {
+  if (change === 'wait') return `waits: ${reason}`;
+  if (change === 'replace') return `${from} to ${to}`;
+  return change === 'stop' ? `stops on ${from}` : `new on ${to}`;
 }
 
 function compare(a = '', b = ''): number {

@@ -8,13 +8,17 @@ import { VirtualClock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { seededRandom } from '../../lib/random.ts';
 import { allocateNetwork, newIngressNetwork } from '../../manager/allocator/index.ts';
+import { normalizeService } from '../../manager/control/normalize.ts';
 import { resolveNetworks } from '../../manager/control/service-networks.ts';
+import { Preview } from '../../manager/preview/index.ts';
 import { Reconciler, type PassLimits } from '../../manager/reconcile/index.ts';
 import { MemoryLog, Store, type Change } from '../../manager/store/index.ts';
 import type {
   Cluster,
   Network,
   Node,
+  Preview as PreviewAnswer,
+  PreviewChange,
   Service,
   ServiceSpec,
   Task,
@@ -214,6 +218,19 @@ export class SimCluster implements AsyncDisposable {
     this.change([{ op: 'put', table: 'network', object, base: 0 }]);
   }
 
+  /** What the changes would do. The copy that it is tried on must be whole afterwards. */
+  preview(changes: readonly PreviewChange[]): PreviewAnswer {
+    const fork = this.store.fork();
+    const digest = this.store.digest();
+    const random = seededRandom(7);
+    const preview = new Preview(fork, changes, { nowMs: this.clock.nowMs(), random });
+    while (preview.step());
+    const answer = preview.answer();
+    assert.deepEqual(fork.audit(), []);
+    assert.equal(this.store.digest(), digest, 'a plan has changed the store');
+    return answer;
+  }
+
   removeNetwork(name: string): void {
     const { id, meta } = this.network(name);
     this.change([{ op: 'delete', table: 'network', id, base: meta.version }]);
@@ -221,7 +238,7 @@ export class SimCluster implements AsyncDisposable {
 
   createService(spec: ServiceSpec): void {
     const id = this.#random.id();
-    const resolved = resolveNetworks(this.store, spec);
+    const resolved = resolveNetworks(this.store, normalizeService(spec, this.#random));
     const object: Service = { id, meta: this.meta, spec: resolved, specVersion: 0 };
     this.change([{ op: 'put', table: 'service', object, base: 0 }]);
   }
@@ -230,7 +247,7 @@ export class SimCluster implements AsyncDisposable {
     const service = this.service(name);
     const object: Service = {
       ...without(service, 'updateStatus'),
-      spec: resolveNetworks(this.store, edit(service.spec)),
+      spec: resolveNetworks(this.store, normalizeService(edit(service.spec), this.#random)),
       specVersion: service.meta.version,
       previousSpec: service.spec,
       previousSpecVersion: service.specVersion,

@@ -1,9 +1,10 @@
 import { serviceSpec } from '../../../types/index.ts';
-import { connect } from '../../client/index.ts';
+import { connect, type Client } from '../../client/index.ts';
 import { atLeast, type Command } from '../../command/command.ts';
 import { detachFlag, quietProgressFlag } from '../../command/common-flags.ts';
 import type { Context } from '../../command/context.ts';
 import { bool, type FlagValues } from '../../command/flags.ts';
+import { createService } from '../../service/create.ts';
 import { container, draftOf, type SpecDraft } from '../../service/draft.ts';
 import { pinImage, withTag } from '../../service/image-digest.ts';
 import { resolveReferences } from '../../service/references.ts';
@@ -34,20 +35,8 @@ export const command: Command = {
   passThrough: true,
   async run(context, [image = '', ...args], flags) {
     const client = connect(context);
-    const spec = draftSpec(context, image, args, flags);
-    const auth = flags.get(withRegistryAuth)
-      ? await registryAuthFor(image, context.env)
-      : undefined;
-    await resolveReferences(spec, client);
-    const warning = flags.get(noResolveImage) ? undefined : await pinImage(spec, client, auth);
-    const created = await client.json<{ ID: string; Warnings?: string[] | null }>(
-      'POST',
-      '/services/create',
-      {
-        body: serviceSpec.encode(spec),
-        headers: auth === undefined ? {} : { 'X-Registry-Auth': auth },
-      },
-    );
+    const { spec, auth, warning } = await drafted(context, client, [image, ...args], flags);
+    const created = await createService(context, client, spec, auth);
     for (const text of [warning, ...(created.Warnings ?? [])]) {
       if (text !== undefined) context.err.line(text);
     }
@@ -60,6 +49,20 @@ export const command: Command = {
     });
   },
 };
+
+/** The service as it is to be sent, from the command's operands and flags. */
+export async function drafted(
+  context: Context,
+  client: Client,
+  [image = '', ...args]: readonly string[],
+  flags: FlagValues,
+): Promise<{ spec: SpecDraft; auth: string | undefined; warning: string | undefined }> {
+  const spec = draftSpec(context, image, args, flags);
+  const auth = flags.get(withRegistryAuth) ? await registryAuthFor(image, context.env) : undefined;
+  await resolveReferences(spec, client);
+  const warning = flags.get(noResolveImage) ? undefined : await pinImage(spec, client, auth);
+  return { spec, auth, warning };
+}
 
 function draftSpec(
   context: Context,

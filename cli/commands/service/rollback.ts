@@ -12,10 +12,13 @@ export const command: Command = {
   async run(context, [reference = ''], flags) {
     const client = connect(context);
     const service = await findService(client, reference);
-    const warnings = await changeService(client, service, () => undefined, {
-      rollback: true,
-      registryAuthFrom: 'previous-spec',
-    });
+    const { warnings, sinceVersion } = await changeService(
+      context,
+      client,
+      service,
+      () => undefined,
+      { rollback: true, registryAuthFrom: 'previous-spec' },
+    );
     for (const warning of warnings) context.err.line(warning);
     context.out.line(reference);
     if (flags.get(detachFlag)) return;
@@ -24,7 +27,7 @@ export const command: Command = {
       quiet: flags.get(quietProgressFlag) ?? false,
       rollback: true,
       timeoutMs: flags.get(timeoutFlag),
-      sinceVersion: service.Version.Index,
+      sinceVersion,
     });
   },
 };

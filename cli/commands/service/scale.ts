@@ -1,13 +1,12 @@
 import { messageOf, SwarmError } from '../../../lib/errors.ts';
-import { connect, type Client } from '../../client/index.ts';
-import type { WireService } from '../../client/wire.ts';
+import { connect } from '../../client/index.ts';
 import { atLeast, type Command } from '../../command/command.ts';
 import { detachFlag, quietProgressFlag } from '../../command/common-flags.ts';
 import { commandError } from '../../command/errors.ts';
 import { unsigned } from '../../command/flags.ts';
 import { splitPair } from '../../format/parse.ts';
 import { findService } from '../../service/lookup.ts';
-import { changeService } from '../../service/change.ts';
+import { changeService, type SpecEdit } from '../../service/change.ts';
 import { timeoutFlag, waitConverged } from '../../service/wait.ts';
 
 export const command: Command = {
@@ -23,9 +22,10 @@ export const command: Command = {
       try {
         const replicas = replicasOf(count);
         const service = await findService(client, reference);
-        await scale(client, service, replicas);
+        const edit = scaling(replicas);
+        const { sinceVersion } = await changeService(context, client, service, edit);
         context.out.line(`${reference} scaled to ${replicas}`);
-        scaled.push({ id: service.ID, reference, sinceVersion: service.Version.Index });
+        scaled.push({ id: service.ID, reference, sinceVersion });
       } catch (error) {
         errors.push(`${reference}: ${messageOf(error)}`);
       }
@@ -49,7 +49,7 @@ export const command: Command = {
 
 const replicasFlag = unsigned('replicas', '');
 
-function splitOperand(operand: string): readonly [string, string] {
+export function splitOperand(operand: string): readonly [string, string] {
   const [reference, count] = splitPair(operand);
   if (count !== undefined && reference !== '') return [reference, count];
   throw commandError(
@@ -60,7 +60,7 @@ function splitOperand(operand: string): readonly [string, string] {
   );
 }
 
-function replicasOf(count: string): number {
+export function replicasOf(count: string): number {
   try {
     return replicasFlag.parse(count, undefined);
   } catch (error) {
@@ -68,11 +68,12 @@ function replicasOf(count: string): number {
   }
 }
 
-async function scale(client: Client, service: WireService, replicas: number): Promise<void> {
-  await changeService(client, service, (spec) => {
+/** Sets the replicas of a service that has some. */
+export function scaling(replicas: number): SpecEdit {
+  return (spec) => {
     const { replicated, replicatedJob } = spec.mode;
     if (replicated !== undefined) replicated.replicas = replicas;
     else if (replicatedJob !== undefined) replicatedJob.totalCompletions = replicas;
     else throw commandError('scale can only be used with replicated or replicated-job mode');
-  });
+  };
 }

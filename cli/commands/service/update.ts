@@ -1,10 +1,11 @@
 import { connect, type Client } from '../../client/index.ts';
+import type { WireService } from '../../client/wire.ts';
 import { exactly, type Command } from '../../command/command.ts';
 import { detachFlag, quietProgressFlag } from '../../command/common-flags.ts';
 import type { Context } from '../../command/context.ts';
 import { commandError } from '../../command/errors.ts';
 import { bool, type FlagValues } from '../../command/flags.ts';
-import { changeService, type ChangeOptions } from '../../service/change.ts';
+import { changeService, type ChangeOptions, type SpecEdit } from '../../service/change.ts';
 import { container, type SpecDraft } from '../../service/draft.ts';
 import { pinImage, withTag } from '../../service/image-digest.ts';
 import { findService } from '../../service/lookup.ts';
@@ -43,31 +44,42 @@ export const command: Command = {
   async run(context, [reference = ''], flags) {
     const client = connect(context);
     const service = await findService(client, reference);
-    const back = flags.get(rollback) === true;
-    if (back && changing(context).some((flag) => flags.has(flag))) {
-      throw commandError('other flags may not be combined with --rollback');
-    }
     const told: string[] = [];
-    const image = service.Spec.TaskTemplate.ContainerSpec?.Image ?? '';
-    const options = await changeOptions(context, flags, back, image);
-    const warnings = await changeService(
-      client,
-      service,
-      (spec) => (back ? undefined : change(context, client, spec, flags, options, told)),
-      options,
-    );
+    const { edit, options } = await editOf(context, client, service, flags, told);
+    const { warnings, sinceVersion } = await changeService(context, client, service, edit, options);
     for (const warning of [...told, ...warnings]) context.err.line(warning);
     context.out.line(reference);
     if (flags.get(detachFlag)) return;
     await waitConverged(context, client, service.ID, {
       name: reference,
       quiet: flags.get(quietProgressFlag) ?? false,
-      rollback: back,
+      rollback: options.rollback === true,
       timeoutMs: flags.get(timeoutFlag),
-      sinceVersion: service.Version.Index,
+      sinceVersion,
     });
   },
 };
+
+/** What the flags do to the service's spec; `told` gets the warnings. */
+export async function editOf(
+  context: Context,
+  client: Client,
+  service: WireService,
+  flags: FlagValues,
+  told: string[],
+): Promise<{ edit: SpecEdit; options: ChangeOptions }> {
+  const back = flags.get(rollback) === true;
+  if (back && changing(context).some((flag) => flags.has(flag))) {
+    throw commandError('other flags may not be combined with --rollback');
+  }
+  const image = service.Spec.TaskTemplate.ContainerSpec?.Image ?? '';
+  const options = await changeOptions(context, flags, back, image);
+  const edit: SpecEdit = async (spec) => {
+    told.length = 0;
+    if (!back) await change(context, client, spec, flags, options, told);
+  };
+  return { edit, options };
+}
 
 async function changeOptions(
   context: Context,
