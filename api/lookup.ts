@@ -1,7 +1,15 @@
 /** From what a user typed to an object: its id, its name, or an unambiguous start of its id. */
 import { SwarmError } from '../lib/errors.ts';
 import type { StoreView } from '../manager/store/view.ts';
-import { isTerminal, type Cluster, type Node, type Service, type Task } from '../types/index.ts';
+import {
+  isTerminal,
+  type Cluster,
+  type FileKind,
+  type FileObject,
+  type Node,
+  type Service,
+  type Task,
+} from '../types/index.ts';
 
 export function findService(view: StoreView, input: string): Service {
   return (
@@ -68,6 +76,19 @@ function isBetter(a: Task, b: Task): boolean {
   if (runs(a) !== runs(b)) return runs(a);
   if (isTerminal(a.status.state) !== isTerminal(b.status.state)) return isTerminal(b.status.state);
   return a.meta.createdAtMs > b.meta.createdAtMs;
+}
+
+/** A secret or config; a name stands for its newest revision, an id for any. */
+export function findFile(view: StoreView, kind: FileKind, input: string): FileObject {
+  const found = view.file(kind, input) ?? view.revisions(kind, input).at(-1);
+  return found ?? only(kind, input, [...view.files(kind)], () => false);
+}
+
+/** What the names stand for, without the revisions before. */
+export function currentFiles(view: StoreView, kind: FileKind): FileObject[] {
+  return [...view.files(kind)].filter(
+    (file) => view.revisions(kind, file.spec.name).at(-1)?.id === file.id,
+  );
 }
 
 export function findCluster(view: StoreView): Cluster {

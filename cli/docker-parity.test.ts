@@ -96,6 +96,27 @@ const lines = [
   'network disconnect back nope',
   'service update --network-add back web',
   'service update --network-rm nope web',
+  ...['secret', 'config'].flatMap((kind) => [
+    `${kind} ls`,
+    `${kind} ls -q`,
+    `${kind} ls --filter name=k --filter label=tier`,
+    `${kind} ls --filter nope=1`,
+    `${kind} ls --format '{{.ID}} {{.Name}} {{.Labels}} {{.Label "tier"}}'`,
+    `${kind} ls --format 'table {{.Name}}\\t{{.CreatedAt}}'`,
+    `${kind} inspect key`,
+    `${kind} inspect --pretty key`,
+    `${kind} inspect --format '{{.Spec.Name}} {{.Spec.Labels}}' key nope`,
+    `${kind} create key /etc/hostname`,
+    `${kind} create -l a=b bad/name /etc/hostname`,
+    `${kind} create --template-driver nope other /etc/hostname`,
+    `${kind} rm nope`,
+    `${kind} rm used nope`,
+  ]),
+  'secret create -d vault other',
+  'service create -d --name x --secret nope image',
+  'service update -d --config-add nope web',
+  'service update -d --secret-rm nope web',
+  'service inspect --pretty keeper',
 ];
 
 describe('cli/docker-parity', function suite() {
@@ -180,6 +201,16 @@ async function fill(backend: FakeBackend, host: string): Promise<void> {
       '-e A=1 -e B=2 -l tier=front --limit-memory 64m --constraint node.role==worker ' +
       '--mount type=bind,source=/a,target=/b,readonly --update-delay 3s --restart-max-attempts 2 ' +
       '10.99.0.254:5000/web:1 sleep 1000',
+  );
+  for (const kind of ['secret', 'config']) {
+    for (const name of ['key', 'used']) {
+      const line = [kind, 'create', '-l', 'tier=db', name, '/etc/debian_version'];
+      assert.equal((await runCli(host, line)).code, 0);
+    }
+  }
+  await create(
+    '--name keeper --replicas 0 --secret source=used,target=/x,mode=0400,uid=1 --config used ' +
+      '10.99.0.254:5000/web:1',
   );
   await create('--name agent --mode global --replicas-max-per-node 1 10.99.0.254:5000/web:1');
   const view = await backend.store.read();

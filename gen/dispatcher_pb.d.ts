@@ -470,7 +470,8 @@ export declare type AssignmentChange = Message<"tsswarm.dispatcher.AssignmentCha
 
   /**
    * "task", or an object of the networks that the node is on: "network", "peer",
-   * "service-endpoint", "endpoint"; later "secret", "config", "volume". Within a set the networks'
+   * "service-endpoint", "endpoint"; "secret" and "config", which tasks wait for, and which may come
+   * in a later set; later "volume". Within a set the networks'
    * objects come before the tasks that count on them. What a node does not know it passes over.
    *
    * @generated from field: string type = 2;

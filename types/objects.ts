@@ -2,6 +2,7 @@
  * The objects that managers replicate. They are plain immutable documents: a change replaces the
  * object. Times are milliseconds since the epoch, always passed in by whoever proposes a change.
  */
+import type { FileObject } from './file-object.ts';
 import type { DataPath, Network, TaskNetwork, VirtualIp } from './network.ts';
 import type { NodeRole, NodeSpec, PortConfig, ServiceSpec, SwarmSpec } from './specs.ts';
 import type { DesiredState, TaskState } from './states.ts';
@@ -197,5 +198,7 @@ export interface Tables {
   readonly service: Service;
   readonly task: Task;
   readonly network: Network;
+  readonly secret: FileObject;
+  readonly config: FileObject;
 }
 export type TableName = keyof Tables;

@@ -15,7 +15,7 @@ import {
   type TypeOf,
 } from './codec.ts';
 
-const driver = struct({
+export const driver = struct({
   name: optional('Name', string),
   options: optional('Options', record(string)),
 });
@@ -135,6 +135,8 @@ export const containerSpec = struct({
         configId: required('ConfigID', string, ''),
         configName: required('ConfigName', string, ''),
         file: optional('File', fileTarget),
+        /** No file, but a setting of the runtime: Windows has such. */
+        runtime: optional('Runtime', struct({})),
       }),
     ),
   ),

@@ -6,7 +6,15 @@ import type { ImageEvent, ObjectEvent } from '../backend.ts';
 import type { JsonObject } from './json.ts';
 
 export interface DockerEvent {
-  readonly type: 'container' | 'service' | 'node' | 'network' | 'image' | 'volume';
+  readonly type:
+    | 'container'
+    | 'service'
+    | 'node'
+    | 'network'
+    | 'secret'
+    | 'config'
+    | 'image'
+    | 'volume';
   readonly action: string;
   readonly id: string;
   readonly attributes: Readonly<Record<string, string>>;
@@ -31,7 +39,7 @@ function isLegacy({ type }: DockerEvent): boolean {
   return type === 'container' || type === 'image';
 }
 
-/** Docker tells of services, nodes and networks; tasks and the cluster itself change in silence. */
+/** Docker tells of most objects; tasks and the cluster itself change in silence. */
 export function objectEvent(event: ObjectEvent): DockerEvent | undefined {
   if (event.table === 'service') {
     return swarmEvent(event, 'service', serviceAttributes(event.object, event.old));
@@ -42,6 +50,9 @@ export function objectEvent(event: ObjectEvent): DockerEvent | undefined {
   }
   if (event.table === 'network') {
     return swarmEvent(event, 'network', { name: event.object.spec.name });
+  }
+  if (event.table === 'secret' || event.table === 'config') {
+    return swarmEvent(event, event.table, { name: event.object.spec.name });
   }
   return undefined;
 }
@@ -72,7 +83,7 @@ export function imageEvent(event: ImageEvent): DockerEvent {
 
 function swarmEvent(
   event: ObjectEvent,
-  type: 'service' | 'node' | 'network',
+  type: 'service' | 'node' | 'network' | 'secret' | 'config',
   attributes: Readonly<Record<string, string>>,
 ): DockerEvent {
   const { action, object, atMs } = event;

@@ -5,6 +5,7 @@ import { doctorRoutes } from './doctor.ts';
 import { eventRoutes } from './events.ts';
 import { explainRoutes } from './explain.ts';
 import { imageRoutes } from './images.ts';
+import { fileRoutes } from './files.ts';
 import type { RouteModules } from './modules.ts';
 import { networkRoutes } from './networks.ts';
 import { nodeRoutes } from './nodes.ts';
@@ -34,7 +35,8 @@ export function allRoutes(modules: RouteModules): Route[] {
     ...imageRoutes(modules),
     ...networkRoutes(modules),
     ...volumeRoutes(modules),
+    ...fileRoutes(modules),
     ...allContainerRoutes(modules),
-    ...absentRoutes(modules),
+    ...absentRoutes(),
   ];
 }

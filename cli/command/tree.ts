@@ -2,6 +2,7 @@
 import type { Command } from './command.ts';
 import { planVerbs } from './plan-verbs.ts';
 import { containerAliases, containerVerbs } from './container-verbs.ts';
+import { configVerbs, secretVerbs } from './file-verbs.ts';
 
 export interface Verb {
   readonly short: string;
@@ -194,6 +195,8 @@ export const tree: Group = {
     ...swarmVerbs,
     node: { short: 'Manage Swarm nodes', verbs: nodeVerbs },
     service: { short: 'Manage Swarm services', verbs: serviceVerbs },
+    secret: { short: 'Manage Swarm secrets', verbs: secretVerbs },
+    config: { short: 'Manage Swarm configs', verbs: configVerbs },
     network: { short: 'Manage networks', verbs: networkVerbs },
     image: { short: 'Manage images of this host', verbs: imageVerbs },
     volume: { short: 'Manage volumes of this host', verbs: volumeVerbs },

@@ -3,7 +3,14 @@
  * documents,
  * so that a follower can forward a call to the leader (proto/control.proto) as it is.
  */
-import type { NetworkSpec, NodeSpec, ServiceSpec, SwarmSpec } from '../../types/index.ts';
+import type {
+  FileKind,
+  FileSpec,
+  NetworkSpec,
+  NodeSpec,
+  ServiceSpec,
+  SwarmSpec,
+} from '../../types/index.ts';
 import type { RestoreBatch, RestoreCounts } from './restore.ts';
 
 export interface ControlApi {
@@ -40,6 +47,13 @@ export interface ControlApi {
   removeNetwork(args: { id: string }): Promise<void>;
   /** Removes those of the networks that nobody uses, but never the routing mesh's. */
   pruneNetworks(args: { ids: readonly string[] }): Promise<{ removed: string[] }>;
+
+  /** Throws `already-exists` for a taken name, `invalid-argument` for a bad spec. */
+  createFile(args: { kind: FileKind; spec: FileSpec }): Promise<{ id: string }>;
+  /** Only labels can be changed. Throws `aborted` unless `version` is the present one. */
+  updateFile(args: { kind: FileKind; id: string; version: number; spec: FileSpec }): Promise<void>;
+  /** By its id. Throws `invalid-argument` while services use it. */
+  removeFile(args: { kind: FileKind; id: string }): Promise<void>;
 
   updateNode(args: { id: string; version: number; spec: NodeSpec }): Promise<void>;
   /** Refused for a node that is not down, unless forced. */

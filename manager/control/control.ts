@@ -8,10 +8,12 @@ import type { ApplyResult } from '../store/log.ts';
 import type { StoreView } from '../store/view.ts';
 import type { ControlApi } from './api.ts';
 import { checkSwarmSpec } from './check-swarm-spec.ts';
+import { planNewFile, planRelabelledFile, planRemovedFile } from './file-commands.ts';
 import { planNewNetwork, planRemovedNetwork, unusedNetworks } from './network-commands.ts';
 import { countChanges, planRestore, type RestoreBatch, type RestoreCounts } from './restore.ts';
 import { changedService, checkedSpec, newService } from './service-commands.ts';
 import { updatedCluster, type KeyMakers } from './update-cluster.ts';
+import { validateFile } from './validate-file.ts';
 import { normalizeNetwork, validateNetwork } from './validate-network.ts';
 
 /** The store as commands need it. */
@@ -104,6 +106,25 @@ export class Control implements ControlApi {
       });
     });
     return { removed };
+  }
+
+  async createFile(
+    args: Parameters<ControlApi['createFile']>[0],
+  ): ReturnType<ControlApi['createFile']> {
+    const { kind, spec } = args;
+    validateFile(kind, spec);
+    const { store, clock, random } = this.#modules;
+    const id = random.id();
+    await this.#commit(() => planNewFile(store, kind, { id, spec, nowMs: clock.nowMs() }));
+    return { id };
+  }
+
+  async updateFile({ kind, ...args }: Parameters<ControlApi['updateFile']>[0]): Promise<void> {
+    await this.#commit(() => planRelabelledFile(this.#modules.store, kind, args));
+  }
+
+  async removeFile({ kind, id }: Parameters<ControlApi['removeFile']>[0]): Promise<void> {
+    await this.#commit(() => planRemovedFile(this.#modules.store, kind, id));
   }
 
   async updateNode(args: Parameters<ControlApi['updateNode']>[0]): Promise<void> {

@@ -14,6 +14,9 @@ const methods: ReadonlySet<string> = new Set<Method>([
   'createNetwork',
   'removeNetwork',
   'pruneNetworks',
+  'createFile',
+  'updateFile',
+  'removeFile',
   'updateNode',
   'removeNode',
   'updateCluster',
@@ -91,6 +94,18 @@ export class ForwardingControl implements ControlApi {
     args: Parameters<ControlApi['pruneNetworks']>[0],
   ): ReturnType<ControlApi['pruneNetworks']> {
     return this.#call('pruneNetworks', args);
+  }
+
+  createFile(args: Parameters<ControlApi['createFile']>[0]): ReturnType<ControlApi['createFile']> {
+    return this.#call('createFile', args);
+  }
+
+  updateFile(args: Parameters<ControlApi['updateFile']>[0]): Promise<void> {
+    return this.#call('updateFile', args);
+  }
+
+  removeFile(args: Parameters<ControlApi['removeFile']>[0]): Promise<void> {
+    return this.#call('removeFile', args);
   }
 
   updateNode(args: Parameters<ControlApi['updateNode']>[0]): Promise<void> {

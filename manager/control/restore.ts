@@ -4,7 +4,15 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { SwarmError } from '../../lib/errors.ts';
-import type { Network, NodeSpec, Service, SwarmSpec } from '../../types/index.ts';
+import {
+  fileKinds,
+  type FileKind,
+  type FileObject,
+  type Network,
+  type NodeSpec,
+  type Service,
+  type SwarmSpec,
+} from '../../types/index.ts';
 import type { Random } from '../../lib/random.ts';
 import { allocateNetwork } from '../allocator/index.ts';
 import type { Change } from '../store/change.ts';
@@ -14,6 +22,8 @@ import type { StoreView } from '../store/view.ts';
 export interface RestoreBatch {
   /** Networks that the swarm lacks, as the backup has them. */
   readonly networks?: readonly Network[];
+  /** Secrets and configs that the swarm lacks, as the backup has them, the oldest first. */
+  readonly files?: readonly { readonly kind: FileKind; readonly file: FileObject }[];
   /** Services as the backup has them, on the networks of those names. */
   readonly services: readonly Service[];
   /** Ids of services to be removed. */
@@ -63,6 +73,12 @@ export function planBatches(present: StoreView, backup: StoreView): RestoreBatch
       removedServices: [],
       nodes: [],
     })),
+    ...inPieces(missingFiles(present, backup)).map((piece) => ({
+      files: piece,
+      services: [],
+      removedServices: [],
+      nodes: [],
+    })),
     ...inPieces(services).map((piece) => ({ services: piece, removedServices: [], nodes: [] })),
     ...inPieces(nodes.map(({ id, spec: nodeSpec }) => ({ id, spec: nodeSpec }))).map((piece) => ({
       services: [],
@@ -76,6 +92,16 @@ export function planBatches(present: StoreView, backup: StoreView): RestoreBatch
 function isMissing(present: StoreView, { id, spec }: Network): boolean {
   if (spec.ingress === true && present.ingressNetwork() !== undefined) return false;
   return present.network(id) === undefined && present.networkByName(spec.name) === undefined;
+}
+
+/** Services name them by their ids: another of the same name would be no substitute. */
+function missingFiles(present: StoreView, backup: StoreView) {
+  return fileKinds.flatMap((kind) =>
+    [...backup.files(kind)]
+      .filter(({ id }) => present.file(kind, id) === undefined)
+      .sort((a, b) => a.revision - b.revision)
+      .map((file) => ({ kind, file })),
+  );
 }
 
 /** The service on the networks that have the names of those that it was on. */
@@ -100,6 +126,7 @@ export function planRestore(view: StoreView, batch: RestoreBatch, random: Random
       return [{ op: 'delete', table: 'service', id, base: service.meta.version }];
     }),
     ...planNetworks(view, batch.networks ?? [], random),
+    ...planFiles(view, batch.files ?? []),
     ...batch.services.flatMap((service) => planService(view, service)),
     ...batch.nodes.flatMap(({ id, spec }) => planNode(view, id, spec)),
     ...(batch.clusterSpec === undefined ? [] : planCluster(view, batch.clusterSpec)),
@@ -128,6 +155,20 @@ function planNetworks(view: StoreView, networks: readonly Network[], random: Ran
       known.push(object);
       return { op: 'put', table: 'network', object, base: 0 };
     });
+}
+
+/** What the backup has becomes the newest of its name; what came after it stays as an older one. */
+function planFiles(view: StoreView, files: NonNullable<RestoreBatch['files']>): Change[] {
+  const newest = new Map<string, number>();
+  return files.flatMap(({ kind, file }): Change[] => {
+    if (view.file(kind, file.id) !== undefined) return [];
+    const key = `${kind}/${file.spec.name}`;
+    const known = newest.get(key) ?? view.revisions(kind, file.spec.name).at(-1)?.revision ?? 0;
+    const revision = Math.max(file.revision, known + 1);
+    newest.set(key, revision);
+    const meta = { version: 0, createdAtMs: 0, updatedAtMs: 0 };
+    return [{ op: 'put', table: kind, object: { ...file, meta, revision }, base: 0 }];
+  });
 }
 
 function planService(view: StoreView, { id, spec, registryAuth }: Service): Change[] {

@@ -11,6 +11,7 @@ import { normalizeService } from './normalize.ts';
 import { checkPortConflicts } from './ports.ts';
 import { resolveNetworks } from './service-networks.ts';
 import { refuseUnsupportedService } from './unsupported.ts';
+import { requireFiles } from './validate-file.ts';
 import { validateService } from './validate-service.ts';
 
 /** The spec as it is stored. Throws for what is wrong with it, whatever else there is. */
@@ -35,6 +36,7 @@ export function newService(
       `name conflicts with an existing object: service ${spec.name} already exists`,
     );
   }
+  requireFiles(view, spec);
   checkPortConflicts(view, spec);
   const { id, nowMs, registryAuth } = made;
   return {
@@ -64,6 +66,7 @@ export function changedService(
       ? rolledBack(service, change.nowMs)
       : updated(service, resolveNetworks(view, checked), change);
   if (checked === undefined) resolveNetworks(view, next.spec);
+  requireFiles(view, next.spec);
   checkPortConflicts(view, next.spec, service.id);
   return next;
 }

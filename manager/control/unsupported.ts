@@ -51,12 +51,6 @@ function refuseLogDriver({ logDriver }: TaskSpec): void {
 }
 
 function refuseContainer(container: ContainerSpec): void {
-  if ((container.secrets ?? []).length > 0) {
-    throw unsupported('secrets are not supported by this version; remove them from the service');
-  }
-  if ((container.configs ?? []).length > 0) {
-    throw unsupported('configs are not supported by this version; remove them from the service');
-  }
   for (const mount of container.mounts ?? []) {
     if (!mountTypes.has(mount.type)) {
       throw unsupported(

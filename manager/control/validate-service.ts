@@ -4,6 +4,7 @@
  */
 import { SwarmError } from '../../lib/errors.ts';
 import type { ServiceSpec, UpdateConfig } from '../../types/index.ts';
+import { validateFileReferences } from './validate-file.ts';
 import { validateTask } from './validate-task.ts';
 
 /** Letters and digits at both ends; `-` and `_` within. */
@@ -17,6 +18,7 @@ const maxPort = 65_535;
 export function validateService(spec: ServiceSpec): void {
   validateName(spec.name);
   validateTask(spec.task);
+  validateFileReferences(spec);
   validateMode(spec);
   validateUpdateConfig(spec.updateConfig);
   validateUpdateConfig(spec.rollbackConfig);

@@ -14,7 +14,7 @@ const minNanoCpus = 1e6;
 const minMemoryBytes = 4 * 1024 * 1024;
 const minHealthDurationMs = 1;
 /** What the nodes expand in a hostname, an environment and the sources of mounts. */
-const placeholder = new RegExp(
+export const placeholder = new RegExp(
   '^(?:\\.Service\\.(?:ID|Name|Labels\\.[\\w.-]+)|index \\.Service\\.Labels "[^"]*"|' +
     '\\.Node\\.(?:ID|Hostname|Platform\\.(?:Architecture|OS))|\\.Task\\.(?:ID|Name|Slot))$',
 );

@@ -187,10 +187,59 @@ const cases: { name: string; given: unknown; code: ErrorCode; says: string }[] =
       'are those of its nodes',
   },
   {
-    name: 'a secret',
-    given: good({}, { Secrets: [{ SecretID: 'x', SecretName: 'x' }] }),
+    name: 'a secret without an id',
+    given: good({}, { Secrets: [{ SecretName: 'x' }] }),
+    code: 'invalid-argument',
+    says: 'malformed secret reference',
+  },
+  {
+    name: 'a config without a target',
+    given: good({}, { Configs: [{ ConfigID: 'x', ConfigName: 'x' }] }),
+    code: 'invalid-argument',
+    says: 'malformed config reference, no target provided',
+  },
+  {
+    name: 'a secret whose target is nothing',
+    given: good({}, { Secrets: [{ SecretID: 'x', SecretName: 'x', File: {} }] }),
+    code: 'invalid-argument',
+    says: 'malformed file secret reference, invalid target file name provided',
+  },
+  {
+    name: 'a secret that is to lie elsewhere than it says',
+    given: good({}, { Secrets: [{ SecretID: 'x', SecretName: 'x', File: { Name: '../x' } }] }),
+    code: 'invalid-argument',
+    says: "the target '../x' of secret x must not leave its folder",
+  },
+  {
+    name: 'a secret that belongs to a name',
+    given: good(
+      {},
+      { Secrets: [{ SecretID: 'x', SecretName: 'x', File: { Name: 'x', UID: 'root' } }] },
+    ),
+    code: 'invalid-argument',
+    says: "the uid 'root' of secret x is not a number",
+  },
+  {
+    name: 'two configs in one place',
+    given: good(
+      {},
+      {
+        Configs: [
+          { ConfigID: 'x', ConfigName: 'x', File: { Name: '/etc/x' } },
+          { ConfigID: 'y', ConfigName: 'y', File: { Name: '/etc/x' } },
+        ],
+      },
+    ),
+    code: 'invalid-argument',
+    says: "config references 'x' and 'y' have a conflicting target: '/etc/x'",
+  },
+  {
+    name: 'a config for the runtime',
+    given: good({}, { Configs: [{ ConfigID: 'x', ConfigName: 'x', Runtime: {} }] }),
     code: 'unimplemented',
-    says: 'secrets are not supported by this version; remove them from the service',
+    says:
+      'configs for the runtime are credential specs, which are for Windows containers; ' +
+      'this swarm runs Linux ones',
   },
   {
     name: 'a mount of an image',

@@ -1,7 +1,8 @@
-/** What a node is to be told of its tasks and their networks. Pure: views in, messages out. */
+/** What a node is to be told of its tasks, their networks and files. Pure: views in, messages out. */
 import { AssignmentChange_Action, Assignments_Kind } from '../../gen/dispatcher_pb.js';
 import { isTerminal, type AssignedTask, type Task } from '../../types/index.ts';
 import type { StoreView } from '../store/view.ts';
+import { FileFeed, type FileChange } from './file-feed.ts';
 import type { NetworkBook } from './network-book.ts';
 import { NetworkFeed, type NetworkChange } from './network-feed.ts';
 import type { StopGate } from './stop-gate.ts';
@@ -16,10 +17,10 @@ interface TaskChange {
 
 export interface AssignmentSet {
   readonly kind: Assignments_Kind;
-  readonly changes: readonly (TaskChange | NetworkChange)[];
+  readonly changes: readonly (TaskChange | NetworkChange | FileChange)[];
 }
 
-type View = Pick<StoreView, 'task' | 'tasksOfNode' | 'service'>;
+type View = Pick<StoreView, 'task' | 'tasksOfNode' | 'service' | 'file'>;
 
 export interface NodeAssignmentsParts {
   readonly view: View;
@@ -55,6 +56,7 @@ interface Unacknowledged {
 export class NodeAssignments {
   /** What the node is told of networks. */
   readonly networks: NetworkFeed;
+  readonly #files: FileFeed;
   readonly #parts: NodeAssignmentsParts;
   readonly #nodeId: string;
   readonly #dirty = new Set<string>();
@@ -69,10 +71,11 @@ export class NodeAssignments {
     this.#parts = parts;
     this.#nodeId = nodeId;
     this.networks = new NetworkFeed(parts.book, nodeId);
+    this.#files = new FileFeed(parts.view);
   }
 
   get dirty(): boolean {
-    return this.#dirty.size > 0 || this.networks.dirty;
+    return this.#dirty.size > 0 || this.networks.dirty || this.#files.dirty;
   }
 
   /** Up to which version of the book the node has taken in what concerns it. */
@@ -101,18 +104,22 @@ export class NodeAssignments {
   }
 
   /**
-   * All there is. A task that is to be removed is the node's until it has stopped there and said so.
+   * All there is, but for contents of files where they are many: tasks wait for theirs. A task that
+   * is to be removed is the node's until it has stopped there and said so.
    */
   complete(): AssignmentSet {
     this.#dirty.clear();
     this.#known.clear();
+    this.#files.clear();
     const changes: AssignmentSet['changes'][number][] = this.networks.complete();
     this.#madeVersion = this.#parts.book.version;
     for (const task of this.#parts.view.tasksOfNode(this.#nodeId)) {
       if (task.desiredState === 'remove' && isTerminal(task.status.state)) continue;
       this.#known.add(task.id);
+      this.#files.put(task);
       changes.push(this.#update(task));
     }
+    changes.push(...this.#files.changes());
     return { kind: Assignments_Kind.COMPLETE, changes };
   }
 
@@ -125,6 +132,7 @@ export class NodeAssignments {
     if (!this.networks.dirty) {
       this.#madeVersion = this.#parts.book.version;
       this.#tasks(changes, changesMax);
+      changes.push(...this.#files.changes());
     }
     return { kind: Assignments_Kind.INCREMENTAL, changes };
   }
@@ -136,8 +144,10 @@ export class NodeAssignments {
       const task = this.#parts.view.task(id);
       if (task?.nodeId === this.#nodeId) {
         this.#known.add(id);
+        this.#files.put(task);
         changes.push(this.#update(task));
       } else if (this.#known.delete(id)) {
+        this.#files.remove(id);
         changes.push({ action: AssignmentChange_Action.REMOVE, type: 'task', id });
       }
     }

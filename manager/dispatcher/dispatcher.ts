@@ -15,6 +15,7 @@ import type { Node, NodeStatus } from '../../types/index.ts';
 import type { ChangeBatch, ChangeListener, ObjectEvent } from '../store/event.ts';
 import type { StoreView } from '../store/view.ts';
 import { concernsNode } from './assignments.ts';
+import { endsFileUse } from './file-feed.ts';
 import { Examinations } from './examinations.ts';
 import { LivenessTracker, type Transition } from './liveness.ts';
 import { NetworkDesk } from './network-desk.ts';
@@ -287,7 +288,8 @@ export class Dispatcher {
         const session = this.#sessions.get(event.object.nodeId);
         if (session === undefined || this.#run?.networks.holds(event.object.id) === true) return;
         const { action, object, old } = event;
-        if (action === 'remove' || concernsNode(old, object)) session.markTask(object.id);
+        const concerns = concernsNode(old, object) || endsFileUse(old, object);
+        if (action === 'remove' || concerns) session.markTask(object.id);
         return;
       }
       case 'node':

@@ -234,6 +234,7 @@ export class Session implements NetworkSession {
     };
     await this.#send({ case: 'welcome', value });
     await this.#sendAssignments(this.#assignments.complete());
+    this.#due ||= this.#assignments.dirty;
     while (!this.#over) {
       const next = this.#next();
       if (next === undefined) await this.#woken();

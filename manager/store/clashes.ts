@@ -3,7 +3,16 @@
  * two planners believed in one name, port, number or address at a time, or one of them in an object
  * that the other removes. Replicated code, as apply.ts is.
  */
-import { isWanted, type Network, type Service, type Task } from '../../types/index.ts';
+import {
+  fileKinds,
+  fileReferencesOf,
+  isWanted,
+  type FileKind,
+  type FileObject,
+  type Network,
+  type Service,
+  type Task,
+} from '../../types/index.ts';
 import type { Change } from './change.ts';
 import type { State } from './state.ts';
 import { attachmentsOf, holdsAddresses, publishesIngress, withoutPrefix } from './view.ts';
@@ -22,13 +31,16 @@ interface Touched {
   readonly tasks: Forms<Task>;
   /** The ingress addresses of nodes. */
   readonly nodes: Forms<readonly string[]>;
+  readonly files: { readonly [K in FileKind]: Forms<FileObject> };
 }
 
 /** A sentence that says what clashes. */
 export function clashOf(state: State, changes: readonly Change[]): string | undefined {
   const touched = touchedBy(changes);
-  const { services, networks, tasks, nodes } = touched;
-  if (services.size + networks.size + tasks.size + nodes.size === 0) return undefined;
+  const { services, networks, tasks, nodes, files } = touched;
+  const touchedFiles = files.secret.size + files.config.size;
+  const size = services.size + networks.size + tasks.size + nodes.size + touchedFiles;
+  if (size === 0) return undefined;
   return (
     state.names.clash(services) ??
     state.ingressPorts.clash(services) ??
@@ -37,6 +49,10 @@ export function clashOf(state: State, changes: readonly Change[]): string | unde
     clashOfMesh(state, touched) ??
     missingNetwork(state, touched) ??
     networkInUse(state, touched) ??
+    state.secretRevisions.clash(files.secret) ??
+    state.configRevisions.clash(files.config) ??
+    missingFile(state, touched) ??
+    fileInUse(state, touched) ??
     clashOfAddresses(state, touched)
   );
 }
@@ -48,6 +64,7 @@ function touchedBy(changes: readonly Change[]): Touched {
     removedNetworks: new Set(),
     tasks: new Map(),
     nodes: new Map(),
+    files: { secret: new Map(), config: new Map() },
   };
   for (const change of changes) {
     if (change.op === 'node-addresses') note(touched.nodes, change.id, change.ingressAddresses);
@@ -57,10 +74,14 @@ function touchedBy(changes: readonly Change[]): Touched {
         note(touched.networks, change.id);
         touched.removedNetworks.add(change.id);
       }
+      if (isFile(change.table)) note(touched.files[change.table], change.id);
     }
     if (change.op !== 'put') continue;
     if (change.table === 'service') note(touched.services, change.object.id, change.object);
     if (change.table === 'network') note(touched.networks, change.object.id, change.object);
+    if (change.table === 'secret' || change.table === 'config') {
+      note(touched.files[change.table], change.object.id, change.object);
+    }
     if (change.table === 'task' && holdsAddresses(change.object)) {
       note(touched.tasks, change.object.id, change.object);
     }
@@ -149,6 +170,48 @@ function networkInUse(state: State, { services, removedNetworks }: Touched): str
 function isInUse(state: State, task: Task): boolean {
   if (!isWanted(task.desiredState)) return false;
   return task.serviceId === '' || state.service(task.serviceId) !== undefined;
+}
+
+function isFile(table: string): table is FileKind {
+  return table === 'secret' || table === 'config';
+}
+
+/**
+ * Secrets and configs are looked at when a service takes them up. What it goes back to in a
+ * rollback may be gone; then its tasks say so.
+ */
+function missingFile(state: State, { services, files }: Touched): string | undefined {
+  for (const service of all(services)) {
+    const old = state.service(service.id);
+    const known = new Set(
+      [old?.spec.task, old?.previousSpec?.task].flatMap((spec) =>
+        spec === undefined ? [] : fileReferencesOf(spec).map(({ id }) => id),
+      ),
+    );
+    for (const { kind, id } of fileReferencesOf(service.spec.task)) {
+      if (known.has(id)) continue;
+      const forms = files[kind].get(id);
+      const exists = forms === undefined ? state.file(kind, id) !== undefined : forms.length > 0;
+      if (!exists) return `${kind} ${id}, which service ${service.id} is to have, does not exist`;
+    }
+  }
+  return undefined;
+}
+
+/** A secret or a config stays while a service names it. */
+function fileInUse(state: State, { services, files }: Touched): string | undefined {
+  for (const kind of fileKinds) {
+    for (const [id, forms] of files[kind]) {
+      if (forms.length > 0) continue;
+      const uses = ({ spec }: Service) => fileReferencesOf(spec.task).some((one) => one.id === id);
+      const users = [
+        ...[...state.servicesOfFile(id)].filter((service) => !services.has(service.id)),
+        ...all(services).filter(uses),
+      ];
+      if (users[0] !== undefined) return `${kind} ${id} is in use by service ${users[0].id}`;
+    }
+  }
+  return undefined;
 }
 
 /** An address is free only once nobody holds it any more, not when this very entry frees it. */

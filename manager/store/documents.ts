@@ -1,6 +1,6 @@
 /** The state as documents by key: how a key-value store keeps it. */
 import { SwarmError } from '../../lib/errors.ts';
-import type { TableName, Tables } from '../../types/index.ts';
+import { fileKinds, type TableName, type Tables } from '../../types/index.ts';
 import { applyEntry } from './apply.ts';
 import type { Put } from './change.ts';
 import type { EncodedEntry } from './entry-codec.ts';
@@ -11,13 +11,24 @@ import { encodeSnapshot } from './snapshot-codec.ts';
 import { State } from './state.ts';
 
 /** Services come before the tasks that share their specs. */
-const tableNames = ['cluster', 'node', 'network', 'service', 'task'] as const satisfies TableName[];
+const tableNames = [
+  'cluster',
+  'node',
+  'network',
+  'secret',
+  'config',
+  'service',
+  'task',
+] as const satisfies TableName[];
 
 export function* documentsOf(state: State): Iterable<KeyedDocument> {
   const cluster = state.cluster();
   if (cluster !== undefined) yield documentOf('cluster', cluster);
   for (const node of state.nodes()) yield documentOf('node', node);
   for (const network of state.networks()) yield documentOf('network', network);
+  for (const kind of fileKinds) {
+    for (const file of state.files(kind)) yield documentOf(kind, file);
+  }
   for (const service of state.services()) yield documentOf('service', service);
   for (const task of state.tasks()) yield documentOf('task', task);
 }

@@ -3,37 +3,9 @@
  * change, so that nothing can leak.
  */
 import type { Network, Node, Service, Task } from '../../types/index.ts';
+import { Groups } from './groups.ts';
 import type { Rows } from './rows.ts';
 import { attachmentsOf, holdsAddresses, publishesIngress, withoutPrefix } from './view.ts';
-
-/** Objects by id in groups, and a group no longer than it has members. */
-class Groups<T extends { readonly id: string }> {
-  readonly #groups = new Map<string, Map<string, T>>();
-
-  of(key: string): ReadonlyMap<string, T> | undefined {
-    return this.#groups.get(key);
-  }
-
-  keys(): Iterable<string> {
-    return this.#groups.keys();
-  }
-
-  set(key: string, object: T): void {
-    const group = this.#groups.get(key);
-    if (group === undefined) this.#groups.set(key, new Map([[object.id, object]]));
-    else group.set(object.id, object);
-  }
-
-  delete(key: string, id: string): void {
-    const group = this.#groups.get(key);
-    group?.delete(id);
-    if (group?.size === 0) this.#groups.delete(key);
-  }
-
-  clear(): void {
-    this.#groups.clear();
-  }
-}
 
 const nobody: ReadonlyMap<string, string> = new Map();
 /** Services on the routing mesh, and nodes, are on its network whichever it is. */

@@ -1,6 +1,13 @@
 /** What a new swarm begins with that is made of a backup. */
 import { SwarmError } from '../../lib/errors.ts';
-import type { Cluster, Network, Node, Service } from '../../types/index.ts';
+import {
+  fileKinds,
+  type Cluster,
+  type FileObject,
+  type Network,
+  type Node,
+  type Service,
+} from '../../types/index.ts';
 import type { Backup } from './backup-file.ts';
 import { decodeSnapshot, encodeSnapshot } from './snapshot-codec.ts';
 import { State } from './state.ts';
@@ -56,6 +63,9 @@ export function restoredState(backup: Backup, manager: Node): InitialState {
     state.put('node', renewed({ ...rest, spec, role: 'worker' }, index));
   }
   for (const network of state.networks()) state.put('network', renewed(network, index));
+  for (const kind of fileKinds) {
+    for (const file of state.files(kind)) state.put(kind, renewed(file, index));
+  }
   for (const service of state.services()) state.put('service', renewed(service, index));
   const cluster = state.cluster();
   if (cluster !== undefined) state.put('cluster', renewed(cluster, index));
@@ -64,6 +74,9 @@ export function restoredState(backup: Backup, manager: Node): InitialState {
   return { index, snapshot: Buffer.concat([...encodeSnapshot(state)]) };
 }
 
-function renewed<T extends Cluster | Network | Node | Service>(object: T, version: number): T {
+function renewed<T extends Cluster | FileObject | Network | Node | Service>(
+  object: T,
+  version: number,
+): T {
   return { ...object, meta: { ...object.meta, version } };
 }

@@ -1,6 +1,7 @@
 /** The tables themselves: immutable objects by id, in the order of their creation. */
 import type {
   Cluster,
+  FileObject,
   Network,
   Node,
   Service,
@@ -15,6 +16,8 @@ export class Rows {
   readonly service = new Map<string, Service>();
   readonly task = new Map<string, Task>();
   readonly network = new Map<string, Network>();
+  readonly secret = new Map<string, FileObject>();
+  readonly config = new Map<string, FileObject>();
 
   get<T extends TableName>(table: T, id: string): Tables[T] | undefined {
     return this.#table(table).get(id);
@@ -35,8 +38,8 @@ export class Rows {
   }
 
   clear(): void {
-    const { cluster, network, node, service, task } = this;
-    for (const table of [cluster, network, node, service, task]) table.clear();
+    const { cluster, config, network, node, secret, service, task } = this;
+    for (const table of [cluster, config, network, node, secret, service, task]) table.clear();
   }
 
   #table<T extends TableName>(table: T): Map<string, Tables[T]> {

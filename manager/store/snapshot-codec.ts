@@ -5,6 +5,7 @@
 import { SwarmError } from '../../lib/errors.ts';
 import type {
   Cluster,
+  FileObject,
   Network,
   Node,
   Service,
@@ -21,12 +22,15 @@ type Line =
   | readonly ['cluster', Cluster]
   | readonly ['node', Node]
   | readonly ['network', Network]
+  | readonly ['secret' | 'config', FileObject]
   | readonly ['service', Service, number, number | null]
   | readonly ['task', Omit<Task, 'spec'>, number];
 
 const formatVersion = 1;
 /** Small enough that a part costs about a millisecond, large enough that parts cost little. */
 const linesPerPart = 256;
+/** A line may be a config of a megabyte. */
+const charactersPerPart = 1 << 20;
 
 /**
  * The state as of now, in parts that are made as they are asked for. Objects never change, so that
@@ -37,6 +41,8 @@ export function encodeSnapshot(state: State): Iterable<Uint8Array> {
     cluster: state.cluster(),
     nodes: [...state.nodes()],
     networks: [...state.networks()],
+    secrets: [...state.files('secret')],
+    configs: [...state.files('config')],
     services: [...state.services()],
     tasks: [...state.tasks()],
   };
@@ -67,6 +73,10 @@ export function decodeSnapshot(bytes: Uint8Array, state: State): void {
       case 'network':
         state.put('network', line[1]);
         break;
+      case 'secret':
+      case 'config':
+        state.put(line[0], line[1]);
+        break;
       case 'service': {
         const [, service, number, previous] = line;
         const { previousSpec } = service;
@@ -90,6 +100,8 @@ interface Objects {
   readonly cluster: Cluster | undefined;
   readonly nodes: readonly Node[];
   readonly networks: readonly Network[];
+  readonly secrets: readonly FileObject[];
+  readonly configs: readonly FileObject[];
   readonly services: readonly Service[];
   readonly tasks: readonly Task[];
 }
@@ -109,6 +121,8 @@ function* lines(objects: Objects): Iterable<Line> {
   if (objects.cluster !== undefined) yield ['cluster', objects.cluster];
   for (const node of objects.nodes) yield ['node', node];
   for (const network of objects.networks) yield ['network', network];
+  for (const secret of objects.secrets) yield ['secret', secret];
+  for (const config of objects.configs) yield ['config', config];
   for (const service of objects.services) {
     const { previousSpec } = service;
     const present = yield* number(service.spec.task);
@@ -129,11 +143,15 @@ function withoutTasks(service: Service): Service {
 
 function* parts(all: Iterable<Line>): Iterable<Uint8Array> {
   let text: string[] = [];
+  let characters = 0;
   for (const line of all) {
-    text.push(JSON.stringify(line), '\n');
-    if (text.length < 2 * linesPerPart) continue;
+    const json = JSON.stringify(line);
+    text.push(json, '\n');
+    characters += json.length;
+    if (text.length < 2 * linesPerPart && characters < charactersPerPart) continue;
     yield Buffer.from(text.join(''));
     text = [];
+    characters = 0;
   }
   if (text.length > 0) yield Buffer.from(text.join(''));
 }

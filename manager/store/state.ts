@@ -1,6 +1,8 @@
 /** The tables with their indexes: every change goes through `change`, which keeps both in step. */
 import type {
   Cluster,
+  FileKind,
+  FileObject,
   Network,
   Node,
   Service,
@@ -9,11 +11,12 @@ import type {
   Task,
 } from '../../types/index.ts';
 import { Fork } from './fork.ts';
+import { FileUse } from './file-use.ts';
 import { NetworkUse } from './network-use.ts';
 import { Rows } from './rows.ts';
 import { SpecPool } from './spec-pool.ts';
 import { OrphanedServices, TaskGroups, UnassignedTasks } from './task-indexes.ts';
-import { ingressPortsOf, nameOf, UniqueKeys, vniOf } from './unique-keys.ts';
+import { ingressPortsOf, nameOf, revisionOf, UniqueKeys, vniOf } from './unique-keys.ts';
 import { UsageIndex } from './usage.ts';
 import type { NodeUsage, StoreView } from './view.ts';
 
@@ -25,6 +28,8 @@ export class State implements StoreView {
   readonly ingressPorts = new UniqueKeys<Service>('service', 'port', ingressPortsOf);
   readonly networkNames = new UniqueKeys<Network>('network', 'name', nameOf);
   readonly vnis = new UniqueKeys<Network>('network', 'VNI', vniOf);
+  readonly secretRevisions = new UniqueKeys<FileObject>('secret', 'revision', revisionOf);
+  readonly configRevisions = new UniqueKeys<FileObject>('config', 'revision', revisionOf);
   readonly #rows = new Rows();
   readonly #byService = new TaskGroups('service', (task) => task.serviceId);
   readonly #byNode = new TaskGroups('node', (task) => task.nodeId);
@@ -32,6 +37,7 @@ export class State implements StoreView {
   readonly #usage = new UsageIndex();
   readonly #orphaned = new OrphanedServices(this.#rows.service, this.#byService);
   readonly #networkUse = new NetworkUse();
+  readonly #fileUse = new FileUse();
 
   get<T extends TableName>(table: T, id: string): Tables[T] | undefined {
     return this.#rows.get(table, id);
@@ -64,8 +70,9 @@ export class State implements StoreView {
   clear(): void {
     const { specs, names, ingressPorts, networkNames, vnis } = this;
     const indexes = [specs, names, ingressPorts, networkNames, vnis, this.#networkUse];
+    const files = [this.secretRevisions, this.configRevisions, this.#fileUse];
     const more = [this.#byService, this.#byNode, this.#unassigned, this.#usage, this.#orphaned];
-    for (const part of [this.#rows, ...indexes, ...more]) part.clear();
+    for (const part of [this.#rows, ...indexes, ...files, ...more]) part.clear();
     this.index = 0;
   }
 
@@ -84,6 +91,9 @@ export class State implements StoreView {
       ...this.networkNames.audit(network.values()),
       ...this.vnis.audit(network.values()),
       ...this.#networkUse.audit(this.#rows),
+      ...this.secretRevisions.audit(this.#rows.secret.values()),
+      ...this.configRevisions.audit(this.#rows.config.values()),
+      ...this.#fileUse.audit(this.#rows),
     ];
   }
 
@@ -151,6 +161,22 @@ export class State implements StoreView {
     return this.#networkUse.addresses(networkId);
   }
 
+  file(kind: FileKind, id: string): FileObject | undefined {
+    return this.#rows[kind].get(id);
+  }
+  files(kind: FileKind): Iterable<FileObject> {
+    return this.#rows[kind].values();
+  }
+  revisions(kind: FileKind, name: string): readonly FileObject[] {
+    return this.#fileUse.revisions(kind, name);
+  }
+  servicesOfFile(id: string): Iterable<Service> {
+    return this.#fileUse.services(id);
+  }
+  isFileUsed(id: string): boolean {
+    return this.#fileUse.isUsed(id);
+  }
+
   #changed(table: TableName, old: Tables[TableName] | undefined, next?: Tables[TableName]): void {
     if (table === 'task') this.#taskChanged(old as Task | undefined, next as Task | undefined);
     if (table === 'service') {
@@ -162,6 +188,9 @@ export class State implements StoreView {
     if (table === 'network') {
       this.#networkChanged(old as Network | undefined, next as Network | undefined);
     }
+    if (table === 'secret' || table === 'config') {
+      this.#fileChanged(table, old as FileObject | undefined, next as FileObject | undefined);
+    }
   }
 
   #taskChanged(old: Task | undefined, next: Task | undefined): void {
@@ -171,6 +200,7 @@ export class State implements StoreView {
     this.#unassigned.changed(old, next);
     this.#usage.changed(old, next);
     this.#networkUse.taskChanged(old, next);
+    this.#fileUse.taskChanged(old, next);
     if (old?.serviceId === next?.serviceId) return;
     if (old !== undefined) this.#orphaned.check(old.serviceId);
     if (next !== undefined) this.#orphaned.check(next.serviceId);
@@ -181,8 +211,15 @@ export class State implements StoreView {
     this.names.changed(old, next);
     this.ingressPorts.changed(old, next);
     this.#networkUse.serviceChanged(old, next);
+    this.#fileUse.serviceChanged(old, next);
     const id = next?.id ?? old?.id;
     if (id !== undefined && (old === undefined || next === undefined)) this.#orphaned.check(id);
+  }
+
+  #fileChanged(kind: FileKind, old: FileObject | undefined, next: FileObject | undefined): void {
+    const keys = kind === 'secret' ? this.secretRevisions : this.configRevisions;
+    keys.changed(old, next);
+    this.#fileUse.fileChanged(kind, old, next);
   }
 
   #networkChanged(old: Network | undefined, next: Network | undefined): void {

@@ -1,7 +1,7 @@
 /** Random transactions: indexes stay in step, managers agree, and entries are all or nothing. */
 import { strict as assert } from 'node:assert';
 import * as fc from 'fast-check';
-import type { Network, Service, Task } from '../../types/index.ts';
+import type { FileObject, Network, Service, Task } from '../../types/index.ts';
 import type { Change } from './change.ts';
 import type { ObjectEvent } from './event.ts';
 import { MemoryLog, type MemoryStorage } from './memory-log.ts';
@@ -19,7 +19,7 @@ interface Draw {
 }
 
 const draw: fc.Arbitrary<Draw> = fc.record({
-  kind: fc.nat(13),
+  kind: fc.nat(15),
   id: fc.nat(7),
   other: fc.nat(4),
   variant: fc.nat(3),
@@ -45,6 +45,14 @@ function servicePut(store: Store, one: Draw): Change {
     task: {
       ...makeTaskSpec(one.other, one.variant),
       ...(one.id > 3 ? { networks: [{ target: `w${one.variant}` }] } : {}),
+      ...(one.other !== 2
+        ? {}
+        : {
+            container: {
+              image: 'web:1',
+              secrets: [{ secretId: `f${one.variant}`, secretName: 'f' }],
+            },
+          }),
     },
     ...(one.other === 0 ? { endpoint: { ports: [{ ...port, publishMode: 'ingress' }] } } : {}),
   };
@@ -87,6 +95,19 @@ function networkPut(store: Store, one: Draw): Change {
   return { op: 'put', table: 'network', object, base: base(old?.meta.version, one) };
 }
 
+function secretPut(store: Store, one: Draw): Change {
+  const id = `f${one.id % 4}`;
+  const old = store.file('secret', id);
+  const spec = { name: `name${one.variant % 2}`, labels: {}, data: 'eA==' };
+  const object: FileObject = {
+    id,
+    meta: { version: 0, createdAtMs: 0, updatedAtMs: 0 },
+    spec,
+    revision: old?.revision ?? one.other + 1,
+  };
+  return { op: 'put', table: 'secret', object, base: base(old?.meta.version, one) };
+}
+
 function changeOf(store: Store, one: Draw): Change {
   const task = `t${one.id}`;
   const node = `n${one.other}`;
@@ -122,6 +143,13 @@ function changeOf(store: Store, one: Draw): Change {
       const id = `w${one.id % 4}`;
       const version = store.network(id)?.meta.version;
       return { op: 'delete', table: 'network', id, base: base(version, one) };
+    }
+    case 13:
+      return secretPut(store, one);
+    case 14: {
+      const id = `f${one.id % 4}`;
+      const version = store.file('secret', id)?.meta.version;
+      return { op: 'delete', table: 'secret', id, base: base(version, one) };
     }
     case 12: {
       const ingressAddresses = one.variant === 0 ? [] : [`10.9.0.${one.id}/24`];
@@ -215,7 +243,8 @@ describe('Store, whatever is proposed', () => {
         assert.deepEqual(dangling(store), []);
         if (position === snapshotAt) snapshot = { index: store.index, bytes: store.snapshot() };
       }
-      const tables = [store.nodes(), store.networks(), store.services(), store.tasks()];
+      const swarm = [store.nodes(), store.networks(), store.services(), store.tasks()];
+      const tables = [...swarm, store.files('secret')];
       const objects = tables.flatMap((table) => [...table]);
       assert.deepEqual(new Set(mirror.values()), new Set(objects), 'events tell everything');
       const later = storage.entries.slice(snapshot.index);
@@ -228,7 +257,7 @@ describe('Store, whatever is proposed', () => {
         assert.deepEqual(other.audit(), []);
       }
     });
-    await fc.assert(property, { numRuns: 800, seed: 20_261_121 });
+    await fc.assert(property, { numRuns: 1600, seed: 20_261_121 });
     assert.ok(applied > 1500 && conflicts > 500, `${applied} applied, ${conflicts} conflicts`);
     for (const clash of [
       'VNI # is in use by network #',
@@ -237,6 +266,8 @@ describe('Store, whatever is proposed', () => {
       'network # is in use by service #',
       'network #, which service # is to be on, does not exist',
       'network #, which task # is to be on, does not exist',
+      'revision # # is in use by secret #',
+      'secret #, which service # is to have, does not exist',
     ]) {
       assert.ok(kinds.has(clash), `nothing clashed like this: ${clash}`);
     }

@@ -1,5 +1,13 @@
 import { createHash } from 'node:crypto';
-import type { Cluster, Network, Node, Service, Task } from '../../types/index.ts';
+import type {
+  Cluster,
+  FileKind,
+  FileObject,
+  Network,
+  Node,
+  Service,
+  Task,
+} from '../../types/index.ts';
 import { applyEntry } from './apply.ts';
 import type { Change } from './change.ts';
 import { decodeEntry, encodeEntry } from './entry-codec.ts';
@@ -98,6 +106,8 @@ export class Store implements StoreView, DocumentMachine, AsyncDisposable {
       cluster === undefined ? [] : [cluster],
       this.nodes(),
       this.networks(),
+      this.files('secret'),
+      this.files('config'),
       this.services(),
       this.tasks(),
     ];
@@ -217,6 +227,22 @@ export class Store implements StoreView, DocumentMachine, AsyncDisposable {
   }
   usedAddresses(networkId: string): ReadonlyMap<string, string> {
     return this.#state.usedAddresses(networkId);
+  }
+
+  file(kind: FileKind, id: string): FileObject | undefined {
+    return this.#state.file(kind, id);
+  }
+  files(kind: FileKind): Iterable<FileObject> {
+    return this.#state.files(kind);
+  }
+  revisions(kind: FileKind, name: string): readonly FileObject[] {
+    return this.#state.revisions(kind, name);
+  }
+  servicesOfFile(id: string): Iterable<Service> {
+    return this.#state.servicesOfFile(id);
+  }
+  isFileUsed(id: string): boolean {
+    return this.#state.isFileUsed(id);
   }
 
   #tell(batch: ChangeBatch): void {

@@ -1,5 +1,13 @@
 /** Objects for tests of the store and of what stands on it. */
-import type { Network, Node, Service, ServiceSpec, Task, TaskSpec } from '../../types/index.ts';
+import type {
+  FileObject,
+  Network,
+  Node,
+  Service,
+  ServiceSpec,
+  Task,
+  TaskSpec,
+} from '../../types/index.ts';
 
 const meta = { version: 0, createdAtMs: 0, updatedAtMs: 0 };
 
@@ -55,6 +63,22 @@ export function makeNetwork(id: string, overrides: Partial<Network> = {}): Netwo
     subnets: [{ subnet: '10.9.0.0/24', gateway: '10.9.0.1' }],
     ...overrides,
   };
+}
+
+/** A secret or a config. */
+export function makeFile(id: string, overrides: Partial<FileObject> = {}): FileObject {
+  return { id, meta, spec: { name: id, labels: {}, data: 'eA==' }, revision: 1, ...overrides };
+}
+
+/** The service with these secrets, each at a place of its id. */
+export function withSecrets(service: Service, ...ids: readonly string[]): Service {
+  const secrets = ids.map((id) => ({
+    secretId: id,
+    secretName: id,
+    file: { name: id, uid: '0', gid: '0', mode: 0o444 },
+  }));
+  const task: TaskSpec = { ...service.spec.task, container: { image: 'web:1', secrets } };
+  return { ...service, spec: { ...service.spec, task } };
 }
 
 /** A task spec that reserves. */

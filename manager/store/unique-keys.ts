@@ -1,5 +1,5 @@
 /** Keys that one object of a table holds at a time: names, published ports, VNIs. */
-import type { Network, Service } from '../../types/index.ts';
+import type { FileObject, Network, Service } from '../../types/index.ts';
 import { portKey } from './view.ts';
 
 interface Identified {
@@ -85,6 +85,11 @@ export class UniqueKeys<T extends Identified> {
 
 export function nameOf({ spec }: { readonly spec: { readonly name: string } }): string[] {
   return [spec.name];
+}
+
+/** "tls-key 2": the revisions of one name are different ones. */
+export function revisionOf({ spec, revision }: FileObject): string[] {
+  return [`${spec.name} ${revision}`];
 }
 
 export function vniOf({ vni }: Network): string[] {

@@ -2,6 +2,8 @@
 import {
   isTerminal,
   type Cluster,
+  type FileKind,
+  type FileObject,
   type Network,
   type NetworkAttachment,
   type Node,
@@ -54,6 +56,16 @@ export interface StoreView {
   tasksOfNetwork(networkId: string): Iterable<Task>;
   /** Services whose spec names the network, or that publish ports through it. */
   servicesOfNetwork(networkId: string): Iterable<Service>;
+  /** A secret or a config, whether it is what its name stands for or an older revision. */
+  file(kind: FileKind, id: string): FileObject | undefined;
+  /** All revisions. */
+  files(kind: FileKind): Iterable<FileObject>;
+  /** The revisions of one name; the last one is what the name stands for. */
+  revisions(kind: FileKind, name: string): readonly FileObject[];
+  /** Services whose spec names the secret or config. */
+  servicesOfFile(id: string): Iterable<Service>;
+  /** A service's spec or its previous one names it, or a task that has not ended. */
+  isFileUsed(id: string): boolean;
   /**
    * Addresses that are held on the network, without prefix, and the id of the holder: a task, a
    * service (its virtual address), or a node (on the routing mesh's network).

@@ -6,6 +6,7 @@ import {
 } from '../../gen/dispatcher_pb.js';
 import {
   networkObjectTypes,
+  type AssignedFile,
   type AssignedTask,
   type NetworkAssignments,
   type NetworkObjectType,
@@ -23,17 +24,21 @@ export function readAssignments(set: Assignments): TaskAssignments {
     update: [] as NetworkUpdate[],
     remove: [] as NetworkAssignments['remove'][number][],
   };
+  const files = { complete, update: [] as AssignedFile[], remove: [] as string[] };
   for (const { action, type, id, object } of set.changes) {
     const removes = action === AssignmentChange_Action.REMOVE;
     if (type === 'task') {
       if (removes) tasks.remove.push(id);
       else tasks.update.push(parse(object) as AssignedTask);
+    } else if (type === 'secret' || type === 'config') {
+      if (removes) files.remove.push(id);
+      else files.update.push(parse(object) as AssignedFile);
     } else if (isNetworkObjectType(type)) {
       if (removes) networks.remove.push({ type, id });
       else networks.update.push({ type, object: parse(object) } as NetworkUpdate);
     }
   }
-  return { complete, ...tasks, networks };
+  return { complete, ...tasks, networks, files };
 }
 
 function isNetworkObjectType(type: string): type is NetworkObjectType {

@@ -4,6 +4,7 @@
  * tasks run on, also across a restart of the daemon, while no manager can be reached.
  */
 import type { AssignedTask, NetworkAssignments, TaskStatus } from '../../types/index.ts';
+import type { FileAssignments } from './file-vault.ts';
 import type { LogLine, LogQuery } from '../runtime/runtime.ts';
 
 export interface TaskAssignments {
@@ -17,6 +18,8 @@ export interface TaskAssignments {
   readonly remove: readonly string[];
   /** To be taken before the tasks, which count on their networks; `complete` as the whole is. */
   readonly networks: NetworkAssignments;
+  /** Secrets and configs, kept in memory only; tasks wait for theirs. Absent: nothing new. */
+  readonly files?: FileAssignments;
 }
 
 export interface TaskExecutor extends AsyncDisposable {

@@ -14,15 +14,20 @@ import {
   decide,
   initialHealth,
   prepareTask,
+  taskFiles,
   type Action,
   type Decision,
   type NodeFacts,
   type PreparedTask,
+  type TaskFile,
   type TaskView,
 } from '../task/index.ts';
+import { fileReferencesOf } from '../../types/index.ts';
 import { checkBindSources } from '../runtime/bind-sources.ts';
 import type { Volumes } from '../volume/index.ts';
 import type { ContainerFiles } from './container-files.ts';
+import type { FileMounts } from './file-mounts.ts';
+import type { FileVault } from './file-vault.ts';
 import { HealthMonitor, type HealthMonitorDeps } from './health-monitor.ts';
 import type { ImagePulls } from './image-pulls.ts';
 import type { Limiter } from './limiter.ts';
@@ -34,6 +39,9 @@ export interface DriverContext extends HealthMonitorDeps {
   readonly pulls: ImagePulls;
   readonly files: ContainerFiles;
   readonly volumes: Pick<Volumes, 'provide' | 'connect' | 'adopt' | 'disconnect' | 'removeOwnedBy'>;
+  /** The secrets and configs of all tasks, and those of containers as files. */
+  readonly vault: FileVault;
+  readonly fileMounts: FileMounts;
   /** All tasks of the node, those included that are being removed. */
   readonly portHolders: () => Iterable<PortHolder>;
   /** How many containers are started, and how many removed, at once. */
@@ -214,7 +222,8 @@ export class TaskDriver implements PortHolder {
       case 'start':
         return this.#attempt('starting container failed: ', async () => {
           await this.#portsLetGo();
-          await this.#context.starts.run(() => this.#start(), this.#unwanted.signal);
+          const given = await this.#givenFiles();
+          await this.#context.starts.run(() => this.#start(given), this.#unwanted.signal);
         });
       case 'stop':
         return this.#until(() => this.#stop());
@@ -237,8 +246,17 @@ export class TaskDriver implements PortHolder {
     const prepared = prepareTask(this.#task, image, node());
     await checkBindSources(prepared.container.mounts);
     const mounts = await volumes.provide(this.containerId, prepared.container.mounts);
+    await this.#givenFiles();
     this.#prepared = { ...prepared, container: { ...prepared.container, mounts } };
     onProgress(this, false);
+  }
+
+  /** Its secrets and configs, as soon as a manager has told them. */
+  async #givenFiles(): Promise<readonly TaskFile[]> {
+    const { node, vault } = this.#context;
+    const references = fileReferencesOf(this.#task.spec);
+    const files = await vault.get(references, this.#unwanted.signal);
+    return taskFiles(this.#task, files, node());
   }
 
   #portsLetGo(): Promise<void> {
@@ -251,7 +269,7 @@ export class TaskDriver implements PortHolder {
     return (this.#task.ports ?? []).filter(({ publishMode }) => publishMode === 'host');
   }
 
-  async #start(): Promise<void> {
+  async #start(given: readonly TaskFile[]): Promise<void> {
     const { runtime } = this.#context;
     const { signal } = this.#unwanted;
     const id = this.containerId;
@@ -259,7 +277,7 @@ export class TaskDriver implements PortHolder {
     await runtime.remove(id);
     this.#container = 'none';
     try {
-      const config = await this.#connected();
+      const config = await this.#connected(given);
       const { pid } = await runtime.create(config, { signal });
       this.#container = 'created';
       this.#pid = pid;
@@ -274,8 +292,8 @@ export class TaskDriver implements PortHolder {
   }
 
   /** The configuration with its network and the files that name the network's addresses. */
-  async #connected() {
-    const { files, network, volumes } = this.#context;
+  async #connected(given: readonly TaskFile[]) {
+    const { fileMounts, files, network, volumes } = this.#context;
     const prepared = this.#prepared!;
     const { networkMode, container } = prepared;
     const { networks = [], spec } = this.#task;
@@ -304,15 +322,18 @@ export class TaskDriver implements PortHolder {
         attachment === undefined
           ? { kind: 'host' as const }
           : { kind: 'path' as const, path: attachment.netnsPath },
-      files: await files.write({
-        containerId: container.id,
-        hostname: container.hostname,
-        networkMode,
-        // The bridge's is only the way out: nobody finds the container by it.
-        addresses: onNetworks.length > 0 ? onNetworks : (attachment?.addresses ?? []),
-        ...(attachment?.resolver === undefined ? {} : { resolver: attachment.resolver }),
-        spec: spec.container,
-      }),
+      files: [
+        ...(await files.write({
+          containerId: container.id,
+          hostname: container.hostname,
+          networkMode,
+          // The bridge's is only the way out: nobody finds the container by it.
+          addresses: onNetworks.length > 0 ? onNetworks : (attachment?.addresses ?? []),
+          ...(attachment?.resolver === undefined ? {} : { resolver: attachment.resolver }),
+          spec: spec.container,
+        })),
+        ...(await fileMounts.write(container.id, given)),
+      ],
     };
   }
 
@@ -337,12 +358,13 @@ export class TaskDriver implements PortHolder {
   }
 
   async #discard(): Promise<void> {
-    const { files, network, runtime, volumes } = this.#context;
+    const { fileMounts, files, network, runtime, volumes } = this.#context;
     await runtime.remove(this.containerId);
     await network.detach(this.containerId);
     this.#attached = false;
     await files.remove(this.containerId);
     await volumes.disconnect(this.containerId);
+    await fileMounts.remove(this.containerId);
     this.#container = 'none';
     this.#tell();
   }
@@ -350,6 +372,7 @@ export class TaskDriver implements PortHolder {
   async #end(exit: ContainerExit): Promise<void> {
     this.#monitor?.stop();
     await this.#until(() => this.#context.network.detach(this.containerId));
+    await this.#until(() => this.#context.fileMounts.remove(this.containerId));
     this.#attached = false;
     await this.#until(() => this.#context.volumes.disconnect(this.containerId));
     this.#exit = exit;

@@ -16,6 +16,8 @@ import type { ContainerExit, LogLine, LogQuery, Runtime } from '../runtime/runti
 import type { NodeFacts } from '../task/index.ts';
 import { ContainerFiles } from './container-files.ts';
 import type { TaskAssignments, TaskExecutor } from './executor.ts';
+import { FileMounts } from './file-mounts.ts';
+import { FileVault } from './file-vault.ts';
 import { ImagePulls } from './image-pulls.ts';
 import { Limiter } from './limiter.ts';
 import { LocalCopy, type Progress } from './local-copy.ts';
@@ -82,6 +84,8 @@ export class TaskRunner implements TaskExecutor {
       volumes,
       pulls: new ImagePulls(images),
       files: new ContainerFiles(join(options.runRoot, 'runtime', 'tasks')),
+      vault: new FileVault(),
+      fileMounts: new FileMounts(join(options.runRoot, 'runtime', 'files')),
       portHolders: () => this.#byContainer.values(),
       starts: new Limiter(options.startsMax ?? startsMaxDefault),
       removals: new Limiter(removalsMax),
@@ -112,7 +116,8 @@ export class TaskRunner implements TaskExecutor {
   }
 
   async assign(assignments: TaskAssignments): Promise<void> {
-    const { complete, networks } = assignments;
+    const { complete, networks, files } = assignments;
+    if (files !== undefined) this.#context.vault.assign(files);
     const update = assignments.update.map((task) => this.#latest(task));
     const kept = new Set(update.map(({ id }) => id));
     const remove = [
@@ -198,7 +203,8 @@ export class TaskRunner implements TaskExecutor {
 
   async clear(): Promise<void> {
     const networks = { complete: true, update: [], remove: [] };
-    await this.assign({ complete: true, update: [], remove: [], networks });
+    const files = { complete: true, update: [], remove: [] };
+    await this.assign({ complete: true, update: [], remove: [], networks, files });
     while (this.#removals.size > 0) await Promise.all(this.#removals);
     this.#save();
   }
@@ -244,6 +250,7 @@ export class TaskRunner implements TaskExecutor {
           await network.detach(containerId);
           await this.#context.files.remove(containerId);
           await this.#context.volumes.removeOwnedBy(containerId);
+          await this.#context.fileMounts.remove(containerId);
         });
       } catch (error) {
         log.error('a stray container could not be removed', {

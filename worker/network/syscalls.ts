@@ -70,6 +70,9 @@ export function unshareNetwork(): void {
 
 export const mountFlags = {
   readOnly: 1,
+  noSuid: 2,
+  noDevices: 4,
+  noExec: 8,
   detach: 2,
   remount: 32,
   bind: 4096,

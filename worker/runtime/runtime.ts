@@ -24,7 +24,12 @@ export interface ContainerConfig {
   readonly init: boolean;
   readonly mounts: readonly Mount[];
   /** Files made by the worker and bound into the container: /etc/hosts and the like. */
-  readonly files: readonly { readonly target: string; readonly source: string }[];
+  readonly files: readonly {
+    readonly target: string;
+    readonly source: string;
+    /** The container may write to it otherwise, unless its root is read-only. */
+    readonly readOnly?: boolean;
+  }[];
   readonly resources: Resources;
   readonly oomScoreAdj: number;
   readonly capabilityAdd: readonly string[];

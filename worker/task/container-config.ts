@@ -209,7 +209,7 @@ function networkModeOf(spec: TaskSpec): PreparedTask['networkMode'] {
   return targets.includes('none') ? 'none' : 'bridge';
 }
 
-function contextOf(task: AssignedTask, node: NodeFacts): TemplateContext {
+export function contextOf(task: AssignedTask, node: NodeFacts): TemplateContext {
   return {
     service: { id: task.serviceId, name: task.serviceName, labels: task.serviceLabels },
     node: { id: node.id, hostname: node.hostname, ...node.platform },

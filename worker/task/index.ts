@@ -3,6 +3,7 @@
  * and lib, and the types of worker/image and worker/runtime. Read machine.ts first.
  */
 export * from './container-config.ts';
+export * from './file-content.ts';
 export * from './health.ts';
 export * from './machine.ts';
 export * from './template.ts';

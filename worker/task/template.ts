@@ -16,6 +16,11 @@ export interface TemplateContext {
   readonly task: { readonly id: string; readonly name: string; readonly slot: number };
 }
 
+/** For sentences. */
+export const placeholders =
+  '.Service.ID, .Service.Name, .Service.Labels.<name>, .Node.ID, .Node.Hostname, ' +
+  '.Node.Platform.Architecture, .Node.Platform.OS, .Task.ID, .Task.Name or .Task.Slot';
+
 /** Throws SwarmError `invalid-argument`, naming the placeholder that Docker does not have. */
 export function expandTemplate(text: string, context: TemplateContext): string {
   if (!text.includes('{{')) return text;
@@ -24,16 +29,15 @@ export function expandTemplate(text: string, context: TemplateContext): string {
     if (value === undefined) {
       throw new SwarmError(
         'invalid-argument',
-        `"${whole}" is not a placeholder: use .Service.ID, .Service.Name, .Service.Labels.<name>, ` +
-          '.Node.ID, .Node.Hostname, .Node.Platform.Architecture, .Node.Platform.OS, .Task.ID, ' +
-          '.Task.Name or .Task.Slot',
+        `"${whole}" is not a placeholder: use ${placeholders}`,
       );
     }
     return value;
   });
 }
 
-function evaluate(
+/** Undefined for what is no placeholder. */
+export function evaluate(
   expression: string,
   { service, node, task }: TemplateContext,
 ): string | undefined {

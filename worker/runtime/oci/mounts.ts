@@ -45,8 +45,8 @@ export function mountsOf(
     }
     byTarget.set(initTarget, mount('bind', initPath, initTarget, 'bind ro rprivate'));
   }
-  for (const { source, target } of config.files) {
-    const access = config.readOnlyRootfs ? 'ro' : 'rw';
+  for (const { source, target, readOnly } of config.files) {
+    const access = config.readOnlyRootfs || readOnly ? 'ro' : 'rw';
     byTarget.set(target, mount('bind', source, target, `rbind ${access} rprivate`));
   }
   for (const wanted of config.mounts) {

@@ -1,0 +1,3 @@
+import { lsCommand } from '../../file/ls.ts';
+
+export const command = lsCommand('config');

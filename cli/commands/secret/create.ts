@@ -1,0 +1,3 @@
+import { createCommand } from '../../file/create.ts';
+
+export const command = createCommand('secret');

@@ -1,0 +1,3 @@
+import { inspectCommand } from '../../file/inspect.ts';
+
+export const command = inspectCommand('secret');

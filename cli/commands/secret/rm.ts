@@ -1,0 +1,3 @@
+import { rmCommand } from '../../file/rm.ts';
+
+export const command = rmCommand('secret');

@@ -1,0 +1,122 @@
+/** Secrets and configs: what containers see of them, and where they lie meanwhile. */
+import { strict as assert } from 'node:assert';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { until, type Host } from '../lab/index.ts';
+import { imageOf, useSwarm, type TaskView, type TestSwarm } from './swarm.ts';
+
+/** Found nowhere on a disk but in what is encrypted. */
+const marker = 'correct-horse-battery-staple';
+
+describe('secrets and configs', () => {
+  const get = useSwarm({ hosts: 3, images: ['sleeper:1'] });
+  const ids = new Map<string, string>();
+
+  before(async () => {
+    const swarm = get();
+    const make = async (kind: string, Name: string, content: string, more = {}) => {
+      const Data = Buffer.from(content).toString('base64');
+      const spec = { Name, Data, ...more };
+      const { ID } = await swarm.manager.api<{ ID: string }>('POST', `/${kind}s/create`, spec);
+      ids.set(Name, ID);
+    };
+    await make('secret', 'password', marker);
+    await make('secret', 'key', `${marker}\n`.repeat(1000));
+    await make('config', 'motd', 'welcome\n');
+    const template = 'task {{.Task.Slot}} of {{.Service.Name}}: {{env "WHO"}} {{secret "pw"}}\n';
+    await make('config', 'told', template, { Templating: { Name: 'golang' } });
+  });
+
+  it('are files in memory in the containers that ask for them, and nothing elsewhere', async () => {
+    const swarm = get();
+    await createUser(swarm, ids);
+    const [task] = await swarm.runs('user', 1);
+    assert.ok(task);
+    const host = swarm.host(task.host);
+    assert.equal(inside(swarm, task, 'cat', '/run/secrets/pw'), marker);
+    assert.equal(inside(swarm, task, 'stat', '-c', '%a %u %g', '/run/secrets/pw'), '400 7 8');
+    assert.equal(inside(swarm, task, 'wc', '-l', '/etc/app/key').split(' ')[0], '1000');
+    assert.equal(inside(swarm, task, 'cat', '/motd'), 'welcome');
+    assert.equal(inside(swarm, task, 'cat', '/told'), `task 1 of user: me ${marker}`);
+    const mounts = mountsIn(swarm, task);
+    for (const path of ['/run/secrets/pw', '/etc/app/key', '/motd', '/told']) {
+      assert.match(mounts.get(path) ?? '', /^ro\b.* - tmpfs /, path);
+    }
+    assert.throws(() => inside(swarm, task, 'sh', '-c', 'echo x > /motd'));
+    for (const one of swarm.hosts) assert.deepEqual(onDisk(one, marker), [], one.name);
+    assert.notDeepEqual(onDisk(host, task.id), [], 'what is on the disk is found');
+    assert.equal(mountCount(host), 1);
+
+    await host.killDaemon();
+    await host.startDaemon();
+    await swarm.untilNodes('h1 ready, h2 ready, h3 ready');
+    const [again] = await swarm.runs('user', 1);
+    assert.equal(again?.id, task.id, 'the task was adopted');
+    assert.equal(inside(swarm, task, 'cat', '/run/secrets/pw'), marker);
+
+    await swarm.cli('service', 'rm', 'user');
+    await swarm.containersAre([]);
+    await until('the file system is gone', () => mountCount(host), { accept: (n) => n === 0 });
+    assert.deepEqual(onDisk(host, marker), []);
+  });
+});
+
+async function createUser(swarm: TestSwarm, ids: ReadonlyMap<string, string>): Promise<void> {
+  const file = (Name: string, more = {}) => ({ Name, UID: '0', GID: '0', Mode: 0o444, ...more });
+  await swarm.manager.api('POST', '/services/create', {
+    Name: 'user',
+    TaskTemplate: {
+      ContainerSpec: {
+        Image: imageOf(swarm, 'sleeper:1'),
+        Env: ['WHO=me'],
+        Secrets: [
+          {
+            SecretID: ids.get('password'),
+            SecretName: 'password',
+            File: file('pw', { UID: '7', GID: '8', Mode: 0o400 }),
+          },
+          { SecretID: ids.get('key'), SecretName: 'key', File: file('/etc/app/key') },
+        ],
+        Configs: [
+          { ConfigID: ids.get('motd'), ConfigName: 'motd', File: file('motd') },
+          { ConfigID: ids.get('told'), ConfigName: 'told', File: file('/told') },
+        ],
+      },
+      Placement: { Constraints: ['node.hostname==h2'] },
+    },
+  });
+}
+
+/** What the command prints, as root in the container's namespaces. */
+function inside(swarm: TestSwarm, task: TaskView, ...argv: readonly string[]): string {
+  const args = ['-t', String(swarm.pidOf(task)), '-m', '-p', '--', ...argv];
+  return execFileSync('nsenter', args, { encoding: 'utf8', stdio: 'pipe' }).trim();
+}
+
+/** The lines of the container's mountinfo, from the options on, by mount point. */
+function mountsIn(swarm: TestSwarm, task: TaskView): ReadonlyMap<string, string> {
+  const text = readFileSync(`/proc/${swarm.pidOf(task)}/mountinfo`, 'utf8');
+  const lines = text
+    .trim()
+    .split('\n')
+    .map((line) => line.split(' '));
+  return new Map(lines.map(([, , , , point = '', ...rest]) => [point, rest.join(' ')]));
+}
+
+/** Files below the host's folders that hold the text, on whatever is no memory. */
+function onDisk(host: Host, text: string): string[] {
+  const encoded = Buffer.from(text).toString('base64').slice(0, 32);
+  const args = ['-rlasF', '-e', text, '-e', encoded, host.dataRoot, host.runRoot];
+  try {
+    return execFileSync('grep', args, { encoding: 'utf8' }).trim().split('\n');
+  } catch (error) {
+    if ((error as { status?: number }).status === 1) return [];
+    throw error;
+  }
+}
+
+/** File systems that the daemon has made for the files of containers. */
+function mountCount(host: Host): number {
+  const mounts = readFileSync(`/proc/${host.daemonPid}/mounts`, 'utf8').split('\n');
+  return mounts.filter((line) => line.includes(`${host.runRoot}/runtime/files/`)).length;
+}
