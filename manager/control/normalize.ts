@@ -58,7 +58,7 @@ export function normalizeService(spec: ServiceSpec, random: Random): ServiceSpec
     name: spec.name === '' ? randomName(random) : spec.name,
     task: {
       ...spec.task,
-      ...(container === undefined ? {} : { container: withoutIsolation(container) }),
+      ...(container === undefined ? {} : { container: ownContainer(container) }),
       ...(restartPolicy === undefined
         ? {}
         : { restartPolicy: { condition: 'any', maxAttempts: 0, ...restartPolicy } }),
@@ -77,10 +77,18 @@ function inFull(config: UpdateConfig): UpdateConfig {
   return { failureAction: 'pause', order: 'stop-first', ...config };
 }
 
-/** Only Windows knows another isolation than the default one. */
-function withoutIsolation(container: ContainerSpec): ContainerSpec {
-  const { isolation, ...rest } = container;
-  return isolation === undefined || isolation === '' || isolation === 'default' ? rest : container;
+/**
+ * Only Windows knows another isolation than the default one. Docker's CLI leaves empty lists of
+ * secrets and configs behind: they are as good as none.
+ */
+function ownContainer(container: ContainerSpec): ContainerSpec {
+  const { isolation, secrets = [], configs = [], ...rest } = container;
+  return {
+    ...rest,
+    ...(['', 'default'].includes(isolation ?? '') ? {} : { isolation }),
+    ...(secrets.length === 0 ? {} : { secrets }),
+    ...(configs.length === 0 ? {} : { configs }),
+  } as ContainerSpec;
 }
 
 /** Docker's defaults: replicated with one replica; a job runs one task at a time, once each. */

@@ -1,4 +1,4 @@
-/** What a node is to be told of its tasks, their networks and files. Pure: views in, messages out. */
+/** What a node is to be told: its tasks, their networks and files. Pure: views in, messages out. */
 import { AssignmentChange_Action, Assignments_Kind } from '../../gen/dispatcher_pb.js';
 import { isTerminal, type AssignedTask, type Task } from '../../types/index.ts';
 import type { StoreView } from '../store/view.ts';
