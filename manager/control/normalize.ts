@@ -85,10 +85,10 @@ function ownContainer(container: ContainerSpec): ContainerSpec {
   const { isolation, secrets = [], configs = [], ...rest } = container;
   return {
     ...rest,
-    ...(['', 'default'].includes(isolation ?? '') ? {} : { isolation }),
+    ...(isolation === undefined || ['', 'default'].includes(isolation) ? {} : { isolation }),
     ...(secrets.length === 0 ? {} : { secrets }),
     ...(configs.length === 0 ? {} : { configs }),
-  } as ContainerSpec;
+  };
 }
 
 /** Docker's defaults: replicated with one replica; a job runs one task at a time, once each. */
