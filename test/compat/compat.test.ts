@@ -16,10 +16,12 @@ import { optionCases } from './option-cases.ts';
 import { registryCases } from './registry-cases.ts';
 import { serviceCases } from './service-cases.ts';
 import { swarmCases } from './swarm-cases.ts';
+import { volumeCases } from './volume-cases.ts';
 
 describe('compatibility with Docker', () => {
   const get = useField();
   containerCases(get);
+  volumeCases(get);
   swarmCases(get);
   optionCases(get);
   serviceCases(get);

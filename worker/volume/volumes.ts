@@ -131,7 +131,10 @@ export class Volumes implements Disposable {
   }
 
   /** Throws `aborted` for one that a container has; `force` forgives that there is none. */
-  async remove(name: string, { force }: { readonly force: boolean }): Promise<void> {
+  async remove(
+    name: string,
+    { force, quietly = false }: { readonly force: boolean; readonly quietly?: boolean },
+  ): Promise<void> {
     await this.#locks.run(name, async () => {
       const record = this.#records.get(name);
       if (record === undefined) {
@@ -153,7 +156,7 @@ export class Volumes implements Disposable {
       }
       this.#deps.records.delete(name);
       this.#records.delete(name);
-      this.events.tell('destroy', name, { driver: record.driver });
+      if (!quietly) this.events.tell('destroy', name, { driver: record.driver });
     });
   }
 
@@ -166,7 +169,8 @@ export class Volumes implements Disposable {
       if (used.has(volume.name) || !isWanted(volume)) continue;
       const bytes = await this.sizeOf(volume);
       try {
-        await this.remove(volume.name, { force: false });
+        // As in Docker, one event tells of them all.
+        await this.remove(volume.name, { force: false, quietly: true });
       } catch (error) {
         // A container may have come meanwhile.
         if (SwarmError.from(error).code !== 'aborted') throw error;
