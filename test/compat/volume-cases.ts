@@ -52,11 +52,13 @@ const alike: readonly string[] = [
 /** What a shell prints with either daemon. */
 const script = `
   docker run --rm -v one:/bin/d busybox sh -c 'echo x > /bin/d/f'
-  docker run --rm -v one:/d:ro busybox cat /d/f; docker run --rm -v one:/d:ro busybox touch /d/g
+  docker run --rm -v one:/d:ro busybox cat /d/f
+  docker run --rm -v one:/d:ro busybox touch /d/g
   docker run --rm -v filled:/etc busybox cat /etc/group
   docker run --rm -v bare:/etc:nocopy busybox ls /etc/group
   docker run --rm -v filled:/x busybox sh -c 'ls /x/group; stat -c %a:%u /x'
-  docker run -d --name aa -v one:/d -v /anon -v two:/two:ro,nocopy --mount type=volume,src=mm,dst=/mm \\
+  docker run -d --name aa -v one:/d -v /anon -v two:/two:ro,nocopy \\
+    --mount type=volume,src=mm,dst=/mm \\
     --mount type=volume,dst=/noname busybox sleep 1000
   docker volume rm one mm
   docker run --rm --volumes-from aa busybox sh -c 'cat /d/f; ls -d /anon /mm; touch /d/g'
@@ -68,7 +70,8 @@ const script = `
   docker run --rm -v /anon -v one:/d busybox true; docker volume ls -q | wc -l
   docker volume create -d local -o type=tmpfs -o device=tmpfs -o o=size=1m,mode=755 quick
   docker run --rm -v quick:/q busybox sh -c 'df /q | tail -1 | cut -c1-20'
-  docker create --name cc -v seeded:/etc busybox true; docker run --rm -v seeded:/x busybox ls /x/passwd
+  docker create --name cc -v seeded:/etc busybox true
+  docker run --rm -v seeded:/x busybox ls /x/passwd
 `;
 
 export function volumeCases(get: () => Field): void {
@@ -233,7 +236,8 @@ async function lifeOf(host: Host) {
     // Those of the tests before may have come in the same second.
     .filter(({ Actor }) => ['life', 'swift'].includes(Actor.ID))
     .map(
-      ({ Action, Actor }) => `${Action} ${Actor.ID} ${Object.keys(Actor.Attributes).toSorted()}`,
+      ({ Action, Actor }) =>
+        `${Action} ${Actor.ID} ${Object.keys(Actor.Attributes).toSorted().join()}`,
     );
   // Volumes of a container come in any order, and 20.10 tells of one that is there as of a new one.
   return { documents, statuses, events: [...new Set(events)].toSorted() };
