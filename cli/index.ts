@@ -1,6 +1,7 @@
 /**
  * Owns the `ts-swarm` command line: argv in, Docker Engine API calls, text and an exit code out.
- * Meets the daemon only on the wire; imports `lib` and `types`, nothing else of the house. Every
+ * Meets the daemon only on the wire; imports `lib`, `types` and `compose`, nothing else of the
+ * house. Every
  * verb is one file under commands/, loaded only when it is used. Read command/tree.ts first, then
  * commands/service/create.ts.
  */

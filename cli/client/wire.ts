@@ -24,7 +24,10 @@ export interface WireSpec {
 export interface WireTaskSpec {
   readonly ContainerSpec?: { readonly Image?: string; readonly TTY?: boolean };
   readonly Networks?: readonly { readonly Target: string }[] | null;
-  readonly Placement?: { readonly MaxReplicas?: number };
+  readonly Placement?: {
+    readonly MaxReplicas?: number;
+    readonly Platforms?: readonly { readonly Architecture?: string; readonly OS?: string }[] | null;
+  };
   readonly RestartPolicy?: {
     readonly Condition?: string;
     readonly MaxAttempts?: number;

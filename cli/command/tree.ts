@@ -3,6 +3,7 @@ import type { Command } from './command.ts';
 import { planVerbs } from './plan-verbs.ts';
 import { containerAliases, containerVerbs } from './container-verbs.ts';
 import { configVerbs, secretVerbs } from './file-verbs.ts';
+import { stackVerbs } from './stack-verbs.ts';
 
 export interface Verb {
   readonly short: string;
@@ -197,6 +198,7 @@ export const tree: Group = {
     service: { short: 'Manage Swarm services', verbs: serviceVerbs },
     secret: { short: 'Manage Swarm secrets', verbs: secretVerbs },
     config: { short: 'Manage Swarm configs', verbs: configVerbs },
+    stack: { short: 'Manage Swarm stacks', verbs: stackVerbs },
     network: { short: 'Manage networks', verbs: networkVerbs },
     image: { short: 'Manage images of this host', verbs: imageVerbs },
     volume: { short: 'Manage volumes of this host', verbs: volumeVerbs },

@@ -1,49 +1,5 @@
-/** Reads the units that users write: Go's durations, sizes, CPU shares, CSV, shell words. */
-
-const unitsMs: Readonly<Record<string, number>> = {
-  ns: 1e-6,
-  us: 1e-3,
-  µs: 1e-3,
-  μs: 1e-3,
-  ms: 1,
-  s: 1e3,
-  m: 60e3,
-  h: 3600e3,
-};
-
-/** `1h30m`, `250ms`, `0`: milliseconds. Throws in the words of Go's time package. */
-export function parseDurationMs(text: string): number {
-  const [, sign = '', rest = ''] = /^([-+]?)(.*)$/s.exec(text) ?? [];
-  if (rest === '0') return 0;
-  const parts = [...rest.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g)];
-  if (parts.length === 0 || parts.map(([part]) => part).join('') !== rest) {
-    const missing = /^[\d.]+$/.test(rest) ? 'missing unit in duration' : 'invalid duration';
-    throw new Error(`time: ${missing} ${JSON.stringify(text)}`);
-  }
-  const ms = parts.reduce((sum, [, number, unit = '']) => {
-    return sum + Number(number) * (unitsMs[unit] ?? 0);
-  }, 0);
-  return sign === '-' ? -ms : ms;
-}
-
-/** `512m`, `1.5g`, `64KiB`, `1000`: bytes; units are powers of 1024, as Docker reads memory. */
-export function parseBytes(text: string): number {
-  const match = /^(\d+(?:\.\d+)?) ?([kmgtp]?)(?:i?b)?$/i.exec(text.trim());
-  if (match === null) throw new Error(`invalid size: '${text}'`);
-  const [, number = '', prefix = ''] = match;
-  const power = ['', 'k', 'm', 'g', 't', 'p'].indexOf(prefix.toLowerCase());
-  return Math.floor(Number(number) * 1024 ** power);
-}
-
-/** `0.5` or `1.25`: billionths. */
-export function parseDecimalNano(text: string): number {
-  if (!/^(\d+\.?\d*|\.\d+)$/.test(text))
-    throw new Error(`failed to parse ${text} as a rational number`);
-  const nano = Number(text) * 1e9;
-  const rounded = Math.round(nano);
-  if (Math.abs(nano - rounded) > 1e-3) throw new Error('value is too precise');
-  return rounded;
-}
+/** Reads what users write: comma-separated fields, pairs; and the units of lib. */
+export { parseBytes, parseDecimalNano, parseDurationMs, parseShellWords } from '../../lib/units.ts';
 
 /** One line of comma-separated fields, quoted where they hold commas. */
 export function parseCsv(line: string): string[] {
@@ -64,33 +20,4 @@ export function parseCsv(line: string): string[] {
 export function splitPair(text: string, separator = '='): [string, string | undefined] {
   const at = text.indexOf(separator);
   return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + separator.length)];
-}
-
-/** Words as a shell would split them: quotes group, a backslash takes what follows as it is. */
-export function parseShellWords(line: string): string[] {
-  const words: string[] = [];
-  let word: string | undefined;
-  let quote = '';
-  for (let i = 0; i < line.length; i++) {
-    const char = line[i] ?? '';
-    if (char === '\\' && quote !== "'") {
-      i++;
-      if (i >= line.length) throw new Error('EOF found after escape character');
-      word = (word ?? '') + (line[i] ?? '');
-    } else if (quote !== '') {
-      if (char === quote) quote = '';
-      else word = (word ?? '') + char;
-    } else if (char === '"' || char === "'") {
-      quote = char;
-      word ??= '';
-    } else if (/\s/.test(char)) {
-      if (word !== undefined) words.push(word);
-      word = undefined;
-    } else {
-      word = (word ?? '') + char;
-    }
-  }
-  if (quote !== '') throw new Error('EOF found when expecting closing quote');
-  if (word !== undefined) words.push(word);
-  return words;
 }

@@ -1,6 +1,8 @@
 /** The table of `service ls`. */
 import type { WirePort, WireService } from '../client/wire.ts';
 import type { Column } from '../format/list.ts';
+import type { Client } from '../client/index.ts';
+import { listNodes, listTasks } from './lookup.ts';
 import { shownImage } from './task-list.ts';
 
 export interface ServiceRow {
@@ -80,4 +82,35 @@ function shownIngressPorts(ports: readonly WirePort[]): string {
 
 function span(first: number, last: number): string {
   return first === last ? String(first) : `${first}-${last}`;
+}
+
+/** A daemon older than API 1.41 does not count the tasks itself. */
+export async function countedRows(
+  client: Client,
+  services: readonly WireService[],
+): Promise<readonly ServiceRow[]> {
+  if (services.every(({ ServiceStatus: status }) => status !== undefined)) {
+    return services.map((service) => ({
+      service,
+      running: service.ServiceStatus?.RunningTasks ?? 0,
+      desired: service.ServiceStatus?.DesiredTasks ?? 0,
+      completed: service.ServiceStatus?.CompletedTasks ?? 0,
+    }));
+  }
+  const [tasks, nodes] = await Promise.all([
+    listTasks(client, { service: services.map(({ ID }) => ID) }),
+    listNodes(client),
+  ]);
+  const up = new Set(nodes.filter(({ Status }) => Status.State !== 'down').map(({ ID }) => ID));
+  return services.map((service) => {
+    const own = tasks.filter(({ ServiceID }) => ServiceID === service.ID);
+    const wanted = own.filter(({ DesiredState }) => DesiredState !== 'shutdown');
+    return {
+      service,
+      running: own.filter(({ Status, NodeID = '' }) => Status.State === 'running' && up.has(NodeID))
+        .length,
+      desired: service.Spec.Mode?.Replicated?.Replicas ?? wanted.length,
+      completed: own.filter(({ Status }) => Status.State === 'complete').length,
+    };
+  });
 }

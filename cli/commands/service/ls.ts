@@ -5,9 +5,8 @@ import { filterFlag, formatFlag } from '../../command/common-flags.ts';
 import { bool } from '../../command/flags.ts';
 import { printList } from '../../format/list.ts';
 import { naturalCompare } from '../../format/units.ts';
-import { gatherFilters, listNodes, listServices, listTasks } from '../../service/lookup.ts';
-import { serviceColumns, type ServiceRow } from '../../service/service-list.ts';
-import type { Client } from '../../client/index.ts';
+import { gatherFilters, listServices } from '../../service/lookup.ts';
+import { countedRows, serviceColumns, type ServiceRow } from '../../service/service-list.ts';
 
 const quiet = bool('quiet', 'Only display IDs', { short: 'q' });
 
@@ -32,35 +31,4 @@ export const command: Command = {
 
 function bareRow(service: WireService): ServiceRow {
   return { service, running: 0, desired: 0, completed: 0 };
-}
-
-/** A daemon older than API 1.41 does not count the tasks itself. */
-async function countedRows(
-  client: Client,
-  services: readonly WireService[],
-): Promise<readonly ServiceRow[]> {
-  if (services.every(({ ServiceStatus: status }) => status !== undefined)) {
-    return services.map((service) => ({
-      service,
-      running: service.ServiceStatus?.RunningTasks ?? 0,
-      desired: service.ServiceStatus?.DesiredTasks ?? 0,
-      completed: service.ServiceStatus?.CompletedTasks ?? 0,
-    }));
-  }
-  const [tasks, nodes] = await Promise.all([
-    listTasks(client, { service: services.map(({ ID }) => ID) }),
-    listNodes(client),
-  ]);
-  const up = new Set(nodes.filter(({ Status }) => Status.State !== 'down').map(({ ID }) => ID));
-  return services.map((service) => {
-    const own = tasks.filter(({ ServiceID }) => ServiceID === service.ID);
-    const wanted = own.filter(({ DesiredState }) => DesiredState !== 'shutdown');
-    return {
-      service,
-      running: own.filter(({ Status, NodeID = '' }) => Status.State === 'running' && up.has(NodeID))
-        .length,
-      desired: service.Spec.Mode?.Replicated?.Replicas ?? wanted.length,
-      completed: own.filter(({ Status }) => Status.State === 'complete').length,
-    };
-  });
 }

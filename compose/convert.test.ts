@@ -1,0 +1,495 @@
+/** What a swarm is asked for, and what is said where it cannot be. */
+import { strict as assert } from 'node:assert';
+import { serviceSpec } from '../types/index.ts';
+import { composeText, errorsOf } from './testing.ts';
+
+interface Json {
+  readonly [key: string]: Json;
+}
+
+/** The spec of the service `web`, whose lines are given, as the API gets it. */
+function spec(lines: string, rest = '', more = {}): Json {
+  const text = `services:\n  web:\n    image: a\n${indented(lines)}\n${rest}`;
+  const { stack } = composeText(text, more);
+  const found = stack.services.find(({ key }) => key === 'web');
+  return serviceSpec.encode(found!.spec) as Json;
+}
+
+function indented(lines: string): string {
+  return lines.replaceAll(/^/gm, '    ');
+}
+
+function at(json: Json, path: string): unknown {
+  return path.split('.').reduce<Json | undefined>((value, key) => value?.[key], json);
+}
+
+const containerPath = 'TaskTemplate.ContainerSpec';
+
+describe('compose/convert', () => {
+  it('names everything for the stack, as Docker does', () => {
+    const { stack } = composeText(
+      'services: {web: {image: "w:1", labels: {a: "1"}, deploy: {labels: [b=2]}}}',
+    );
+    const [service] = stack.services;
+    assert.deepEqual(serviceSpec.encode(service!.spec), {
+      Name: 'shop_web',
+      Labels: {
+        b: '2',
+        'com.docker.stack.namespace': 'shop',
+        'com.docker.stack.image': 'w:1',
+      },
+      TaskTemplate: {
+        ContainerSpec: {
+          Image: 'w:1',
+          Labels: { a: '1', 'com.docker.stack.namespace': 'shop' },
+        },
+        Resources: {},
+        Placement: {},
+        Networks: [{ Target: 'shop_default', Aliases: ['web'] }],
+        ForceUpdate: 0,
+      },
+      Mode: { Replicated: { Replicas: 1 } },
+      EndpointSpec: {},
+    });
+    assert.deepEqual(
+      stack.networks.map(({ name }) => name),
+      ['shop_default'],
+    );
+  });
+
+  const values: { lines: string; path: string; expect: unknown; rest?: string }[] = [
+    { lines: 'command: echo "a b" c', path: `${containerPath}.Args`, expect: ['echo', 'a b', 'c'] },
+    { lines: 'entrypoint: [a, 1]', path: `${containerPath}.Command`, expect: ['a', '1'] },
+    {
+      lines: 'environment: {B: 2, A: "x", T: true, HOME:, NONE:}',
+      path: `${containerPath}.Env`,
+      expect: ['A=x', 'B=2', 'HOME=/home/me', 'T=true'],
+    },
+    { lines: 'user: 1000:1000', path: `${containerPath}.User`, expect: '1000:1000' },
+    { lines: 'stop_grace_period: 1m30s', path: `${containerPath}.StopGracePeriod`, expect: 9e10 },
+    { lines: 'init: true', path: `${containerPath}.Init`, expect: true },
+    { lines: 'read_only: "true"', path: `${containerPath}.ReadOnly`, expect: true },
+    { lines: 'group_add: [1, g]', path: `${containerPath}.Groups`, expect: ['1', 'g'] },
+    { lines: 'cap_drop: [ALL]', path: `${containerPath}.CapabilityDrop`, expect: ['ALL'] },
+    { lines: 'sysctls: {a.b: 1}', path: `${containerPath}.Sysctls`, expect: { 'a.b': '1' } },
+    {
+      lines: 'ulimits: {nproc: 5, nofile: {soft: 1, hard: 2}}',
+      path: `${containerPath}.Ulimits`,
+      expect: [
+        { Name: 'nofile', Soft: 1, Hard: 2 },
+        { Name: 'nproc', Soft: 5, Hard: 5 },
+      ],
+    },
+    {
+      lines: 'extra_hosts: ["a:1.2.3.4", "b=::1"]',
+      path: `${containerPath}.Hosts`,
+      expect: ['1.2.3.4 a', '::1 b'],
+    },
+    {
+      lines: 'dns: 1.1.1.1\ndns_search: [a.b]\ndns_opt: ["ndots:2"]',
+      path: `${containerPath}.DNSConfig`,
+      expect: { Nameservers: ['1.1.1.1'], Search: ['a.b'], Options: ['ndots:2'] },
+    },
+    {
+      lines: 'healthcheck: {test: curl x, interval: 5s, retries: 3, start_period: 500ms}',
+      path: `${containerPath}.Healthcheck`,
+      expect: { Test: ['CMD-SHELL', 'curl x'], Interval: 5e9, StartPeriod: 5e8, Retries: 3 },
+    },
+    {
+      lines: 'healthcheck: {disable: true}',
+      path: `${containerPath}.Healthcheck`,
+      expect: { Test: ['NONE'] },
+    },
+    {
+      lines: 'security_opt: ["no-new-privileges:true", seccomp=unconfined]',
+      path: `${containerPath}.Privileges`,
+      expect: { NoNewPrivileges: true, Seccomp: { Mode: 'unconfined' } },
+    },
+    {
+      lines: 'shm_size: 1m\ntmpfs: /run:size=2m,mode=1777',
+      path: `${containerPath}.Mounts`,
+      expect: [
+        { Type: 'tmpfs', Target: '/run', TmpfsOptions: { SizeBytes: 2097152, Mode: 0o1777 } },
+        { Type: 'tmpfs', Target: '/dev/shm', TmpfsOptions: { SizeBytes: 1048576 } },
+      ],
+    },
+    {
+      lines: 'volumes: [{type: volume, source: v, target: /d, volume: {nocopy: true}}]',
+      rest: 'volumes: {v: {driver: d, driver_opts: {o: 1}, labels: {l: x}}}',
+      path: `${containerPath}.Mounts`,
+      expect: [
+        {
+          Type: 'volume',
+          Source: 'shop_v',
+          Target: '/d',
+          VolumeOptions: {
+            NoCopy: true,
+            Labels: { l: 'x', 'com.docker.stack.namespace': 'shop' },
+            DriverConfig: { Name: 'd', Options: { o: '1' } },
+          },
+        },
+      ],
+    },
+    {
+      lines: 'volumes: ["v:/d", "~/x:/x:rslave"]',
+      rest: 'volumes: {v: {external: true, name: other}}',
+      path: `${containerPath}.Mounts`,
+      expect: [
+        { Type: 'volume', Source: 'other', Target: '/d' },
+        {
+          Type: 'bind',
+          Source: '/home/me/x',
+          Target: '/x',
+          BindOptions: { Propagation: 'rslave', CreateMountpoint: true },
+        },
+      ],
+    },
+    {
+      lines: 'deploy: {resources: {limits: {cpus: "0.5", memory: 64m, pids: 9}}}',
+      path: 'TaskTemplate.Resources.Limits',
+      expect: { NanoCPUs: 5e8, MemoryBytes: 67108864, Pids: 9 },
+    },
+    {
+      lines: 'cpu_quota: 50000\nmem_limit: 1g\nmem_reservation: 1m',
+      path: 'TaskTemplate.Resources',
+      expect: {
+        Limits: { NanoCPUs: 5e8, MemoryBytes: 2 ** 30 },
+        Reservations: { MemoryBytes: 2 ** 20 },
+      },
+    },
+    {
+      lines:
+        'deploy: {resources: {reservations: {generic_resources: ' +
+        '[{discrete_resource_spec: {kind: gpu, value: 2}}]}}}',
+      path: 'TaskTemplate.Resources.Reservations.GenericResources',
+      expect: [{ DiscreteResourceSpec: { Kind: 'gpu', Value: 2 } }],
+    },
+    { lines: 'deploy: {mode: global}', path: 'Mode', expect: { Global: {} } },
+    { lines: 'scale: 3', path: 'Mode', expect: { Replicated: { Replicas: 3 } } },
+    { lines: 'deploy: {replicas: "0"}', path: 'Mode', expect: { Replicated: { Replicas: 0 } } },
+    {
+      lines: 'deploy: {mode: replicated-job, replicas: 2}',
+      path: 'Mode',
+      expect: { ReplicatedJob: { MaxConcurrent: 2, TotalCompletions: 2 } },
+    },
+    {
+      lines:
+        'deploy: {placement: {constraints: [node.role==worker], ' +
+        'preferences: [{spread: node.labels.z}], max_replicas_per_node: 1}}',
+      path: 'TaskTemplate.Placement',
+      expect: {
+        Constraints: ['node.role==worker'],
+        Preferences: [{ Spread: { SpreadDescriptor: 'node.labels.z' } }],
+        MaxReplicas: 1,
+      },
+    },
+    {
+      lines: 'platform: linux/arm64',
+      path: 'TaskTemplate.Placement.Platforms',
+      expect: [{ Architecture: 'arm64', OS: 'linux' }],
+    },
+    { lines: 'restart: "no"', path: 'TaskTemplate.RestartPolicy', expect: { Condition: 'none' } },
+    {
+      lines: 'restart: on-failure:3',
+      path: 'TaskTemplate.RestartPolicy',
+      expect: { Condition: 'on-failure', MaxAttempts: 3 },
+    },
+    {
+      lines: 'restart: always\ndeploy: {restart_policy: {condition: none, delay: 1s, window: 2s}}',
+      path: 'TaskTemplate.RestartPolicy',
+      expect: { Condition: 'none', Delay: 1e9, Window: 2e9 },
+    },
+    {
+      lines: 'deploy: {update_config: {delay: 1s, order: start-first, max_failure_ratio: .5}}',
+      path: 'UpdateConfig',
+      expect: { Parallelism: 1, Delay: 1e9, MaxFailureRatio: 0.5, Order: 'start-first' },
+    },
+    {
+      lines: 'deploy: {rollback_config: {parallelism: 0, failure_action: continue}}',
+      path: 'RollbackConfig',
+      expect: { Parallelism: 0, FailureAction: 'continue', MaxFailureRatio: 0 },
+    },
+    {
+      lines: 'ports: ["80", "8000-8001:90-91/udp", {target: 1, published: "2", mode: host}]',
+      path: 'EndpointSpec.Ports',
+      expect: [
+        { Protocol: 'tcp', TargetPort: 80, PublishMode: 'ingress' },
+        { Protocol: 'tcp', TargetPort: 1, PublishedPort: 2, PublishMode: 'host' },
+        { Protocol: 'udp', TargetPort: 90, PublishedPort: 8000, PublishMode: 'ingress' },
+        { Protocol: 'udp', TargetPort: 91, PublishedPort: 8001, PublishMode: 'ingress' },
+      ],
+    },
+    {
+      lines: 'logging: {driver: json-file, options: {max-file: 3}}',
+      path: 'TaskTemplate.LogDriver',
+      expect: { Name: 'json-file', Options: { 'max-file': '3' } },
+    },
+    {
+      lines: 'networks: {b: {aliases: [x], driver_opts: {k: v}}, a: }\ncontainer_name: c',
+      rest: 'networks: {a: , b: {external: true}}',
+      path: 'TaskTemplate.Networks',
+      expect: [
+        { Target: 'b', Aliases: ['x', 'c', 'web'], DriverOpts: { k: 'v' } },
+        { Target: 'shop_a', Aliases: ['c', 'web'] },
+      ],
+    },
+    { lines: 'network_mode: host', path: 'TaskTemplate.Networks', expect: [{ Target: 'host' }] },
+  ];
+  for (const { lines, path, expect, rest } of values) {
+    it(`reads ${lines.replaceAll('\n', ', ')}`, () => {
+      assert.deepEqual(at(spec(lines, rest), path), expect);
+    });
+  }
+
+  it('reads variables from files, of which later ones and the service itself win', () => {
+    const files = { '/p/a.env': 'A=1\nB=$A\nC="x y"', '/p/b.env': 'B=2' };
+    const lines =
+      'env_file: [a.env, {path: b.env}, {path: none, required: false}]\nenvironment: [C=3]';
+    assert.deepEqual(at(spec(lines, '', { files }), `${containerPath}.Env`), ['A=1', 'B=2', 'C=3']);
+  });
+
+  it('gives secrets and configs names that go with their content', () => {
+    const text = (content: string) => `
+services:
+  web:
+    image: a
+    secrets: [pw]
+    configs: [{source: conf, target: /etc/c, uid: "5", mode: 0440}, mine]
+secrets: {pw: {environment: PW}}
+configs: {conf: {content: "${content}"}, mine: {external: true, name: theirs}, none: {file: f}}
+`;
+    const more = { env: { PW: 'geheim' }, files: { '/p/f': 'x' } };
+    const one = composeText(text('1'), more).stack;
+    const two = composeText(text('2'), more).stack;
+    const names = (stack: typeof one) => stack.configs.map(({ name }) => name);
+    assert.match(names(one)[0] ?? '', /^shop_conf_[0-9a-f]{6}$/);
+    assert.notEqual(names(one)[0], names(two)[0]);
+    assert.equal(names(one)[1], 'theirs');
+    assert.equal(names(one)[2], names(two)[2]);
+    assert.equal(one.secrets[0]?.name, two.secrets[0]?.name);
+    assert.equal(one.secrets[0]?.content?.data, Buffer.from('geheim').toString('base64'));
+    const { configs, secrets } = one.services[0]!.spec.task.container!;
+    assert.deepEqual(secrets?.[0]?.file, { name: 'pw', uid: '0', gid: '0', mode: 0o444 });
+    assert.deepEqual(
+      configs?.map(({ file }) => file?.name),
+      ['/etc/c', '/mine'],
+    );
+    assert.deepEqual(configs?.[0]?.file, { name: '/etc/c', uid: '5', gid: '0', mode: 0o440 });
+  });
+
+  it('brings services into the order of their dependencies, and links into names', () => {
+    const { stack } = composeText(`
+services:
+  a: {image: x, depends_on: [b], links: ["c:sea"]}
+  b: {image: x, depends_on: {c: {condition: service_started}}}
+  c: {image: x}
+`);
+    assert.deepEqual(
+      stack.services.map(({ key }) => key),
+      ['c', 'b', 'a'],
+    );
+    assert.deepEqual(stack.services[0]?.spec.task.networks?.[0]?.aliases, ['sea', 'c']);
+  });
+
+  it('says what is taken otherwise than it is written', () => {
+    const { warnings, stack } = composeText(
+      'services:\n  a:\n    image: x$N\n    container_name: c\n    networks: [n]\n' +
+        '    build: .\nnetworks:\n  n:\n    driver: bridge\n',
+    );
+    assert.deepEqual(warnings, [
+      'compose.yaml:3:12: the variable N is not set: an empty text takes its place',
+      'compose.yaml:4:21: services.a.container_name: tasks have names of their own; "c" is a name on the networks',
+      'compose.yaml:6:12: services.a.build: nothing is built by a deployment: the image is taken from its registry',
+      'compose.yaml:9:13: networks.n.driver: a bridge is of one node alone: the network becomes an overlay',
+    ]);
+    assert.equal(stack.networks[0]?.spec?.driver, 'overlay');
+  });
+
+  const wrong: { lines: string; expect: string; rest?: string }[] = [
+    {
+      lines: 'privleged: true',
+      expect: '4:5: services.web.privleged is no key of a compose file: is "privileged" meant?',
+    },
+    {
+      lines: 'privileged: true',
+      expect:
+        '4:5: services.web.privileged is not supported: services of a swarm are not privileged; use cap_add',
+    },
+    {
+      lines: 'devices: ["/dev/x:/dev/x"]',
+      expect:
+        '4:5: services.web.devices is not supported: tasks run on any node, and get none of its devices; use deploy.resources.reservations.generic_resources',
+    },
+    {
+      lines: 'ports: ["127.0.0.1:80:80"]',
+      expect:
+        '4:13: services.web.ports[0].host_ip is not supported: a published port is open on all addresses of the nodes; filter it there, or leave it out',
+    },
+    {
+      lines: 'ports: [x]',
+      expect: '4:13: invalid port "x": write [ADDRESS:][PUBLISHED:]TARGET[/PROTOCOL]',
+    },
+    {
+      lines: 'ports: ["1-2:3"]',
+      expect: '4:13: invalid port "1-2:3": 1-2 and 3 are not of one length',
+    },
+    {
+      lines: 'deploy: {replicas: "lots!"}',
+      expect: '4:24: services.web.deploy.replicas: "lots!": it must be a whole number',
+    },
+    {
+      lines: 'deploy: {replicas: -1}',
+      expect: '4:24: services.web.deploy.replicas: -1 is less than 0',
+    },
+    {
+      lines: 'deploy: {mode: globl}',
+      expect:
+        '4:20: services.web.deploy.mode: "globl" is not one of replicated, global, replicated-job, global-job',
+    },
+    {
+      lines: 'deploy: {mode: global, replicas: 2}',
+      expect: '4:38: services.web.deploy.replicas: a global service has a task on each node',
+    },
+    {
+      lines: 'deploy: {resources: {limits: {memory: big}}}',
+      expect: '4:43: services.web.deploy.resources.limits.memory: "big": invalid size: \'big\'',
+    },
+    {
+      lines: 'cpus: lots',
+      expect: '4:11: services.web.cpus: "lots": failed to parse lots as a rational number',
+    },
+    {
+      lines: 'healthcheck: {interval: 5}',
+      expect: '4:29: services.web.healthcheck.interval: "5": time: missing unit in duration "5"',
+    },
+    {
+      lines: 'healthcheck: {test: [curl, x]}',
+      expect: '4:25: services.web.healthcheck.test must begin with NONE, CMD or CMD-SHELL',
+    },
+    {
+      lines: 'restart: sometimes',
+      expect:
+        '4:14: services.web.restart: "sometimes" is not one of no, always, on-failure[:N], unless-stopped',
+    },
+    { lines: 'tty: maybe', expect: '4:10: services.web.tty must be true or false' },
+    { lines: 'command: {a: b}', expect: '4:14: services.web.command must be a text' },
+    {
+      lines: 'volumes: ["nope:/x"]',
+      expect: '4:15: services.web.volumes[0]: there is no volume "nope": declare it under volumes',
+    },
+    {
+      lines: 'volumes: ["/a:/b:huh"]',
+      expect: '4:15: invalid volume "/a:/b:huh": the option "huh" is not known',
+    },
+    {
+      lines: 'tmpfs: /run:huge=always',
+      expect:
+        '4:12: services.web.tmpfs[0]: the option "huge=always" is not supported; use size and mode',
+    },
+    {
+      lines: 'networks: [n]',
+      expect: '4:15: services.web.networks: there is no network "n": declare it under networks',
+    },
+    {
+      lines: 'networks: {n: {ipv4_address: 1.2.3.4}}',
+      rest: 'networks: {n: }',
+      expect:
+        '4:20: services.web.networks.n.ipv4_address is not supported: addresses are given out by the swarm; use the name of the service or an alias',
+    },
+    {
+      lines: 'network_mode: "service:x"',
+      expect:
+        '4:19: services.web.network_mode: "service:x" is not supported: a task shares its networks with no container; use host, none, or networks',
+    },
+    {
+      lines: 'ipc: host',
+      expect:
+        '4:10: services.web.ipc: "host" is not supported: tasks share nothing of a host or of each other',
+    },
+    {
+      lines: 'extra_hosts: ["h:host-gateway"]',
+      expect:
+        '4:19: services.web.extra_hosts: host-gateway is not supported: tasks run on any node; give an address',
+    },
+    {
+      lines: 'security_opt: [label=x]',
+      expect:
+        '4:20: services.web.security_opt[0]: "label=x" is not supported; use no-new-privileges, seccomp=unconfined or apparmor=unconfined',
+    },
+    {
+      lines: 'depends_on: {x: {condition: service_healthy}}',
+      rest: '  x: {image: x}',
+      expect:
+        '4:33: services.web.depends_on.x.condition: "service_healthy" is not supported; use service_started, and let the application try again',
+    },
+    { lines: 'depends_on: [x]', expect: '4:18: services.web depends on x, which is not there' },
+    {
+      lines: 'secrets: [x]',
+      expect: '4:15: services.web.secrets[0]: there is no secret "x": declare it under secrets',
+    },
+    {
+      lines: 'configs: [x]',
+      rest: 'configs:\n  x: {file: none}',
+      expect: '6:13: configs.x: there is no file none',
+    },
+    { lines: 'env_file: none', expect: '4:15: services.web.env_file[0]: there is no file none' },
+    {
+      lines: 'pull_policy: never',
+      expect:
+        '4:18: services.web.pull_policy: "never" is not supported: nodes pull what they lack; use always or missing',
+    },
+    {
+      lines: 'platform: arm64',
+      expect: '4:15: services.web.platform: "arm64" is not of the form linux/amd64',
+    },
+    {
+      lines: 'user: u',
+      rest: '  y: {build: .}',
+      expect:
+        '5:14: services.y.build: nothing is built by a deployment: push the image, and name it with "image"',
+    },
+    { lines: 'user: u', rest: '  y: {user: x}', expect: '5:6: services.y needs an image' },
+    {
+      lines: 'user: u',
+      rest: 'volumes: {v: {external: true, driver: d}}',
+      expect: '5:14: volumes.v: an external volume has no driver here',
+    },
+    {
+      lines: 'user: u',
+      rest: 'networks: {n: {driver: bridge, driver_opts: {a: b}}}',
+      expect:
+        '5:24: networks.n.driver: a bridge with driver_opts is of one node alone; use overlay',
+    },
+    {
+      lines: 'user: u',
+      rest: 'secrets: {s: {}}',
+      expect: '5:11: secrets.s needs one of file, environment, content or external',
+    },
+    {
+      lines: 'user: u',
+      rest: 'service: {}',
+      expect: '5:1: service is no key of a compose file: is "services" meant?',
+    },
+  ];
+  for (const { lines, rest = '', expect } of wrong) {
+    it(`refuses ${lines === 'user: u' ? rest.trim() : lines}`, () => {
+      const text = `services:\n  web:\n    image: a\n${indented(lines)}\n${rest}\n`;
+      assert.deepEqual(errorsOf({ files: { '/p/compose.yaml': text } }), [
+        `compose.yaml:${expect}`,
+      ]);
+    });
+  }
+
+  it('says all that is wrong at once, in the order of the file', () => {
+    const text = 'services:\n  a:\n    image: x\n    tty: 5\n    ports: [x]\n    huh: 1\n';
+    assert.deepEqual(
+      errorsOf({ files: { '/p/compose.yaml': text } }).map((line) => line.split(':')[1]),
+      ['4', '5', '6'],
+    );
+  });
+
+  it('takes what asks for nothing as nothing', () => {
+    const lines = 'privileged: false\ndevices: []\noom_kill_disable: false\ncgroup_parent: ""';
+    assert.equal(spec(lines)['Name'], 'shop_web');
+  });
+});

@@ -1,0 +1,66 @@
+/** `depends_on` and `links`: what comes before what. */
+import type { Field, Reader } from './read.ts';
+import type { StackService } from './stack.ts';
+
+const conditions = [
+  'service_started',
+  'service_healthy',
+  'service_completed_successfully',
+] as const;
+
+/** Each service after those it depends on; otherwise in the order of the file. */
+export function inDependencyOrder(
+  read: Reader,
+  services: Field,
+  converted: readonly StackService[],
+): readonly StackService[] {
+  const byKey = new Map(converted.map((service) => [service.key, service]));
+  const before = new Map(
+    read.entries(services).map(([key, field]) => [key, dependenciesOf(read, key, field, services)]),
+  );
+  const ordered = new Map<string, StackService>();
+  const open: string[] = [];
+  const visit = (key: string) => {
+    const service = byKey.get(key);
+    if (service === undefined || ordered.has(key)) return;
+    if (open.includes(key)) {
+      const circle = [...open.slice(open.indexOf(key)), key].join(' → ');
+      read.problems.add(service.at, `services depend on each other in a circle: ${circle}`);
+      return;
+    }
+    open.push(key);
+    for (const other of before.get(key) ?? []) visit(other);
+    open.pop();
+    ordered.set(key, service);
+  };
+  for (const { key } of converted) visit(key);
+  return [...ordered.values()];
+}
+
+function dependenciesOf(
+  read: Reader,
+  key: string,
+  service: Field,
+  services: Field,
+): readonly string[] {
+  const known = new Set(read.entries(services).map(([name]) => name));
+  return read.entries(read.at(service, 'depends_on')).flatMap(([name, field, at]) => {
+    read.keys(field, 'services.*.depends_on.*');
+    const isRequired = read.boolean(read.at(field, 'required')) ?? true;
+    const condition = read.at(field, 'condition');
+    const word = read.oneOf(condition, conditions);
+    if (!known.has(name)) {
+      if (isRequired)
+        read.problems.add(at, `services.${key} depends on ${name}, which is not there`);
+      return [];
+    }
+    if (word !== undefined && word !== 'service_started') {
+      read.problems.add(
+        condition.node!.at,
+        `${condition.name}: "${word}" is not supported; use service_started, and let the ` +
+          'application try again',
+      );
+    }
+    return [name];
+  });
+}
