@@ -1,6 +1,17 @@
-/** The process: caches compiled code first, so that what is loaded next starts fast. */
-import { enableCompileCache } from 'node:module';
+/**
+ * The process: says what is needed where this is too old a Node, then caches compiled code, so that
+ * what is loaded next starts fast.
+ */
+const neededMajor = 24;
 
+if (Number.parseInt(process.versions.node, 10) < neededMajor) {
+  process.stderr.write(
+    `ts-swarm needs Node ${neededMajor} or newer, and ${process.execPath} is ${process.version}: ` +
+      'put a newer one first in PATH.\n',
+  );
+  process.exit(1);
+}
+const { enableCompileCache } = await import('node:module');
 enableCompileCache();
 const { runProcess } = await import('./index.ts');
 await runProcess();
