@@ -246,6 +246,10 @@ export const tree: Group = {
       short: 'Say what a command would do, without doing it',
       verbs: { service: { short: 'Say what would become of services', verbs: planVerbs } },
     },
+    uninstall: {
+      short: 'Leave nothing of ts-swarm behind on this host',
+      load: () => import('../commands/system/uninstall.ts'),
+    },
     version: {
       short: 'Show the version information',
       load: () => import('../commands/system/version.ts'),
