@@ -7,6 +7,7 @@ import { containerCases } from './container-cases.ts';
 import { useField } from './field.ts';
 import { jsonCases } from './json-cases.ts';
 import { libraryCases } from './library-cases.ts';
+import { fileCases } from './file-cases.ts';
 import { imageCases } from './image-cases.ts';
 import { parityCases } from './parity-cases.ts';
 import { mistakeCases } from './mistake-cases.ts';
@@ -26,6 +27,7 @@ describe('compatibility with Docker', () => {
   optionCases(get);
   serviceCases(get);
   networkCases(get);
+  fileCases(get);
   mistakeCases(get);
   registryCases(get);
   imageCases(get);

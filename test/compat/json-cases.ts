@@ -29,6 +29,12 @@ const paths: readonly string[] = [
   '/networks/unused',
   '/networks?filters={"name":["unused"]}',
   '/distribution/{image}/json',
+  ...['secrets', 'configs'].flatMap((kind) => [
+    `/${kind}/plain`,
+    `/${kind}/template`,
+    `/${kind}?filters={"name":["plain"]}`,
+  ]),
+  '/services/keeper',
 ];
 
 export function jsonCases(get: () => Field): void {
@@ -51,6 +57,7 @@ export function jsonCases(get: () => Field): void {
           Mode: { Replicated: { Replicas: 0 } },
           EndpointSpec: { Mode: 'vip' },
         });
+        await makeFiles(host, { Name: 'keeper', Mode: { Replicated: { Replicas: 0 } } });
         await field.runs('web', 1, host);
         await field.runs('plain', 0, host);
       }
@@ -60,6 +67,7 @@ export function jsonCases(get: () => Field): void {
       for (const host of [get().manager, get().dockerd]) {
         await until('the networks are removed', async () => {
           const names = ['joined', 'unused'];
+          await removeFiles(host);
           const gone = names.map((name) => host.apiResult('DELETE', `/networks/${name}`));
           return (await Promise.all(gone)).every(({ status }) => status === 204 || status === 404);
         });
@@ -154,6 +162,30 @@ function meshedOf(field: Field): unknown {
     Mode: { Replicated: { Replicas: 1 } },
     EndpointSpec: { Mode: 'vip', Ports: [{ TargetPort: 80, PublishedPort: 18_091 }] },
   };
+}
+
+/** Secrets and configs, and a service that has one of each. */
+async function makeFiles(host: Host, service: object): Promise<void> {
+  const references: Record<string, object[]> = {};
+  for (const kind of ['Secret', 'Config']) {
+    const path = `/${kind.toLowerCase()}s/create`;
+    const plain = { Name: 'plain', Labels: { a: 'b' }, Data: 'eA==' };
+    const { ID } = await host.api<{ ID: string }>('POST', path, plain);
+    const Templating = { Name: 'golang' };
+    await host.api('POST', path, { Name: 'template', Data: 'eA==', Templating });
+    const File = { Name: 'x', UID: '0', GID: '0', Mode: 0o444 };
+    references[`${kind}s`] = [{ [`${kind}ID`]: ID, [`${kind}Name`]: 'plain', File }];
+  }
+  const ContainerSpec = { Image: 'nobody:1', ...references };
+  await host.api('POST', '/services/create', { ...service, TaskTemplate: { ContainerSpec } });
+}
+
+async function removeFiles(host: Host): Promise<void> {
+  for (const kind of ['secrets', 'configs']) {
+    for (const { ID } of await host.api<{ ID: string }[]>('GET', `/${kind}`)) {
+      await host.apiResult('DELETE', `/${kind}/${ID}`);
+    }
+  }
 }
 
 async function pulled(field: Field): Promise<void> {

@@ -69,18 +69,6 @@ const jobs = 'jobs are not supported by this version; use a replicated or a glob
 const refusals: readonly { verb: string; flag: string; args: string; says: string }[] = [
   {
     verb: 'service create',
-    flag: '--secret',
-    args: '--secret nosuch',
-    says: 'secret not found: nosuch',
-  },
-  {
-    verb: 'service create',
-    flag: '--config',
-    args: '--config nosuch',
-    says: 'config not found: nosuch',
-  },
-  {
-    verb: 'service create',
     flag: '--credential-spec',
     args: '--credential-spec file://x',
     says: 'credential specs are for Windows containers; this swarm runs Linux ones',
@@ -90,18 +78,6 @@ const refusals: readonly { verb: string; flag: string; args: string; says: strin
     flag: '--max-concurrent',
     args: '--mode replicated-job --max-concurrent 2',
     says: jobs,
-  },
-  {
-    verb: 'service update',
-    flag: '--secret-add',
-    args: '--secret-add nosuch',
-    says: 'secret not found: nosuch',
-  },
-  {
-    verb: 'service update',
-    flag: '--config-add',
-    args: '--config-add nosuch',
-    says: 'config not found: nosuch',
   },
   {
     verb: 'service update',
@@ -134,9 +110,6 @@ export function mistakeCases(get: () => Field): void {
   for (const { verb, flag, says } of refusals) refuses(verb, flag, says);
   for (const { args, says } of others) refuses(refusedValues, args, says);
   refuses('service update', '--max-concurrent', jobs);
-  for (const kind of ['secret', 'config']) {
-    refuses('service update', `--${kind}-rm`, `services have no ${kind}s in this version`);
-  }
   for (const cli of dockers) {
     describe(`mistakes, by ${cli.name}`, () => {
       const name = 'twin';

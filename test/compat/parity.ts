@@ -6,6 +6,8 @@ export const verbs: readonly string[] = [
   ...words('service', 'create update scale rollback rm ls ps inspect logs'),
   ...words('network', 'create ls inspect rm prune connect disconnect'),
   ...words('volume', 'create ls inspect rm prune update'),
+  ...words('secret', 'create ls inspect rm'),
+  ...words('config', 'create ls inspect rm'),
   ...words('swarm', 'init join join-token update leave ca unlock unlock-key'),
   ...words('node', 'ls ps inspect update promote demote rm'),
   ...words('image', 'pull ls inspect history tag rm load import build push save prune'),
