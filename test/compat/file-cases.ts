@@ -29,7 +29,6 @@ const alike: readonly string[] = kinds.flatMap((kind) => [
   `${kind} ls --format {{.Name}}:{{.Labels}}`,
   `${kind} ls --filter name=ke --format {{.Name}}`,
   `${kind} ls --filter label=tier=db --format {{.Name}}`,
-  `${kind} ls --filter nope=1`,
   `${kind} rm nosuch`,
   `${kind} rm used`,
   `service create -d --name other --no-resolve-image --${kind} nosuch x`,
