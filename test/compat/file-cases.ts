@@ -172,7 +172,7 @@ function inside(field: Field, taskId: string, ...argv: readonly string[]): strin
     return execFileSync('nsenter', args, { encoding: 'utf8', stdio: 'pipe' }).trim();
   } catch (error) {
     // `ls` of what is not there: what it found is asked for.
-    return String((error as { stdout?: unknown }).stdout ?? '').trim();
+    return ((error as { stdout?: string }).stdout ?? '').trim();
   }
 }
 
