@@ -152,6 +152,10 @@ const serviceVerbs = {
     short: 'List the tasks of one or more services',
     load: () => import('../commands/service/ps.ts'),
   },
+  restart: {
+    short: 'Restart the tasks of services, by their update policies',
+    load: () => import('../commands/service/restart.ts'),
+  },
   rm: {
     short: 'Remove one or more services',
     aliases: ['remove'],
