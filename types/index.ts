@@ -4,6 +4,7 @@
  */
 export * from './codec.ts';
 export * from './container.ts';
+export * from './cron.ts';
 export * from './explanation.ts';
 export * from './file-object.ts';
 export * from './finding.ts';

@@ -28,6 +28,28 @@ export interface UpdateStatus {
   readonly message: string;
 }
 
+/** How far a job has come, or a cron service with its runs, each of which is an iteration. */
+export interface JobStatus {
+  /** Raised by each change of a job's spec, or by each run of a cron service, whose first is 1. */
+  readonly iteration: number;
+  /** When the iteration was begun. */
+  readonly lastExecutionMs: number;
+}
+
+/** What a cron service's schedule has led to so far. */
+export interface CronStatus {
+  /** All ticks up to this time are dealt with: begun, or passed over. */
+  readonly settledMs: number;
+  /** The tick that was begun last. */
+  readonly lastTickMs?: number;
+  /** The run of the present iteration: what its service asked for when it began. */
+  readonly run?: { readonly maxConcurrent: number; readonly totalCompletions: number };
+  /** The last tick that no run was begun for, and why. */
+  readonly skipped?: { readonly tickMs: number; readonly reason: string };
+  /** A run was asked for by hand, and has not begun yet. */
+  readonly isRunAsked?: boolean;
+}
+
 export interface Service {
   readonly id: string;
   readonly meta: Meta;
@@ -37,6 +59,9 @@ export interface Service {
   readonly previousSpec?: ServiceSpec;
   readonly previousSpecVersion?: number;
   readonly updateStatus?: UpdateStatus;
+  /** Of jobs and cron services alone. */
+  readonly jobStatus?: JobStatus;
+  readonly cronStatus?: CronStatus;
   /** Ports as published: what the spec left open is filled in by the allocator. */
   readonly ports?: readonly PortConfig[];
   /** One for each network and address family; empty or absent for `dnsrr`. */
@@ -69,11 +94,13 @@ export interface Task {
   readonly id: string;
   readonly meta: Meta;
   readonly serviceId: string;
-  /** From 1 for replicated services, 0 for global ones. */
+  /** From 1 for replicated services, from 0 for replicated jobs, 0 for all global ones. */
   readonly slot: number;
+  /** Of a job's task: the iteration that it belongs to. */
+  readonly jobIteration?: number;
   /** Empty until assigned. A task never moves to another node. */
   readonly nodeId: string;
-  /** The only node that the task may be assigned to; set for the tasks of global services. */
+  /** The only node that the task may be assigned to; set for global services and jobs. */
   readonly forNodeId?: string;
   /** Shared with all tasks of the same service and spec version: never copied, never changed. */
   readonly spec: TaskSpec;

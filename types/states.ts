@@ -34,6 +34,21 @@ export function isTerminal(state: TaskState): boolean {
   return taskStates[state] > taskStates.running;
 }
 
+/** What a task is held up to by its managers, and what has become of it. */
+interface Standing {
+  readonly desiredState: DesiredState;
+  readonly status: { readonly state: TaskState };
+}
+
+/**
+ * The task is wanted, and takes its place on its node. A job's task stays wanted to complete once it
+ * has: it takes no place then.
+ */
+export function isActive({ desiredState, status }: Standing): boolean {
+  if (!isWanted(desiredState)) return false;
+  return desiredState !== 'complete' || !isTerminal(status.state);
+}
+
 /** The task is wanted to run, now (`running`, `complete`) or when its turn comes (`ready`). */
 export function isWanted(desired: DesiredState): boolean {
   return taskStates[desired] <= taskStates.complete;

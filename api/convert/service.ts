@@ -1,5 +1,8 @@
 /** Services, and the specs in them, as the Docker Engine API writes them. */
+import { parseCron } from '../../lib/cron.ts';
 import {
+  cronOf,
+  isJobMode,
   isWanted,
   serviceSpec,
   taskSpec,
@@ -32,6 +35,7 @@ export function serviceJson(service: Service, status?: ServiceStatus): JsonObjec
       service.previousSpec === undefined ? undefined : serviceSpecJson(service.previousSpec),
     Endpoint: endpointJson(service),
     UpdateStatus: updateStatusJson(service),
+    ...jobStatusJson(service),
     ServiceStatus:
       status === undefined
         ? undefined
@@ -96,24 +100,57 @@ export function portsJson(ports: readonly PortConfig[]): JsonObject[] {
 
 /**
  * What `service ls` shows as replicas. A task that was replaced is none of them, also where its
- * node is lost and can never say that it has stopped.
+ * node is lost and can never say that it has stopped. Of a job, only its present iteration counts,
+ * and each slot completes once.
  */
 export function serviceStatus(service: Service, tasks: Iterable<Task>): ServiceStatus {
+  const { jobStatus, spec } = service;
   let running = 0;
   let wanted = 0;
-  let completed = 0;
+  const completed = new Set<string>();
   for (const task of tasks) {
-    if (task.status.state === 'running' && isWanted(task.desiredState)) running++;
-    if (task.status.state === 'complete') completed++;
-    if (task.desiredState === 'running' || task.desiredState === 'complete') wanted++;
+    if (task.jobIteration !== jobStatus?.iteration) continue;
+    const { state } = task.status;
+    if (state === 'running' && isWanted(task.desiredState)) running++;
+    if (state === 'complete') completed.add(task.forNodeId ?? String(task.slot));
+    const isToComplete = task.desiredState === 'complete' && state !== 'complete';
+    if (task.desiredState === 'running' || isToComplete) wanted++;
   }
-  const { replicated, replicatedJob, globalJob } = service.spec.mode;
-  const isJob = replicatedJob !== undefined || globalJob !== undefined;
+  const { replicated, replicatedJob } = spec.mode;
   return {
     running,
     desired: replicated?.replicas ?? replicatedJob?.maxConcurrent ?? wanted,
-    completed: isJob ? completed : 0,
+    completed: isJobMode(spec.mode) ? completed.size : 0,
   };
+}
+
+/** CronStatus is ours; Docker's clients pass over it. */
+function jobStatusJson({ jobStatus, cronStatus, spec }: Service): JsonObject {
+  if (jobStatus === undefined) return {};
+  const { iteration, lastExecutionMs } = jobStatus;
+  const JobStatus = {
+    JobIteration: iterationJson(iteration),
+    LastExecution: timeText(lastExecutionMs),
+  };
+  const cron = cronOf(spec);
+  if (cron === undefined || cronStatus === undefined) return { JobStatus };
+  const { settledMs, lastTickMs, skipped, isRunAsked } = cronStatus;
+  const nextMs = parseCron(cron.schedule, cron.timeZone).next(settledMs);
+  const CronStatus = {
+    LastTick: lastTickMs === undefined ? undefined : timeText(lastTickMs),
+    NextTick: nextMs === undefined ? undefined : timeText(nextMs),
+    LastSkipped:
+      skipped === undefined
+        ? undefined
+        : { Tick: timeText(skipped.tickMs), Reason: skipped.reason },
+    RunAsked: isRunAsked,
+  };
+  return { JobStatus, CronStatus };
+}
+
+/** Go leaves out what is zero. */
+export function iterationJson(iteration: number): JsonObject {
+  return iteration === 0 ? {} : { Index: iteration };
 }
 
 function endpointJson(service: Service): JsonObject {

@@ -2,7 +2,7 @@ import { genericResource, type Network, type Task } from '../../types/index.ts';
 import type { JsonObject } from './json.ts';
 import { metaJson } from './meta.ts';
 import { attachmentsJson } from './network.ts';
-import { portsJson, taskSpecJson } from './service.ts';
+import { iterationJson, portsJson, taskSpecJson } from './service.ts';
 import { timeText } from './time.ts';
 
 /** `networkOf`: the swarm's networks by their ids. */
@@ -37,6 +37,7 @@ export function taskJson(
       PortStatus: ports.length === 0 ? {} : { Ports: portsJson(ports) },
     },
     DesiredState: task.desiredState,
+    JobIteration: task.jobIteration === undefined ? undefined : iterationJson(task.jobIteration),
     NetworksAttachments: attachmentsJson(task, networkOf),
     GenericResources: task.genericResources?.map(
       (resource) => genericResource.encode(resource) as JsonObject,

@@ -1,5 +1,5 @@
 import { SwarmError } from '../../lib/errors.ts';
-import { serviceSpec, type Service } from '../../types/index.ts';
+import { cronOf, serviceSpec, type Service } from '../../types/index.ts';
 import { withServiceDefaults } from '../convert/defaults.ts';
 import { serviceJson, serviceStatus } from '../convert/service.ts';
 import type { Exchange } from '../exchange.ts';
@@ -127,11 +127,12 @@ function warnings(given: readonly string[]): readonly string[] | null {
 
 function matches(service: Service, filters: Filters): boolean {
   const { name, labels, mode, task } = service.spec;
+  const isCron = cronOf(service.spec) !== undefined;
   return (
     filters.any('name', (prefix) => name.startsWith(prefix)) &&
     filters.any('id', (prefix) => service.id.startsWith(prefix)) &&
     filters.labels('label', labels) &&
-    filters.any('mode', (word) => modeName(mode) === word) &&
+    filters.any('mode', (word) => modeName(mode) === word || (isCron && word === 'cron')) &&
     filters.any('runtime', (word) => (task.runtime ?? 'container') === word)
   );
 }

@@ -178,7 +178,10 @@ export class Control implements ControlApi {
   async restore(batch: RestoreBatch): Promise<RestoreCounts> {
     let counts: RestoreCounts = { created: 0, updated: 0, removed: 0 };
     await this.#commitInTurn(() => {
-      const changes = planRestore(this.#modules.store, batch, this.#modules.random);
+      const changes = planRestore(this.#modules.store, batch, {
+        random: this.#modules.random,
+        nowMs: this.#modules.clock.nowMs(),
+      });
       counts = countChanges(changes);
       return changes;
     });

@@ -1,6 +1,6 @@
 /** Commands on the networks of the whole swarm, as plans on the present state. */
 import { SwarmError } from '../../lib/errors.ts';
-import { isWanted, type Network, type NetworkSpec } from '../../types/index.ts';
+import { isActive, type Network, type NetworkSpec } from '../../types/index.ts';
 import { allocateNetwork } from '../allocator/index.ts';
 import type { Change } from '../store/change.ts';
 import { publishesIngress, type StoreView } from '../store/view.ts';
@@ -56,7 +56,7 @@ function useOf(view: StoreView, { id, spec }: Network): string | undefined {
   }
   for (const task of view.tasksOfNetwork(id)) {
     const isLeft = task.serviceId !== '' && view.service(task.serviceId) === undefined;
-    if (isWanted(task.desiredState) && !isLeft) return `network ${id} is in use by task ${task.id}`;
+    if (isActive(task) && !isLeft) return `network ${id} is in use by task ${task.id}`;
   }
   return undefined;
 }

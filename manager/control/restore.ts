@@ -14,6 +14,7 @@ import {
   type SwarmSpec,
 } from '../../types/index.ts';
 import type { Random } from '../../lib/random.ts';
+import { firstStatuses, nextStatuses } from './job-status.ts';
 import { allocateNetwork } from '../allocator/index.ts';
 import type { Change } from '../store/change.ts';
 import type { StoreView } from '../store/view.ts';
@@ -118,7 +119,11 @@ function onPresent(present: StoreView, backup: StoreView, service: Service): Ser
 }
 
 /** What the batch still has to change. */
-export function planRestore(view: StoreView, batch: RestoreBatch, random: Random): Change[] {
+export function planRestore(
+  view: StoreView,
+  batch: RestoreBatch,
+  { random, nowMs }: { readonly random: Random; readonly nowMs: number },
+): Change[] {
   return [
     ...batch.removedServices.flatMap((id): Change[] => {
       const service = view.service(id);
@@ -127,7 +132,7 @@ export function planRestore(view: StoreView, batch: RestoreBatch, random: Random
     }),
     ...planNetworks(view, batch.networks ?? [], random),
     ...planFiles(view, batch.files ?? []),
-    ...batch.services.flatMap((service) => planService(view, service)),
+    ...batch.services.flatMap((service) => planService(view, service, nowMs)),
     ...batch.nodes.flatMap(({ id, spec }) => planNode(view, id, spec)),
     ...(batch.clusterSpec === undefined ? [] : planCluster(view, batch.clusterSpec)),
   ];
@@ -171,13 +176,18 @@ function planFiles(view: StoreView, files: NonNullable<RestoreBatch['files']>): 
   });
 }
 
-function planService(view: StoreView, { id, spec, registryAuth }: Service): Change[] {
+function planService(
+  view: StoreView,
+  { id, spec, registryAuth }: Service,
+  nowMs: number,
+): Change[] {
   const present = view.service(id);
   const auth = registryAuth === undefined ? {} : { registryAuth };
   if (present === undefined) {
     // Tasks of the service may still be there: no spec of theirs has had this number.
     const meta = { version: 0, createdAtMs: 0, updatedAtMs: 0 };
-    const object: Service = { id, meta, spec, specVersion: view.index, ...auth };
+    const statuses = firstStatuses(spec, nowMs);
+    const object: Service = { id, meta, spec, specVersion: view.index, ...statuses, ...auth };
     return [{ op: 'put', table: 'service', object, base: 0 }];
   }
   refuseOtherMode(present, { id, spec });
@@ -192,6 +202,7 @@ function planService(view: StoreView, { id, spec, registryAuth }: Service): Chan
     specVersion: present.meta.version,
     previousSpec: present.spec,
     previousSpecVersion: present.specVersion,
+    ...nextStatuses(present, spec, nowMs),
     ...auth,
     ...(present.registryAuth === undefined ? {} : { previousRegistryAuth: present.registryAuth }),
   };

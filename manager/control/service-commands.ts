@@ -4,9 +4,10 @@
  */
 import { SwarmError } from '../../lib/errors.ts';
 import type { Random } from '../../lib/random.ts';
-import type { Service, ServiceSpec } from '../../types/index.ts';
+import { isJobMode, type Service, type ServiceSpec } from '../../types/index.ts';
 import { parseConstraints } from '../scheduler/index.ts';
 import type { StoreView } from '../store/view.ts';
+import { firstStatuses, nextStatuses } from './job-status.ts';
 import { normalizeService } from './normalize.ts';
 import { checkPortConflicts } from './ports.ts';
 import { resolveNetworks } from './service-networks.ts';
@@ -44,6 +45,7 @@ export function newService(
     meta: { version: 0, createdAtMs: nowMs, updatedAtMs: nowMs },
     spec,
     specVersion: 0,
+    ...firstStatuses(spec, nowMs),
     ...auth('registryAuth', registryAuth),
   };
 }
@@ -74,7 +76,7 @@ export function changedService(
 /** The service with a new spec; what it was stays at hand for a rollback. */
 function updated(service: Service, spec: ServiceSpec, change: ServiceChange): Service {
   refuseChanges(service.spec, spec);
-  const { previousRegistryAuth, registryAuth, ...rest } = withoutUpdateStatus(service);
+  const { previousRegistryAuth, registryAuth, ...rest } = withoutStatuses(service);
   if (change.registryAuthFrom === 'previous-spec' && service.previousSpec === undefined) {
     throw new SwarmError('failed-precondition', 'service does not have a previous spec');
   }
@@ -86,6 +88,7 @@ function updated(service: Service, spec: ServiceSpec, change: ServiceChange): Se
     specVersion: service.meta.version,
     previousSpec: service.spec,
     previousSpecVersion: service.specVersion,
+    ...nextStatuses(service, spec, change.nowMs),
     ...auth('registryAuth', change.registryAuth ?? kept),
     ...auth('previousRegistryAuth', registryAuth),
   };
@@ -93,7 +96,7 @@ function updated(service: Service, spec: ServiceSpec, change: ServiceChange): Se
 
 function rolledBack(service: Service, nowMs: number): Service {
   const { previousSpec, previousSpecVersion, previousRegistryAuth, registryAuth, ...rest } =
-    service;
+    withoutStatuses(service);
   if (previousSpec === undefined) {
     throw new SwarmError(
       'failed-precondition',
@@ -102,6 +105,7 @@ function rolledBack(service: Service, nowMs: number): Service {
   }
   return {
     ...rest,
+    ...nextStatuses(service, previousSpec, nowMs),
     spec: previousSpec,
     // The tasks of the previous spec that still run are those of the service again.
     specVersion: previousSpecVersion ?? 0,
@@ -109,18 +113,25 @@ function rolledBack(service: Service, nowMs: number): Service {
     previousSpecVersion: service.specVersion,
     ...auth('registryAuth', previousRegistryAuth),
     ...auth('previousRegistryAuth', registryAuth),
-    updateStatus: {
-      state: 'rollback_started',
-      startedAtMs: nowMs,
-      message: 'manually requested rollback',
-    },
+    // A job does it all again: there is nothing to roll out.
+    ...(isJobMode(previousSpec.mode)
+      ? {}
+      : {
+          updateStatus: {
+            state: 'rollback_started',
+            startedAtMs: nowMs,
+            message: 'manually requested rollback',
+          },
+        }),
   };
 }
 
-/** What a finished or abandoned update said is no longer true of the new spec. */
-function withoutUpdateStatus(service: Service): Service {
+/** What was said of updates and runs is no longer true of the new spec. */
+function withoutStatuses(service: Service): Service {
   const copy: { -readonly [K in keyof Service]: Service[K] } = { ...service };
   delete copy.updateStatus;
+  delete copy.jobStatus;
+  delete copy.cronStatus;
   return copy;
 }
 

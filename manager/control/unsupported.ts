@@ -11,7 +11,6 @@ const logOptions: ReadonlySet<string> = new Set(['max-size', 'max-file']);
 
 /** Throws `unimplemented` for the first thing that a service asks for in vain. */
 export function refuseUnsupportedService(spec: ServiceSpec): void {
-  refuseMode(spec);
   for (const port of spec.endpoint?.ports ?? []) {
     if (port.protocol === 'sctp') {
       throw unsupported('publishing SCTP ports is not supported by this version; use tcp or udp');
@@ -25,14 +24,6 @@ export function refuseUnsupportedService(spec: ServiceSpec): void {
     throw unsupported('memory swappiness is not supported by this version; leave it out');
   }
   if (spec.task.container !== undefined) refuseContainer(spec.task.container);
-}
-
-function refuseMode({ mode }: ServiceSpec): void {
-  if (mode.replicatedJob !== undefined || mode.globalJob !== undefined) {
-    throw unsupported(
-      'jobs are not supported by this version; use a replicated or a global service',
-    );
-  }
 }
 
 function refuseLogDriver({ logDriver }: TaskSpec): void {

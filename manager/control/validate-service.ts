@@ -3,7 +3,8 @@
  * What is well-formed but not there yet is refused in unsupported.ts.
  */
 import { SwarmError } from '../../lib/errors.ts';
-import type { ServiceSpec, UpdateConfig } from '../../types/index.ts';
+import { isJobMode, type ServiceSpec, type UpdateConfig } from '../../types/index.ts';
+import { validateCron } from './validate-cron.ts';
 import { validateFileReferences } from './validate-file.ts';
 import { validateTask } from './validate-task.ts';
 
@@ -20,6 +21,7 @@ export function validateService(spec: ServiceSpec): void {
   validateTask(spec.task);
   validateFileReferences(spec);
   validateMode(spec);
+  validateCron(spec);
   validateUpdateConfig(spec.updateConfig);
   validateUpdateConfig(spec.rollbackConfig);
   validateEndpoint(spec);
@@ -41,8 +43,13 @@ function validateMode({ mode, updateConfig }: ServiceSpec): void {
   if (replicas > maxReplicas) {
     throw invalid(`the number of replicas, ${replicas}, is more than ${maxReplicas}`);
   }
-  const isJob = mode.replicatedJob !== undefined || mode.globalJob !== undefined;
-  if (isJob && updateConfig !== undefined) throw invalid('Jobs may not have an update config');
+  const { maxConcurrent = 0, totalCompletions = 0 } = mode.replicatedJob ?? {};
+  const most = Math.max(maxConcurrent, totalCompletions);
+  if (most > maxReplicas)
+    throw invalid(`the number of tasks, ${most}, is more than ${maxReplicas}`);
+  if (isJobMode(mode) && updateConfig !== undefined) {
+    throw invalid('Jobs may not have an update config');
+  }
 }
 
 function validateUpdateConfig(config: UpdateConfig | undefined): void {

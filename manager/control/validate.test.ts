@@ -28,6 +28,69 @@ function ports(...published: Record<string, unknown>[]): Record<string, unknown>
 
 const host = { TargetPort: 80, PublishMode: 'host' };
 
+const every = { 'ts-swarm.cron.schedule': '@hourly' };
+const cronMistakes: readonly {
+  name: string;
+  labels: Record<string, string>;
+  mode?: object;
+  says: string;
+}[] = [
+  {
+    name: 'a schedule for tasks that run on',
+    labels: every,
+    mode: { Replicated: {} },
+    says: 'only a job can have a schedule; use the mode cron, replicated-job or global-job',
+  },
+  {
+    name: 'a schedule that is none',
+    labels: { 'ts-swarm.cron.schedule': 'daily' },
+    says:
+      '"daily" is no schedule: it takes 5 fields (minute, hour, day of month, month, day of ' +
+      'week), 6 with the second in front, or a name such as @hourly',
+  },
+  {
+    name: 'a time zone that is none',
+    labels: { ...every, 'ts-swarm.cron.time-zone': 'Berlin' },
+    says: '"Berlin" is no time zone; use a name such as UTC or Europe/Berlin',
+  },
+  {
+    name: 'a policy of overlaps that is none',
+    labels: { ...every, 'ts-swarm.cron.overlap': 'maybe' },
+    says: 'the label ts-swarm.cron.overlap is "maybe", and can be allow, forbid, replace',
+  },
+  {
+    name: 'a policy of missed runs that is none',
+    labels: { ...every, 'ts-swarm.cron.missed-run': 'all' },
+    says: 'the label ts-swarm.cron.missed-run is "all", and can be run-once, skip',
+  },
+  {
+    name: 'a history of runs that is no number',
+    labels: { ...every, 'ts-swarm.cron.history': 'long' },
+    says: 'the history of runs, "long", is no number from 0 to 1000',
+  },
+  {
+    name: 'a setting of a schedule that there is not',
+    labels: { ...every, 'ts-swarm.cron.timezone': 'UTC' },
+    says:
+      'the label ts-swarm.cron.timezone is no setting of a schedule; there are ' +
+      'ts-swarm.cron.schedule, ts-swarm.cron.time-zone, ts-swarm.cron.missed-run, ' +
+      'ts-swarm.cron.overlap, ts-swarm.cron.history',
+  },
+  {
+    name: 'settings without a schedule',
+    labels: { 'ts-swarm.cron.overlap': 'allow' },
+    says: 'the label ts-swarm.cron.overlap needs a schedule; set ts-swarm.cron.schedule as well',
+  },
+  {
+    name: 'runs that overlap and whose tasks take turns',
+    labels: { ...every, 'ts-swarm.cron.overlap': 'allow' },
+    mode: { ReplicatedJob: { MaxConcurrent: 1, TotalCompletions: 2 } },
+    says:
+      'runs that may overlap begin all their tasks at once; leave max-concurrent out, or let ' +
+      'runs not overlap',
+  },
+];
+
 const cases: { name: string; given: unknown; code: ErrorCode; says: string }[] = [
   {
     name: 'a name that is no DNS label',
@@ -250,11 +313,23 @@ const cases: { name: string; given: unknown; code: ErrorCode; says: string }[] =
       'volume or tmpfs',
   },
   {
-    name: 'a job',
-    given: good({ Mode: { ReplicatedJob: {} } }),
-    code: 'unimplemented',
-    says: 'jobs are not supported by this version; use a replicated or a global service',
+    name: 'a job that is to be updated bit by bit',
+    given: good({ Mode: { ReplicatedJob: {} }, UpdateConfig: { Parallelism: 1 } }),
+    code: 'invalid-argument',
+    says: 'Jobs may not have an update config',
   },
+  {
+    name: 'a job of too many tasks',
+    given: good({ Mode: { ReplicatedJob: { TotalCompletions: 3e9 } } }),
+    code: 'invalid-argument',
+    says: 'the number of tasks, 3000000000, is more than 2147483647',
+  },
+  ...cronMistakes.map(({ name, labels, mode = { ReplicatedJob: {} }, says }) => ({
+    name,
+    given: good({ Mode: mode, Labels: labels }),
+    code: 'invalid-argument' as const,
+    says,
+  })),
   {
     name: 'a placeholder that no node knows',
     given: good({}, { Env: ['A={{.Task.ID}} {{.Node.Name}}'] }),

@@ -6,8 +6,15 @@ import { assert } from '../../lib/assert.ts';
 import type { PlanEnv } from '../reconcile/plan.ts';
 import type { Change } from '../store/change.ts';
 import type { StoreView } from '../store/view.ts';
-import type { DesiredState, Service, Task, TaskStatus } from '../../types/index.ts';
-import { deletable, dirtiness, newTask, stopping, wanted } from './task.ts';
+import {
+  isActive,
+  isJobMode,
+  type DesiredState,
+  type Service,
+  type Task,
+  type TaskStatus,
+} from '../../types/index.ts';
+import { deletable, dirtiness, newTask, stopping } from './task.ts';
 
 export interface Slot {
   /** The slot's number; for a global service 0. */
@@ -26,6 +33,7 @@ export class Draft {
   readonly isDirty: (task: Task) => boolean;
 
   readonly #isGlobal: boolean;
+  readonly #goal: DesiredState;
   readonly #limit: number;
   #spent = 0;
   #serviceChanged = false;
@@ -40,7 +48,9 @@ export class Draft {
     this.env = env;
     this.service = service;
     this.#limit = limit;
-    this.#isGlobal = service.spec.mode.global !== undefined;
+    const { global, globalJob } = service.spec.mode;
+    this.#isGlobal = (global ?? globalJob) !== undefined;
+    this.#goal = isJobMode(service.spec.mode) ? 'complete' : 'running';
     this.isDirty = dirtiness(view, service);
     this.slots = this.#group(view.tasksOfService(service.id));
   }
@@ -106,7 +116,7 @@ export class Draft {
         service: this.service,
         slot: slot.number,
         forNodeId: slot.nodeId,
-        desiredState: held ? 'ready' : 'running',
+        desiredState: held ? 'ready' : this.#goal,
         startAtMs: held ? startAtMs : undefined,
         like,
       },
@@ -116,6 +126,11 @@ export class Draft {
     this.#created.set(task.id, task);
     this.#spent += 1;
     return task;
+  }
+
+  /** Lets a held task go on to what its service's tasks are for. */
+  letGo(task: Task): void {
+    this.desire(task, this.#goal);
   }
 
   slotOf(number: number, nodeId?: string): Slot {
@@ -156,7 +171,7 @@ export class Draft {
     const stopped = ids.flatMap(([id]) => this.view.task(id) ?? []);
     return [...stopped, ...this.#deleted.values()].filter((task) => {
       const present = this.view.task(task.id);
-      return present !== undefined && wanted(present);
+      return present !== undefined && isActive(present);
     });
   }
 

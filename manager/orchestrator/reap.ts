@@ -1,10 +1,10 @@
 /** Which old tasks are forgotten: those beyond the history limit, and those of removed nodes. */
 import type { StoreView } from '../store/view.ts';
-import { isTerminal, type Service, type Task } from '../../types/index.ts';
+import { cronOf, isJobMode, isTerminal, type Service, type Task } from '../../types/index.ts';
 import type { Draft, Slot } from './draft.ts';
 import { evidenceLimit } from './restart.ts';
 import { hasStopped } from './slots.ts';
-import { deletable, wanted } from './task.ts';
+import { deletable, isComplete, wanted } from './task.ts';
 import { isUpdating, madeByUpdate } from './update.ts';
 
 const defaultHistoryLimit = 5;
@@ -14,32 +14,62 @@ const orphanAfterMs = 24 * 3_600_000;
 
 export function reap(draft: Draft): void {
   const limit = draft.view.cluster()?.spec.orchestration.taskHistoryLimit ?? defaultHistoryLimit;
+  const cron = cronOf(draft.service.spec);
+  const isCron = cron !== undefined;
+  const expired = isCron ? expiredRuns(draft, cron.history ?? limit) : new Set<number>();
   for (const slot of draft.slots.values()) {
-    if (slot.tasks.every(wanted)) continue;
+    if (slot.tasks.every(isHeld)) continue;
     giveUpOnLostNodes(draft, slot);
-    const kept = keptTasks(draft.service, slot);
+    const kept = keptTasks(draft, slot);
+    const goes = (task: Task) =>
+      !isHeld(task) && !kept.has(task) && deletable(draft.view, task) && draft.room(1);
     for (const task of slot.tasks) {
-      const purge = task.desiredState === 'remove' || draft.view.node(task.nodeId) === undefined;
-      if (!purge || wanted(task) || kept.has(task) || !deletable(draft.view, task)) continue;
-      if (!draft.room(1)) return;
-      draft.delete(task);
+      const purge =
+        task.desiredState === 'remove' ||
+        draft.view.node(task.nodeId) === undefined ||
+        expired.has(task.jobIteration ?? 0);
+      if (purge && goes(task)) draft.delete(task);
     }
     if (limit < 0) continue;
-    const spec = slot.tasks.at(-1)?.spec;
-    const slotLimit = Math.max(limit, spec === undefined ? 0 : evidenceLimit(spec));
-    let excess = slot.tasks.length - slotLimit;
-    for (const task of slot.tasks) {
-      if (excess <= 0) break;
-      if (wanted(task) || kept.has(task) || !deletable(draft.view, task)) continue;
-      if (!draft.room(1)) return;
-      draft.delete(task);
-      excess--;
+    for (const tasks of isCron ? runsOf(slot) : [slot.tasks]) {
+      const spec = tasks.at(-1)?.spec;
+      let excess = tasks.length - Math.max(limit, spec === undefined ? 0 : evidenceLimit(spec));
+      for (const task of tasks) {
+        if (excess <= 0) break;
+        if (!goes(task)) continue;
+        draft.delete(task);
+        excess--;
+      }
     }
+    if (draft.full) return;
   }
 }
 
+/** Wanted still, which a job's task that has completed no longer is. */
+function isHeld(task: Task): boolean {
+  return wanted(task) && !isComplete(task);
+}
+
+/** A slot's tasks by the runs of a cron service: each run has a history of its own. */
+function runsOf({ tasks }: Slot): Iterable<Task[]> {
+  return Map.groupBy(tasks, (task) => task.jobIteration).values();
+}
+
+/** Runs of a cron service that are beyond its history; the present one is no history yet. */
+function expiredRuns({ service, slots }: Draft, limit: number): ReadonlySet<number> {
+  if (limit < 0) return new Set();
+  const present = service.jobStatus?.iteration ?? 0;
+  const iterations = new Set<number>();
+  for (const { tasks } of slots.values()) {
+    for (const { jobIteration = 0 } of tasks)
+      if (jobIteration < present) iterations.add(jobIteration);
+  }
+  return new Set([...iterations].sort((a, b) => b - a).slice(limit));
+}
+
 /** Tasks by which the slot is judged: that it has stopped for good, that its update failed. */
-function keptTasks(service: Service, slot: Slot): ReadonlySet<Task> {
+function keptTasks({ service, view }: Draft, slot: Slot): ReadonlySet<Task> {
+  if (isJobMode(service.spec.mode)) return keptOfJob(service, slot, view);
   const kept = new Set<Task>();
   const last = slot.tasks.at(-1);
   if (last !== undefined && hasStopped(slot)) kept.add(last);
@@ -48,6 +78,16 @@ function keptTasks(service: Service, slot: Slot): ReadonlySet<Task> {
     if (made !== undefined) kept.add(made);
   }
   return kept;
+}
+
+/** What the present iteration has done in the slot, or why it does no more there. */
+function keptOfJob({ jobStatus }: Service, slot: Slot, view: StoreView): ReadonlySet<Task> {
+  // Without the node, a global job has nothing to do there.
+  if (slot.nodeId !== undefined && view.node(slot.nodeId) === undefined) return new Set();
+  const tasks = slot.tasks.filter((task) => task.jobIteration === jobStatus?.iteration);
+  const last = tasks.at(-1);
+  const isGivenUp = last !== undefined && hasStopped({ ...slot, tasks });
+  return new Set([...tasks.filter(isComplete), ...(isGivenUp ? [last] : [])]);
 }
 
 /**

@@ -2,11 +2,12 @@
 import type { Plan, PlanEnv } from '../reconcile/plan.ts';
 import type { Change } from '../store/change.ts';
 import type { StoreView } from '../store/view.ts';
-import type { Service, Task } from '../../types/index.ts';
+import { isActive, isJobMode, type Service, type Task } from '../../types/index.ts';
 import { Draft } from './draft.ts';
+import { planJob } from './jobs.ts';
 import { givenUpAtMs, reap } from './reap.ts';
 import { releaseHeld, replaceFailed, scale, spanNodes } from './slots.ts';
-import { deletable, wanted } from './task.ts';
+import { deletable } from './task.ts';
 import { update } from './update.ts';
 
 export interface ServicePlan extends Plan {
@@ -34,17 +35,8 @@ export function planService(
   limit: number,
 ): ServicePlan {
   const draft = new Draft(view, service, env, limit);
-  const { replicated, global } = service.spec.mode;
-  if (global === undefined && replicated === undefined) {
-    const reason = 'jobs are not supported yet: use a replicated or a global service';
-    return { ...nothing, reasons: new Map([[service.id, reason]]) };
-  }
-  replaceFailed(draft);
-  if (global === undefined) scale(draft, replicated?.replicas ?? 1);
-  else spanNodes(draft);
-  update(draft);
-  releaseHeld(draft);
-  reap(draft);
+  if (isJobMode(service.spec.mode)) planJob(draft);
+  else planRunning(draft);
   const { wakeAtMs, changedService } = draft;
   return {
     changes: draft.changes,
@@ -55,6 +47,17 @@ export function planService(
     ...(wakeAtMs === undefined ? {} : { wakeAtMs }),
     ...(changedService === undefined ? {} : { service: changedService }),
   };
+}
+
+/** A service whose tasks are to run on. */
+function planRunning(draft: Draft): void {
+  const { replicated, global } = draft.service.spec.mode;
+  replaceFailed(draft);
+  if (global === undefined) scale(draft, replicated?.replicas ?? 1);
+  else spanNodes(draft);
+  update(draft);
+  releaseHeld(draft);
+  reap(draft);
 }
 
 /** The plan for the tasks of a service that was removed: stopped first, then deleted. */
@@ -84,16 +87,8 @@ export function planRemovedService(
         ? { op: 'delete', table: 'task', id: task.id, base: task.meta.version }
         : { op: 'task-desire', id: task.id, desiredState: 'remove' },
     );
-    if (wanted(task)) released.push(task);
+    if (isActive(task)) released.push(task);
   }
   const wake = wakeAtMs === Infinity ? {} : { wakeAtMs };
   return { changes, created: [], released, unfinished, seen, ...wake };
 }
-
-const nothing: ServicePlan = {
-  changes: [],
-  created: [],
-  released: [],
-  unfinished: false,
-  seen: 0,
-};

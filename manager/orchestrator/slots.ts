@@ -114,7 +114,7 @@ export function releaseHeld(draft: Draft): void {
         continue;
       }
       if (!draft.room(1)) return;
-      draft.desire(task, 'running');
+      draft.letGo(task);
     }
   }
 }
@@ -182,8 +182,8 @@ export function removalOrder(slots: readonly Slot[]): Slot[] {
     .map(({ slot }) => slot);
 }
 
-/** The node may run the global service's task; that it is ready now is another question. */
-function belongsOn(service: Service, node: Node): boolean {
+/** The node may run the global service's task, or the global job's; that it is ready now is another question. */
+export function belongsOn(service: Service, node: Node): boolean {
   return (
     node.status.state !== 'down' &&
     node.spec.availability !== 'drain' &&

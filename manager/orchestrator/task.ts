@@ -26,6 +26,7 @@ export interface NewTask {
 export function newTask(made: NewTask, env: { nowMs: number; random: Random }): Task {
   const { service, slot, forNodeId, startAtMs, like } = made;
   const id = env.random.id();
+  const jobIteration = like === undefined ? service.jobStatus?.iteration : like.jobIteration;
   const ports = like === undefined ? hostModePorts(service) : (like.ports ?? []);
   return {
     id,
@@ -34,6 +35,7 @@ export function newTask(made: NewTask, env: { nowMs: number; random: Random }): 
     slot,
     nodeId: '',
     ...(forNodeId === undefined ? {} : { forNodeId }),
+    ...(jobIteration === undefined ? {} : { jobIteration }),
     spec: like?.spec ?? service.spec.task,
     specVersion: like?.specVersion ?? service.specVersion,
     name: `${service.spec.name}.${forNodeId ?? slot}.${id}`,
@@ -89,6 +91,10 @@ export function wanted(task: Task): boolean {
 export function endedItself(task: Task): boolean {
   const { state } = task.status;
   return state === 'complete' || state === 'failed' || state === 'rejected';
+}
+
+export function isComplete(task: Task): boolean {
+  return task.status.state === 'complete';
 }
 
 export function assigned(task: Task): boolean {

@@ -4,7 +4,7 @@ import { holdsAddresses, portKey, type StoreView } from '../store/view.ts';
 import {
   compareStates,
   isTerminal,
-  isWanted,
+  isActive,
   type Network,
   type Node,
   type Service,
@@ -97,7 +97,7 @@ export class DirtyKeys {
         for (const task of view.tasksOfNode(nodeId)) services.add(task.serviceId);
       }
       for (const { id, spec } of view.services()) {
-        if (spec.mode.global !== undefined) services.add(id);
+        if ((spec.mode.global ?? spec.mode.globalJob) !== undefined) services.add(id);
       }
     }
     for (const id of this.#networks) {
@@ -140,8 +140,8 @@ export class DirtyKeys {
   }
 
   #markTask(task: Task, action: ObjectEvent['action'], old: Task | undefined): void {
-    const takes = action !== 'remove' && task.nodeId !== '' && isWanted(task.desiredState);
-    if (old !== undefined && old.nodeId !== '' && isWanted(old.desiredState) && !takes) {
+    const takes = action !== 'remove' && task.nodeId !== '' && isActive(task);
+    if (old !== undefined && old.nodeId !== '' && isActive(old) && !takes) {
       this.#retry = true;
     }
     const holds = action !== 'remove' && holdsAddresses(task);

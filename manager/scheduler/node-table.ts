@@ -6,7 +6,7 @@
 import { assert } from '../../lib/assert.ts';
 import type { NodeUsage, StoreView } from '../store/view.ts';
 import { portKey } from '../store/view.ts';
-import type { GenericResource, Node, Task } from '../../types/index.ts';
+import { isActive, type GenericResource, type Node, type Task } from '../../types/index.ts';
 
 const none = -1;
 
@@ -202,7 +202,7 @@ export class NodeTable {
     if (node === undefined) return [];
     const claims: GenericResource[] = [];
     for (const task of this.#view.tasksOfNode(node.id)) {
-      if (wantedOn(task)) claims.push(...(task.genericResources ?? []));
+      if (isActive(task)) claims.push(...(task.genericResources ?? []));
     }
     return claims;
   }
@@ -213,8 +213,4 @@ export function hostPortsOf(task: Task): readonly string[] {
   return task.ports
     .filter((port) => port.publishMode === 'host' && (port.publishedPort ?? 0) > 0)
     .map(portKey);
-}
-
-function wantedOn(task: Task): boolean {
-  return task.desiredState !== 'shutdown' && task.desiredState !== 'remove';
 }

@@ -6,7 +6,7 @@
 import {
   fileKinds,
   fileReferencesOf,
-  isWanted,
+  isActive,
   type FileKind,
   type FileObject,
   type Network,
@@ -168,7 +168,7 @@ function networkInUse(state: State, { services, removedNetworks }: Touched): str
 
 /** Tasks that are told to stop, or soon will be as their service is gone, keep no network. */
 function isInUse(state: State, task: Task): boolean {
-  if (!isWanted(task.desiredState)) return false;
+  if (!isActive(task)) return false;
   return task.serviceId === '' || state.service(task.serviceId) !== undefined;
 }
 

@@ -1,5 +1,5 @@
 /** What the wanted tasks of each node take of it, kept up with every change of a task. */
-import { isWanted, type Task } from '../../types/index.ts';
+import { isActive, type Task } from '../../types/index.ts';
 import { portKey, type NodeUsage } from './view.ts';
 
 class Usage implements NodeUsage {
@@ -93,7 +93,7 @@ export class UsageIndex {
 
 /** The task counts on its node. */
 function takes(task: Task): boolean {
-  return task.nodeId !== '' && isWanted(task.desiredState);
+  return task.nodeId !== '' && isActive(task);
 }
 
 function takesTheSame(a: Task, b: Task): boolean {

@@ -11,6 +11,7 @@
  *     crash NAME.SLOT                 the container of a slot's task dies
  *     history N                       the limit of old tasks
  *     run 5s [quiet]                  time passes; prints what happens
+ *     leaderless 5s                   time passes, and no manager plans anything
  *     ps NAME                         the service's tasks, as the store has them
  *     service NAME                    update status, published ports, virtual addresses
  *     addresses NETWORK               who holds one, and how many do
@@ -19,6 +20,7 @@
  *     plan rollback NAME              what it would do; it is not done
  *     nodes-of NAME                   how many of its wanted tasks each node has
  */
+import { serviceStatus } from '../../api/convert/service.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import { explain } from '../../manager/explain/index.ts';
 import type { ObjectEvent } from '../../manager/store/index.ts';
@@ -26,6 +28,7 @@ import {
   isTerminal,
   isWanted,
   type PreviewChange,
+  type Service,
   type Task,
   type TaskChange,
 } from '../../types/index.ts';
@@ -130,6 +133,10 @@ class Scenario {
       await this.#cluster.run(duration(time));
       return how === 'quiet' ? [] : this.#printed;
     },
+    leaderless: async ([time = '']) => {
+      await this.#cluster.runLeaderless(duration(time));
+      return [];
+    },
     ps: ([name = '']) => this.#tasksOf(name).map((task) => this.#row(task)),
     service: ([name = '']) => this.#describe(name),
     explain: ([name = '']) => this.#explain(name),
@@ -173,7 +180,8 @@ class Scenario {
   }
 
   #describe(name: string): string[] {
-    const { updateStatus, ports = [], virtualIps = [] } = this.#cluster.service(name);
+    const service = this.#cluster.service(name);
+    const { updateStatus, ports = [], virtualIps = [] } = service;
     const status =
       updateStatus === undefined
         ? []
@@ -184,7 +192,20 @@ class Scenario {
     const virtual = virtualIps.map(({ networkId }) => {
       return `virtual address on ${this.#cluster.store.network(networkId)?.spec.name}`;
     });
-    return [...status, ...published, ...virtual];
+    return [...status, ...this.#describeJob(service), ...published, ...virtual];
+  }
+
+  #describeJob(service: Service): string[] {
+    const { jobStatus, cronStatus } = service;
+    if (jobStatus === undefined) return [];
+    const { running, completed } = serviceStatus(service, this.#cluster.tasks(service.spec.name));
+    const lines = [`iteration ${jobStatus.iteration}: ${running} running, ${completed} complete`];
+    const { lastTickMs, skipped } = cronStatus ?? {};
+    if (lastTickMs !== undefined) lines.push(`last tick ${timeOf(lastTickMs)}`);
+    if (skipped !== undefined) {
+      lines.push(`tick ${timeOf(skipped.tickMs)} was passed over: ${skipped.reason}`);
+    }
+    return lines;
   }
 
   #explain(reference: string): string[] {
@@ -307,7 +328,8 @@ class Scenario {
   #alias(task: Task): string {
     let alias = this.#aliases.get(task.id);
     if (alias === undefined) {
-      const place = task.forNodeId ?? (task.slot === 0 ? task.nodeId : String(task.slot));
+      const isGlobal = task.slot === 0 && task.jobIteration === undefined;
+      const place = task.forNodeId ?? (isGlobal ? task.nodeId : String(task.slot));
       const slot = `${task.serviceName}.${place}`;
       const count = (this.#counts.get(slot) ?? 0) + 1;
       this.#counts.set(slot, count);
@@ -342,6 +364,11 @@ function placesOf({ change, from, to, reason }: TaskChange): string {
   if (change === 'wait') return `waits: ${reason}`;
   if (change === 'replace') return `${from} to ${to}`;
   return change === 'stop' ? `stops on ${from}` : `new on ${to}`;
+}
+
+/** The time of day, in UTC. */
+function timeOf(ms: number): string {
+  return new Date(ms).toISOString().slice(11, 19);
 }
 
 function compare(a = '', b = ''): number {

@@ -8,21 +8,23 @@ import { VirtualClock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { seededRandom } from '../../lib/random.ts';
 import { allocateNetwork, newIngressNetwork } from '../../manager/allocator/index.ts';
+import { firstStatuses, nextStatuses } from '../../manager/control/job-status.ts';
 import { normalizeService } from '../../manager/control/normalize.ts';
 import { resolveNetworks } from '../../manager/control/service-networks.ts';
 import { Preview } from '../../manager/preview/index.ts';
 import { Reconciler, type PassLimits } from '../../manager/reconcile/index.ts';
 import { MemoryLog, Store, type Change } from '../../manager/store/index.ts';
-import type {
-  Cluster,
-  Network,
-  Node,
-  Preview as PreviewAnswer,
-  PreviewChange,
-  Service,
-  ServiceSpec,
-  Task,
-  TaskStatus,
+import {
+  isJobMode,
+  type Cluster,
+  type Network,
+  type Node,
+  type Preview as PreviewAnswer,
+  type PreviewChange,
+  type Service,
+  type ServiceSpec,
+  type Task,
+  type TaskStatus,
 } from '../../types/index.ts';
 import { SimWorker, plainBehaviour, type Behaviour } from './sim-worker.ts';
 
@@ -46,18 +48,15 @@ export class SimCluster implements AsyncDisposable {
   readonly workers = new Map<string, SimWorker>();
   readonly behaviours = new Map<string, Behaviour>();
   readonly #random;
-  readonly #reconciler: Reconciler;
+  readonly #limits: Partial<PassLimits>;
+  #reconciler: Reconciler;
   #pending = 0;
   #failure: unknown;
 
   constructor(seed = 1, limits: Partial<PassLimits> = {}) {
     this.#random = seededRandom(seed);
-    this.#reconciler = new Reconciler(limits, {
-      store: this.store,
-      clock: this.clock,
-      random: this.#random,
-      log: silentLogger,
-    });
+    this.#limits = limits;
+    this.#reconciler = this.#newReconciler();
   }
 
   async start(): Promise<void> {
@@ -130,6 +129,24 @@ export class SimCluster implements AsyncDisposable {
       each?.();
     }
     this.clock.advance(endMs - this.clock.nowMs());
+  }
+
+  /** Time passes, and no manager plans anything: then another one takes over. */
+  async runLeaderless(durationMs: number): Promise<void> {
+    await this.#reconciler[Symbol.asyncDispose]();
+    await this.run(durationMs);
+    this.#reconciler = this.#newReconciler();
+    this.#reconciler.start();
+    await this.settle();
+  }
+
+  #newReconciler(): Reconciler {
+    return new Reconciler(this.#limits, {
+      store: this.store,
+      clock: this.clock,
+      random: this.#random,
+      log: silentLogger,
+    });
   }
 
   addNode(id: string, options: SimNodeOptions = {}): void {
@@ -239,15 +256,25 @@ export class SimCluster implements AsyncDisposable {
   createService(spec: ServiceSpec): void {
     const id = this.#random.id();
     const resolved = resolveNetworks(this.store, normalizeService(spec, this.#random));
-    const object: Service = { id, meta: this.meta, spec: resolved, specVersion: 0 };
+    const object: Service = {
+      id,
+      meta: this.meta,
+      spec: resolved,
+      specVersion: 0,
+      ...firstStatuses(resolved, this.clock.nowMs()),
+    };
     this.change([{ op: 'put', table: 'service', object, base: 0 }]);
   }
 
   updateService(name: string, edit: (spec: ServiceSpec) => ServiceSpec): void {
     const service = this.service(name);
+    const edited = normalizeService(edit(service.spec), this.#random);
+    const spec = resolveNetworks(this.store, edited);
+    const { jobStatus, cronStatus, ...rest } = without(service, 'updateStatus');
     const object: Service = {
-      ...without(service, 'updateStatus'),
-      spec: resolveNetworks(this.store, normalizeService(edit(service.spec), this.#random)),
+      ...rest,
+      ...nextStatuses(service, spec, this.clock.nowMs()),
+      spec,
       specVersion: service.meta.version,
       previousSpec: service.spec,
       previousSpecVersion: service.specVersion,
@@ -258,17 +285,23 @@ export class SimCluster implements AsyncDisposable {
   rollback(name: string): void {
     const service = this.service(name);
     assert.ok(service.previousSpec !== undefined, `${name} has no previous spec`);
+    const nowMs = this.clock.nowMs();
     const object: Service = {
-      ...service,
+      ...without(service, 'updateStatus'),
+      ...nextStatuses(service, service.previousSpec, nowMs),
       spec: service.previousSpec,
       specVersion: service.previousSpecVersion ?? 0,
       previousSpec: service.spec,
       previousSpecVersion: service.specVersion,
-      updateStatus: {
-        state: 'rollback_started',
-        startedAtMs: this.clock.nowMs(),
-        message: 'manually requested rollback',
-      },
+      ...(isJobMode(service.spec.mode)
+        ? {}
+        : {
+            updateStatus: {
+              state: 'rollback_started',
+              startedAtMs: nowMs,
+              message: 'manually requested rollback',
+            },
+          }),
     };
     this.change([{ op: 'put', table: 'service', object, base: service.meta.version }]);
   }

@@ -116,7 +116,7 @@ export class SimWorker {
     }
     const stop = task.desiredState === 'shutdown' || task.desiredState === 'remove';
     if (stop) this.#stop(task, local);
-    else if (task.desiredState === 'running' && local.phase === 'ready') this.#start(task, local);
+    else if (task.desiredState !== 'ready' && local.phase === 'ready') this.#start(task, local);
   }
 
   #begin(task: Task, local: Local): void {

@@ -1,12 +1,32 @@
 /** Service specs from a scenario's words: `replicas=3 image=web:2 order=start-first`. */
 import { SwarmError } from '../../lib/errors.ts';
-import type { PortConfig, ServiceSpec, UpdateConfig } from '../../types/index.ts';
+import {
+  cronLabels,
+  type PortConfig,
+  type ServiceMode,
+  type ServiceSpec,
+  type UpdateConfig,
+} from '../../types/index.ts';
+
+const modes: Readonly<Record<string, ServiceMode>> = {
+  global: { global: {} },
+  'global-job': { globalJob: {} },
+  'replicated-job': { replicatedJob: { maxConcurrent: 1, totalCompletions: 1 } },
+};
 
 type Edit = (spec: ServiceSpec, value: string) => ServiceSpec;
 
 const edits: Readonly<Record<string, Edit>> = {
   replicas: (spec, value) => ({ ...spec, mode: { replicated: { replicas: Number(value) } } }),
-  mode: (spec, value) => (value === 'global' ? { ...spec, mode: { global: {} } } : spec),
+  mode: (spec, value) => ({ ...spec, mode: modes[value] ?? spec.mode }),
+  completions: (spec, value) => job(spec, { totalCompletions: Number(value) }),
+  'max-concurrent': (spec, value) => job(spec, { maxConcurrent: Number(value) }),
+  // Blanks are written as underscores.
+  schedule: (spec, value) => cron(spec, 'schedule', value.replaceAll('_', ' ')),
+  'time-zone': (spec, value) => cron(spec, 'timeZone', value),
+  'missed-run': (spec, value) => cron(spec, 'missedRun', value),
+  overlap: (spec, value) => cron(spec, 'overlap', value),
+  runs: (spec, value) => cron(spec, 'history', value),
   image: (spec, value) => task(spec, { container: { image: value } }),
   force: (spec, value) => task(spec, { forceUpdate: Number(value) }),
   restart: (spec, value) => restart(spec, { condition: value as 'none' | 'on-failure' | 'any' }),
@@ -80,6 +100,14 @@ export function duration(text: string): number {
 
 export function wrong(message: string): SwarmError {
   return new SwarmError('invalid-argument', message);
+}
+
+function job(spec: ServiceSpec, change: NonNullable<ServiceMode['replicatedJob']>): ServiceSpec {
+  return { ...spec, mode: { replicatedJob: { ...spec.mode.replicatedJob, ...change } } };
+}
+
+function cron(spec: ServiceSpec, key: keyof typeof cronLabels, value: string): ServiceSpec {
+  return { ...spec, labels: { ...spec.labels, [cronLabels[key]]: value } };
 }
 
 function task(spec: ServiceSpec, change: Partial<ServiceSpec['task']>): ServiceSpec {
