@@ -66,7 +66,17 @@ export interface WireService extends WireMeta {
     readonly DesiredTasks?: number;
     readonly CompletedTasks?: number;
   };
-  readonly JobStatus?: { readonly JobIteration?: { readonly Index?: number } };
+  readonly JobStatus?: {
+    readonly JobIteration?: { readonly Index?: number };
+    readonly LastExecution?: string;
+  };
+  /** Of a cron service. */
+  readonly CronStatus?: {
+    readonly LastTick?: string;
+    readonly NextTick?: string;
+    readonly LastSkipped?: { readonly Tick: string; readonly Reason: string };
+    readonly RunAsked?: boolean;
+  };
 }
 
 export interface WireTask extends WireMeta {

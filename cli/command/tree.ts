@@ -152,10 +152,6 @@ const serviceVerbs = {
     short: 'List the tasks of one or more services',
     load: () => import('../commands/service/ps.ts'),
   },
-  restart: {
-    short: 'Restart the tasks of services, by their update policies',
-    load: () => import('../commands/service/restart.ts'),
-  },
   rm: {
     short: 'Remove one or more services',
     aliases: ['remove'],
@@ -164,6 +160,10 @@ const serviceVerbs = {
   rollback: {
     short: "Revert changes to a service's configuration",
     load: () => import('../commands/service/rollback.ts'),
+  },
+  run: {
+    short: 'Begin a run of a job or a cron service now',
+    load: () => import('../commands/service/run.ts'),
   },
   scale: {
     short: 'Scale one or multiple replicated services',

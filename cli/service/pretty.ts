@@ -1,5 +1,6 @@
 /** `service inspect --pretty`. */
 import {
+  cronOf,
   serviceSpec,
   type ContainerSpec,
   type ServiceSpec,
@@ -23,6 +24,7 @@ export function prettyService(
     `Name:\t\t${spec.name}`,
     ...pairLines('Labels', spec.labels, ''),
     ...modeLines(spec),
+    ...cronLines(service, spec),
     ...updateStatusLines(service, nowMs),
     ...placementLines(spec),
     ...updateLines('Update', spec.updateConfig),
@@ -39,6 +41,23 @@ export function prettyService(
     ...healthLines(container),
     '',
   ].join('\n');
+}
+
+function cronLines({ CronStatus: status = {} }: WireService, spec: ServiceSpec): string[] {
+  const cron = cronOf(spec);
+  if (cron === undefined) return [];
+  const { LastSkipped: skipped } = status;
+  return [
+    'Cron:',
+    ` Schedule:\t${cron.schedule}`,
+    ` Time Zone:\t${cron.timeZone}`,
+    ` Missed Run:\t${cron.missedRun}`,
+    ` Overlap:\t${cron.overlap}`,
+    ...optionalLine(' Run History:\t', cron.history),
+    ...optionalLine(' Last Tick:\t', status.LastTick),
+    ...optionalLine(' Next Tick:\t', status.NextTick),
+    ...optionalLine(' Last Skipped:\t', skipped && `${skipped.Tick}, as ${skipped.Reason}`),
+  ];
 }
 
 function modeLines({ mode: { global, globalJob, replicated, replicatedJob } }: ServiceSpec) {

@@ -74,20 +74,22 @@ interface Slot {
   readonly done: boolean;
 }
 
+const defaultTimeoutMs = 5 * 60_000;
+
 type Mode = 'replicated' | 'global' | 'replicated-job' | 'global-job';
 
 export interface TrackerOptions {
   /** Going back is what was asked for. */
   readonly rollback: boolean;
-  /** 0 waits for ever. */
-  readonly timeoutMs: number;
+  /** 0 waits for ever; undefined too for a job, which may take its time, else five minutes. */
+  readonly timeoutMs: number | undefined;
   /** The service's version before the change: what failed before it says nothing of the change. */
   readonly sinceVersion: number;
 }
 
 export class ProgressTracker {
   readonly #rollback: boolean;
-  readonly #timeoutMs: number;
+  readonly #timeoutMs: number | undefined;
   readonly #sinceVersion: number;
   #startMs: number | undefined;
   #convergedAtMs: number | undefined;
@@ -168,13 +170,16 @@ export class ProgressTracker {
       return { kind: 'converged' };
     }
     const name = service.Spec.Name ?? service.ID;
-    const counted = `${slots.length - open.length} out of ${slots.length} tasks running`;
+    const isJob = modeOf(service).endsWith('job');
+    const goal = isJob ? 'complete' : 'running';
+    const counted = `${slots.length - open.length} out of ${slots.length} tasks ${goal}`;
+    const timeoutMs = this.#timeoutMs ?? (isJob ? 0 : defaultTimeoutMs);
     if (this.#isHopeless(service, slots, open, nowMs)) {
       const why = slots.length === 0 ? ': no node runs it, see its constraints' : `: ${counted}`;
       return tell(`service ${name} does not converge${why}`, open);
     }
-    if (this.#timeoutMs > 0 && nowMs - (this.#startMs ?? nowMs) >= this.#timeoutMs) {
-      const after = goDuration(this.#timeoutMs);
+    if (timeoutMs > 0 && nowMs - (this.#startMs ?? nowMs) >= timeoutMs) {
+      const after = goDuration(timeoutMs);
       return tell(`service ${name} has not converged after ${after}: ${counted}`, open);
     }
     return { kind: 'going' };

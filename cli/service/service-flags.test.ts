@@ -298,8 +298,24 @@ describe('service/service-flags', () => {
     );
   });
 
+  it('makes a cron service of a job with labels', () => {
+    const spec = create('--schedule @hourly --time-zone Europe/Berlin --overlap replace');
+    assert.deepEqual(spec.mode.replicatedJob, { totalCompletions: 1, maxConcurrent: 1 });
+    const changed = update(spec, '--schedule @daily --run-history 3 --missed-run skip');
+    assert.deepEqual(changed.labels, {
+      'ts-swarm.cron.schedule': '@daily',
+      'ts-swarm.cron.time-zone': 'Europe/Berlin',
+      'ts-swarm.cron.overlap': 'replace',
+      'ts-swarm.cron.history': '3',
+      'ts-swarm.cron.missed-run': 'skip',
+    });
+    assert.deepEqual(create('--mode global-job --schedule @hourly').mode, { globalJob: {} });
+  });
+
   const refused: { line: string; verb?: SpecVerb; expect: RegExp }[] = [
     { line: '--mode global --replicas 2', expect: /^replicas can only be used with replicated/ },
+    { line: '--mode cron', expect: /^a cron service needs a --schedule/ },
+    { line: '--schedule @hourly --overlap often', expect: /--overlap/ },
     { line: '--max-concurrent 2', expect: /^max-concurrent can only be used with replicated-job/ },
     { line: '--no-healthcheck --health-cmd x', expect: /^--no-healthcheck conflicts/ },
     { line: '--mount type=bind,target=/x', expect: /"--mount" flag: source is required/ },

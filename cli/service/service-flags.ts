@@ -4,6 +4,7 @@ import { commandError } from '../command/errors.ts';
 import type { PortConfig } from '../../types/index.ts';
 import { splitPair } from '../format/parse.ts';
 import { containerFlags } from './container-flags.ts';
+import { cronFlags, schedule } from './cron-flags.ts';
 import { endpoint, type SpecDraft } from './draft.ts';
 import { networkFlag } from './networks.ts';
 import { taskFlags } from './placement-flags.ts';
@@ -17,8 +18,8 @@ const maxConcurrent = unsigned(
 );
 const mode = oneOf(
   'mode',
-  'Service mode ("replicated", "global", "replicated-job", "global-job")',
-  ['replicated', 'global', 'replicated-job', 'global-job'],
+  'Service mode ("replicated", "global", "replicated-job", "global-job", "cron")',
+  ['replicated', 'global', 'replicated-job', 'global-job', 'cron'],
   { shownDefault: '"replicated"' },
 );
 
@@ -44,7 +45,10 @@ const modeFlag: SpecFlag = {
 };
 
 function createMode(spec: SpecDraft, values: FlagValues): void {
-  const wanted = values.get(mode) ?? 'replicated';
+  const wanted = values.get(mode) ?? (values.has(schedule) ? 'cron' : 'replicated');
+  if (wanted === 'cron' && !values.has(schedule)) {
+    throw commandError('a cron service needs a --schedule, such as "*/5 * * * *"');
+  }
   if (wanted === 'global') spec.mode = { global: {} };
   else if (wanted === 'global-job') spec.mode = { globalJob: {} };
   else if (wanted === 'replicated') spec.mode = { replicated: { replicas: 1 } };
@@ -91,6 +95,7 @@ const logFlag: SpecFlag = {
 const own: readonly SpecFlag[] = [
   scalar(text('name', 'Service name'), (spec, value) => (spec.name = value), { only: 'create' }),
   modeFlag,
+  ...cronFlags,
   scalar(
     oneOf('endpoint-mode', 'Endpoint mode (vip or dnsrr)', ['vip', 'dnsrr'], {
       shownDefault: '"vip"',

@@ -3,6 +3,7 @@ import type { WirePort, WireService } from '../client/wire.ts';
 import type { Column } from '../format/list.ts';
 import type { Client } from '../client/index.ts';
 import { listNodes, listTasks } from './lookup.ts';
+import { cronLabels } from '../../types/index.ts';
 import { shownImage } from './task-list.ts';
 
 export interface ServiceRow {
@@ -27,8 +28,13 @@ export const serviceColumns: Readonly<Record<string, Column<ServiceRow>>> = {
   },
 };
 
+export function isCron({ Spec: spec }: WireService): boolean {
+  return spec.Labels?.[cronLabels.schedule] !== undefined;
+}
+
 function modeWord(service: WireService): string {
   const mode = service.Spec.Mode ?? {};
+  if (isCron(service)) return 'cron';
   if (mode.Global !== undefined) return 'global';
   if (mode.ReplicatedJob !== undefined) return 'replicated job';
   return mode.GlobalJob !== undefined ? 'global job' : 'replicated';

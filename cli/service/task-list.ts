@@ -49,13 +49,16 @@ async function rowsOf(
   const [services, nodes] = noResolve
     ? [[], []]
     : await Promise.all([listServices(client), listNodes(client)]);
+  const jobs = new Set(services.filter(({ Spec }) => Spec.Mode?.ReplicatedJob).map(({ ID }) => ID));
   const serviceNames = new Map(services.map(({ ID, Spec }) => [ID, Spec.Name ?? ID]));
   const nodeNames = new Map(
     nodes.map((node) => [node.ID, node.Spec.Name || node.Description.Hostname || node.ID]),
   );
   const named = tasks.map((task) => {
     const service = serviceNames.get(task.ServiceID) ?? task.ServiceID;
-    const place = task.Slot ? String(task.Slot) : (task.NodeID ?? '');
+    // Only a replicated job has a slot 0, which is not written.
+    const hasSlot = task.Slot !== undefined || jobs.has(task.ServiceID);
+    const place = hasSlot ? String(task.Slot ?? 0) : (task.NodeID ?? '');
     const nodeId = task.NodeID ?? '';
     return { task, name: `${service}.${place}`, node: nodeNames.get(nodeId) ?? nodeId };
   });

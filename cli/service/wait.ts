@@ -13,14 +13,13 @@ const pollMs = 200;
 /** The first seconds decide how quick a command feels. */
 const eagerPollMs = 60;
 const eagerMs = 2000;
-const defaultTimeoutMs = 5 * 60_000;
 const maxBars = 20;
 const barWidth = 50;
 
 export const timeoutFlag = durationMs(
   'timeout',
   'Give up waiting for the service to converge after this time (0: wait for ever)',
-  { shownDefault: '5m' },
+  { shownDefault: '5m, and 0 for jobs' },
 );
 
 export interface WaitOptions {
@@ -32,6 +31,8 @@ export interface WaitOptions {
   readonly timeoutMs: number | undefined;
   /** The service's version before the change that is waited for; 0 for a new service. */
   readonly sinceVersion: number;
+  /** The iteration of a job before the one that is waited for. */
+  readonly afterIteration?: number;
 }
 
 /**
@@ -49,7 +50,7 @@ export async function waitConverged(
   const interrupt = context.onInterrupt(() => interrupted.abort());
   const tracker = new ProgressTracker({
     rollback: options.rollback ?? false,
-    timeoutMs: options.timeoutMs ?? defaultTimeoutMs,
+    timeoutMs: options.timeoutMs,
     sinceVersion: options.sinceVersion,
   });
   const screen = screenFor(context.out, options.quiet);
@@ -57,7 +58,7 @@ export async function waitConverged(
   try {
     for (;;) {
       const { signal } = interrupted;
-      const view = await look(client, serviceId, tracker, context, signal);
+      const view = await look(client, serviceId, { tracker, context, signal, options });
       screen.show(view);
       if (view.outcome.kind === 'converged') {
         screen.end(`verify: Service ${named} converged`);
@@ -83,9 +84,17 @@ export async function waitConverged(
 async function look(
   client: Client,
   serviceId: string,
-  tracker: ProgressTracker,
-  context: Context,
-  signal: AbortSignal,
+  {
+    tracker,
+    context,
+    signal,
+    options,
+  }: {
+    readonly tracker: ProgressTracker;
+    readonly context: Context;
+    readonly signal: AbortSignal;
+    readonly options: WaitOptions;
+  },
 ): Promise<ProgressView> {
   signal.throwIfAborted();
   // The leader may die while a command waits: another one goes on where it was.
@@ -96,6 +105,8 @@ async function look(
       listNodes(client, {}, { signal }),
     ]);
   const [service, tasks, nodes] = await patiently(context.clock, ask, { signal });
+  const iteration = service.JobStatus?.JobIteration?.Index ?? 0;
+  if (options.afterIteration !== undefined && iteration <= options.afterIteration) return notBegun;
   return tracker.step({
     service,
     tasks,
@@ -103,6 +114,13 @@ async function look(
     nowMs: context.clock.monotonicMs(),
   });
 }
+
+const notBegun: ProgressView = {
+  overall: 'job progress: waiting for the run to begin',
+  slots: [],
+  notes: [],
+  outcome: { kind: 'going' },
+};
 
 interface Screen {
   show(view: ProgressView): void;

@@ -63,8 +63,6 @@ const badFlags: readonly string[] = [
   '--mount type=bind,source=/tmp,target=/x --mount type=bind,source=/tmp,target=/x',
 ];
 
-const jobs = 'jobs are not supported by this version; use a replicated or a global service';
-
 /** What Docker takes and this version does not: refused in a sentence, and never ignored. */
 const refusals: readonly { verb: string; flag: string; args: string; says: string }[] = [
   {
@@ -72,12 +70,6 @@ const refusals: readonly { verb: string; flag: string; args: string; says: strin
     flag: '--credential-spec',
     args: '--credential-spec file://x',
     says: 'credential specs are for Windows containers; this swarm runs Linux ones',
-  },
-  {
-    verb: 'service create',
-    flag: '--max-concurrent',
-    args: '--mode replicated-job --max-concurrent 2',
-    says: jobs,
   },
   {
     verb: 'service update',
@@ -109,7 +101,6 @@ const others: readonly { args: string; says: string }[] = [
 export function mistakeCases(get: () => Field): void {
   for (const { verb, flag, says } of refusals) refuses(verb, flag, says);
   for (const { args, says } of others) refuses(refusedValues, args, says);
-  refuses('service update', '--max-concurrent', jobs);
   for (const cli of dockers) {
     describe(`mistakes, by ${cli.name}`, () => {
       const name = 'twin';

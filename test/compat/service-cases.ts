@@ -4,6 +4,7 @@ import { until } from '../lab/index.ts';
 import { dockers, newDocker, ownCli, type Cli } from './clients.ts';
 import { refuses, shows } from './covered.ts';
 import type { Field } from './field.ts';
+import { jobs } from './job-cases.ts';
 import { networkOf, type Json } from './sight.ts';
 import { logs, looking } from './look-cases.ts';
 
@@ -18,6 +19,7 @@ const quick = ['-d', '--update-monitor', '200ms', '--restart-delay', '200ms'];
 export function serviceCases(get: () => Field): void {
   // Seen on the wire: the new value is not in what it sends. `ts-swarm service update` does it.
   refuses('service update', '--health-start-interval', "docker's own CLI (28.2) forgets it");
+  refuses('service update', '--max-concurrent', "docker's own CLI (20.10 and 28.2) forgets it");
   const noted = new Set<string>();
   for (const cli of dockers) {
     describe(`services, by ${cli.name}`, () => {
@@ -32,6 +34,7 @@ export function serviceCases(get: () => Field): void {
       creating(test);
       looking(test);
       changing(test);
+      jobs(test);
       logs(test);
     });
   }

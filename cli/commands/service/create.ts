@@ -1,4 +1,4 @@
-import { serviceSpec } from '../../../types/index.ts';
+import { cronOf, serviceSpec } from '../../../types/index.ts';
 import { connect, type Client } from '../../client/index.ts';
 import { atLeast, type Command } from '../../command/command.ts';
 import { detachFlag, quietProgressFlag } from '../../command/common-flags.ts';
@@ -41,7 +41,8 @@ export const command: Command = {
       if (text !== undefined) context.err.line(text);
     }
     context.out.line(created.ID);
-    if (flags.get(detachFlag)) return;
+    // A cron service does nothing until its first tick.
+    if (flags.get(detachFlag) || cronOf(spec) !== undefined) return;
     await waitConverged(context, client, created.ID, {
       quiet: flags.get(quietProgressFlag) ?? false,
       timeoutMs: flags.get(timeoutFlag),

@@ -9,11 +9,11 @@ import { changeService, type ChangeOptions, type SpecEdit } from '../../service/
 import { container, type SpecDraft } from '../../service/draft.ts';
 import { pinImage, withTag } from '../../service/image-digest.ts';
 import { findService } from '../../service/lookup.ts';
-import { whenLed } from '../../service/patience.ts';
 import { changeNetworks } from '../../service/networks.ts';
 import { resolveReferences } from '../../service/references.ts';
 import { registryAuthFor } from '../../service/registry-auth.ts';
 import { applyFlags, specFlags } from '../../service/service-flags.ts';
+import { isCron } from '../../service/service-list.ts';
 import { timeoutFlag, waitConverged } from '../../service/wait.ts';
 
 const withRegistryAuth = bool(
@@ -44,13 +44,14 @@ export const command: Command = {
   args: exactly(1),
   async run(context, [reference = ''], flags) {
     const client = connect(context);
-    const service = await whenLed(context.clock, () => findService(client, reference));
+    const service = await findService(client, reference);
     const told: string[] = [];
     const { edit, options } = await editOf(context, client, service, flags, told);
     const { warnings, sinceVersion } = await changeService(context, client, service, edit, options);
     for (const warning of [...told, ...warnings]) context.err.line(warning);
     context.out.line(reference);
-    if (flags.get(detachFlag)) return;
+    // What a cron service is to be like from now on shows with its next tick.
+    if (flags.get(detachFlag) || isCron(service)) return;
     await waitConverged(context, client, service.ID, {
       name: reference,
       quiet: flags.get(quietProgressFlag) ?? false,
