@@ -49,7 +49,8 @@ export function listNetworks(backend: Backend, view: StoreView | undefined): Lis
       const all = [...(networks?.tables.endpointsOf(network.id) ?? [])];
       return assignedNetwork(
         network,
-        all.filter((endpoint) => endpoint.nodeId === nodeId),
+        // Those of no service are people's containers, of which the node knows more itself.
+        all.filter((endpoint) => endpoint.nodeId === nodeId && endpoint.serviceId !== ''),
       );
     }),
     ...(networks?.local.list() ?? []).map((network) =>

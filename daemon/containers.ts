@@ -4,8 +4,10 @@ import type { Logger } from '../lib/log.ts';
 import type { Random } from '../lib/random.ts';
 import {
   ContainerManager,
-  noSwarmNetworks,
+  SwarmAttachments,
   taskContainerHexId,
+  type JoinRequest,
+  type SwarmPlace,
   type TaskContainer,
 } from '../worker/container/index.ts';
 import type { Images } from '../worker/image/images.ts';
@@ -25,6 +27,8 @@ export interface ContainersParts {
   readonly log: Logger;
 }
 
+type AskForPlace = (request: JoinRequest) => Promise<SwarmPlace | undefined>;
+
 /** The tasks' side of the node's containers. */
 export interface TaskContainers {
   containers(): Iterable<TaskContainer>;
@@ -37,7 +41,9 @@ export interface NodeContainers {
   readonly taskRuntime: Runtime;
   /** The network on which the executor's clearing up spares standalone containers. */
   readonly taskNetwork: NetworkDriver;
-  attach(executor: TaskContainers): void;
+  /** What the tasks' executor is to be told of them. */
+  readonly attachments: SwarmAttachments;
+  attach(executor: TaskContainers, askForPlace: AskForPlace): void;
 }
 
 export function nodeContainers(
@@ -47,22 +53,30 @@ export function nodeContainers(
 ): NodeContainers {
   const { network, runtime } = parts;
   let tasks: () => Iterable<TaskContainer> = () => [];
-  const manager = new ContainerManager(
+  let ask: AskForPlace = () => Promise.resolve(undefined);
+  const attachments = new SwarmAttachments({
+    ask: (request) => ask(request),
+    onLost: (taskId) => manager.lost(taskId),
+    clock: parts.clock,
+  });
+  const manager: ContainerManager = new ContainerManager(
     { dataRoot, runRoot, hostname, cpus },
-    { ...parts, ownNetworks: network.local, swarmNetworks: noSwarmNetworks, tasks: () => tasks() },
+    { ...parts, ownNetworks: network.local, swarmNetworks: attachments, tasks: () => tasks() },
   );
   const spared = async () =>
     (await runtime.list()).map(({ id }) => id).filter((id) => manager.owns(id));
   return {
     manager,
+    attachments,
     taskRuntime: changed(runtime, {
       list: async () => (await runtime.list()).filter(({ id }) => !manager.owns(id)),
     }),
     taskNetwork: changed<NetworkDriver>(network, {
       retain: async (ids) => network.retain(new Set([...ids, ...(await spared())])),
     }),
-    attach(executor) {
+    attach(executor, askForPlace) {
       tasks = () => executor.containers();
+      ask = askForPlace;
       parts.volumes.attach({
         users: function* users() {
           yield* manager.volumeUsers();

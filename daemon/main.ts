@@ -12,6 +12,7 @@ import { createImages } from '../worker/image/index.ts';
 import { createNetwork } from '../worker/network/index.ts';
 import { openContainerd } from '../worker/runtime/index.ts';
 import { openVolumes, prepareVolumes } from '../worker/volume/index.ts';
+import { askForPlace } from './attachments.ts';
 import { nodeContainers } from './containers.ts';
 import { newDoctor } from './doctor.ts';
 import { readHostFacts } from './host-facts.ts';
@@ -90,9 +91,9 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
         images,
         volumes,
         network: containers.taskNetwork,
+        attachments: containers.attachments,
         node: () => system,
-        clock,
-        log,
+        ...common,
       },
     ),
   );
@@ -117,7 +118,7 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
   system.attach({ swarm, executor });
   await startMetrics(options, { metrics, swarm, log }, starting);
   swarm.joinNetworks();
-  containers.attach(executor);
+  containers.attach(executor, (request) => askForPlace(swarm, request, clock));
   await containers.manager.open();
   await executor.start();
   const backend: Backend = {

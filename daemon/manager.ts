@@ -5,7 +5,7 @@
 import { CertificateAuthority } from '../gen/ca_pb.js';
 import { Control as ControlService } from '../gen/control_pb.js';
 import { Doctor as DoctorService } from '../gen/doctor_pb.js';
-import { Dispatcher as DispatcherService } from '../gen/dispatcher_pb.js';
+import { Attachments, Dispatcher as DispatcherService } from '../gen/dispatcher_pb.js';
 import { LogReader as LogReaderService, Logs as LogsService } from '../gen/logs_pb.js';
 import { Group as GroupService, Raft as RaftService } from '../gen/raft_pb.js';
 import type { ManagerBackend } from '../api/index.ts';
@@ -22,6 +22,7 @@ import {
   ForwardingControl,
   serveControl,
   type ControlApi,
+  serveAttachments,
 } from '../manager/control/index.ts';
 import {
   Dispatcher,
@@ -422,6 +423,8 @@ export class Manager implements AsyncDisposable {
     this.#server.addService(CertificateAuthority, this.ca.handlers, { allow: 'anyone' });
     this.#server.addService(DispatcherService, this.#dispatcher.handlers, { allow: 'nodes' });
     this.#tunnels.addTo(this.#server);
+    const attachments = serveAttachments(this.#control, this.store);
+    this.#server.addService(Attachments, attachments, { allow: 'nodes' });
     this.#server.addService(LogsService, this.#logBroker.handlers, { allow: 'nodes' });
     this.#server.addService(LogReaderService, serveLogReader(this.#logBroker, this.store), {
       allow: 'managers',
@@ -431,12 +434,9 @@ export class Manager implements AsyncDisposable {
     });
     this.#server.addService(RaftService, this.#transport.handlers, { allow: 'managers' });
     this.#server.addService(GroupService, this.group.handlers, { allow: 'managers' });
-    this.#server.addService(
-      ControlService,
-      // The port has let managers pass only.
-      serveControl(this.#control, () => undefined),
-      { allow: 'managers' },
-    );
+    // The port has let managers pass only.
+    const control = serveControl(this.#control, () => undefined);
+    this.#server.addService(ControlService, control, { allow: 'managers' });
   }
 
   #leadershipChanged(leads: boolean): void {

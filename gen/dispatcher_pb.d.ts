@@ -13,6 +13,86 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_dispatcher: GenFile;
 
 /**
+ * @generated from message tsswarm.dispatcher.AttachRequest
+ */
+export declare type AttachRequest = Message<"tsswarm.dispatcher.AttachRequest"> & {
+  /**
+   * Its id, its name, or the beginning of its id.
+   *
+   * @generated from field: string network = 1;
+   */
+  network: string;
+
+  /**
+   * @generated from field: string container_id = 2;
+   */
+  containerId: string;
+
+  /**
+   * @generated from field: string container_name = 3;
+   */
+  containerName: string;
+
+  /**
+   * @generated from field: repeated string aliases = 4;
+   */
+  aliases: string[];
+
+  /**
+   * Without prefix; at most one for each address family.
+   *
+   * @generated from field: repeated string addresses = 5;
+   */
+  addresses: string[];
+};
+
+/**
+ * Describes the message tsswarm.dispatcher.AttachRequest.
+ * Use `create(AttachRequestSchema)` to create a new message.
+ */
+export declare const AttachRequestSchema: GenMessage<AttachRequest>;
+
+/**
+ * @generated from message tsswarm.dispatcher.AttachReply
+ */
+export declare type AttachReply = Message<"tsswarm.dispatcher.AttachReply"> & {
+  /**
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+
+  /**
+   * @generated from field: string network_id = 2;
+   */
+  networkId: string;
+
+  /**
+   * @generated from field: string name = 3;
+   */
+  name: string;
+
+  /**
+   * With prefixes.
+   *
+   * @generated from field: repeated string addresses = 4;
+   */
+  addresses: string[];
+
+  /**
+   * JSON of an array of NetworkSubnet (types/network.ts).
+   *
+   * @generated from field: bytes subnets = 5;
+   */
+  subnets: Uint8Array;
+};
+
+/**
+ * Describes the message tsswarm.dispatcher.AttachReply.
+ * Use `create(AttachReplySchema)` to create a new message.
+ */
+export declare const AttachReplySchema: GenMessage<AttachReply>;
+
+/**
  * @generated from message tsswarm.dispatcher.NodeMessage
  */
 export declare type NodeMessage = Message<"tsswarm.dispatcher.NodeMessage"> & {
@@ -658,6 +738,24 @@ export declare const Dispatcher: GenService<{
     methodKind: "bidi_streaming";
     input: typeof NodeMessageSchema;
     output: typeof ManagerMessageSchema;
+  },
+}>;
+
+/**
+ * @generated from service tsswarm.dispatcher.Attachments
+ */
+export declare const Attachments: GenService<{
+  /**
+   * A place on an attachable network for a container of the node that belongs to no service. It is
+   * a task of the node's from then on, and ends as soon as the node says so of it. Answered by the
+   * manager that leads.
+   *
+   * @generated from rpc tsswarm.dispatcher.Attachments.Attach
+   */
+  attach: {
+    methodKind: "unary";
+    input: typeof AttachRequestSchema;
+    output: typeof AttachReplySchema;
   },
 }>;
 

@@ -10,111 +10,125 @@ import { enumDesc, fileDesc, messageDesc, serviceDesc, tsEnum } from "@bufbuild/
  * Describes the file dispatcher.proto.
  */
 export const file_dispatcher = /*@__PURE__*/
-  fileDesc("ChBkaXNwYXRjaGVyLnByb3RvEhJ0c3N3YXJtLmRpc3BhdGNoZXIi4QIKC05vZGVNZXNzYWdlEioKBWhlbGxvGAEgASgLMhkudHNzd2FybS5kaXNwYXRjaGVyLkhlbGxvSAASMgoJaGVhcnRiZWF0GAIgASgLMh0udHNzd2FybS5kaXNwYXRjaGVyLkhlYXJ0YmVhdEgAEjMKCHN0YXR1c2VzGAMgASgLMh8udHNzd2FybS5kaXNwYXRjaGVyLlN0YXR1c0JhdGNoSAASFQoLZGVzY3JpcHRpb24YBCABKAxIABI5CgdhcHBsaWVkGAUgASgLMiYudHNzd2FybS5kaXNwYXRjaGVyLkFzc2lnbm1lbnRzQXBwbGllZEgAEi4KB2dvb2RieWUYBiABKAsyGy50c3N3YXJtLmRpc3BhdGNoZXIuR29vZGJ5ZUgAEjAKCGZpbmRpbmdzGAcgASgLMhwudHNzd2FybS5kaXNwYXRjaGVyLkZpbmRpbmdzSABCCQoHbWVzc2FnZSIJCgdHb29kYnllIjkKBUhlbGxvEhMKC2Rlc2NyaXB0aW9uGAEgASgMEhsKE3ByZXZpb3VzX3Nlc3Npb25faWQYAiABKAkiHQoJSGVhcnRiZWF0EhAKCHNlcXVlbmNlGAEgASgEIlYKC1N0YXR1c0JhdGNoEjUKB3VwZGF0ZXMYASADKAsyJC50c3N3YXJtLmRpc3BhdGNoZXIuVGFza1N0YXR1c1VwZGF0ZRIQCghzZXF1ZW5jZRgCIAEoBCIzChBUYXNrU3RhdHVzVXBkYXRlEg8KB3Rhc2tfaWQYASABKAkSDgoGc3RhdHVzGAIgASgMIiYKEkFzc2lnbm1lbnRzQXBwbGllZBIQCghyZXZpc2lvbhgBIAEoBCLFAwoOTWFuYWdlck1lc3NhZ2USLgoHd2VsY29tZRgBIAEoCzIbLnRzc3dhcm0uZGlzcGF0Y2hlci5XZWxjb21lSAASNwoJaGVhcnRiZWF0GAIgASgLMiIudHNzd2FybS5kaXNwYXRjaGVyLkhlYXJ0YmVhdFJlcGx5SAASNgoLYXNzaWdubWVudHMYAyABKAsyHy50c3N3YXJtLmRpc3BhdGNoZXIuQXNzaWdubWVudHNIABI4CghhY2NlcHRlZBgEIAEoCzIkLnRzc3dhcm0uZGlzcGF0Y2hlci5TdGF0dXNlc0FjY2VwdGVkSAASLwoEbmV3cxgFIAEoCzIfLnRzc3dhcm0uZGlzcGF0Y2hlci5DbHVzdGVyTmV3c0gAEjMKBGxvZ3MYBiABKAsyIy50c3N3YXJtLmRpc3BhdGNoZXIuTG9nU3Vic2NyaXB0aW9uSAASMgoHZXhhbWluZRgHIAEoCzIfLnRzc3dhcm0uZGlzcGF0Y2hlci5FeGFtaW5hdGlvbkgAEjMKBnR1bm5lbBgIIAEoCzIhLnRzc3dhcm0uZGlzcGF0Y2hlci5UdW5uZWxSZXF1ZXN0SABCCQoHbWVzc2FnZSJpCgdXZWxjb21lEhIKCnNlc3Npb25faWQYASABKAkSGwoTaGVhcnRiZWF0X3BlcmlvZF9tcxgCIAEoDRItCgRuZXdzGAMgASgLMh8udHNzd2FybS5kaXNwYXRjaGVyLkNsdXN0ZXJOZXdzIkUKDkhlYXJ0YmVhdFJlcGx5EhAKCHNlcXVlbmNlGAEgASgEEhEKCXBlcmlvZF9tcxgCIAEoDRIOCgZub3dfbXMYAyABKAEiJAoQU3RhdHVzZXNBY2NlcHRlZBIQCghzZXF1ZW5jZRgBIAEoBCKTAQoLQ2x1c3Rlck5ld3MSNAoIbWFuYWdlcnMYASADKAsyIi50c3N3YXJtLmRpc3BhdGNoZXIuTWFuYWdlckFkZHJlc3MSDAoEbm9kZRgCIAEoDBITCgtyb290X2NhX3BlbRgDIAEoCRISCgppc3N1ZXJfcGVtGAQgASgJEhcKD3JlbmV3X3dpdGhpbl9tcxgFIAEoDSI/Cg5NYW5hZ2VyQWRkcmVzcxIPCgdub2RlX2lkGAEgASgJEgwKBGFkZHIYAiABKAkSDgoGbGVhZGVyGAMgASgIIucBCgtBc3NpZ25tZW50cxIyCgRraW5kGAEgASgOMiQudHNzd2FybS5kaXNwYXRjaGVyLkFzc2lnbm1lbnRzLktpbmQSEgoKYXBwbGllc190bxgCIAEoBBISCgpyZXN1bHRzX2luGAMgASgEEjUKB2NoYW5nZXMYBCADKAsyJC50c3N3YXJtLmRpc3BhdGNoZXIuQXNzaWdubWVudENoYW5nZSJFCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIRCg1LSU5EX0NPTVBMRVRFEAESFAoQS0lORF9JTkNSRU1FTlRBTBACIsEBChBBc3NpZ25tZW50Q2hhbmdlEjsKBmFjdGlvbhgBIAEoDjIrLnRzc3dhcm0uZGlzcGF0Y2hlci5Bc3NpZ25tZW50Q2hhbmdlLkFjdGlvbhIMCgR0eXBlGAIgASgJEgoKAmlkGAMgASgJEg4KBm9iamVjdBgEIAEoDCJGCgZBY3Rpb24SFgoSQUNUSU9OX1VOU1BFQ0lGSUVEEAASEQoNQUNUSU9OX1VQREFURRABEhEKDUFDVElPTl9SRU1PVkUQAiKgAQoPTG9nU3Vic2NyaXB0aW9uEgoKAmlkGAEgASgJEg0KBWNsb3NlGAIgASgIEhAKCHRhc2tfaWRzGAMgAygJEg4KBmZvbGxvdxgEIAEoCBIMCgR0YWlsGAUgASgDEhAKCHNpbmNlX21zGAYgASgBEhAKCHVudGlsX21zGAcgASgBEg4KBnN0ZG91dBgIIAEoCBIOCgZzdGRlcnIYCSABKAgiGwoNVHVubmVsUmVxdWVzdBIKCgJpZBgBIAEoCSIZCgtFeGFtaW5hdGlvbhIKCgJpZBgBIAEoCSIoCghGaW5kaW5ncxIKCgJpZBgBIAEoCRIQCghmaW5kaW5ncxgCIAEoDDJgCgpEaXNwYXRjaGVyElIKB1Nlc3Npb24SHy50c3N3YXJtLmRpc3BhdGNoZXIuTm9kZU1lc3NhZ2UaIi50c3N3YXJtLmRpc3BhdGNoZXIuTWFuYWdlck1lc3NhZ2UoATABYgZwcm90bzM");
+  fileDesc("ChBkaXNwYXRjaGVyLnByb3RvEhJ0c3N3YXJtLmRpc3BhdGNoZXIicgoNQXR0YWNoUmVxdWVzdBIPCgduZXR3b3JrGAEgASgJEhQKDGNvbnRhaW5lcl9pZBgCIAEoCRIWCg5jb250YWluZXJfbmFtZRgDIAEoCRIPCgdhbGlhc2VzGAQgAygJEhEKCWFkZHJlc3NlcxgFIAMoCSJkCgtBdHRhY2hSZXBseRIPCgd0YXNrX2lkGAEgASgJEhIKCm5ldHdvcmtfaWQYAiABKAkSDAoEbmFtZRgDIAEoCRIRCglhZGRyZXNzZXMYBCADKAkSDwoHc3VibmV0cxgFIAEoDCLhAgoLTm9kZU1lc3NhZ2USKgoFaGVsbG8YASABKAsyGS50c3N3YXJtLmRpc3BhdGNoZXIuSGVsbG9IABIyCgloZWFydGJlYXQYAiABKAsyHS50c3N3YXJtLmRpc3BhdGNoZXIuSGVhcnRiZWF0SAASMwoIc3RhdHVzZXMYAyABKAsyHy50c3N3YXJtLmRpc3BhdGNoZXIuU3RhdHVzQmF0Y2hIABIVCgtkZXNjcmlwdGlvbhgEIAEoDEgAEjkKB2FwcGxpZWQYBSABKAsyJi50c3N3YXJtLmRpc3BhdGNoZXIuQXNzaWdubWVudHNBcHBsaWVkSAASLgoHZ29vZGJ5ZRgGIAEoCzIbLnRzc3dhcm0uZGlzcGF0Y2hlci5Hb29kYnllSAASMAoIZmluZGluZ3MYByABKAsyHC50c3N3YXJtLmRpc3BhdGNoZXIuRmluZGluZ3NIAEIJCgdtZXNzYWdlIgkKB0dvb2RieWUiOQoFSGVsbG8SEwoLZGVzY3JpcHRpb24YASABKAwSGwoTcHJldmlvdXNfc2Vzc2lvbl9pZBgCIAEoCSIdCglIZWFydGJlYXQSEAoIc2VxdWVuY2UYASABKAQiVgoLU3RhdHVzQmF0Y2gSNQoHdXBkYXRlcxgBIAMoCzIkLnRzc3dhcm0uZGlzcGF0Y2hlci5UYXNrU3RhdHVzVXBkYXRlEhAKCHNlcXVlbmNlGAIgASgEIjMKEFRhc2tTdGF0dXNVcGRhdGUSDwoHdGFza19pZBgBIAEoCRIOCgZzdGF0dXMYAiABKAwiJgoSQXNzaWdubWVudHNBcHBsaWVkEhAKCHJldmlzaW9uGAEgASgEIsUDCg5NYW5hZ2VyTWVzc2FnZRIuCgd3ZWxjb21lGAEgASgLMhsudHNzd2FybS5kaXNwYXRjaGVyLldlbGNvbWVIABI3CgloZWFydGJlYXQYAiABKAsyIi50c3N3YXJtLmRpc3BhdGNoZXIuSGVhcnRiZWF0UmVwbHlIABI2Cgthc3NpZ25tZW50cxgDIAEoCzIfLnRzc3dhcm0uZGlzcGF0Y2hlci5Bc3NpZ25tZW50c0gAEjgKCGFjY2VwdGVkGAQgASgLMiQudHNzd2FybS5kaXNwYXRjaGVyLlN0YXR1c2VzQWNjZXB0ZWRIABIvCgRuZXdzGAUgASgLMh8udHNzd2FybS5kaXNwYXRjaGVyLkNsdXN0ZXJOZXdzSAASMwoEbG9ncxgGIAEoCzIjLnRzc3dhcm0uZGlzcGF0Y2hlci5Mb2dTdWJzY3JpcHRpb25IABIyCgdleGFtaW5lGAcgASgLMh8udHNzd2FybS5kaXNwYXRjaGVyLkV4YW1pbmF0aW9uSAASMwoGdHVubmVsGAggASgLMiEudHNzd2FybS5kaXNwYXRjaGVyLlR1bm5lbFJlcXVlc3RIAEIJCgdtZXNzYWdlImkKB1dlbGNvbWUSEgoKc2Vzc2lvbl9pZBgBIAEoCRIbChNoZWFydGJlYXRfcGVyaW9kX21zGAIgASgNEi0KBG5ld3MYAyABKAsyHy50c3N3YXJtLmRpc3BhdGNoZXIuQ2x1c3Rlck5ld3MiRQoOSGVhcnRiZWF0UmVwbHkSEAoIc2VxdWVuY2UYASABKAQSEQoJcGVyaW9kX21zGAIgASgNEg4KBm5vd19tcxgDIAEoASIkChBTdGF0dXNlc0FjY2VwdGVkEhAKCHNlcXVlbmNlGAEgASgEIpMBCgtDbHVzdGVyTmV3cxI0CghtYW5hZ2VycxgBIAMoCzIiLnRzc3dhcm0uZGlzcGF0Y2hlci5NYW5hZ2VyQWRkcmVzcxIMCgRub2RlGAIgASgMEhMKC3Jvb3RfY2FfcGVtGAMgASgJEhIKCmlzc3Vlcl9wZW0YBCABKAkSFwoPcmVuZXdfd2l0aGluX21zGAUgASgNIj8KDk1hbmFnZXJBZGRyZXNzEg8KB25vZGVfaWQYASABKAkSDAoEYWRkchgCIAEoCRIOCgZsZWFkZXIYAyABKAgi5wEKC0Fzc2lnbm1lbnRzEjIKBGtpbmQYASABKA4yJC50c3N3YXJtLmRpc3BhdGNoZXIuQXNzaWdubWVudHMuS2luZBISCgphcHBsaWVzX3RvGAIgASgEEhIKCnJlc3VsdHNfaW4YAyABKAQSNQoHY2hhbmdlcxgEIAMoCzIkLnRzc3dhcm0uZGlzcGF0Y2hlci5Bc3NpZ25tZW50Q2hhbmdlIkUKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEhEKDUtJTkRfQ09NUExFVEUQARIUChBLSU5EX0lOQ1JFTUVOVEFMEAIiwQEKEEFzc2lnbm1lbnRDaGFuZ2USOwoGYWN0aW9uGAEgASgOMisudHNzd2FybS5kaXNwYXRjaGVyLkFzc2lnbm1lbnRDaGFuZ2UuQWN0aW9uEgwKBHR5cGUYAiABKAkSCgoCaWQYAyABKAkSDgoGb2JqZWN0GAQgASgMIkYKBkFjdGlvbhIWChJBQ1RJT05fVU5TUEVDSUZJRUQQABIRCg1BQ1RJT05fVVBEQVRFEAESEQoNQUNUSU9OX1JFTU9WRRACIqABCg9Mb2dTdWJzY3JpcHRpb24SCgoCaWQYASABKAkSDQoFY2xvc2UYAiABKAgSEAoIdGFza19pZHMYAyADKAkSDgoGZm9sbG93GAQgASgIEgwKBHRhaWwYBSABKAMSEAoIc2luY2VfbXMYBiABKAESEAoIdW50aWxfbXMYByABKAESDgoGc3Rkb3V0GAggASgIEg4KBnN0ZGVychgJIAEoCCIbCg1UdW5uZWxSZXF1ZXN0EgoKAmlkGAEgASgJIhkKC0V4YW1pbmF0aW9uEgoKAmlkGAEgASgJIigKCEZpbmRpbmdzEgoKAmlkGAEgASgJEhAKCGZpbmRpbmdzGAIgASgMMmAKCkRpc3BhdGNoZXISUgoHU2Vzc2lvbhIfLnRzc3dhcm0uZGlzcGF0Y2hlci5Ob2RlTWVzc2FnZRoiLnRzc3dhcm0uZGlzcGF0Y2hlci5NYW5hZ2VyTWVzc2FnZSgBMAEyWwoLQXR0YWNobWVudHMSTAoGQXR0YWNoEiEudHNzd2FybS5kaXNwYXRjaGVyLkF0dGFjaFJlcXVlc3QaHy50c3N3YXJtLmRpc3BhdGNoZXIuQXR0YWNoUmVwbHliBnByb3RvMw");
+
+/**
+ * Describes the message tsswarm.dispatcher.AttachRequest.
+ * Use `create(AttachRequestSchema)` to create a new message.
+ */
+export const AttachRequestSchema = /*@__PURE__*/
+  messageDesc(file_dispatcher, 0);
+
+/**
+ * Describes the message tsswarm.dispatcher.AttachReply.
+ * Use `create(AttachReplySchema)` to create a new message.
+ */
+export const AttachReplySchema = /*@__PURE__*/
+  messageDesc(file_dispatcher, 1);
 
 /**
  * Describes the message tsswarm.dispatcher.NodeMessage.
  * Use `create(NodeMessageSchema)` to create a new message.
  */
 export const NodeMessageSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 0);
+  messageDesc(file_dispatcher, 2);
 
 /**
  * Describes the message tsswarm.dispatcher.Goodbye.
  * Use `create(GoodbyeSchema)` to create a new message.
  */
 export const GoodbyeSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 1);
+  messageDesc(file_dispatcher, 3);
 
 /**
  * Describes the message tsswarm.dispatcher.Hello.
  * Use `create(HelloSchema)` to create a new message.
  */
 export const HelloSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 2);
+  messageDesc(file_dispatcher, 4);
 
 /**
  * Describes the message tsswarm.dispatcher.Heartbeat.
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 3);
+  messageDesc(file_dispatcher, 5);
 
 /**
  * Describes the message tsswarm.dispatcher.StatusBatch.
  * Use `create(StatusBatchSchema)` to create a new message.
  */
 export const StatusBatchSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 4);
+  messageDesc(file_dispatcher, 6);
 
 /**
  * Describes the message tsswarm.dispatcher.TaskStatusUpdate.
  * Use `create(TaskStatusUpdateSchema)` to create a new message.
  */
 export const TaskStatusUpdateSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 5);
+  messageDesc(file_dispatcher, 7);
 
 /**
  * Describes the message tsswarm.dispatcher.AssignmentsApplied.
  * Use `create(AssignmentsAppliedSchema)` to create a new message.
  */
 export const AssignmentsAppliedSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 6);
+  messageDesc(file_dispatcher, 8);
 
 /**
  * Describes the message tsswarm.dispatcher.ManagerMessage.
  * Use `create(ManagerMessageSchema)` to create a new message.
  */
 export const ManagerMessageSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 7);
+  messageDesc(file_dispatcher, 9);
 
 /**
  * Describes the message tsswarm.dispatcher.Welcome.
  * Use `create(WelcomeSchema)` to create a new message.
  */
 export const WelcomeSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 8);
+  messageDesc(file_dispatcher, 10);
 
 /**
  * Describes the message tsswarm.dispatcher.HeartbeatReply.
  * Use `create(HeartbeatReplySchema)` to create a new message.
  */
 export const HeartbeatReplySchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 9);
+  messageDesc(file_dispatcher, 11);
 
 /**
  * Describes the message tsswarm.dispatcher.StatusesAccepted.
  * Use `create(StatusesAcceptedSchema)` to create a new message.
  */
 export const StatusesAcceptedSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 10);
+  messageDesc(file_dispatcher, 12);
 
 /**
  * Describes the message tsswarm.dispatcher.ClusterNews.
  * Use `create(ClusterNewsSchema)` to create a new message.
  */
 export const ClusterNewsSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 11);
+  messageDesc(file_dispatcher, 13);
 
 /**
  * Describes the message tsswarm.dispatcher.ManagerAddress.
  * Use `create(ManagerAddressSchema)` to create a new message.
  */
 export const ManagerAddressSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 12);
+  messageDesc(file_dispatcher, 14);
 
 /**
  * Describes the message tsswarm.dispatcher.Assignments.
  * Use `create(AssignmentsSchema)` to create a new message.
  */
 export const AssignmentsSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 13);
+  messageDesc(file_dispatcher, 15);
 
 /**
  * Describes the enum tsswarm.dispatcher.Assignments.Kind.
  */
 export const Assignments_KindSchema = /*@__PURE__*/
-  enumDesc(file_dispatcher, 13, 0);
+  enumDesc(file_dispatcher, 15, 0);
 
 /**
  * @generated from enum tsswarm.dispatcher.Assignments.Kind
@@ -127,13 +141,13 @@ export const Assignments_Kind = /*@__PURE__*/
  * Use `create(AssignmentChangeSchema)` to create a new message.
  */
 export const AssignmentChangeSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 14);
+  messageDesc(file_dispatcher, 16);
 
 /**
  * Describes the enum tsswarm.dispatcher.AssignmentChange.Action.
  */
 export const AssignmentChange_ActionSchema = /*@__PURE__*/
-  enumDesc(file_dispatcher, 14, 0);
+  enumDesc(file_dispatcher, 16, 0);
 
 /**
  * @generated from enum tsswarm.dispatcher.AssignmentChange.Action
@@ -146,32 +160,38 @@ export const AssignmentChange_Action = /*@__PURE__*/
  * Use `create(LogSubscriptionSchema)` to create a new message.
  */
 export const LogSubscriptionSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 15);
+  messageDesc(file_dispatcher, 17);
 
 /**
  * Describes the message tsswarm.dispatcher.TunnelRequest.
  * Use `create(TunnelRequestSchema)` to create a new message.
  */
 export const TunnelRequestSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 16);
+  messageDesc(file_dispatcher, 18);
 
 /**
  * Describes the message tsswarm.dispatcher.Examination.
  * Use `create(ExaminationSchema)` to create a new message.
  */
 export const ExaminationSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 17);
+  messageDesc(file_dispatcher, 19);
 
 /**
  * Describes the message tsswarm.dispatcher.Findings.
  * Use `create(FindingsSchema)` to create a new message.
  */
 export const FindingsSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 18);
+  messageDesc(file_dispatcher, 20);
 
 /**
  * @generated from service tsswarm.dispatcher.Dispatcher
  */
 export const Dispatcher = /*@__PURE__*/
   serviceDesc(file_dispatcher, 0);
+
+/**
+ * @generated from service tsswarm.dispatcher.Attachments
+ */
+export const Attachments = /*@__PURE__*/
+  serviceDesc(file_dispatcher, 1);
 

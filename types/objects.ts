@@ -119,6 +119,8 @@ export interface Task {
   readonly genericResources?: readonly GenericResource[];
   /** Swarm networks that it is on, in the order of its interfaces; the routing mesh's comes last. */
   readonly networks?: readonly TaskNetwork[];
+  /** Of a task of no service: the container of its node that has its place on the network. */
+  readonly attachedContainerId?: string;
 }
 
 export interface NodeResources {

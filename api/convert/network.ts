@@ -169,7 +169,8 @@ function containersJson(
   own: Node,
 ): JsonObject {
   const running = tasks.filter(
-    ({ nodeId, status }) => nodeId === own.id && status.container !== undefined,
+    ({ nodeId, status, attachedContainerId }) =>
+      nodeId === own.id && status.container !== undefined && attachedContainerId === undefined,
   );
   const containers = running.map((task) => [
     containerIdOf(task.status.container?.containerId ?? task.name),

@@ -74,7 +74,7 @@ function list(exchange: Exchange, view: StoreView): Task[] {
       filters.any('id', (prefix) => task.id.startsWith(prefix)) &&
       filters.labels('label', task.spec.container?.labels ?? {}) &&
       filters.any('desired-state', (state) => task.desiredState === state.toLowerCase()) &&
-      filters.any('runtime', (runtime) => (task.spec.runtime ?? 'container') === runtime) &&
+      isOfRuntime(task, filters.get('runtime')) &&
       (!filters.has('_up-to-date') || isUpToDate(task)),
   );
   return byId(found);
@@ -103,4 +103,10 @@ function upToDateTest(view: StoreView): (task: Task) => boolean {
     if (isDirty === undefined) tests.set(service.id, (isDirty = dirtiness(view, service)));
     return !isDirty(task);
   };
+}
+
+/** Docker tells of containers' attachments to networks only where they are asked for. */
+function isOfRuntime({ spec }: Task, wanted: readonly string[]): boolean {
+  const { runtime = 'container' } = spec;
+  return wanted.length === 0 ? runtime !== 'attachment' : wanted.includes(runtime);
 }

@@ -2,10 +2,12 @@
  * Free addresses of networks while one plan is made: what the view says is held, and what the plan
  * itself has given away.
  */
+import { SwarmError } from '../../lib/errors.ts';
 import type { Random } from '../../lib/random.ts';
 import type { StoreView } from '../store/view.ts';
 import type { Network, NetworkSubnet } from '../../types/index.ts';
 import {
+  contains,
   formatAddress,
   formatV4,
   parseAddress,
@@ -30,6 +32,8 @@ interface Page {
   readonly pools: readonly Pool[];
   readonly used: ReadonlyMap<string, string>;
   readonly given: Set<string>;
+  /** Some of those in use may be out of the ranges: people may ask for any of the subnet. */
+  readonly hasRange: boolean;
   /** So many may hold addresses at a time. */
   readonly capacity: number;
 }
@@ -65,6 +69,33 @@ export class AddressBook {
       taken.push(`${address}/${pool.prefix}`);
     }
     return taken;
+  }
+
+  /**
+   * As `take`, but the addresses that are asked for in the families in which any is. Throws
+   * SwarmError for one that is taken or none of the network's, and `resource-exhausted` where none
+   * is left.
+   */
+  takeAsked(network: Network, asked: readonly string[]): readonly string[] {
+    const page = this.#page(network);
+    const wanted = new Map(
+      asked.map((text) => {
+        const address = parseAddress(text);
+        if (address !== undefined) return [address.family, formatAddress(address)] as const;
+        throw new SwarmError('invalid-argument', `invalid address: ${text}`);
+      }),
+    );
+    return page.pools.map((pool) => {
+      const { family } = pool.range;
+      const given = wanted.get(family);
+      const address = given ?? next(pool, page);
+      if (address === undefined) {
+        throw new SwarmError('resource-exhausted', this.explain(network));
+      }
+      if (given !== undefined) checkAsked(network, given, page);
+      page.given.add(address);
+      return `${address}/${pool.prefix}`;
+    });
   }
 
   /** What `take` returned is not used after all. */
@@ -107,6 +138,7 @@ export class AddressBook {
         pools,
         used: this.#view.usedAddresses(network.id),
         given: new Set(),
+        hasRange: network.subnets.some(({ ipRange }) => ipRange !== undefined),
         capacity: Math.min(...pools.map(({ count, reserved }) => count - reserved.size)),
       };
       this.#pages.set(network.id, page);
@@ -114,21 +146,14 @@ export class AddressBook {
     return page;
   }
 
-  #pool({ subnet, ipRange, gateway, reserved = [] }: NetworkSubnet): Pool | undefined {
+  #pool(given: NetworkSubnet): Pool | undefined {
+    const { subnet, ipRange } = given;
     const whole = parseSubnet(subnet);
     const range = ipRange === undefined ? whole : parseSubnet(ipRange);
     if (whole === undefined || range === undefined) return undefined;
     const size = sizeOf(range);
     const count = size > BigInt(maxCount) ? maxCount : Number(size);
-    const aside = [
-      gateway,
-      ...reserved,
-      formatAddress({ family: whole.family, value: whole.base }),
-    ];
-    if (whole.family === 4) {
-      const broadcast = whole.base + sizeOf(whole) - 1n;
-      aside.push(formatAddress({ family: 4, value: broadcast }));
-    }
+    const aside = setAside(given);
     const positions = aside.flatMap((text) => positionOf(range, text) ?? []);
     return {
       range,
@@ -140,9 +165,42 @@ export class AddressBook {
   }
 }
 
+/** It may be out of the range that addresses are given out of, but not out of the subnet. */
+function checkAsked(network: Network, text: string, { used, given }: Page): void {
+  const address = parseAddress(text);
+  const found = network.subnets.find(({ subnet }) => {
+    const parsed = parseSubnet(subnet);
+    return parsed !== undefined && address !== undefined && contains(parsed, address);
+  });
+  if (found === undefined) {
+    throw new SwarmError(
+      'invalid-argument',
+      `invalid address ${text}: it belongs to none of the subnets of network ${network.spec.name}`,
+    );
+  }
+  if (!used.has(text) && !given.has(text) && !setAside(found).includes(text)) return;
+  throw new SwarmError('already-exists', `the address ${text} is already in use`);
+}
+
+/** Addresses of the subnet that nobody is given. */
+function setAside({ subnet, gateway, reserved = [] }: NetworkSubnet): readonly string[] {
+  const whole = parseSubnet(subnet);
+  if (whole === undefined) return [];
+  const { family, base } = whole;
+  const aside = [gateway, ...reserved, formatAddress({ family, value: base })];
+  if (family === 4) aside.push(formatAddress({ family, value: base + sizeOf(whole) - 1n }));
+  return aside;
+}
+
 /** Every holder has one address of each pool, so that counting them is enough. */
-function isFull({ pools, used, given, capacity }: Page): boolean {
-  return pools.length > 0 && used.size + given.size >= capacity * pools.length;
+function isFull({ pools, used, given, capacity, hasRange }: Page): boolean {
+  if (pools.length === 0 || used.size + given.size < capacity * pools.length) return false;
+  if (!hasRange) return true;
+  const all = [...used.keys(), ...given];
+  return pools.some(({ range, count, reserved }) => {
+    const held = all.filter((address) => positionOf(range, address) !== undefined);
+    return held.length >= count - reserved.size;
+  });
 }
 
 function next(pool: Pool, { used, given }: Page): string | undefined {

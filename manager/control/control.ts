@@ -1,3 +1,4 @@
+import { assert } from '../../lib/assert.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import type { Random } from '../../lib/random.ts';
@@ -7,6 +8,12 @@ import type { Change } from '../store/change.ts';
 import type { ApplyResult } from '../store/log.ts';
 import type { StoreView } from '../store/view.ts';
 import type { ControlApi } from './api.ts';
+import {
+  planAttachment,
+  planRelease,
+  type AttachmentRequest,
+  type NetworkAttached,
+} from './attachments.ts';
 import { checkSwarmSpec } from './check-swarm-spec.ts';
 import { planNewFile, planRelabelledFile, planRemovedFile } from './file-commands.ts';
 import { planNewNetwork, planRemovedNetwork, unusedNetworks } from './network-commands.ts';
@@ -125,6 +132,20 @@ export class Control implements ControlApi {
 
   async removeFile({ kind, id }: Parameters<ControlApi['removeFile']>[0]): Promise<void> {
     await this.#commit(() => planRemovedFile(this.#modules.store, kind, id));
+  }
+
+  /** For a node that has asked for itself. Throws as `planAttachment` does. */
+  async attach(request: AttachmentRequest): Promise<NetworkAttached> {
+    const { store, clock, random } = this.#modules;
+    await this.#commit(() => planRelease(store, request));
+    let attached: NetworkAttached | undefined;
+    await this.#commit(() => {
+      const plan = planAttachment(store, request, { random, nowMs: clock.nowMs() });
+      attached = plan.attached;
+      return plan.changes;
+    });
+    assert(attached !== undefined, 'what is committed was planned');
+    return attached;
   }
 
   async updateNode(args: Parameters<ControlApi['updateNode']>[0]): Promise<void> {

@@ -6,6 +6,7 @@
 export * from './api.ts';
 export { Control, type ControlModules, type ControlStore } from './control.ts';
 export { ForwardingControl, serveControl } from './forwarding.ts';
+export { serveAttachments } from './attachment-service.ts';
 export { checkSwarmSpec } from './check-swarm-spec.ts';
 export * from './restore.ts';
 export { isImageReference } from './image-reference.ts';

@@ -35,7 +35,10 @@ export function resolveNetworks(view: View, spec: ServiceSpec): ServiceSpec {
 }
 
 /** As Docker looks it up: by id, by name, by the beginning of an id that no other has. */
-function networkNamed(view: View, target: string): Network {
+export function networkNamed(
+  view: Pick<StoreView, 'network' | 'networkByName' | 'networks'>,
+  target: string,
+): Network {
   const found = view.network(target) ?? view.networkByName(target);
   if (found !== undefined) return found;
   const beginning =

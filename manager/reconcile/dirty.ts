@@ -33,13 +33,21 @@ export class DirtyKeys {
   /** Nodes whose addresses are to be looked at, though nothing else of them has changed. */
   readonly #unaddressed = new Set<string>();
   readonly #waitingNodes = new Set<string>();
+  /** Tasks of no service that have ended. */
+  readonly #attachments = new Set<string>();
   #all = false;
   #allNodes = false;
   #retry = false;
   #isShort = false;
 
   get any(): boolean {
-    const marks = [this.#services, this.#nodes, this.#networks, this.#unaddressed];
+    const marks = [
+      this.#services,
+      this.#nodes,
+      this.#networks,
+      this.#unaddressed,
+      this.#attachments,
+    ];
     return this.#all || this.#allNodes || this.#retry || marks.some(({ size }) => size > 0);
   }
 
@@ -77,7 +85,15 @@ export class DirtyKeys {
     this.#isShort = false;
   }
 
+  /** A task of no service is to be looked at. */
+  markAttachment(taskId: string): void {
+    if (this.#all) return;
+    this.#attachments.add(taskId);
+    this.#bound();
+  }
+
   #unmark(): void {
+    this.#attachments.clear();
     for (const marks of [this.#services, this.#nodes, this.#networks]) marks.clear();
     this.#unaddressed.clear();
     this.#all = false;
@@ -88,13 +104,18 @@ export class DirtyKeys {
   /** Takes all marks off, as the keys of one pass. */
   take(view: StoreView): PassKeys {
     const services = new Set(this.#services);
+    const attachments = new Set(this.#attachments);
     if (this.#all) {
+      for (const { id, serviceId } of view.tasks()) if (serviceId === '') attachments.add(id);
       for (const { id } of view.services()) services.add(id);
       for (const id of view.orphanedServiceIds()) services.add(id);
     }
     if (this.#nodes.size > 0) {
       for (const nodeId of this.#nodes) {
-        for (const task of view.tasksOfNode(nodeId)) services.add(task.serviceId);
+        for (const { id, serviceId } of view.tasksOfNode(nodeId)) {
+          if (serviceId === '') attachments.add(id);
+          else services.add(serviceId);
+        }
       }
       for (const { id, spec } of view.services()) {
         if ((spec.mode.global ?? spec.mode.globalJob) !== undefined) services.add(id);
@@ -107,7 +128,7 @@ export class DirtyKeys {
     const nodes = isEveryNode
       ? [...view.nodes()].map(({ id }) => id)
       : [...this.#nodes, ...this.#unaddressed];
-    const keys = { services, nodes, retryUnassigned: this.#retry };
+    const keys = { services, nodes, attachments, retryUnassigned: this.#retry };
     this.#unmark();
     return keys;
   }
@@ -149,6 +170,10 @@ export class DirtyKeys {
     // Only a pass makes and deletes tasks, and it knows what it did.
     if (action !== 'update' || old === undefined) return;
     const { state } = task.status;
+    if (task.serviceId === '') {
+      if (isTerminal(state)) this.markAttachment(task.id);
+      return;
+    }
     const onTheWay =
       task.desiredState === old.desiredState &&
       compareStates(state, 'running') < 0 &&
@@ -195,7 +220,8 @@ export class DirtyKeys {
 
   #bound(): void {
     const { size } = this.#services;
-    if (size + this.#nodes.size + this.#networks.size > maxKeys) this.markAll();
+    const others = this.#nodes.size + this.#networks.size + this.#attachments.size;
+    if (size + others > maxKeys) this.markAll();
     if (this.#unaddressed.size > maxKeys) this.#allNodes = true;
   }
 }

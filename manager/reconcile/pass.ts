@@ -16,7 +16,7 @@ import { planRemovedService, planService, wanted } from '../orchestrator/index.t
 import { schedule, type Placement, type Refusal } from '../scheduler/index.ts';
 import type { Change } from '../store/change.ts';
 import type { StoreView } from '../store/view.ts';
-import type { Service, Task, TaskStatus } from '../../types/index.ts';
+import { isTerminal, type Service, type Task, type TaskStatus } from '../../types/index.ts';
 import type { PlanEnv } from './plan.ts';
 
 export interface PassKeys {
@@ -24,6 +24,8 @@ export interface PassKeys {
   readonly services: Iterable<string>;
   /** Nodes whose addresses on the routing mesh's network are to be looked at. */
   readonly nodes?: Iterable<string>;
+  /** Tasks of no service, which go when they have ended. */
+  readonly attachments?: Iterable<string>;
   /** Room may have become free: every task that waits for a node is tried again. */
   readonly retryUnassigned: boolean;
 }
@@ -49,6 +51,8 @@ export interface PassPlan {
   readonly retryUnassigned: boolean;
   /** Nodes that are to be looked at in the next pass. */
   readonly leftoverNodes: readonly string[];
+  /** Tasks of no service that are to be looked at in the next pass. */
+  readonly leftoverAttachments: readonly string[];
   /** Nodes that got no address: to be looked at once one is free. */
   readonly unaddressed: readonly string[];
   /** A service or a task waits for a port or an address. */
@@ -86,6 +90,7 @@ class Pass {
   readonly #allocated = new Map<string, Service>();
   readonly #blocked = new Map<string, string>();
   readonly #leftoverNodes: string[] = [];
+  readonly #leftoverAttachments: string[] = [];
   readonly #unaddressed: string[] = [];
   #isShort = false;
   #seen = 0;
@@ -99,6 +104,7 @@ class Pass {
 
   run(keys: PassKeys): PassPlan {
     for (const id of keys.nodes ?? []) this.#planNode(id);
+    for (const id of keys.attachments ?? []) this.#planAttachment(id);
     for (const id of keys.services) {
       if (this.#room > 0 && this.#seen < this.#limits.tasksSeen) this.#planService(id);
       else this.#leftover.push(id);
@@ -110,6 +116,7 @@ class Pass {
       planned: this.#planned,
       leftover: this.#leftover,
       leftoverNodes: this.#leftoverNodes,
+      leftoverAttachments: this.#leftoverAttachments,
       unaddressed: this.#unaddressed,
       isShort: this.#isShort || this.#blocked.size > 0,
       retryUnassigned: isToRetry,
@@ -150,6 +157,19 @@ class Pass {
     }
     if (addresses === undefined) return;
     this.#changes.push({ op: 'node-addresses', id, ingressAddresses: addresses });
+  }
+
+  /** Nobody has a use for it once its container has left the network, or its node the swarm. */
+  #planAttachment(id: string): void {
+    const task = this.#view.task(id);
+    if (task === undefined || task.serviceId !== '') return;
+    const isOver = isTerminal(task.status.state) || this.#view.node(task.nodeId) === undefined;
+    if (!isOver) return;
+    if (this.#room > 0) {
+      this.#changes.push({ op: 'delete', table: 'task', id, base: task.meta.version });
+    } else {
+      this.#leftoverAttachments.push(id);
+    }
   }
 
   /** The service with ports and virtual addresses; its tasks wait where some cannot be had. */

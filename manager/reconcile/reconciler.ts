@@ -147,6 +147,7 @@ export class Reconciler implements AsyncDisposable {
     }
     for (const id of plan.leftover) this.#dirty.markService(id);
     for (const id of plan.leftoverNodes) this.#dirty.markAddresses(id);
+    for (const id of plan.leftoverAttachments) this.#dirty.markAttachment(id);
     if (plan.retryUnassigned) this.#dirty.markUnassigned();
     const { isShort, unaddressed } = plan;
     const isWhole = keys.retryUnassigned && plan.leftover.length === 0 && !plan.retryUnassigned;
@@ -162,6 +163,7 @@ export class Reconciler implements AsyncDisposable {
   #markAgain(keys: PassKeys): void {
     for (const id of keys.services) this.#dirty.markService(id);
     for (const id of keys.nodes ?? []) this.#dirty.markAddresses(id);
+    for (const id of keys.attachments ?? []) this.#dirty.markAttachment(id);
     if (keys.retryUnassigned) this.#dirty.markUnassigned();
   }
 

@@ -163,6 +163,12 @@ export class Agent implements AsyncDisposable {
     return this.#connectedTo;
   }
 
+  /** Asks for a place on a network. Throws `unavailable` where there is no session. */
+  async attach(request: Parameters<Session['attach']>[0]): ReturnType<Session['attach']> {
+    if (this.#current !== undefined) return this.#current.attach(request);
+    throw new SwarmError('unavailable', 'this node has no session with a manager; try again');
+  }
+
   /** How this host's clock differs from that manager's; undefined while nothing is known. */
   get clocks(): ClockComparison | undefined {
     return this.#current?.clocks;

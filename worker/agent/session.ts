@@ -2,8 +2,11 @@ import type { Duplex } from 'node:stream';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import {
   Assignments_Kind,
+  Attachments,
   Dispatcher,
   type Assignments,
+  type AttachReply,
+  type AttachRequestSchema,
   type ClusterNews,
   type HeartbeatReply,
   type ManagerMessage,
@@ -48,6 +51,8 @@ type Stream = CallStream<ManagerMessage, MessageInitShape<typeof NodeMessageSche
 
 const findingList = list(finding);
 const describeEveryMs = 20_000;
+/** Longer than an election. */
+const attachTimeoutMs = 20_000;
 /** A manager silent for this many periods is not waited for: another connection is tried. */
 const silentPeriodsMax = 2.5;
 
@@ -101,6 +106,12 @@ export class Session {
       this.#life[Symbol.dispose]();
       await this.#applied();
     }
+  }
+
+  /** Asks for a place on a network for a container of this node. */
+  attach(request: MessageInitShape<typeof AttachRequestSchema>): Promise<AttachReply> {
+    const options = { signal: this.#life.signal, timeoutMs: attachTimeoutMs };
+    return this.#parts.connection.client(Attachments).attach(request, options);
   }
 
   /** Tells the manager that this node leaves the swarm; it then ends the session. */

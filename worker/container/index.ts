@@ -3,6 +3,7 @@
  * Imports lib, types and its siblings in worker. Read manager.ts first, then standalone.ts, a
  * container's states; view.ts is what is told of one.
  */
+export { SwarmAttachments } from './attachments.ts';
 export type { ContainerEvent, NetworkEvent } from './events.ts';
 export type { ExecView } from './execs.ts';
 export {
@@ -14,7 +15,12 @@ export {
   type Target,
 } from './manager.ts';
 export { connect, disconnect, wantedNetwork, type NamedNetwork } from './networking.ts';
-export { noSwarmNetworks, type SwarmNetworks, type SwarmPlace } from './joining.ts';
+export {
+  noSwarmNetworks,
+  type SwarmNetworks,
+  type JoinRequest,
+  type SwarmPlace,
+} from './joining.ts';
 export type { WaitCondition } from './standalone.ts';
 export type { Attachment } from './streams.ts';
 export { taskContainerHexId, type TaskContainer } from './tasks.ts';

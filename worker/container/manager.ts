@@ -26,7 +26,7 @@ import { Lock } from './lock.ts';
 import { argvOf, completedHost, mergedConfig } from './merge.ts';
 import { mountsOf } from './mounts.ts';
 import { generateName, isValidName } from './names.ts';
-import { wantedNetworks } from './networking.ts';
+import { leave, wantedNetworks } from './networking.ts';
 import { portRequests } from './port-requests.ts';
 import { PublishedPorts, runNft } from './published-ports.ts';
 import { Records } from './records.ts';
@@ -35,6 +35,7 @@ import { logOf } from './runtime-config.ts';
 import { Standalone } from './standalone.ts';
 import type { StandaloneContext } from './standalone-context.ts';
 import { taskView, type TaskContainer } from './tasks.ts';
+import { warningsOf } from './warnings.ts';
 import { isRunning, neverRun, type ContainerRecord, type ContainerView } from './view.ts';
 
 export interface ContainerManagerOptions {
@@ -82,7 +83,6 @@ export type Target =
   | { readonly own?: undefined; readonly view: ContainerView };
 
 const probesMax = 8;
-const shortIdMin = 1;
 
 export class ContainerManager implements AsyncDisposable {
   readonly events: ContainerEvents;
@@ -319,6 +319,13 @@ export class ContainerManager implements AsyncDisposable {
     await this.#remove(target.own, volumes);
   }
 
+  /** The managers have taken a place on a network away: whoever has it leaves. */
+  lost(taskId: string): void {
+    for (const one of this.#containers.values()) {
+      void this.#track(leave(one, taskId), 'a container could not leave a network', one.id);
+    }
+  }
+
   logs(
     { own, view }: Target,
     query: LogQuery,
@@ -419,7 +426,7 @@ export class ContainerManager implements AsyncDisposable {
     const all = [...this.#containers.values()];
     const named = all.find(({ record }) => record.name === bare);
     if (named !== undefined) return named;
-    if (nameOrId.length < shortIdMin || !/^[0-9a-f]+$/.test(nameOrId)) return undefined;
+    if (!/^[0-9a-f]+$/.test(nameOrId)) return undefined;
     const starting = all.filter(({ id }) => id.startsWith(nameOrId));
     if (starting.length < 2) return starting[0];
     throw new SwarmError(
@@ -489,11 +496,4 @@ export function ownOf({ own, view }: Target, done: string): Standalone {
     `container ${view.record.name} belongs to a task of the swarm and cannot be ${done}: change ` +
       'its service',
   );
-}
-
-function warningsOf({ host }: ContainerRecord): readonly string[] {
-  const ports = Object.keys(host.portBindings ?? {}).length > 0;
-  return ports && host.networkMode === 'host'
-    ? ['Published ports are discarded when using host network mode']
-    : [];
 }

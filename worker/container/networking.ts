@@ -136,6 +136,16 @@ export async function disconnect(
   });
 }
 
+/** The place that the task stands for is not the container's any more, if it was. */
+export async function leave(container: Standalone, taskId: string): Promise<void> {
+  const place = container.view([]).networks.find((one) => one.taskId === taskId);
+  if (place === undefined) return;
+  const { networkId, name } = place;
+  await container.rewire((networks) =>
+    networks.filter(({ network }) => network !== networkId && network !== name),
+  );
+}
+
 /** It may be on it by its name, its id, or the beginning of either's owner. */
 function indexIn(
   container: Standalone,

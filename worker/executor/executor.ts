@@ -22,6 +22,18 @@ export interface TaskAssignments {
   readonly files?: FileAssignments;
 }
 
+/** Tasks that have no container of their own, but one of a person's on a network. */
+export interface AttachmentExecutor {
+  /** As `TaskExecutor.assign`; to be called once the networks are as they should be. */
+  assign(change: {
+    readonly complete: boolean;
+    readonly update: readonly AssignedTask[];
+    readonly remove: readonly string[];
+  }): void;
+  statuses(): ReadonlyMap<string, TaskStatus>;
+  onStatus(listener: (taskId: string, status: TaskStatus) => void): Disposable;
+}
+
 export interface TaskExecutor extends AsyncDisposable {
   /** Loads the local copy, adopts running containers and removes what belongs to no task. */
   start(): Promise<void>;

@@ -15,7 +15,7 @@ import type { NetworkDriver } from '../network/network.ts';
 import type { ContainerExit, LogLine, LogQuery, Runtime } from '../runtime/runtime.ts';
 import type { NodeFacts } from '../task/index.ts';
 import { ContainerFiles } from './container-files.ts';
-import type { TaskAssignments, TaskExecutor } from './executor.ts';
+import type { AttachmentExecutor, TaskAssignments, TaskExecutor } from './executor.ts';
 import { FileMounts } from './file-mounts.ts';
 import { FileVault } from './file-vault.ts';
 import { ImagePulls } from './image-pulls.ts';
@@ -43,6 +43,8 @@ export interface TaskRunnerDeps {
   readonly network: NetworkDriver;
   readonly runtime: Runtime;
   readonly volumes: DriverContext['volumes'];
+  /** Absent where no container but tasks' own can be on the swarm's networks. */
+  readonly attachments?: AttachmentExecutor;
   /** What placeholders in specs may name. The id is known once the node has joined a swarm. */
   readonly node: () => NodeFacts;
   readonly clock: Clock;
@@ -118,7 +120,10 @@ export class TaskRunner implements TaskExecutor {
   async assign(assignments: TaskAssignments): Promise<void> {
     const { complete, networks, files } = assignments;
     if (files !== undefined) this.#context.vault.assign(files);
-    const update = assignments.update.map((task) => this.#latest(task));
+    const { attachments = [], tasks = [] } = Object.groupBy(assignments.update, (task) =>
+      task.attachedContainerId === undefined ? 'tasks' : 'attachments',
+    );
+    const update = tasks.map((task) => this.#latest(task));
     const kept = new Set(update.map(({ id }) => id));
     const remove = [
       ...assignments.remove.filter((id) => this.#drivers.has(id)),
@@ -135,6 +140,8 @@ export class TaskRunner implements TaskExecutor {
         else driver.update(task);
       }
       for (const id of new Set(remove)) this.#remove(id);
+      const gone = { complete, remove: assignments.remove };
+      this.#deps.attachments?.assign({ ...gone, update: attachments });
     }
   }
 
@@ -146,12 +153,20 @@ export class TaskRunner implements TaskExecutor {
   }
 
   statuses(): ReadonlyMap<string, TaskStatus> {
-    return new Map([...this.#drivers].map(([id, driver]) => [id, driver.status]));
+    const { attachments } = this.#deps;
+    const own = [...this.#drivers].map(([id, driver]) => [id, driver.status] as const);
+    return new Map([...own, ...(attachments?.statuses() ?? [])]);
   }
 
   onStatus(listener: (taskId: string, status: TaskStatus) => void): Disposable {
     this.#listeners.add(listener);
-    return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
+    const attachments = this.#deps.attachments?.onStatus(listener);
+    return {
+      [Symbol.dispose]: () => {
+        attachments?.[Symbol.dispose]();
+        this.#listeners.delete(listener);
+      },
+    };
   }
 
   /** Every task of this node that may have a container. */

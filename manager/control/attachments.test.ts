@@ -1,0 +1,133 @@
+import { strict as assert } from 'node:assert';
+import { VirtualClock } from '../../lib/clock.ts';
+import { silentLogger } from '../../lib/log.ts';
+import { seededRandom } from '../../lib/random.ts';
+import { networkSpec, swarmSpec, type Cluster } from '../../types/index.ts';
+import { Reconciler } from '../reconcile/index.ts';
+import { MemoryLog, Store, type Change } from '../store/index.ts';
+import { makeNode } from '../store/testing.ts';
+import { Control } from './control.ts';
+
+const cluster: Cluster = {
+  id: 'c1',
+  meta: { version: 0, createdAtMs: 0, updatedAtMs: 0 },
+  spec: swarmSpec.decode({}, ''),
+  rootCa: { certPem: '', keyPem: '', joinTokens: { worker: '', manager: '' } },
+  dataPathPort: 4789,
+  defaultAddressPools: ['10.0.0.0/8'],
+  subnetSize: 24,
+  removedNodes: {},
+};
+
+describe('places on networks for containers of no service', () => {
+  const open = async () => {
+    const store = new Store(new MemoryLog());
+    await store.open();
+    const clock = new VirtualClock();
+    const random = seededRandom(5);
+    const control = new Control({
+      store,
+      clock,
+      random,
+      makeJoinToken: () => '',
+      makeUnlockKey: () => '',
+      checkDemotion: () => undefined,
+    });
+    const propose = async (...changes: Change[]) => {
+      const result = await store.propose(changes, { atMs: clock.nowMs() });
+      assert.ok(result.applied, result.applied ? '' : result.conflict);
+    };
+    await propose(
+      { op: 'put', table: 'cluster', object: cluster, base: 0 },
+      { op: 'put', table: 'node', object: makeNode('n1'), base: 0 },
+    );
+    const create = (Name: string, more: object) => {
+      const document = { Name, Driver: 'overlay', ...more };
+      return control.createNetwork({ spec: networkSpec.decode(document, '') });
+    };
+    const Config = [{ Subnet: '10.7.0.0/28', IPRange: '10.7.0.0/29' }];
+    await create('open', { Attachable: true, IPAM: { Config } });
+    await create('closed', {});
+    const reconciler = new Reconciler({}, { store, clock, random, log: silentLogger });
+    reconciler.start();
+    const attach = (containerId: string, addresses: readonly string[] = [], network = 'open') =>
+      control.attach({
+        nodeId: 'n1',
+        network,
+        containerId,
+        containerName: `name-${containerId}`,
+        aliases: ['www'],
+        addresses,
+      });
+    const used = () => [...store.usedAddresses(store.networkByName('open')!.id).keys()].toSorted();
+    return { store, control, reconciler, propose, attach, used };
+  };
+
+  it('are tasks of the node, with addresses as asked for', async () => {
+    const { store, attach, used, reconciler } = await open();
+    const { taskId, addresses, name, subnets } = await attach('a', ['10.7.0.12']);
+    assert.deepEqual(
+      [addresses, name, subnets.map(({ subnet }) => subnet)],
+      [['10.7.0.12/28'], 'open', ['10.7.0.0/28']],
+    );
+    const task = store.task(taskId)!;
+    assert.deepEqual(
+      [task.nodeId, task.serviceId, task.attachedContainerId, task.name, task.spec.runtime],
+      ['n1', '', 'a', 'name-a', 'attachment'],
+    );
+    await attach('b');
+    await reconciler.idle();
+    assert.equal(used().length, 2);
+    assert.deepEqual(store.audit(), []);
+  });
+
+  it('of a container that asks anew are taken over, with their addresses', async () => {
+    const { store, attach, used, reconciler } = await open();
+    const first = await attach('a', ['10.7.0.12']);
+    const second = await attach('a', ['10.7.0.12']);
+    await reconciler.idle();
+    assert.notEqual(first.taskId, second.taskId);
+    assert.equal(store.task(first.taskId), undefined);
+    assert.deepEqual(used(), ['10.7.0.12']);
+  });
+
+  const refusals: readonly (readonly [string, readonly string[], string, string, RegExp])[] = [
+    ['a network that is not attachable', [], 'closed', 'permission-denied', /not manually attach/],
+    ['a network that is not there', [], 'nosuch', 'not-found', /network nosuch not found/],
+    ['an address that another has', ['10.7.0.12'], 'open', 'already-exists', /already in use/],
+    ['the gateway', ['10.7.0.1'], 'open', 'already-exists', /already in use/],
+    ['an address of elsewhere', ['10.8.0.1'], 'open', 'invalid-argument', /none of the subnets/],
+    ['what is no address', ['ten'], 'open', 'invalid-argument', /invalid address: ten/],
+  ];
+  for (const [what, addresses, network, code, message] of refusals) {
+    it(`are refused for ${what}`, async () => {
+      const { attach } = await open();
+      await attach('other', ['10.7.0.12']);
+      await assert.rejects(attach('a', addresses, network), { code, message });
+    });
+  }
+
+  it('are few, and free once their containers have gone, or their node', async () => {
+    const { store, control, attach, used, propose, reconciler } = await open();
+    await attach('outside', ['10.7.0.12']);
+    const places = [];
+    for (let number = 0; number < 6; number++) places.push(await attach(`c${number}`));
+    await assert.rejects(attach('late'), {
+      code: 'resource-exhausted',
+      message: /no free address/,
+    });
+    const over = (id: string): Change => {
+      const status = { state: 'complete' as const, atMs: 1, message: 'gone' };
+      return { op: 'task-status', id, status };
+    };
+    await propose(...places.slice(0, 2).map(({ taskId }) => over(taskId)));
+    await reconciler.idle();
+    assert.equal(used().length, 5);
+    assert.equal(store.task(places[0]!.taskId), undefined);
+    await attach('late');
+    await control.removeNode({ id: 'n1', force: true });
+    await reconciler.idle();
+    assert.deepEqual([used(), [...store.tasks()]], [[], []]);
+    await control.removeNetwork({ id: store.networkByName('open')!.id });
+  });
+});

@@ -1,0 +1,90 @@
+/**
+ * Places on networks for containers that belong to no service. Each is a task of its own, so that
+ * addresses, endpoints and names follow from it as from any other; it ends with what its node says
+ * of the container, or with the node.
+ */
+import { SwarmError } from '../../lib/errors.ts';
+import type { Random } from '../../lib/random.ts';
+import { isTerminal, type Network, type NetworkSubnet, type Task } from '../../types/index.ts';
+import { AddressBook } from '../allocator/index.ts';
+import type { Change } from '../store/change.ts';
+import type { StoreView } from '../store/view.ts';
+import { networkNamed } from './service-networks.ts';
+
+export interface AttachmentRequest {
+  /** The caller's, as its certificate says. */
+  readonly nodeId: string;
+  /** Its id, its name, or the beginning of its id. */
+  readonly network: string;
+  readonly containerId: string;
+  readonly containerName: string;
+  readonly aliases: readonly string[];
+  /** At most one for each address family, without prefix; empty: any. */
+  readonly addresses: readonly string[];
+}
+
+export interface NetworkAttached {
+  readonly taskId: string;
+  readonly networkId: string;
+  readonly name: string;
+  readonly addresses: readonly string[];
+  readonly subnets: readonly NetworkSubnet[];
+}
+
+/**
+ * Attachments that the node has for the container already: who asks anew knows no more of them. In
+ * an entry of its own, after which their addresses are free.
+ */
+export function planRelease(view: StoreView, request: AttachmentRequest): Change[] {
+  const { nodeId, containerId } = request;
+  const network = networkNamed(view, request.network);
+  const before = [...view.tasksOfNode(nodeId)].filter(
+    (task) =>
+      task.attachedContainerId === containerId &&
+      !isTerminal(task.status.state) &&
+      task.networks?.some(({ networkId }) => networkId === network.id),
+  );
+  return before.map(({ id, meta }) => ({ op: 'delete', table: 'task', id, base: meta.version }));
+}
+
+/** The attachment and what makes it; throws in Docker's words. */
+export function planAttachment(
+  view: StoreView,
+  request: AttachmentRequest,
+  { random, nowMs }: { readonly random: Random; readonly nowMs: number },
+): { readonly changes: readonly Change[]; readonly attached: NetworkAttached } {
+  const { nodeId, containerId, containerName, aliases } = request;
+  const network = networkNamed(view, request.network);
+  refuseUnattachable(network, request.network);
+  const book = new AddressBook(view, random);
+  const addresses = book.takeAsked(network, request.addresses);
+  const task: Task = {
+    id: random.id(),
+    meta: { version: 0, createdAtMs: nowMs, updatedAtMs: nowMs },
+    serviceId: '',
+    slot: 0,
+    nodeId,
+    spec: { forceUpdate: 0, runtime: 'attachment' },
+    specVersion: 0,
+    name: containerName,
+    serviceName: '',
+    desiredState: 'running',
+    status: { state: 'assigned', atMs: nowMs, message: 'attached to the network' },
+    networks: [{ networkId: network.id, addresses, ...(aliases.length > 0 ? { aliases } : {}) }],
+    attachedContainerId: containerId,
+  };
+  const { id: networkId, spec, subnets } = network;
+  return {
+    changes: [{ op: 'put', table: 'task', object: task, base: 0 }],
+    attached: { taskId: task.id, networkId, name: spec.name, addresses, subnets },
+  };
+}
+
+function refuseUnattachable({ spec }: Network, reference: string): void {
+  if (spec.attachable === true) return;
+  throw new SwarmError(
+    'permission-denied',
+    `Could not attach to network ${reference}: rpc error: code = PermissionDenied desc = network ` +
+      `${reference} not manually attachable`,
+  );
+}
