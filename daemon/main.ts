@@ -114,6 +114,7 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
       log,
     }),
   );
+  volumes.onDrivers = () => swarm.redescribe();
   const doctor = newDoctor(options, { network, swarm, clock, log });
   system.attach({ swarm, executor });
   await startMetrics(options, { metrics, swarm, log }, starting);

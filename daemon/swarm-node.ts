@@ -42,7 +42,7 @@ import { located } from './whereabouts.ts';
 export interface SwarmNodeParts {
   readonly executor: TaskExecutor;
   readonly network: SwarmNetwork;
-  readonly describe: () => NodeDescription;
+  readonly describe: () => Promise<NodeDescription>;
   readonly examine: () => Promise<readonly Finding[]>;
   readonly serveTunnel: SwarmPartParts['serveTunnel'];
   /** What this host advertises from now on, whatever it did before: an address, an interface, or ''. */
@@ -156,6 +156,11 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
     const loaded = await loadIdentityAndKeys(this.#identityFolder, this.#parts, unlockKey);
     this.#keys = loaded.keys;
     return loaded.identity;
+  }
+
+  /** What `describe` says has changed: the managers are told now. */
+  redescribe(): void {
+    this.#active?.agent.redescribe();
   }
 
   /** Containers run on. */

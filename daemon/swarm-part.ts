@@ -52,7 +52,7 @@ export interface SwarmPartParts {
   readonly keys: KeyStore | undefined;
   readonly executor: TaskExecutor;
   readonly network: SwarmNetwork;
-  readonly describe: () => NodeDescription;
+  readonly describe: () => Promise<NodeDescription>;
   readonly examine: () => Promise<readonly Finding[]>;
   /** Serves a manager that reaches for this node. */
   readonly serveTunnel: (socket: Duplex) => void;
@@ -144,10 +144,10 @@ export class SwarmPart implements AsyncDisposable {
       folder,
       managers: [...(isManager ? [advertiseAddr] : []), joinedThrough],
       executor,
-      describe: () => {
+      describe: async () => {
         const dataPath = network.dataPath();
         return {
-          ...describe(),
+          ...(await describe()),
           tls: identity.tls,
           ...(dataPath === undefined ? {} : { dataPath }),
         };

@@ -22,7 +22,7 @@ const maxPendingEvents = 1_000;
 export interface SystemParts {
   readonly runtime: Runtime;
   readonly nodeImages: NodeImages;
-  readonly volumes: Pick<Volumes, 'driverNames'>;
+  readonly volumes: Pick<Volumes, 'driverNames' | 'refreshDrivers'>;
   readonly random: Random;
 }
 
@@ -52,7 +52,9 @@ export class System implements SystemBackend, NodeFacts {
   }
 
   /** What this node tells the managers about itself. */
-  describe(): NodeDescription {
+  async describe(): Promise<NodeDescription> {
+    const { volumes } = this.#parts;
+    await volumes.refreshDrivers();
     const { cpus, memoryBytes } = this.#host;
     return {
       hostname: this.#options.hostname,
@@ -62,7 +64,7 @@ export class System implements SystemBackend, NodeFacts {
         version,
         labels: this.#options.labels,
         plugins: [
-          ...this.#parts.volumes.driverNames.map((name) => ({ type: 'Volume', name })),
+          ...volumes.driverNames.map((name) => ({ type: 'Volume', name })),
           ...['bridge', 'host', 'null'].map((name) => ({ type: 'Network', name })),
           ...['json-file', 'local', 'none'].map((name) => ({ type: 'Log', name })),
         ],
@@ -85,6 +87,7 @@ export class System implements SystemBackend, NodeFacts {
 
   async info(): Promise<HostInfo> {
     const { runtime, nodeImages, volumes } = this.#parts;
+    await volumes.refreshDrivers();
     const runtimeInfo = runtime.info();
     const [containers, images] = await Promise.all([runtime.list(), nodeImages.images.list()]);
     const running = containers.filter(({ state }) => state === 'running').length;

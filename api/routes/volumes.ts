@@ -39,7 +39,7 @@ export function volumeRoutes(modules: RouteModules): Route[] {
       method: 'GET',
       path: '/volumes/{name}',
       async handle(exchange) {
-        exchange.json(volumeJson(volumes.get(exchange.param('name'))));
+        exchange.json(volumeJson(await volumes.inspect(exchange.param('name'))));
       },
     },
     {
@@ -76,15 +76,13 @@ async function list(exchange: Exchange, { backend }: RouteModules): Promise<void
   const filters = Filters.parse(exchange.query.get('filters'), listKeys);
   const dangling = danglingOf(filters);
   const isUsed = volumes.isUsed();
-  const found = volumes
-    .list()
-    .filter(
-      ({ name, driver, labels }) =>
-        filters.any('name', (part) => name.includes(part)) &&
-        filters.any('driver', (wanted) => wanted === driver) &&
-        filters.labels('label', labels ?? {}) &&
-        (dangling === undefined || dangling === !isUsed(name)),
-    );
+  const found = (await volumes.listAll()).filter(
+    ({ name, driver, labels }) =>
+      filters.any('name', (part) => name.includes(part)) &&
+      filters.any('driver', (wanted) => wanted === driver) &&
+      filters.labels('label', labels ?? {}) &&
+      (dangling === undefined || dangling === !isUsed(name)),
+  );
   exchange.json({ Volumes: found.map(volumeJson), Warnings: null });
 }
 

@@ -1,6 +1,7 @@
 /** Volumes of services and of people's containers, on real hosts. */
 import { strict as assert } from 'node:assert';
 import { readFileSync, statSync, statfsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { until } from '../lab/index.ts';
 import { imageOf, useSwarm, words } from './swarm.ts';
 
@@ -105,6 +106,73 @@ describe('volumes', () => {
     await swarm.untilTasks('the reason is told', 'bad', (tasks) =>
       tasks.some(({ err }) => /failed to mount local volume: .*\/nowhere/.test(err)),
     );
+  });
+
+  it('of a plugin are where the plugin is, and nowhere else', async () => {
+    const swarm = get();
+    const host = swarm.host('h2');
+    const folder = `${host.dataRoot}/plugin`;
+    const script = join(import.meta.dirname, 'volume-plugin.ts');
+    const plugin = await host.start('a volume plugin', [
+      process.execPath,
+      script,
+      '/run/docker/plugins/far.sock',
+      folder,
+    ]);
+    await until('the plugin is known', () => host.cli('info', '-f', '{{.Plugins.Volume}}'), {
+      accept: (names) => names === '[local far]\n',
+    });
+    const made = await host.cli('volume', 'create', '-d', 'far', '-o', 'size=1', 'v1');
+    assert.equal(made, 'v1\n');
+    const broken = await host.cliResult('volume', 'create', '-d', 'far', '-o', 'fail=now', 'v2');
+    assert.match(broken.stderr, /create v2: told to fail: now/);
+    const elsewhere = await swarm.manager.cliResult('volume', 'create', '-d', 'far', 'v1');
+    const unknown = /create v1: error looking up volume plugin far: plugin "far" not found/;
+    assert.match(elsewhere.stderr, unknown);
+    const format = '{{.Driver}} {{.Scope}} {{.Mountpoint}} {{.Status.opts}}';
+    const inspected = await host.cli('volume', 'inspect', '-f', format, 'v1');
+    assert.equal(inspected, `far global ${folder}/v1 {"size":"1"}\n`);
+
+    const mount = 'type=volume,source=v1,target=/v,volume-driver=far';
+    const flags = ['--replicas', '2', '--mount', mount];
+    await swarm.create('far', ...flags, imageOf(swarm, 'sleeper:1'));
+    const tasks = await swarm.runs('far', 2);
+    assert.deepEqual(
+      tasks.map((task) => task.host),
+      ['h2', 'h2'],
+    );
+    const [first] = tasks;
+    assert.ok(first !== undefined);
+    writeFileSync(`/proc/${swarm.pidOf(first)}/root/v/file`, 'far away');
+    assert.equal(readFileSync(`${folder}/v1/file`, 'utf8'), 'far away');
+    const nowhere = ['--replicas', '1', '--mount', mount.replace('=far', '=lost')];
+    await swarm.createDetached('lost', ...nowhere, imageOf(swarm, 'sleeper:1'));
+    await swarm.untilTasks('the reason is told', 'lost', (all) =>
+      all.some(({ err }) => err.includes('missing plugin on 2 nodes')),
+    );
+    await swarm.clear();
+    await until('the plugin hears of the end', () => readFileSync(`${folder}/calls`, 'utf8'), {
+      accept: (calls) => calls.split('\n').filter((line) => line.startsWith('Unm')).length === 2,
+    });
+    await host.cli('volume', 'rm', 'v1');
+    const calls = readFileSync(`${folder}/calls`, 'utf8').split('\n');
+    assert.deepEqual(
+      calls.map((line) => line.split(' ').slice(0, 2).join(' ')),
+      [
+        'Create v1',
+        'Create v2',
+        'Mount v1',
+        'Mount v1',
+        'Unmount v1',
+        'Unmount v1',
+        'Remove v1',
+        '',
+      ],
+    );
+    await plugin.stop();
+    await until('the plugin is forgotten', () => host.cli('info', '-f', '{{.Plugins.Volume}}'), {
+      accept: (names) => names === '[local]\n',
+    });
   });
 
   it('can be mounted in part', async () => {

@@ -166,20 +166,17 @@ export class Connector {
     this.#holders.set(name, holders.add(containerId));
   }
 
-  /** Goes on after a failure, and throws the first one at the end. */
+  /**
+   * A driver that fails, or is gone, is only told of: neither the end of a container nor its removal
+   * waits for it.
+   */
   async disconnect(containerId: string, telling: Telling = {}): Promise<void> {
     const names = [...this.#holders].filter(([, holders]) => holders.has(containerId));
     if (names.length === 0) return;
-    const failures: unknown[] = [];
     await this.#dropParts(containerId);
     for (const [name] of names) {
-      try {
-        await this.#locks.run(name, () => this.#release(name, containerId, telling));
-      } catch (error) {
-        failures.push(error);
-      }
+      await this.#locks.run(name, () => this.#release(name, containerId, telling));
     }
-    if (failures.length > 0) throw SwarmError.from(failures[0]);
   }
 
   async #release(name: string, containerId: string, { quietly }: Telling): Promise<void> {
@@ -190,8 +187,17 @@ export class Connector {
       return;
     }
     const isLast = [...holders].every((id) => id === containerId);
-    const driver = await this.#deps.drivers.get(record.driver);
-    await driver.unmount(record, containerId, isLast);
+    try {
+      const driver = await this.#deps.drivers.get(record.driver);
+      await driver.unmount(record, containerId, isLast);
+    } catch (error) {
+      this.#deps.log.error('a volume could not be unmounted', {
+        containerId,
+        volume: name,
+        driver: record.driver,
+        error: messageOf(error),
+      });
+    }
     holders.delete(containerId);
     if (holders.size === 0) this.#holders.delete(name);
     if (quietly) return;

@@ -1,5 +1,6 @@
 /** The drivers of volumes that this host has. */
 import { SwarmError } from '../../lib/errors.ts';
+import type { PluginDriver } from './plugin/plugin-driver.ts';
 import type { VolumeDriver } from './volume.ts';
 
 export interface Drivers {
@@ -8,29 +9,12 @@ export interface Drivers {
   /** Of a driver that may not be there now: enough to tell of its volumes. */
   known(name: string): VolumeDriver | undefined;
   names(): readonly string[];
-}
-
-/** Those that are part of the daemon. */
-export class OwnDrivers implements Drivers {
-  readonly #byName: ReadonlyMap<string, VolumeDriver>;
-
-  constructor(drivers: readonly VolumeDriver[]) {
-    this.#byName = new Map(drivers.map((driver) => [driver.name, driver]));
-  }
-
-  async get(name: string): Promise<VolumeDriver> {
-    const driver = this.#byName.get(name);
-    if (driver !== undefined) return driver;
-    throw unknownDriver(name);
-  }
-
-  known(name: string): VolumeDriver | undefined {
-    return this.#byName.get(name);
-  }
-
-  names(): readonly string[] {
-    return [...this.#byName.keys()];
-  }
+  /** Of those that `names` tells, the ones that keep lists of their own. */
+  plugins(): readonly PluginDriver[];
+  /** Called when `names` tells others than before. */
+  onChange: () => void;
+  /** Looks what there is now. */
+  refresh(): Promise<void>;
 }
 
 export function unknownDriver(name: string): SwarmError {

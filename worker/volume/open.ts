@@ -5,9 +5,10 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { OwnDrivers } from './drivers.ts';
 import { LayerContent } from './image-content.ts';
 import { LocalDriver } from './local/local-driver.ts';
+import { dockerFolders } from './plugin/address.ts';
+import { PluginDrivers } from './plugin/plugin-drivers.ts';
 import { shareFolder } from './mounts.ts';
 import { VolumeRecords } from './records.ts';
 import { Volumes } from './volumes.ts';
@@ -34,11 +35,12 @@ export function openVolumes(
   },
 ): Volumes {
   const folder = folderOf(dataRoot);
+  const log = deps.log.child({ module: 'volume' });
   return new Volumes({
     ...deps,
-    log: deps.log.child({ module: 'volume' }),
+    log,
     records: new VolumeRecords(join(dataRoot, 'volume-records')),
-    drivers: new OwnDrivers([new LocalDriver(folder)]),
+    drivers: new PluginDrivers([new LocalDriver(folder)], dockerFolders, log),
     content: new LayerContent(join(runRoot, 'volume-views'), deps.runtime.layers),
     // No volume has a name that begins with a dot.
     partsFolder: join(folder, '.parts'),

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
-import { OwnDrivers } from './drivers.ts';
 import type { ImageContent } from './image-content.ts';
 import { LocalDriver } from './local/local-driver.ts';
+import { PluginDrivers } from './plugin/plugin-drivers.ts';
 import { VolumeRecords } from './records.ts';
 import type { VolumeDriver } from './volume.ts';
 import { Volumes } from './volumes.ts';
@@ -30,7 +30,11 @@ export function testVolumes(options: {
   const { folder, clock, random, recordsFolder = ':memory:' } = options;
   return new Volumes({
     records: new VolumeRecords(recordsFolder),
-    drivers: new OwnDrivers([new LocalDriver(folder), ...(options.drivers ?? [])]),
+    drivers: new PluginDrivers(
+      [new LocalDriver(folder), ...(options.drivers ?? [])],
+      { sockets: join(folder, 'plugins'), specs: [join(folder, 'specs')] },
+      silentLogger,
+    ),
     content: options.content ?? new FakeContent(),
     partsFolder: join(folder, '.parts'),
     clock,

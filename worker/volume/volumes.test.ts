@@ -17,6 +17,7 @@ describe('volumes', () => {
   let folder: string;
   let content: FakeContent;
   let calls: string[];
+  let unmountError: Error | undefined;
   let users: VolumeUser[];
   let volumes: Volumes;
   let events: string[];
@@ -30,7 +31,10 @@ describe('volumes', () => {
       calls.push(`mount ${name} ${id}`);
       return folder;
     },
-    unmount: async ({ name }, id, isLast) => void calls.push(`unmount ${name} ${id} ${isLast}`),
+    unmount: async ({ name }, id, isLast) => {
+      if (unmountError !== undefined) throw unmountError;
+      calls.push(`unmount ${name} ${id} ${isLast}`);
+    },
     path: () => '',
   };
   const open = () => {
@@ -169,6 +173,19 @@ describe('volumes', () => {
       'unmount v1 b true',
       'remove v1',
     ]);
+  });
+
+  it('let a container go whose driver fails', async () => {
+    await create('v1', { driver: 'far' });
+    writeFileSync(join(folder, 'not empty'), '');
+    const mount: Mount = { type: 'volume', source: 'v1', target: '/x' };
+    await volumes.connect({ containerId: 'a', mounts: [mount], image });
+    unmountError = new Error('out of order');
+    await volumes.disconnect('a');
+    unmountError = undefined;
+    await volumes.disconnect('a');
+    assert.deepEqual(calls, ['create v1', 'mount v1 a']);
+    assert.equal(events.at(-1), 'unmount v1 shown a far');
   });
 
   it('lets go of what it has mounted when another volume fails', async () => {

@@ -1,6 +1,6 @@
 /** The volumes of this node: made, listed, connected with containers, and removed. */
 import type { Clock } from '../../lib/clock.ts';
-import { SwarmError } from '../../lib/errors.ts';
+import { messageOf, SwarmError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
 import type { Mount } from '../../types/index.ts';
@@ -74,6 +74,60 @@ export class Volumes implements Disposable {
 
   get driverNames(): readonly string[] {
     return this.#deps.drivers.names();
+  }
+
+  set onDrivers(listener: () => void) {
+    this.#deps.drivers.onChange = listener;
+  }
+
+  /** Looks which plugins there are now, for `driverNames`. */
+  refreshDrivers(): Promise<void> {
+    return this.#deps.drivers.refresh();
+  }
+
+  /** By name; also those that only a plugin knows of. */
+  async listAll(): Promise<readonly Volume[]> {
+    const { drivers, log } = this.#deps;
+    await drivers.refresh();
+    for (const driver of drivers.plugins()) {
+      try {
+        for (const { name } of await driver.list()) this.#learn(name, driver.name);
+      } catch (error) {
+        // As in Docker, a plugin in trouble hides only its own volumes.
+        log.warn('a plugin does not tell its volumes', {
+          plugin: driver.name,
+          error: messageOf(error),
+        });
+      }
+    }
+    return this.list();
+  }
+
+  /** Asks its plugin what it has to tell. Throws `not-found` in Docker's words. */
+  async inspect(name: string): Promise<Volume> {
+    const { drivers } = this.#deps;
+    if (!this.#records.has(name)) {
+      await drivers.refresh();
+      for (const driver of drivers.plugins()) {
+        if ((await driver.find(name)) !== undefined) this.#learn(name, driver.name);
+      }
+    }
+    const volume = this.get(name);
+    if (volume.driver === 'local') return volume;
+    const driver = await drivers.get(volume.driver);
+    const plugin = drivers.plugins().find((one) => one === driver);
+    const found = await plugin?.find(name);
+    const status = found?.status;
+    return status === undefined ? this.get(name) : { ...this.get(name), status };
+  }
+
+  /** A volume that a plugin has, and that nobody made here. */
+  #learn(name: string, driver: string): void {
+    if (this.#records.has(name)) return;
+    const createdAtMs = this.#deps.clock.nowMs();
+    const record = { name, driver, labels: null, options: null, createdAtMs };
+    this.#deps.records.put(record);
+    this.#records.set(name, record);
   }
 
   /** By name. */
