@@ -109,9 +109,7 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
       advertiseAddr: options.advertiseAddr,
       managerAddrs: options.managerAddrs,
       onStep: stepTimes(metrics),
-      clock,
-      random,
-      log,
+      ...common,
     }),
   );
   volumes.onDrivers = () => swarm.redescribe();

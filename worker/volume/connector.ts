@@ -167,8 +167,8 @@ export class Connector {
   }
 
   /**
-   * A driver that fails, or is gone, is only told of: neither the end of a container nor its removal
-   * waits for it.
+   * A driver that fails, or is gone, is only told of: neither the end of a container nor its
+   * removal waits for it.
    */
   async disconnect(containerId: string, telling: Telling = {}): Promise<void> {
     const names = [...this.#holders].filter(([, holders]) => holders.has(containerId));
