@@ -5,6 +5,7 @@
  * verb is one file under commands/, loaded only when it is used. Read command/tree.ts first, then
  * commands/service/create.ts.
  */
+import { spawnSync } from 'node:child_process';
 import { realClock } from '../lib/clock.ts';
 import type { Context } from './command/context.ts';
 import { run } from './command/run.ts';
@@ -22,6 +23,13 @@ export async function runProcess(): Promise<void> {
       process.once('SIGINT', callback);
       return { [Symbol.dispose]: () => process.removeListener('SIGINT', callback) };
     },
+    rawTerminal,
+    onSignals(names, callback) {
+      for (const name of names) process.on(name, callback);
+      return {
+        [Symbol.dispose]: () => names.forEach((name) => process.removeListener(name, callback)),
+      };
+    },
     host: undefined,
   };
   for (const stream of [process.stdout, process.stderr]) {
@@ -31,4 +39,13 @@ export async function runProcess(): Promise<void> {
     });
   }
   process.exitCode = await run(process.argv.slice(2), context);
+}
+
+function rawTerminal(): Disposable {
+  const { stdin } = process;
+  stdin.setRawMode(true);
+  // Node leaves the terminal to make two characters of each line's end, as the container's has done
+  // already. Where there is no stty, lines still look right, and only programs that draw do not.
+  spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] });
+  return { [Symbol.dispose]: () => void stdin.setRawMode(false) };
 }

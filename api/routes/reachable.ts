@@ -31,6 +31,7 @@ const verbs: readonly (readonly [Route['method'], string])[] = [
   ['PUT', 'archive'],
   ['POST', 'attach'],
   ['POST', 'resize'],
+  ['POST', 'wait'],
   ['POST', 'exec'],
 ];
 const execVerbs: readonly (readonly [Route['method'], string])[] = [

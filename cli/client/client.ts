@@ -1,6 +1,6 @@
 /** The Docker Engine API over HTTP/1.1 on a unix socket or TCP. */
 import type { IncomingMessage, RequestOptions } from 'node:http';
-import type { Readable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import { errnoOf, messageOf, SwarmError, type ErrorCode } from '../../lib/errors.ts';
 import { parseHost, type Endpoint } from './host.ts';
 import type { ClientTls } from './tls.ts';
@@ -31,6 +31,15 @@ export interface CallOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
 }
+
+/** A connection that is no longer HTTP's. */
+export interface Hijacked {
+  readonly socket: Duplex;
+  /** Whether stdout and stderr come in frames; undefined where the daemon does not say. */
+  readonly framed: boolean | undefined;
+}
+
+const framedType = 'application/vnd.docker.multiplexed-stream';
 
 /** Filters as the API takes them: key → the set of values asked for. */
 export type Filters = Readonly<Record<string, readonly string[]>>;
@@ -104,7 +113,35 @@ export class Client {
     throw await failure(response);
   }
 
-  #send(method: string, path: string, options: CallOptions): Promise<IncomingMessage> {
+  /** Sends a request whose answer turns the connection into a stream in both directions. */
+  async hijack(method: string, path: string, options: CallOptions = {}): Promise<Hijacked> {
+    const version = await this.version();
+    const headers = { ...options.headers, Connection: 'Upgrade', Upgrade: 'tcp' };
+    const upgraded: { socket?: Duplex } = {};
+    const response = await this.#send(
+      method,
+      `/v${version}${path}`,
+      { ...options, headers },
+      (it) => {
+        upgraded.socket = it;
+      },
+    );
+    const { socket } = upgraded;
+    if (socket === undefined && (response.statusCode ?? 0) >= 300) throw await failure(response);
+    if (socket === undefined) {
+      response.destroy();
+      throw new SwarmError('unimplemented', `the daemon does not open a stream for ${path}`);
+    }
+    const type = response.headers['content-type'];
+    return { socket, framed: type === undefined ? undefined : type === framedType };
+  }
+
+  #send(
+    method: string,
+    path: string,
+    options: CallOptions,
+    onUpgrade?: (socket: Duplex) => void,
+  ): Promise<IncomingMessage> {
     const body = options.body === undefined ? undefined : JSON.stringify(options.body);
     const tls = 'tls' in this.#endpoint ? this.#endpoint.tls : undefined;
     const requestOptions: RequestOptions = {
@@ -126,6 +163,11 @@ export class Client {
     return new Promise((resolve, reject) => {
       const sent = (tls === undefined ? request : secureRequest())(requestOptions, resolve);
       sent.on('error', (error) => reject(this.#connectionError(error, options.signal)));
+      sent.on('upgrade', (response, socket, head) => {
+        if (head.length > 0) socket.unshift(head);
+        onUpgrade?.(socket);
+        resolve(response);
+      });
       if (options.upload === undefined) {
         sent.end(body);
         return;

@@ -7,7 +7,7 @@ import { Client } from './client.ts';
 import { resolveHost } from './host.ts';
 import { resolveTls } from './tls.ts';
 
-export { Client, compareVersions, filtersQuery, type Filters } from './client.ts';
+export { Client, compareVersions, filtersQuery, type Filters, type Hijacked } from './client.ts';
 export { defaultRunRoot, resolveHost, socketOf } from './host.ts';
 export type { TlsFlags } from './tls.ts';
 

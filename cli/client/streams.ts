@@ -1,5 +1,6 @@
 /** The two ways in which the API streams: a JSON document a line, and framed stdout and stderr. */
 import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
 import { SwarmError } from '../../lib/errors.ts';
 
 const maxLineBytes = 16 * 1024 * 1024;
@@ -28,7 +29,7 @@ export interface Frame {
 }
 
 /** Docker's multiplexed stream: eight bytes of header (stream, length) before each payload. */
-export async function* frames(response: IncomingMessage): AsyncGenerator<Frame> {
+export async function* frames(response: Readable): AsyncGenerator<Frame> {
   let rest: Buffer = Buffer.alloc(0);
   for await (const chunk of response as AsyncIterable<Buffer>) {
     rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);

@@ -4,14 +4,20 @@ import type { Clock } from '../../lib/clock.ts';
 import type { TlsFlags } from '../client/tls.ts';
 import type { Output } from '../format/output.ts';
 
+export type Input = Readable & { readonly isTTY?: boolean };
+
 export interface Context {
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly stdin: Readable;
+  readonly stdin: Input;
   readonly out: Output;
   readonly err: Output;
   readonly clock: Clock;
   /** Calls back at the first Ctrl-C instead of ending the process, until disposed. */
   onInterrupt(callback: () => void): Disposable;
+  /** The terminal passes everything on as it comes, in both directions, until disposed. */
+  rawTerminal(): Disposable;
+  /** Calls back at each of these signals, which then do nothing else, until disposed. */
+  onSignals(names: readonly NodeJS.Signals[], callback: (name: string) => void): Disposable;
   /** From `--host`; where absent, the environment or the default decides. */
   readonly host: string | undefined;
   /** From `--tls…`; where absent, the environment decides. */

@@ -1,7 +1,7 @@
 /** Every verb, where its file is, and its one line in --help. Files are loaded when used. */
 import type { Command } from './command.ts';
 import { planVerbs } from './plan-verbs.ts';
-import { containerAliases, containerVerbs } from './container-verbs.ts';
+import { containerAliases, containerVerbs, taskVerbs } from './container-verbs.ts';
 import { configVerbs, secretVerbs } from './file-verbs.ts';
 import { stackVerbs } from './stack-verbs.ts';
 
@@ -207,6 +207,7 @@ export const tree: Group = {
     image: { short: 'Manage images of this host', verbs: imageVerbs },
     volume: { short: 'Manage volumes of this host', verbs: volumeVerbs },
     container: { short: 'Manage containers of this host', verbs: containerVerbs },
+    task: { short: 'Manage tasks, on whatever node they run', verbs: taskVerbs },
     swarm: {
       short: 'Manage Swarm',
       verbs: {

@@ -9,7 +9,7 @@ import { commandError } from '../command/errors.ts';
 /** `path` undefined or `-`: standard input, which may not be a terminal. */
 export async function openInput(context: Context, path: string | undefined): Promise<Readable> {
   if (path === undefined || path === '-') {
-    if ('isTTY' in context.stdin && context.stdin.isTTY === true) {
+    if (context.stdin.isTTY === true) {
       throw commandError('requested load from stdin, but stdin is empty');
     }
     return context.stdin;

@@ -28,7 +28,7 @@ export function printUnlockCommand(out: Output, key: string): void {
 export async function readUnlockKey(context: Context): Promise<string> {
   const { stdin, err } = context;
   const prompt = 'Enter unlock key: ';
-  if (!('isTTY' in stdin && stdin.isTTY === true)) {
+  if (stdin.isTTY !== true) {
     return (await allOf(stdin)).split('\n')[0]?.trim() ?? '';
   }
   err.write(prompt);

@@ -40,6 +40,8 @@ export async function runCli(
       interrupts.add(callback);
       return { [Symbol.dispose]: () => interrupts.delete(callback) };
     },
+    rawTerminal: () => ({ [Symbol.dispose]: () => undefined }),
+    onSignals: () => ({ [Symbol.dispose]: () => undefined }),
     host,
   };
   options.onStart?.(() => interrupts.forEach((callback) => callback()));

@@ -1,0 +1,3 @@
+import { copyCommand } from '../../container/copy.ts';
+
+export const command = copyCommand('any');

@@ -1,0 +1,3 @@
+import { execCommand } from '../../container/exec.ts';
+
+export const command = execCommand('any');

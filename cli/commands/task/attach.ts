@@ -1,0 +1,3 @@
+import { attachCommand } from '../../container/attach.ts';
+
+export const command = attachCommand('task');

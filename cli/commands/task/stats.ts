@@ -1,0 +1,3 @@
+import { statsCommand } from '../../container/stats.ts';
+
+export const command = statsCommand('task');

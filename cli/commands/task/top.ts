@@ -1,0 +1,3 @@
+import { topCommand } from '../../container/top.ts';
+
+export const command = topCommand('task');
