@@ -33,7 +33,7 @@ export function convertMounts(context: MountContext, service: Field): readonly M
 function convertMount(context: MountContext, item: Field): Mount | undefined {
   const { read } = context;
   const type = read.oneOf(read.at(item, 'type'), types) ?? 'volume';
-  const target = read.text(read.at(item, 'target'));
+  const target = read.text(read.at(item, 'target'))?.replace(/(.)\/+$/, '$1');
   const source = read.text(read.at(item, 'source'));
   if (target === undefined) {
     read.problems.add(item.node!.at, `${item.name} needs a target`);
