@@ -81,7 +81,7 @@ function isBetter(a: Task, b: Task): boolean {
 /** A secret or config; a name stands for its newest revision, an id for any. */
 export function findFile(view: StoreView, kind: FileKind, input: string): FileObject {
   const found = view.file(kind, input) ?? view.revisions(kind, input).at(-1);
-  return found ?? only(kind, input, [...view.files(kind)], () => false);
+  return found ?? only(kind, input, currentFiles(view, kind), () => false);
 }
 
 /** What the names stand for, without the revisions before. */

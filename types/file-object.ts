@@ -1,31 +1,11 @@
 /** Secrets and configs: small files that the swarm keeps, and puts into the containers of tasks. */
-import {
-  CodecError,
-  optional,
-  record,
-  required,
-  string,
-  struct,
-  type Codec,
-  type TypeOf,
-} from './codec.ts';
+import { base64, optional, record, required, string, struct, type TypeOf } from './codec.ts';
 import type { Meta } from './objects.ts';
 import { driver, type TaskSpec } from './task-spec.ts';
 
 /** Both are the same but for their size, and that nobody is shown a secret's content. */
 export const fileKinds = ['secret', 'config'] as const;
 export type FileKind = (typeof fileKinds)[number];
-
-/** Bytes as Go writes them in JSON: base64, the one with padding. */
-const base64: Codec<string> = {
-  decode(value, path) {
-    const text = string.decode(value, path);
-    const same = Buffer.from(text, 'base64').toString('base64');
-    if (same !== text.replace(/[\r\n]/g, '')) throw new CodecError(`${path}: is not base64`);
-    return same;
-  },
-  encode: (value) => value,
-};
 
 export const fileSpec = struct({
   name: required('Name', string, ''),

@@ -1,5 +1,5 @@
 /** What `docker events` shows of changes in the cluster and of this node's images. */
-import type { Node, Service } from '../../types/index.ts';
+import type { FileObject, Node, Service } from '../../types/index.ts';
 import type { ContainerEvent, NetworkEvent } from '../../worker/container/events.ts';
 import type { VolumeEvent } from '../../worker/volume/volume-events.ts';
 import type { ImageEvent, ObjectEvent } from '../backend.ts';
@@ -52,9 +52,20 @@ export function objectEvent(event: ObjectEvent): DockerEvent | undefined {
     return swarmEvent(event, 'network', { name: event.object.spec.name });
   }
   if (event.table === 'secret' || event.table === 'config') {
-    return swarmEvent(event, event.table, { name: event.object.spec.name });
+    return fileEvent(event, event.object);
   }
   return undefined;
+}
+
+/**
+ * Another content behind a name is told as an update of what the name stands for. The revision
+ * tells a name's contents apart, of which the older ones are removed in time.
+ */
+function fileEvent(event: ObjectEvent, { spec, revision }: FileObject): DockerEvent {
+  const attributes = { name: spec.name, ...(revision > 1 ? { revision: String(revision) } : {}) };
+  const type = event.table === 'secret' ? 'secret' : 'config';
+  const told = swarmEvent(event, type, attributes);
+  return event.action === 'create' && revision > 1 ? { ...told, action: 'update' } : told;
 }
 
 export function containerEvent(event: ContainerEvent): DockerEvent {

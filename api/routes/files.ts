@@ -1,12 +1,23 @@
 /** Secrets and configs: the same routes for both. */
-import { fileKinds, fileSpec, type FileKind, type FileObject } from '../../types/index.ts';
-import { fileJson } from '../convert/file.ts';
+import {
+  base64,
+  fileKinds,
+  fileSpec,
+  required,
+  struct,
+  type FileKind,
+  type FileObject,
+} from '../../types/index.ts';
+import { fileJson, revisionJson } from '../convert/file.ts';
 import type { Exchange } from '../exchange.ts';
 import { Filters } from '../filters.ts';
 import { currentFiles, findFile } from '../lookup.ts';
 import type { Route } from '../router.ts';
 import type { RouteModules } from './modules.ts';
 import { byId } from './order.ts';
+
+/** A new content behind a name that is there. */
+const revision = struct({ data: required('Data', base64, '') });
 
 const filterKeys = ['name', 'names', 'id', 'label'];
 
@@ -53,6 +64,32 @@ function routesOf(kind: FileKind, { backend }: RouteModules): Route[] {
         const { id } = await found(exchange);
         await backend.manager().control.updateFile({ kind, id, version, spec });
         exchange.empty();
+      },
+    },
+    {
+      method: 'GET',
+      path: `/${kind}s/{id}/revisions`,
+      async handle(exchange) {
+        const view = await backend.manager().read();
+        const { spec } = findFile(view, kind, exchange.param('id'));
+        exchange.json(view.revisions(kind, spec.name).map((file) => revisionJson(file, view)));
+      },
+    },
+    {
+      method: 'POST',
+      path: `/${kind}s/{id}/revisions`,
+      async handle(exchange) {
+        const { data } = await exchange.body(revision);
+        const { id } = await found(exchange);
+        const made = await backend.manager().control.reviseFile({ kind, id, data });
+        exchange.json(
+          {
+            ID: made.id,
+            Revision: made.revision,
+            Services: made.services.map((service) => ({ ID: service.id, Name: service.name })),
+          },
+          201,
+        );
       },
     },
     {

@@ -20,6 +20,14 @@ export const secretVerbs = {
     aliases: ['remove'],
     load: () => import('../commands/secret/rm.ts'),
   },
+  revisions: {
+    short: 'List the contents that a secret has had and that are kept',
+    load: () => import('../commands/secret/revisions.ts'),
+  },
+  update: {
+    short: 'Give a secret another content, and update the services that use it',
+    load: () => import('../commands/secret/update.ts'),
+  },
 } as const satisfies Record<string, Verb>;
 
 export const configVerbs = {
@@ -40,5 +48,13 @@ export const configVerbs = {
     short: 'Remove one or more configs',
     aliases: ['remove'],
     load: () => import('../commands/config/rm.ts'),
+  },
+  revisions: {
+    short: 'List the contents that a config has had and that are kept',
+    load: () => import('../commands/config/revisions.ts'),
+  },
+  update: {
+    short: 'Give a config another content, and update the services that use it',
+    load: () => import('../commands/config/update.ts'),
   },
 } as const satisfies Record<string, Verb>;

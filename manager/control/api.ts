@@ -13,6 +13,15 @@ import type {
 } from '../../types/index.ts';
 import type { RestoreBatch, RestoreCounts } from './restore.ts';
 
+/** What has become of a secret or a config whose content was changed. */
+export interface RevisedFile {
+  /** Of the object that the name stands for now. */
+  readonly id: string;
+  readonly revision: number;
+  /** Those that are being updated. */
+  readonly services: readonly { readonly id: string; readonly name: string }[];
+}
+
 export interface ControlApi {
   /**
    * Throws `already-exists` for a taken name or published port, `invalid-argument` for a bad
@@ -52,6 +61,11 @@ export interface ControlApi {
   createFile(args: { kind: FileKind; spec: FileSpec }): Promise<{ id: string }>;
   /** Only labels can be changed. Throws `aborted` unless `version` is the present one. */
   updateFile(args: { kind: FileKind; id: string; version: number; spec: FileSpec }): Promise<void>;
+  /**
+   * Puts another content behind the name, and updates the services that use it. `data` is base64.
+   * Throws `invalid-argument` for a content that is none.
+   */
+  reviseFile(args: { kind: FileKind; id: string; data: string }): Promise<RevisedFile>;
   /** By its id. Throws `invalid-argument` while services use it. */
   removeFile(args: { kind: FileKind; id: string }): Promise<void>;
 

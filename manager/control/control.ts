@@ -7,7 +7,7 @@ import { certLifeDefaultMs, newRotation } from '../ca/index.ts';
 import type { Change } from '../store/change.ts';
 import type { ApplyResult } from '../store/log.ts';
 import type { StoreView } from '../store/view.ts';
-import type { ControlApi } from './api.ts';
+import type { ControlApi, RevisedFile } from './api.ts';
 import {
   planAttachment,
   planRelease,
@@ -15,7 +15,12 @@ import {
   type NetworkAttached,
 } from './attachments.ts';
 import { checkSwarmSpec } from './check-swarm-spec.ts';
-import { planNewFile, planRelabelledFile, planRemovedFile } from './file-commands.ts';
+import {
+  planNewFile,
+  planRelabelledFile,
+  planRemovedFile,
+  planRevisedFile,
+} from './file-commands.ts';
 import { planNewNetwork, planRemovedNetwork, unusedNetworks } from './network-commands.ts';
 import { countChanges, planRestore, type RestoreBatch, type RestoreCounts } from './restore.ts';
 import { changedService, checkedSpec, newService } from './service-commands.ts';
@@ -128,6 +133,23 @@ export class Control implements ControlApi {
 
   async updateFile({ kind, ...args }: Parameters<ControlApi['updateFile']>[0]): Promise<void> {
     await this.#commit(() => planRelabelledFile(this.#modules.store, kind, args));
+  }
+
+  async reviseFile(
+    args: Parameters<ControlApi['reviseFile']>[0],
+  ): ReturnType<ControlApi['reviseFile']> {
+    const { kind, id, data } = args;
+    const { store, clock, random } = this.#modules;
+    const newId = random.id();
+    let revised: RevisedFile = { id, revision: 0, services: [] };
+    await this.#commit(() => {
+      const spec = store.file(kind, id)?.spec;
+      if (spec !== undefined) validateFile(kind, { ...spec, data });
+      const plan = planRevisedFile(store, kind, { id, newId, data }, clock.nowMs());
+      ({ revised } = plan);
+      return plan.changes;
+    });
+    return revised;
   }
 
   async removeFile({ kind, id }: Parameters<ControlApi['removeFile']>[0]): Promise<void> {

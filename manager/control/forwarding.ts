@@ -16,6 +16,7 @@ const methods: ReadonlySet<string> = new Set<Method>([
   'pruneNetworks',
   'createFile',
   'updateFile',
+  'reviseFile',
   'removeFile',
   'updateNode',
   'removeNode',
@@ -102,6 +103,10 @@ export class ForwardingControl implements ControlApi {
 
   updateFile(args: Parameters<ControlApi['updateFile']>[0]): Promise<void> {
     return this.#call('updateFile', args);
+  }
+
+  reviseFile(args: Parameters<ControlApi['reviseFile']>[0]): ReturnType<ControlApi['reviseFile']> {
+    return this.#call('reviseFile', args);
   }
 
   removeFile(args: Parameters<ControlApi['removeFile']>[0]): Promise<void> {

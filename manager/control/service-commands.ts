@@ -66,7 +66,7 @@ export function changedService(
   const next =
     checked === undefined
       ? rolledBack(service, change.nowMs)
-      : updated(service, resolveNetworks(view, checked), change);
+      : updatedService(service, resolveNetworks(view, checked), change);
   if (checked === undefined) resolveNetworks(view, next.spec);
   requireFiles(view, next.spec);
   checkPortConflicts(view, next.spec, service.id);
@@ -74,7 +74,11 @@ export function changedService(
 }
 
 /** The service with a new spec; what it was stays at hand for a rollback. */
-function updated(service: Service, spec: ServiceSpec, change: ServiceChange): Service {
+export function updatedService(
+  service: Service,
+  spec: ServiceSpec,
+  change: ServiceChange,
+): Service {
   refuseChanges(service.spec, spec);
   const { previousRegistryAuth, registryAuth, ...rest } = withoutStatuses(service);
   if (change.registryAuthFrom === 'previous-spec' && service.previousSpec === undefined) {

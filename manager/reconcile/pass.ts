@@ -16,7 +16,13 @@ import { planRemovedService, planService, wanted } from '../orchestrator/index.t
 import { schedule, type Placement, type Refusal } from '../scheduler/index.ts';
 import type { Change } from '../store/change.ts';
 import type { StoreView } from '../store/view.ts';
-import { isTerminal, type Service, type Task, type TaskStatus } from '../../types/index.ts';
+import {
+  fileKinds,
+  isTerminal,
+  type Service,
+  type Task,
+  type TaskStatus,
+} from '../../types/index.ts';
 import type { PlanEnv } from './plan.ts';
 
 export interface PassKeys {
@@ -72,6 +78,15 @@ export function planPass(
   return new Pass(view, env, limits).run(keys);
 }
 
+/** Contents of secrets and configs that nobody uses any more, nor may go back to. */
+function unusedRevisions(view: StoreView): Change[] {
+  return fileKinds.flatMap((table) =>
+    [...view.supersededFiles(table)]
+      .filter(({ id }) => !view.isFileUsed(id))
+      .map(({ id, meta }): Change => ({ op: 'delete', table, id, base: meta.version })),
+  );
+}
+
 class Pass {
   readonly #view: StoreView;
   readonly #env: PlanEnv;
@@ -112,7 +127,7 @@ class Pass {
     const waiting = this.#waiting(keys.retryUnassigned);
     const { changes, placements, isToRetry } = this.#place(waiting);
     return {
-      changes: [...this.#services, ...changes, ...this.#changes],
+      changes: [...this.#services, ...changes, ...this.#changes, ...unusedRevisions(this.#view)],
       planned: this.#planned,
       leftover: this.#leftover,
       leftoverNodes: this.#leftoverNodes,

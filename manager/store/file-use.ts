@@ -21,6 +21,8 @@ export class FileUse {
     secret: new Map<string, readonly FileObject[]>(),
     config: new Map<string, readonly FileObject[]>(),
   };
+  /** Names that have several revisions. */
+  readonly #edited = { secret: new Set<string>(), config: new Set<string>() };
   /** Services by the ids of what their specs name. */
   readonly #services = new Groups<Service>();
   /** How many previous specs and tasks that have not ended name it, by id. */
@@ -29,6 +31,11 @@ export class FileUse {
   /** The oldest first. */
   revisions(kind: FileKind, name: string): readonly FileObject[] {
     return this.#revisions[kind].get(name) ?? nothing;
+  }
+
+  /** What is no longer what its name stands for. */
+  *superseded(kind: FileKind): Iterable<FileObject> {
+    for (const name of this.#edited[kind]) yield* this.revisions(kind, name).slice(0, -1);
   }
 
   services(id: string): Iterable<Service> {
@@ -53,6 +60,12 @@ export class FileUse {
         all.sort((a, b) => a.revision - b.revision),
       );
     }
+    for (const object of [old, next]) {
+      if (object === undefined) continue;
+      const { name } = object.spec;
+      if (this.revisions(kind, name).length > 1) this.#edited[kind].add(name);
+      else this.#edited[kind].delete(name);
+    }
   }
 
   serviceChanged(old: Service | undefined, next: Service | undefined): void {
@@ -74,6 +87,8 @@ export class FileUse {
   clear(): void {
     this.#revisions.secret.clear();
     this.#revisions.config.clear();
+    this.#edited.secret.clear();
+    this.#edited.config.clear();
     this.#services.clear();
     this.#holders.clear();
   }
@@ -105,6 +120,9 @@ export class FileUse {
       for (const [name, files] of this.#revisions[kind]) {
         yield `${kind} ${name} has the revisions ${files.map(({ id }) => id).join(' ')}`;
       }
+    }
+    for (const kind of ['secret', 'config'] as const) {
+      for (const name of this.#edited[kind]) yield `${kind} ${name} has several revisions`;
     }
     for (const id of this.#services.keys()) {
       for (const serviceId of this.#services.of(id)?.keys() ?? []) {

@@ -170,6 +170,9 @@ export class State implements StoreView {
   revisions(kind: FileKind, name: string): readonly FileObject[] {
     return this.#fileUse.revisions(kind, name);
   }
+  supersededFiles(kind: FileKind): Iterable<FileObject> {
+    return this.#fileUse.superseded(kind);
+  }
   servicesOfFile(id: string): Iterable<Service> {
     return this.#fileUse.services(id);
   }

@@ -238,6 +238,9 @@ export class Store implements StoreView, DocumentMachine, AsyncDisposable {
   revisions(kind: FileKind, name: string): readonly FileObject[] {
     return this.#state.revisions(kind, name);
   }
+  supersededFiles(kind: FileKind): Iterable<FileObject> {
+    return this.#state.supersededFiles(kind);
+  }
   servicesOfFile(id: string): Iterable<Service> {
     return this.#state.servicesOfFile(id);
   }

@@ -62,6 +62,8 @@ export interface StoreView {
   files(kind: FileKind): Iterable<FileObject>;
   /** The revisions of one name; the last one is what the name stands for. */
   revisions(kind: FileKind, name: string): readonly FileObject[];
+  /** Older revisions, which their names no longer stand for. */
+  supersededFiles(kind: FileKind): Iterable<FileObject>;
   /** Services whose spec names the secret or config. */
   servicesOfFile(id: string): Iterable<Service>;
   /** A service's spec or its previous one names it, or a task that has not ended. */

@@ -1,7 +1,8 @@
 /** Secrets and configs: what containers see of them, and where they lie meanwhile. */
 import { strict as assert } from 'node:assert';
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { until, type Host } from '../lab/index.ts';
 import { imageOf, useSwarm, type TaskView, type TestSwarm } from './swarm.ts';
 
@@ -59,6 +60,67 @@ describe('secrets and configs', () => {
     await until('the file system is gone', () => mountCount(host), { accept: (n) => n === 0 });
     assert.deepEqual(onDisk(host, marker), []);
   });
+
+  it('are told to no node but those whose tasks need them', async () => {
+    const swarm = get();
+    await createUser(swarm, ids);
+    await swarm.runs('user', 1);
+    const [needs, needsNot] = [swarm.host('h2'), swarm.host('h3')];
+    assert.equal(inMemory(needs, marker), true);
+    assert.equal(inMemory(needsNot, marker), false);
+  });
+
+  it('are edited behind their names, for the services that use them and no others', async () => {
+    const swarm = get();
+    const text = (content: string) => {
+      const path = join(swarm.lab.folder, 'content');
+      writeFileSync(path, content);
+      return path;
+    };
+    const contents = async () => {
+      const tasks = await swarm.runs('user', 2);
+      return tasks.map((task) => inside(swarm, task, 'cat', '/run/secrets/token')).join();
+    };
+    const kept = () =>
+      swarm.cli('secret', 'revisions', '--format', '{{.Revision}} {{.Services}}', 'token');
+    await swarm.cli('secret', 'create', '--label', 'tier=db', 'token', text('one'));
+    const image = imageOf(swarm, 'sleeper:1');
+    await swarm.create('user', '--replicas', '2', '--secret', 'token', image);
+    await swarm.create('other', '--secret', 'password', image);
+    const [bystander] = await swarm.runs('other', 1);
+
+    await swarm.cli('secret', 'update', 'token', text('two'));
+    assert.equal(await contents(), 'two,two');
+    assert.deepEqual(await kept(), '1 \n2 user\n');
+    assert.equal(
+      await swarm.manager.docker('secret', 'ls', '--format', '{{.Name}}', '--filter', 'name=token'),
+      'token\n',
+    );
+    const format = '{{.Spec.Name}} {{.Spec.Labels}}';
+    assert.equal(
+      await swarm.manager.docker('secret', 'inspect', '--format', format, 'token'),
+      'token map[tier:db]\n',
+    );
+
+    await swarm.cli('service', 'rollback', 'user');
+    assert.equal(await contents(), 'one,one');
+    assert.match(await kept(), /^1 user$/m);
+    const inUse = await swarm.manager.dockerResult('secret', 'rm', 'token');
+    assert.match(inUse.stderr, /secret 'token' is in use by the following service: user/);
+
+    await swarm.cli('secret', 'update', '--quiet', 'token', text('three'));
+    assert.equal(await contents(), 'three,three');
+    await swarm.cli('service', 'update', '--quiet', '--env-add', 'A=1', 'user');
+    await until('only the last content is left', kept, { accept: (lines) => lines === '3 user\n' });
+    assert.deepEqual(
+      (await swarm.runs('other', 1)).map(({ id }) => id),
+      [bystander?.id],
+    );
+    await swarm.cli('service', 'rm', 'user');
+    await until('it can be removed', () => swarm.manager.cliResult('secret', 'rm', 'token'), {
+      accept: ({ code }) => code === 0,
+    });
+  });
 });
 
 async function createUser(swarm: TestSwarm, ids: ReadonlyMap<string, string>): Promise<void> {
@@ -111,6 +173,35 @@ function onDisk(host: Host, text: string): string[] {
     return execFileSync('grep', args, { encoding: 'utf8' }).trim().split('\n');
   } catch (error) {
     if ((error as { status?: number }).status === 1) return [];
+    throw error;
+  }
+}
+
+/** Whether the daemon has the text, as it is or in base64, anywhere in its memory. */
+function inMemory(host: Host, text: string): boolean {
+  const wanted = [text, Buffer.from(text).toString('base64').slice(0, 32)];
+  const maps = readFileSync(`/proc/${host.daemonPid}/maps`, 'utf8').split('\n');
+  const memory = openSync(`/proc/${host.daemonPid}/mem`, 'r');
+  try {
+    return maps.some((line) => {
+      const [, from = '', to = ''] = /^([0-9a-f]+)-([0-9a-f]+) rw/.exec(line) ?? [];
+      if (from === '') return false;
+      const start = Number.parseInt(from, 16);
+      const region = Buffer.alloc(Number.parseInt(to, 16) - start);
+      const bytes = readThere(memory, region, start);
+      return wanted.some((one) => region.subarray(0, bytes).includes(one, 0, 'latin1'));
+    });
+  } finally {
+    closeSync(memory);
+  }
+}
+
+/** Regions come and go while the daemon runs: one that is gone holds nothing. */
+function readThere(memory: number, region: Buffer, start: number): number {
+  try {
+    return readSync(memory, region, 0, region.length, start);
+  } catch (error) {
+    if (['EIO', 'EFAULT', 'ENOMEM'].includes((error as { code?: string }).code ?? '')) return 0;
     throw error;
   }
 }

@@ -1,0 +1,3 @@
+import { revisionsCommand } from '../../file/revisions.ts';
+
+export const command = revisionsCommand('secret');

@@ -1,0 +1,3 @@
+import { updateCommand } from '../../file/update.ts';
+
+export const command = updateCommand('secret');
