@@ -22,7 +22,10 @@ const revision = struct({ data: required('Data', base64, '') });
 const filterKeys = ['name', 'names', 'id', 'label'];
 
 export function fileRoutes(modules: RouteModules): Route[] {
-  return fileKinds.flatMap((kind) => routesOf(kind, modules));
+  return fileKinds.flatMap((kind) => [
+    ...routesOf(kind, modules),
+    ...revisionRoutes(kind, modules),
+  ]);
 }
 
 function routesOf(kind: FileKind, { backend }: RouteModules): Route[] {
@@ -67,6 +70,21 @@ function routesOf(kind: FileKind, { backend }: RouteModules): Route[] {
       },
     },
     {
+      method: 'DELETE',
+      path: `/${kind}s/{id}`,
+      async handle(exchange) {
+        const { id } = await found(exchange);
+        await backend.manager().control.removeFile({ kind, id });
+        exchange.empty(204);
+      },
+    },
+  ];
+}
+
+/** Docker has none: another content behind the same name. */
+function revisionRoutes(kind: FileKind, { backend }: RouteModules): Route[] {
+  return [
+    {
       method: 'GET',
       path: `/${kind}s/{id}/revisions`,
       async handle(exchange) {
@@ -80,7 +98,7 @@ function routesOf(kind: FileKind, { backend }: RouteModules): Route[] {
       path: `/${kind}s/{id}/revisions`,
       async handle(exchange) {
         const { data } = await exchange.body(revision);
-        const { id } = await found(exchange);
+        const { id } = findFile(await backend.manager().read(), kind, exchange.param('id'));
         const made = await backend.manager().control.reviseFile({ kind, id, data });
         exchange.json(
           {
@@ -90,15 +108,6 @@ function routesOf(kind: FileKind, { backend }: RouteModules): Route[] {
           },
           201,
         );
-      },
-    },
-    {
-      method: 'DELETE',
-      path: `/${kind}s/{id}`,
-      async handle(exchange) {
-        const { id } = await found(exchange);
-        await backend.manager().control.removeFile({ kind, id });
-        exchange.empty(204);
       },
     },
   ];
