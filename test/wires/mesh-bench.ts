@@ -67,7 +67,7 @@ export class MeshNode implements AsyncDisposable {
       netfilter,
       sockets,
       node: () => ({ id: host.id, dataPathAddr: host.address }),
-      networkPath: (id) => overlayPath(host.runRoot, id),
+      networkPath: () => this.networkPath,
       hostPath: host.path,
       clock: realClock,
       log: silentLogger,
@@ -78,6 +78,11 @@ export class MeshNode implements AsyncDisposable {
     await this.mesh[Symbol.asyncDispose]();
     this.netfilter[Symbol.dispose]();
     this.sockets[Symbol.dispose]();
+  }
+
+  /** The namespace of the mesh's own network. */
+  get networkPath(): string {
+    return overlayPath(this.host.runRoot, 'ingress');
   }
 
   get peer() {

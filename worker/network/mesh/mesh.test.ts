@@ -94,6 +94,13 @@ describe('routing mesh on the real kernel', function () {
       assert.deepEqual(await askBoth(serverA, '192.168.99.4'), everybody('192.168.99.2'));
     });
 
+    it('can be listed with nft, wherever its rules are', () => {
+      const list = (place: Place) => bench.wires.run(place, 'nft', 'list', 'ruleset');
+      assert.match(list({ name: 'mesh', path: a.networkPath }), /dnat ip to meta mark \. numgen random mod 2 map @back/);
+      assert.match(list(a.place), /@published fib daddr type local dnat ip to/);
+      assert.match(list(serverA), /ct direction reply meta mark set ct mark/);
+    });
+
     it('keeps connections apart that a client opens by two nodes from one port', async () => {
       const nodes = ['192.168.99.2', '192.168.99.3', '192.168.99.4'];
       const held = await bench.wires.runAside(

@@ -110,7 +110,11 @@ export function hostTable(
 const comesFromHost = equals(meta.inputName, interfaceName(innerLink));
 const isSyn = equals(bits(payload('transport', 13, 1), Buffer.from([2])), Buffer.from([2]));
 
-const serviceNumber = mapped(port, portSets.services, 4);
+/**
+ * Looked up once, and kept in the packet's mark, which does not leave this namespace: nft cannot
+ * list rules of which the key of one map comes out of another.
+ */
+const markService = setMark(mapped(port, portSets.services, 4));
 
 /** Of the mesh's network on this node, without ports and dice. */
 export const ingressTable: Table = {
@@ -131,11 +135,14 @@ export const ingressTable: Table = {
     {
       name: 'prerouting',
       base: { type: 'nat', at: 'prerouting', priority: priorities.destinationNat },
-      rules: families.map((family) => [
-        comesFromHost,
-        isFamily[family],
-        verdictOf(serviceNumber, diceSets[family].keys),
-      ]),
+      rules: [
+        [comesFromHost, markService],
+        ...families.map((family) => [
+          comesFromHost,
+          isFamily[family],
+          verdictOf(meta.mark, diceSets[family].keys),
+        ]),
+      ],
     },
     {
       name: 'forward',
@@ -147,7 +154,7 @@ export const ingressTable: Table = {
 };
 
 export const ingressDice = new DiceChains(meshTable, ({ family, count }) => {
-  const key = concat(serviceNumber, random(count));
+  const key = concat(meta.mark, random(count));
   const address = mapped(key, diceSets[family].backends, family === 'ip' ? 4 : 16);
   const target = concat(address, mapped(port, portSets.targets, 2));
   return { name: diceName({ family, count }), rules: [[translate('dnat', family, target, true)]] };
