@@ -266,7 +266,7 @@ export class ContainerNetwork implements NetworkDriver {
       if (!this.#namespaces.repin(id)) continue;
       repairs.push({ kind: 'namespace', what: `the pin of container ${id}` });
     }
-    repairs.push(...this.#gateway.audit(this.#plugs()));
+    repairs.push(...(await this.#gateway.audit(this.#plugs())));
     for (const part of [this.#deps.overlay, ...this.#deps.parts]) {
       // What has come in meanwhile is not to wait for all of it.
       await nextTurn();

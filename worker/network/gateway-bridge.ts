@@ -3,6 +3,7 @@
  * masqueraded egress, and its host-mode ports lead there.
  */
 import { closeSync, openSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { assert } from '../../lib/assert.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -36,6 +37,8 @@ import { errno, SyscallError } from './syscalls.ts';
 
 export const gatewayBridgeName = 'ts-swarm0';
 const bridgeName = gatewayBridgeName;
+/** Containers that are looked at in one stretch: some 4 ms. */
+const plugsAtOnce = 8;
 const dynamicPorts = { first: 30_000, last: 32_767 } as const;
 
 export interface GatewayOptions {
@@ -135,11 +138,17 @@ export class GatewayBridge {
     this.#ports.remove(mappingsOf(record));
   }
 
-  audit(plugs: Iterable<GatewayPlug>): readonly Repair[] {
+  /** `plugs` may change meanwhile: others get their turn between containers. */
+  async audit(plugs: Iterable<GatewayPlug>): Promise<readonly Repair[]> {
     const repairs = [...this.#auditBridge(), ...this.#ports.audit()];
     const links = new Map(this.#link.links().map((link) => [link.index, link]));
+    let looked = 0;
     for (const plug of plugs) {
-      if (plug.record.address !== undefined) repairs.push(...this.#auditPlug(plug, links));
+      if (plug.record.address === undefined) continue;
+      repairs.push(...this.#auditPlug(plug, links));
+      looked += 1;
+      if (looked % plugsAtOnce === 0) await nextTurn();
+      if (this.#netlink === undefined) break;
     }
     return repairs;
   }
@@ -191,7 +200,9 @@ export class GatewayBridge {
   #auditPlug(plug: GatewayPlug, links: ReadonlyMap<number, Link>): readonly Repair[] {
     const link = this.#interfaceOf(plug.record);
     const inside = auditInterface(this.#inside(plug), link);
-    const port = links.get(inside.peer ?? 0);
+    const { peer = 0 } = inside;
+    // It may have come since the links were read.
+    const port = links.get(peer) ?? this.#link.links().find(({ index }) => index === peer);
     const name = vethName(plug.record.address ?? '');
     if (port?.name !== name) {
       if (inside.peer !== undefined) this.#inside(plug).netlink.deleteLink(link.name);

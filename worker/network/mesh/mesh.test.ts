@@ -96,7 +96,10 @@ describe('routing mesh on the real kernel', function () {
 
     it('can be listed with nft, wherever its rules are', () => {
       const list = (place: Place) => bench.wires.run(place, 'nft', 'list', 'ruleset');
-      assert.match(list({ name: 'mesh', path: a.networkPath }), /dnat ip to meta mark \. numgen random mod 2 map @back/);
+      assert.match(
+        list({ name: 'mesh', path: a.networkPath }),
+        /dnat ip to meta mark \. numgen random mod 2 map @back/,
+      );
       assert.match(list(a.place), /@published fib daddr type local dnat ip to/);
       assert.match(list(serverA), /ct direction reply meta mark set ct mark/);
     });

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { once } from 'node:events';
-import { readdirSync, statSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, statSync } from 'node:fs';
 import type { AssignedEndpoint, AssignedNetwork } from '../../../types/index.ts';
 import { unmount } from '../syscalls.ts';
 import {
@@ -396,6 +396,20 @@ describe('overlay networks on the real kernel', function () {
         assert.deepEqual(await audits(hosts[0]!), []);
       });
     }
+
+    it('is none: the link of a container that has ended, until the kernel lets go of it', async () => {
+      const [host] = hosts as [TestHost];
+      const task = addTask(host, 40);
+      await connect();
+      assert.deepEqual(await audits(host), []);
+      const held = openSync(task.path, 'r');
+      try {
+        await host.detach(task.id);
+        for (let round = 0; round < 5; round++) assert.deepEqual(await audits(host), []);
+      } finally {
+        closeSync(held);
+      }
+    });
 
     it('is put right: a link that is of no container', async () => {
       const [a, b] = [addTask(hosts[0]!, 11), addTask(hosts[1]!, 12)];

@@ -37,6 +37,8 @@ export interface Plug {
 }
 
 const portPrefix = 'port';
+/** The kernel may be busy with the namespaces of many containers that have ended at once. */
+const leavingAudits = 60;
 /** Indexes of links that the kernel numbers itself, such as the routing mesh's, are below. */
 const firstPortIndex = 1000;
 
@@ -52,6 +54,10 @@ export class Segment {
   #netlink: Netlink | undefined;
   #devices: Devices = { bridge: 0, vxlan: 0 };
   #nextIndex = firstPortIndex;
+  /** Indexes of the containers' ports. */
+  readonly #ports = new Map<string, number>();
+  /** Ports of containers that have ended, and how many more audits may find them there. */
+  readonly #leaving = new Map<number, number>();
   /** Indexes of links that the last audit found to be of no container. */
   #strays: readonly number[] = [];
   #suspects: ReadonlySet<number> = new Set();
@@ -123,13 +129,13 @@ export class Segment {
     if (this.#plugs.has(containerId)) return;
     const plug = { ...rest, link: { ...link, mtu: this.#wanted.underlay.mtu } };
     try {
-      this.#connect(plug, indexOf(plug.position));
+      this.#ports.set(containerId, this.#connect(plug, indexOf(plug.position)));
       this.#plugs.set(containerId, plug);
     } catch (error) {
       if (!(error instanceof SyscallError && error.errno === errno.exists)) throw error;
       // It was connected before the daemon began.
       this.#plugs.set(containerId, plug);
-      this.#auditPlug(plug, this.#link.links(), new Map());
+      this.#ports.set(containerId, this.#auditPlug(plug, this.#link.links(), new Map()).port);
     }
   }
 
@@ -137,6 +143,9 @@ export class Segment {
   unplug(containerId: string, { runsOn = false }: { readonly runsOn?: boolean } = {}): void {
     const plug = this.#plugs.get(containerId);
     if (runsOn && plug !== undefined) this.#inside(plug).netlink.run(removeLink(plug.link.name));
+    const port = this.#ports.get(containerId);
+    if (port !== undefined && !runsOn) this.#leaving.set(port, leavingAudits);
+    this.#ports.delete(containerId);
     this.#plugs.delete(containerId);
   }
 
@@ -181,16 +190,26 @@ export class Segment {
       if (isStatic && ofBridge) ports.set(linkIndex, mac);
     }
     const used = new Set<number>();
-    for (const plug of this.#plugs.values()) {
+    for (const [containerId, plug] of this.#plugs) {
       const { port, found } = this.#auditPlug(plug, links, ports);
+      this.#ports.set(containerId, port);
       used.add(port);
       repairs.push(...found);
     }
     this.#strays = links
       .filter(({ kind, name }) => kind === 'veth' && name.startsWith(portPrefix))
       .map(({ index }) => index)
-      .filter((index) => !used.has(index));
+      .filter((index) => !used.has(index) && !this.#leaving.has(index));
+    this.#forgetLeft(new Set(links.map(({ index }) => index)));
     return repairs;
+  }
+
+  /** Ports that have gone with their containers, or that the kernel keeps for too long. */
+  #forgetLeft(present: ReadonlySet<number>): void {
+    for (const [port, audits] of this.#leaving) {
+      if (audits > 0 && present.has(port)) this.#leaving.set(port, audits - 1);
+      else this.#leaving.delete(port);
+    }
   }
 
   /**
