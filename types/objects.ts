@@ -50,6 +50,13 @@ export interface CronStatus {
   readonly isRunAsked?: boolean;
 }
 
+export interface RebalanceStatus {
+  /** `stopped`: a task failed where it was moved to; what was moved before stays. */
+  readonly state: 'moving' | 'stopped';
+  readonly startedAtMs: number;
+  readonly message: string;
+}
+
 export interface Service {
   readonly id: string;
   readonly meta: Meta;
@@ -62,6 +69,8 @@ export interface Service {
   /** Of jobs and cron services alone. */
   readonly jobStatus?: JobStatus;
   readonly cronStatus?: CronStatus;
+  /** Its tasks are being spread anew; gone once they are spread. */
+  readonly rebalance?: RebalanceStatus;
   /** Ports as published: what the spec left open is filled in by the allocator. */
   readonly ports?: readonly PortConfig[];
   /** One for each network and address family; empty or absent for `dnsrr`. */

@@ -4,7 +4,7 @@ import { struct, type TypeOf } from './codec.ts';
 import { serviceSpec } from './specs.ts';
 
 const previewChange = struct({
-  action: required('Action', oneOf('create', 'update', 'remove'), 'update'),
+  action: required('Action', oneOf('create', 'update', 'remove', 'rebalance'), 'update'),
   /** Id or name; for `create` the spec names it. */
   service: optional('Service', string),
   /** For `create` and `update`, unless it is to be rolled back. */
@@ -44,7 +44,7 @@ export type TaskChange = TypeOf<typeof taskChange>;
 
 const servicePreview = struct({
   name: required('Name', string, ''),
-  action: required('Action', oneOf('create', 'update', 'remove', 'none'), 'none'),
+  action: required('Action', oneOf('create', 'update', 'remove', 'rebalance', 'none'), 'none'),
   fields: required('Fields', list(fieldChange), []),
   tasks: required('Tasks', list(taskChange), []),
   unchangedTasks: required('UnchangedTasks', integer, 0),

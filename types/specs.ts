@@ -67,6 +67,12 @@ export const nodeSpec = struct({
 export type NodeSpec = TypeOf<typeof nodeSpec>;
 export type NodeRole = NodeSpec['role'];
 
+/**
+ * A label of the swarm: `on-join` has services spread anew when a node joins or returns. Docker's
+ * spec has no field for it.
+ */
+export const rebalanceLabel = 'ts-swarm.rebalance';
+
 export const swarmSpec = struct({
   name: required('Name', string, 'default'),
   labels: required('Labels', record(string), {}),

@@ -36,6 +36,7 @@ export function serviceJson(service: Service, status?: ServiceStatus): JsonObjec
     Endpoint: endpointJson(service),
     UpdateStatus: updateStatusJson(service),
     ...jobStatusJson(service),
+    Rebalance: rebalanceJson(service),
     ServiceStatus:
       status === undefined
         ? undefined
@@ -179,4 +180,11 @@ function updateStatusJson({ updateStatus }: Service): JsonObject | undefined {
     CompletedAt: completedAtMs === undefined ? undefined : timeText(completedAtMs),
     Message: message === '' ? undefined : message,
   };
+}
+
+/** Not Docker's: there only while tasks are moved, or where moving them was given up. */
+function rebalanceJson({ rebalance }: Service): JsonObject | undefined {
+  if (rebalance === undefined) return undefined;
+  const { state, startedAtMs, message } = rebalance;
+  return { State: state, StartedAt: timeText(startedAtMs), Message: message };
 }

@@ -49,6 +49,16 @@ export function serviceRoutes(modules: RouteModules): Route[] {
       handle: (exchange) => update(exchange, modules),
     },
     {
+      method: 'POST',
+      path: '/services/{id}/rebalance',
+      async handle(exchange) {
+        const manager = backend.manager();
+        const service = findService(await manager.read(), exchange.param('id'));
+        await manager.control.rebalanceService({ id: service.id });
+        exchange.empty();
+      },
+    },
+    {
       method: 'DELETE',
       path: '/services/{id}',
       async handle(exchange) {

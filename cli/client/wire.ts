@@ -58,6 +58,8 @@ export interface WireUpdateStatus {
 
 export interface WireService extends WireMeta {
   readonly Spec: WireServiceSpec;
+  /** There while tasks are moved (`moving`), or where that was given up (`stopped`). */
+  readonly Rebalance?: { readonly State: string; readonly Message: string };
   readonly PreviousSpec?: unknown;
   readonly Endpoint?: { readonly Ports?: readonly WirePort[] | null };
   readonly UpdateStatus?: WireUpdateStatus;

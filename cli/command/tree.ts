@@ -152,6 +152,14 @@ const serviceVerbs = {
     short: 'List the tasks of one or more services',
     load: () => import('../commands/service/ps.ts'),
   },
+  rebalance: {
+    short: 'Spread the tasks of services anew',
+    load: () => import('../commands/service/rebalance.ts'),
+  },
+  restart: {
+    short: 'Restart the tasks of services, by their update policies',
+    load: () => import('../commands/service/restart.ts'),
+  },
   rm: {
     short: 'Remove one or more services',
     aliases: ['remove'],

@@ -64,6 +64,7 @@ function otherLines({ name, tasks }: ServicePreview): string[] {
 const words = {
   create: 'would be created',
   update: 'would be updated',
+  rebalance: 'would be moved in part',
   remove: 'would be removed',
   none: 'would stay as it is',
 } as const;

@@ -1,6 +1,14 @@
 /** The flags that set the swarm's spec, shared by `init` and `swarm update`. */
-import { swarmSpec } from '../../types/index.ts';
-import { bool, durationMs, integer, listOf, unsigned, type FlagValues } from '../command/flags.ts';
+import { rebalanceLabel, swarmSpec } from '../../types/index.ts';
+import {
+  bool,
+  durationMs,
+  integer,
+  listOf,
+  oneOf,
+  unsigned,
+  type FlagValues,
+} from '../command/flags.ts';
 import { parseCsv, splitPair } from '../format/parse.ts';
 import type { SwarmSpec } from '../../types/index.ts';
 import type { Draft } from '../service/draft.ts';
@@ -33,6 +41,12 @@ const snapshotInterval = unsigned(
   'Number of log entries between Raft snapshots',
   { shownDefault: '10000' },
 );
+const rebalance = oneOf(
+  'rebalance',
+  'When tasks are spread anew: "on-join" (a node joins or returns), "off"',
+  ['on-join', 'off'] as const,
+  { shownDefault: 'off' },
+);
 const taskHistory = integer('task-history-limit', 'Task history retention limit', {
   shownDefault: '5',
 });
@@ -43,6 +57,7 @@ export const clusterFlags = [
   ...caFlags,
   heartbeat,
   maxSnapshots,
+  rebalance,
   snapshotInterval,
   taskHistory,
 ];
@@ -74,5 +89,10 @@ export function changedSpec(current: unknown, values: FlagValues): unknown {
   set(values.get(maxSnapshots), (value) => (spec.raft.keepOldSnapshots = value));
   set(values.get(snapshotInterval), (value) => (spec.raft.snapshotInterval = value));
   set(values.get(taskHistory), (value) => (spec.orchestration.taskHistoryLimit = value));
+  set(values.get(rebalance), (value) => {
+    // Docker's spec has no field for it, and its CLI would send the spec back without one.
+    if (value === 'off') delete spec.labels[rebalanceLabel];
+    else spec.labels[rebalanceLabel] = value;
+  });
   return swarmSpec.encode(spec);
 }

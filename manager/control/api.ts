@@ -46,6 +46,8 @@ export interface ControlApi {
   }): Promise<{ warnings: string[] }>;
 
   removeService(args: { id: string }): Promise<void>;
+  /** Has its tasks spread anew. Throws `failed-precondition` where they cannot be moved. */
+  rebalanceService(args: { id: string }): Promise<void>;
 
   /**
    * A network of the whole swarm. Throws `already-exists` for a taken name (or for a second routing

@@ -23,7 +23,7 @@ import {
 } from './file-commands.ts';
 import { planNewNetwork, planRemovedNetwork, unusedNetworks } from './network-commands.ts';
 import { countChanges, planRestore, type RestoreBatch, type RestoreCounts } from './restore.ts';
-import { changedService, checkedSpec, newService } from './service-commands.ts';
+import { changedService, checkedSpec, newService, rebalancedService } from './service-commands.ts';
 import { updatedCluster, type KeyMakers } from './update-cluster.ts';
 import { validateFile } from './validate-file.ts';
 import { normalizeNetwork, validateNetwork } from './validate-network.ts';
@@ -88,6 +88,14 @@ export class Control implements ControlApi {
     await this.#commit(() => {
       const service = this.#service(id);
       return [{ op: 'delete', table: 'service', id, base: service.meta.version }];
+    });
+  }
+
+  async rebalanceService({ id }: { id: string }): Promise<void> {
+    await this.#commit(() => {
+      const service = this.#service(id);
+      const object = rebalancedService(service, this.#modules.clock.nowMs());
+      return [{ op: 'put', table: 'service', object, base: service.meta.version }];
     });
   }
 

@@ -11,6 +11,7 @@ const methods: ReadonlySet<string> = new Set<Method>([
   'createService',
   'updateService',
   'removeService',
+  'rebalanceService',
   'createNetwork',
   'removeNetwork',
   'pruneNetworks',
@@ -79,6 +80,10 @@ export class ForwardingControl implements ControlApi {
 
   removeService(args: Parameters<ControlApi['removeService']>[0]): Promise<void> {
     return this.#call('removeService', args);
+  }
+
+  rebalanceService(args: Parameters<ControlApi['rebalanceService']>[0]): Promise<void> {
+    return this.#call('rebalanceService', args);
   }
 
   createNetwork(

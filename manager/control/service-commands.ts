@@ -5,6 +5,7 @@
 import { SwarmError } from '../../lib/errors.ts';
 import type { Random } from '../../lib/random.ts';
 import { isJobMode, type Service, type ServiceSpec } from '../../types/index.ts';
+import { whyUnmovable } from '../orchestrator/index.ts';
 import { parseConstraints } from '../scheduler/index.ts';
 import type { StoreView } from '../store/view.ts';
 import { firstStatuses, nextStatuses } from './job-status.ts';
@@ -71,6 +72,20 @@ export function changedService(
   requireFiles(view, next.spec);
   checkPortConflicts(view, next.spec, service.id);
   return next;
+}
+
+/** The service with its tasks to be spread anew. */
+export function rebalancedService(service: Service, nowMs: number): Service {
+  const why = whyUnmovable(service);
+  if (why !== undefined) throw new SwarmError('failed-precondition', why);
+  const state = service.updateStatus?.state;
+  if (state === 'paused' || state === 'rollback_paused') {
+    throw new SwarmError(
+      'failed-precondition',
+      `the update of ${service.spec.name} is paused: have it go on or back first`,
+    );
+  }
+  return { ...service, rebalance: { state: 'moving', startedAtMs: nowMs, message: '' } };
 }
 
 /** The service with a new spec; what it was stays at hand for a rollback. */

@@ -29,6 +29,7 @@ export function explainService(
       ...countReasons(service, tasks),
       ...unassigned(view, service, tasks),
       ...updateReasons(view, service, tasks, env),
+      ...rebalancing(service, env),
       ...failures(view, tasks, env),
     ],
     tasks: odd.slice(0, maxTasks).map((task) => explainTask(view, task, env)),
@@ -101,6 +102,17 @@ function updateReasons(
   const config = how === 'update' ? service.spec.updateConfig : service.spec.rollbackConfig;
   const since = lasting(nowMs - startedAtMs);
   return [about('update', `${message} for ${since}: ${counted}; ${policyOf(config)}`)];
+}
+
+function rebalancing({ rebalance }: Service, { nowMs }: { readonly nowMs: number }): Reason[] {
+  if (rebalance === undefined) return [];
+  const { state, startedAtMs, message } = rebalance;
+  const since = lasting(nowMs - startedAtMs);
+  const text =
+    state === 'moving'
+      ? `its tasks are being spread anew for ${since}`
+      : `spreading its tasks anew was given up: ${message}; \`service rebalance\` tries again`;
+  return [about('place', text)];
 }
 
 function policyOf(config: UpdateConfig | undefined): string {

@@ -229,6 +229,10 @@ function whyStopped(view: StoreView, task: Task): Reason[] {
   if (endedItself(task)) return whyGone(view, task);
   const lost = lostNode(view, task, service);
   if (lost !== undefined) return [about('stop', lost)];
+  if (successor !== undefined && successor.nodeId !== '' && successor.nodeId !== task.nodeId) {
+    const where = nodeName(view, successor.nodeId);
+    return [about('stop', `it was moved to ${where}, to spread the service: ${successor.id}`)];
+  }
   if (slot.some((other) => wanted(other))) {
     return [about('stop', `${successor?.id ?? 'another task'} took its place`)];
   }

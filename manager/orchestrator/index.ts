@@ -4,6 +4,7 @@
  * lib. Read service.ts first: it names the steps in their order.
  */
 export { givenUpAtMs } from './reap.ts';
+export { whyUnmovable } from './rebalance.ts';
 export { faultOf, mayRestart, restartDelayMs } from './restart.ts';
 export { planRemovedService, planService, type ServicePlan } from './service.ts';
 export { dirtiness, endedItself, stopping, wanted } from './task.ts';

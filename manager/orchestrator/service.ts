@@ -5,6 +5,7 @@ import type { StoreView } from '../store/view.ts';
 import { isActive, isJobMode, type Service, type Task } from '../../types/index.ts';
 import { Draft } from './draft.ts';
 import { planJob } from './jobs.ts';
+import { rebalance } from './rebalance.ts';
 import { givenUpAtMs, reap } from './reap.ts';
 import { releaseHeld, replaceFailed, scale, spanNodes } from './slots.ts';
 import { deletable } from './task.ts';
@@ -56,6 +57,7 @@ function planRunning(draft: Draft): void {
   if (global === undefined) scale(draft, replicated?.replicas ?? 1);
   else spanNodes(draft);
   update(draft);
+  rebalance(draft);
   releaseHeld(draft);
   reap(draft);
 }

@@ -1,7 +1,12 @@
 /** What changes of services would do: asked as the API does, answered without doing them. */
 import { SwarmError } from '../../lib/errors.ts';
 import type { Random } from '../../lib/random.ts';
-import { changedService, checkedSpec, newService } from '../control/service-commands.ts';
+import {
+  changedService,
+  checkedSpec,
+  newService,
+  rebalancedService,
+} from '../control/service-commands.ts';
 import { wanted } from '../orchestrator/index.ts';
 import type { Change } from '../store/change.ts';
 import type { Fork } from '../store/fork.ts';
@@ -100,6 +105,12 @@ export class Preview {
       this.#commit([{ op: 'delete', table: 'service', id: present.id, base }]);
       return;
     }
+    if (change.action === 'rebalance') {
+      this.#note(present, 'rebalance', []);
+      const object = rebalancedService(present, this.#env.nowMs);
+      this.#commit([{ op: 'put', table: 'service', object, base: present.meta.version }]);
+      return;
+    }
     const checked =
       change.rollback === true ? undefined : checkedSpec(required(change.spec), this.#env.random);
     const next = changedService(view, present, checked, { nowMs: this.#env.nowMs });
@@ -173,9 +184,10 @@ export class Preview {
     if (this.#rehearsal.isCutShort) {
       notes.push('the rollout is longer than what is rehearsed: what follows is left out');
     }
+    const isIdle = subject.action === 'rebalance' && tasks.length === 0;
     return {
       name: subject.name,
-      action: subject.action,
+      action: isIdle ? 'none' : subject.action,
       fields: subject.fields,
       tasks,
       unchangedTasks: after.filter(({ id, nodeId }) => ids.has(id) && nodeId !== '').length,

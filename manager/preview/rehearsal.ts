@@ -112,6 +112,7 @@ export class Rehearsal {
   }
 }
 
-function isOnTheWay({ updateStatus }: Service): boolean {
+function isOnTheWay({ updateStatus, rebalance }: Service): boolean {
+  if (rebalance?.state === 'moving') return true;
   return updateStatus?.state === 'updating' || updateStatus?.state === 'rollback_started';
 }

@@ -5,6 +5,8 @@ import {
   compareStates,
   isTerminal,
   isActive,
+  rebalanceLabel,
+  type Cluster,
   type Network,
   type Node,
   type Service,
@@ -117,8 +119,10 @@ export class DirtyKeys {
           else services.add(serviceId);
         }
       }
+      const isRebalanced = view.cluster()?.spec.labels[rebalanceLabel] === 'on-join';
       for (const { id, spec } of view.services()) {
-        if ((spec.mode.global ?? spec.mode.globalJob) !== undefined) services.add(id);
+        const isGlobal = (spec.mode.global ?? spec.mode.globalJob) !== undefined;
+        if (isGlobal || isRebalanced) services.add(id);
       }
     }
     for (const id of this.#networks) {
@@ -156,7 +160,7 @@ export class DirtyKeys {
         this.#markNode(event.object, event.action, event.old);
         return;
       case 'cluster':
-        if (limitOf(event.object) !== limitOf(event.old)) this.markAll();
+        if (settingsOf(event.object) !== settingsOf(event.old)) this.markAll();
     }
   }
 
@@ -226,8 +230,10 @@ export class DirtyKeys {
   }
 }
 
-function limitOf(cluster: { spec: { orchestration: { taskHistoryLimit?: number } } } | undefined) {
-  return cluster?.spec.orchestration.taskHistoryLimit;
+/** What of the swarm's spec decides which tasks there are. */
+function settingsOf(cluster: Cluster | undefined): string {
+  const { orchestration, labels } = cluster?.spec ?? {};
+  return `${orchestration?.taskHistoryLimit} ${labels?.[rebalanceLabel]}`;
 }
 
 /** The service had a port or an address that it no longer has. */

@@ -44,6 +44,26 @@ describe('a service under load loses no request', function () {
     await shop.closeUnharmed('drain and scale');
   });
 
+  it('to a node that returns, and gets its share again', async () => {
+    const swarm = get();
+    await swarm.cli('node', 'update', '--availability', 'drain', 'h2');
+    const shop = await Shop.open(swarm, { replicas: 6, ...options });
+    await swarm.cli('node', 'update', '--availability', 'active', 'h2');
+    const rebalance = ['service', 'rebalance', 'shop'] as const;
+    const preview = await swarm.manager.cliResult(...rebalance, '--preview');
+    assert.equal(preview.code, 2, preview.stderr);
+    assert.match(preview.stdout, /~ shop\.\d {2}h\d → h2/);
+    assert.equal(await swarm.cli(...rebalance), 'shop\nshop is spread evenly\n');
+    const counts = Map.groupBy(await swarm.running('shop'), ({ host }) => host);
+    const sizes = [...counts.values()].map(({ length }) => length);
+    assert.deepEqual(
+      sizes.toSorted((a, b) => a - b),
+      [1, 1, 2, 2],
+    );
+    assert.equal((await swarm.manager.cliResult(...rebalance, '--preview')).code, 0);
+    await shop.closeUnharmed('rebalance');
+  });
+
   it('to the loss of the leader in the middle of an update', async () => {
     const swarm = get();
     const shop = await Shop.open(swarm, { replicas: 4, ...options });

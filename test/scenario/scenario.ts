@@ -17,6 +17,8 @@
  *     addresses NETWORK               who holds one, and how many do
  *     explain NAME|NAME.SLOT          why a service or the newest task of a slot is as it is
  *     plan create|update NAME key=value …    plan scale NAME=3 …    plan rm NAME …
+ *     rebalance NAME                  spread the service's tasks anew; also: plan rebalance NAME
+ *     policy on-join|off              whether that is done without being asked for
  *     plan rollback NAME              what it would do; it is not done
  *     nodes-of NAME                   how many of its wanted tasks each node has
  */
@@ -27,6 +29,7 @@ import type { ObjectEvent } from '../../manager/store/index.ts';
 import {
   isTerminal,
   isWanted,
+  rebalanceLabel,
   type PreviewChange,
   type Service,
   type Task,
@@ -141,6 +144,8 @@ class Scenario {
     service: ([name = '']) => this.#describe(name),
     explain: ([name = '']) => this.#explain(name),
     plan: (words) => this.#plan(words),
+    rebalance: ([name = '']) => this.#cluster.rebalance(name),
+    policy: ([word = '']) => this.#cluster.setLabels({ [rebalanceLabel]: word }),
     'nodes-of': ([name = '']) => {
       const tasks = this.#tasksOf(name).filter((task) => isWanted(task.desiredState));
       const counts = Map.groupBy(tasks, (task) => task.nodeId || '(none)');
@@ -257,6 +262,7 @@ class Scenario {
     if (verb === 'create') return [{ action: 'create', spec: newSpec(name, keys) }];
     if (verb === 'update') return [update(name, keys)];
     if (verb === 'rollback') return [{ action: 'update', service: name, rollback: true }];
+    if (verb === 'rebalance') return words.map((service) => ({ action: 'rebalance', service }));
     if (verb === 'rm') return words.map((service) => ({ action: 'remove', service }));
     if (verb !== 'scale') throw wrong(`"plan ${verb}" is no command`);
     return words.map((word) => {

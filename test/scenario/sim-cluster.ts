@@ -10,6 +10,7 @@ import { seededRandom } from '../../lib/random.ts';
 import { allocateNetwork, newIngressNetwork } from '../../manager/allocator/index.ts';
 import { firstStatuses, nextStatuses } from '../../manager/control/job-status.ts';
 import { normalizeService } from '../../manager/control/normalize.ts';
+import { rebalancedService } from '../../manager/control/service-commands.ts';
 import { resolveNetworks } from '../../manager/control/service-networks.ts';
 import { Preview } from '../../manager/preview/index.ts';
 import { Reconciler, type PassLimits } from '../../manager/reconcile/index.ts';
@@ -304,6 +305,19 @@ export class SimCluster implements AsyncDisposable {
           }),
     };
     this.change([{ op: 'put', table: 'service', object, base: service.meta.version }]);
+  }
+
+  rebalance(name: string): void {
+    const service = this.service(name);
+    const object = rebalancedService(service, this.clock.nowMs());
+    this.change([{ op: 'put', table: 'service', object, base: service.meta.version }]);
+  }
+
+  setLabels(labels: Readonly<Record<string, string>>): void {
+    const cluster = this.store.cluster();
+    assert.ok(cluster !== undefined);
+    const object = { ...cluster, spec: { ...cluster.spec, labels } };
+    this.change([{ op: 'put', table: 'cluster', object, base: cluster.meta.version }]);
   }
 
   removeService(name: string): void {
