@@ -32,7 +32,7 @@ function inTurn(...answers: readonly Answer[]): Answer {
 }
 
 const outOfSequence = { status: 409, message: 'update out of sequence' };
-const noLeader = { status: 503, message: 'the swarm does not have a leader' };
+const noLeader = { status: 503, message: 'The swarm does not have a leader.' };
 /** The connection ends with the leader, before there is an answer. */
 const hangUp: Answer = (_asked, response) => void response.destroy();
 
@@ -81,6 +81,22 @@ describe('a change of a service', () => {
       assert.equal(sent().length, 2);
     });
   }
+
+  it('waits for a leader before it begins', async () => {
+    daemon.answer({
+      'GET /services/web': inTurn(noLeader, noLeader, { json: serviceAt(1, ['A=1']) }),
+      'POST /services/web1/update': { json: {} },
+    });
+    assert.equal((await addEnv()).code, 0);
+    assert.equal(sent().length, 1);
+  });
+
+  it('is told at once that the daemon is no manager', async () => {
+    const message = 'This node is not a swarm manager.';
+    daemon.answer({ 'GET /services/web': { status: 503, message } });
+    assert.match((await addEnv()).err, /This node is not a swarm manager/);
+    assert.equal(daemon.asked.length, 1);
+  });
 
   it('is not sent again where it has been made', async () => {
     daemon.answer({

@@ -6,7 +6,7 @@ import { serviceSpec } from '../../types/index.ts';
 import type { Client } from '../client/index.ts';
 import type { SpecDraft } from './draft.ts';
 import { findService } from './lookup.ts';
-import { isLost, patiently } from './patience.ts';
+import { isLost, patiently, whenLed } from './patience.ts';
 
 interface Created {
   readonly ID: string;
@@ -26,7 +26,7 @@ export async function createService(
       headers: registryAuth === undefined ? {} : { 'X-Registry-Auth': registryAuth },
     });
   try {
-    return await post();
+    return await whenLed(clock, post);
   } catch (error) {
     // Without a name of its own the service could not be told from another one.
     if (!isLost(error) || spec.name === '' || !isAnswer(error)) throw error;

@@ -1,9 +1,10 @@
 /** Carrying on while the swarm has no leader, or the daemon is started anew. */
-import { SwarmError } from '../../lib/errors.ts';
+import { messageOf, SwarmError } from '../../lib/errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 
 /** An election, or a daemon that restarts, takes less; what takes longer is told. */
 const patienceMs = 30_000;
+const electionMs = 10_000;
 const pauseMs = 200;
 
 /**
@@ -22,6 +23,23 @@ export async function patiently<T>(
     } catch (error) {
       if (!isLost(error) || clock.monotonicMs() >= deadlineMs) throw error;
       await clock.sleep(pauseMs, options);
+    }
+  }
+}
+
+/**
+ * A command's first request: only an election is waited for, which a busy swarm may need seconds
+ * for. What keeps the daemon from answering otherwise is told at once.
+ */
+export async function whenLed<T>(clock: Clock, ask: () => Promise<T>): Promise<T> {
+  const deadlineMs = clock.monotonicMs() + electionMs;
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      const isLeaderless = isLost(error) && messageOf(error).includes('does not have a leader');
+      if (!isLeaderless || clock.monotonicMs() >= deadlineMs) throw error;
+      await clock.sleep(pauseMs);
     }
   }
 }

@@ -2,6 +2,7 @@
 import { dirtiness, wanted } from '../orchestrator/index.ts';
 import type { StoreView } from '../store/view.ts';
 import {
+  isActive,
   isTerminal,
   type Reason,
   type Service,
@@ -41,7 +42,7 @@ export function explainService(
 function oddTasks(tasks: readonly Task[]): Task[] {
   return tasks
     .filter((task) =>
-      wanted(task)
+      isActive(task)
         ? task.status.state !== 'running' || task.desiredState === 'ready'
         : !isTerminal(task.status.state),
     )

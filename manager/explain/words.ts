@@ -28,8 +28,8 @@ export function nodeName(view: StoreView, nodeId: string): string {
 
 /** `web.3`, or `web.h1` for a task that belongs to its node. */
 export function slotName(view: StoreView, task: Task): string {
-  const nodeId = task.forNodeId ?? (task.slot === 0 ? task.nodeId : '');
-  const place = nodeId === '' ? String(task.slot) : nodeName(view, nodeId);
+  const { forNodeId, slot } = task;
+  const place = forNodeId === undefined ? String(slot) : nodeName(view, forNodeId);
   return `${task.serviceName}.${place}`;
 }
 
@@ -39,7 +39,7 @@ export function plural(count: number, noun: string): string {
 
 /** The tasks that share the task's slot (a global service's: its node), oldest first. */
 export function slotOf(view: StoreView, task: Task): readonly Task[] {
-  const key = (one: Task) => one.forNodeId ?? (one.slot === 0 ? one.nodeId : String(one.slot));
+  const key = (one: Task) => one.forNodeId ?? String(one.slot);
   const own = key(task);
   return [...view.tasksOfService(task.serviceId)]
     .filter((one) => key(one) === own)

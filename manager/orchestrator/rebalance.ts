@@ -81,7 +81,7 @@ function isSteady(slot: Slot): boolean {
   return tasks.length === 1 && tasks[0]?.status.state === 'running';
 }
 
-/** Of two tasks of one slot and spec the older goes once the newer runs, or the newer if it cannot. */
+/** Of two tasks of a slot and spec the older goes once the newer runs, or else the newer. */
 function endMove(draft: Draft, slot: Slot): void {
   const tasks = slot.tasks.filter((task) => wanted(task) && !draft.isDirty(task));
   const newest = tasks.at(-1);

@@ -42,12 +42,12 @@ function changeOf(
 }
 
 function placeOf(task: Task): string {
-  return task.forNodeId ?? (task.slot === 0 ? task.nodeId : String(task.slot));
+  return task.forNodeId ?? String(task.slot);
 }
 
 function nameOf(view: StoreView, task: Task): string {
-  const nodeId = task.forNodeId ?? (task.slot === 0 ? task.nodeId : '');
-  return `${task.serviceName}.${nodeId === '' ? task.slot : hostOf(view, nodeId)}`;
+  const { forNodeId, slot } = task;
+  return `${task.serviceName}.${forNodeId === undefined ? slot : hostOf(view, forNodeId)}`;
 }
 
 function hostOf(view: StoreView, nodeId: string): string {

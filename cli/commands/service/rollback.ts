@@ -4,6 +4,7 @@ import { detachFlag, quietProgressFlag } from '../../command/common-flags.ts';
 import { changeService } from '../../service/change.ts';
 import { findService } from '../../service/lookup.ts';
 import { isCron } from '../../service/service-list.ts';
+import { whenLed } from '../../service/patience.ts';
 import { timeoutFlag, waitConverged } from '../../service/wait.ts';
 
 export const command: Command = {
@@ -12,7 +13,7 @@ export const command: Command = {
   args: exactly(1),
   async run(context, [reference = ''], flags) {
     const client = connect(context);
-    const service = await findService(client, reference);
+    const service = await whenLed(context.clock, () => findService(client, reference));
     const { warnings, sinceVersion } = await changeService(
       context,
       client,

@@ -6,6 +6,7 @@ import { commandError } from '../../command/errors.ts';
 import { unsigned } from '../../command/flags.ts';
 import { splitPair } from '../../format/parse.ts';
 import { findService } from '../../service/lookup.ts';
+import { whenLed } from '../../service/patience.ts';
 import { changeService, type SpecEdit } from '../../service/change.ts';
 import { isCron } from '../../service/service-list.ts';
 import { timeoutFlag, waitConverged } from '../../service/wait.ts';
@@ -22,7 +23,7 @@ export const command: Command = {
     for (const [reference, count] of wanted) {
       try {
         const replicas = replicasOf(count);
-        const service = await findService(client, reference);
+        const service = await whenLed(context.clock, () => findService(client, reference));
         const edit = scaling(replicas);
         const { sinceVersion } = await changeService(context, client, service, edit);
         context.out.line(`${reference} scaled to ${replicas}`);

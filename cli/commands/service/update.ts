@@ -9,6 +9,7 @@ import { changeService, type ChangeOptions, type SpecEdit } from '../../service/
 import { container, type SpecDraft } from '../../service/draft.ts';
 import { pinImage, withTag } from '../../service/image-digest.ts';
 import { findService } from '../../service/lookup.ts';
+import { whenLed } from '../../service/patience.ts';
 import { changeNetworks } from '../../service/networks.ts';
 import { resolveReferences } from '../../service/references.ts';
 import { registryAuthFor } from '../../service/registry-auth.ts';
@@ -44,7 +45,7 @@ export const command: Command = {
   args: exactly(1),
   async run(context, [reference = ''], flags) {
     const client = connect(context);
-    const service = await findService(client, reference);
+    const service = await whenLed(context.clock, () => findService(client, reference));
     const told: string[] = [];
     const { edit, options } = await editOf(context, client, service, flags, told);
     const { warnings, sinceVersion } = await changeService(context, client, service, edit, options);
