@@ -7,6 +7,7 @@ import type { ExternalStore } from '../manager/store/etcd/address.ts';
 import type { StoreView } from '../manager/store/view.ts';
 import type { Finding, NodeFindings, Service, SwarmSpec, Task } from '../types/index.ts';
 import type { ContainerManager } from '../worker/container/manager.ts';
+import type { Builder } from '../worker/build/index.ts';
 import type { Images } from '../worker/image/images.ts';
 import type { LocalNetworks } from '../worker/network/local/index.ts';
 import type { NetworkTables } from '../worker/network/tables.ts';
@@ -17,6 +18,8 @@ export interface Backend {
   readonly system: SystemBackend;
   readonly swarm: SwarmBackend;
   readonly images: Images;
+  /** Absent where nothing can be built. */
+  readonly builder?: Pick<Builder, 'build' | 'prune'>;
   /** The containers of this node. */
   readonly containers: ContainerManager;
   /** The volumes of this node. */

@@ -3,6 +3,9 @@ import type { PullProgress } from '../worker/image/images.ts';
 import type { Json } from './convert/json.ts';
 import type { Exchange } from './exchange.ts';
 
+/** Characters. */
+const maxPrinted = 4 * 1024 * 1024;
+
 /**
  * Progress as Docker streams it: a JSON document a line. Work that fails before its first line
  * fails with a status; later, the failure is the stream's last line. A slow client does not slow
@@ -13,6 +16,9 @@ export class ProgressStream {
   /** By layer; messages about the whole have keys of their own. */
   readonly #waiting = new Map<string, Json>();
   #messages = 0;
+  /** The text that waits, and its key; both mean nothing once it is on its way. */
+  #printed = '';
+  #printKey = '';
   #pumping: Promise<void> | undefined;
 
   constructor(exchange: Exchange) {
@@ -25,8 +31,9 @@ export class ProgressStream {
       await work();
     } catch (thrown) {
       if (!this.#exchange.started || this.#exchange.signal.aborted) throw thrown;
-      const { message } = SwarmError.from(thrown);
-      this.#put('error', { errorDetail: { message }, error: message });
+      const { message, details } = SwarmError.from(thrown);
+      const code = typeof details['exitCode'] === 'number' ? details['exitCode'] : undefined;
+      this.#put('error', { errorDetail: { code, message }, error: message });
     }
     await this.#pumping;
     if (!this.#exchange.started) this.#exchange.begin('application/json');
@@ -51,9 +58,17 @@ export class ProgressStream {
     this.#put(`message/${this.#messages++}`, { status });
   }
 
-  /** Text that clients print as it is. */
-  print(stream: string): void {
-    this.#put(`message/${this.#messages++}`, { stream });
+  /**
+   * Text that clients print as it is. What waits is one message: answers false once that is more
+   * than a client that reads would let it become.
+   */
+  print(stream: string): boolean {
+    const waiting = [...this.#waiting.keys()].at(-1) === this.#printKey ? this.#printed : '';
+    this.#printed = waiting + stream;
+    if (waiting === '') this.#printKey = `message/${this.#messages++}`;
+    this.#waiting.set(this.#printKey, { stream: this.#printed });
+    this.#pump();
+    return this.#printed.length <= maxPrinted;
   }
 
   #put(key: string, line: Json): void {

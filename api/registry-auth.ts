@@ -24,6 +24,34 @@ export function parseRegistryAuth(header: string): RegistryAuth | undefined {
       cause: error,
     });
   }
+  return authOf(read);
+}
+
+/** Reads X-Registry-Config: credentials by registry, which are answered by domain. */
+export function parseRegistryConfig(header: string): ReadonlyMap<string, RegistryAuth> {
+  const found = new Map<string, RegistryAuth>();
+  if (header === '') return found;
+  try {
+    const text = Buffer.from(header, 'base64url').toString('utf8');
+    const entries = Object.entries(JSON.parse(text) as Record<string, unknown>);
+    for (const [server, value] of entries) {
+      const auth = authOf(document.decode(value, ''));
+      if (auth !== undefined) found.set(domainOf(server), auth);
+    }
+  } catch (error) {
+    if (error instanceof SwarmError) throw error;
+    throw new SwarmError('invalid-argument', 'invalid X-Registry-Config header', { cause: error });
+  }
+  return found;
+}
+
+/** "https://index.docker.io/v1/" and "docker.io" are the same registry. */
+export function domainOf(server: string): string {
+  const host = server.replace(/^https?:\/\//, '').replace(/\/.*$/, '');
+  return ['', 'index.docker.io', 'registry-1.docker.io'].includes(host) ? 'docker.io' : host;
+}
+
+function authOf(read: ReturnType<typeof document.decode>): RegistryAuth | undefined {
   const { auth: legacy = '', ...auth } = read;
   if (legacy === '' || auth.username !== undefined) {
     return Object.values(auth).some((value) => value !== undefined && value !== '')
@@ -33,7 +61,7 @@ export function parseRegistryAuth(header: string): RegistryAuth | undefined {
   const pair = Buffer.from(legacy, 'base64').toString('utf8');
   const colon = pair.indexOf(':');
   if (colon < 0) {
-    throw new SwarmError('invalid-argument', 'invalid X-Registry-Auth header: auth is malformed');
+    throw new SwarmError('invalid-argument', 'invalid credentials: auth is malformed');
   }
   return { ...auth, username: pair.slice(0, colon), password: pair.slice(colon + 1) };
 }

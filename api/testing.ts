@@ -141,6 +141,13 @@ export class FakeBackend implements Backend {
       }
       return [{ untagged: name }, { deleted: testImage.id }];
     },
+    save: async (names) => {
+      const missing = names.find((name) => !isNamed(name));
+      if (missing !== undefined) throw new SwarmError('not-found', `No such image: ${missing}`);
+      return (async function* archive() {
+        yield Buffer.from(names.join());
+      })();
+    },
     load: async (archive) => {
       let bytes = 0;
       for await (const chunk of archive) bytes += chunk.length;

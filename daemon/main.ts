@@ -8,6 +8,7 @@ import type { Logger } from '../lib/log.ts';
 import { Metrics } from '../lib/metrics.ts';
 import { systemRandom as random } from '../lib/random.ts';
 import { TaskRunner } from '../worker/executor/index.ts';
+import { Builder } from '../worker/build/index.ts';
 import { createImages } from '../worker/image/index.ts';
 import { createNetwork } from '../worker/network/index.ts';
 import { openContainerd } from '../worker/runtime/index.ts';
@@ -75,9 +76,9 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
     mkdirSync(folder, { recursive: true, mode: 0o711 });
     starting.use(acquirePidFile(join(folder, 'daemon.pid')));
   }
-  const { network, runtime, volumes, nodeImages } = await startContainers(options, log, starting);
+  const node = await startContainers(options, log, starting);
+  const { builder, images, network, nodeImages, runtime, volumes } = node;
   const host = readHostFacts();
-  const { images } = nodeImages;
   const common = { clock, random, log };
   const system = new System(options, host, { runtime, nodeImages, volumes, random });
   const parts = { runtime, network, images, volumes, ...common };
@@ -124,6 +125,7 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
     system,
     swarm,
     images,
+    builder,
     containers: containers.manager,
     networks: network,
     volumes,
@@ -147,6 +149,9 @@ async function startMetrics(
   watchSwarm(metrics, () => swarm.part);
   starting.use(await serveMetrics(metricsAddr, metrics, log));
 }
+
+/** Docker's own place: who has registries with certificates of their own has them here. */
+const certsFolder = '/etc/docker/certs.d';
 
 /** What containers need on this host; in the order in which it must start. */
 async function startContainers(
@@ -182,14 +187,22 @@ async function startContainers(
         platform: { os: process.platform, architecture: process.arch },
         insecureRegistries: options.insecureRegistries,
         mirrors: options.registryMirrors,
+        certsFolder,
       },
       { containerd: containerd.client, log, clock, random },
+    ),
+  );
+  const builder = starting.use(
+    new Builder(
+      { dataRoot: join(dataRoot, 'build'), runRoot: join(runRoot, 'build') },
+      { images: nodeImages.images, log: log.child({ module: 'build' }), random },
     ),
   );
   const { runtime } = containerd;
   const deps = { runtime, clock, random, log };
   const volumes = starting.use(openVolumes({ dataRoot, runRoot }, deps));
-  return { network, runtime, volumes, nodeImages };
+  const { images } = nodeImages;
+  return { network, runtime, volumes, nodeImages, images, builder };
 }
 
 function listenOptions(host: string, tls: ApiTls | undefined): ListenOptions {

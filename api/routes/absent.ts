@@ -6,15 +6,8 @@ import { SwarmError } from '../../lib/errors.ts';
 import type { Json } from '../convert/json.ts';
 import type { Route } from '../router.ts';
 
-const builds = 'this daemon does not build images: build elsewhere and push to a registry';
-const saving = 'this daemon does not export images: copy them from the registry';
-
 const refused: readonly (readonly [methods: readonly Route['method'][], string, string])[] = [
   [['POST'], '/commit', 'this daemon does not make images of containers'],
-  [['POST'], '/build', builds],
-  [['POST'], '/build/{rest...}', builds],
-  [['GET'], '/images/get', saving],
-  [['GET'], '/images/{name...}/get', saving],
   [['GET'], '/images/search', 'this daemon does not search registries'],
   [['POST'], '/images/prune', 'this version does not prune images: remove them one by one'],
   [

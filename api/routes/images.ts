@@ -24,7 +24,6 @@ export function imageRoutes(modules: RouteModules): Route[] {
   return [
     { method: 'GET', path: '/images/json', handle: (exchange) => list(exchange, modules) },
     { method: 'POST', path: '/images/create', handle: (exchange) => create(exchange, modules) },
-    { method: 'POST', path: '/images/load', handle: (exchange) => load(exchange, modules) },
     {
       method: 'GET',
       path: '/images/{name...}/json',
@@ -39,11 +38,6 @@ export function imageRoutes(modules: RouteModules): Route[] {
         const image = await find(modules, exchange.param('name'));
         exchange.json(imageHistoryJson(image, (time) => Math.floor(createdAtMs(time) / 1000)));
       },
-    },
-    {
-      method: 'POST',
-      path: '/images/{name...}/push',
-      handle: (exchange) => push(exchange, modules),
     },
     {
       method: 'POST',
@@ -79,6 +73,28 @@ export function imageRoutes(modules: RouteModules): Route[] {
       async handle(exchange) {
         exchange.json(distributionJson(await distribution(exchange, modules)));
       },
+    },
+  ];
+}
+
+/** What leaves the node, and what comes in as an archive. Before the routes of single images. */
+export function imageTransferRoutes(modules: RouteModules): Route[] {
+  return [
+    { method: 'POST', path: '/images/load', handle: (exchange) => load(exchange, modules) },
+    {
+      method: 'GET',
+      path: '/images/get',
+      handle: (exchange) => save(exchange, modules, namesOf(exchange)),
+    },
+    {
+      method: 'GET',
+      path: '/images/{name...}/get',
+      handle: (exchange) => save(exchange, modules, [exchange.param('name')]),
+    },
+    {
+      method: 'POST',
+      path: '/images/{name...}/push',
+      handle: (exchange) => push(exchange, modules),
     },
   ];
 }
@@ -212,6 +228,29 @@ async function load(exchange: Exchange, { backend }: RouteModules): Promise<void
       progress.print(`${kind}: ${name}\n`);
     }
   });
+}
+
+async function save(
+  exchange: Exchange,
+  { backend }: RouteModules,
+  names: readonly string[],
+): Promise<void> {
+  if ((exchange.query.get('platform') ?? '') !== '') {
+    throw new SwarmError(
+      'unimplemented',
+      'saving one platform alone is not supported: all that is here of an image is saved',
+    );
+  }
+  const archive = await backend.images.save(names, { signal: exchange.signal });
+  exchange.begin('application/x-tar');
+  for await (const chunk of archive) await exchange.write(chunk);
+  exchange.end();
+}
+
+function namesOf(exchange: Exchange): readonly string[] {
+  const names = exchange.query.getAll('names').filter((name) => name !== '');
+  if (names.length > 0) return names;
+  throw new SwarmError('invalid-argument', 'no images to save: give the parameter names');
 }
 
 /** The body as it comes in; it is read no faster than it is taken. */

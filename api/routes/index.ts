@@ -1,10 +1,11 @@
 /** Every route of the API, a file a resource. The first that matches answers. */
 import type { Route } from '../router.ts';
 import { absentRoutes } from './absent.ts';
+import { buildRoutes } from './build.ts';
 import { doctorRoutes } from './doctor.ts';
 import { eventRoutes } from './events.ts';
 import { explainRoutes } from './explain.ts';
-import { imageRoutes } from './images.ts';
+import { imageRoutes, imageTransferRoutes } from './images.ts';
 import { fileRoutes } from './files.ts';
 import type { RouteModules } from './modules.ts';
 import { networkRoutes } from './networks.ts';
@@ -32,7 +33,9 @@ export function allRoutes(modules: RouteModules): Route[] {
     ...serviceRoutes(modules),
     ...planRoutes(modules),
     ...taskRoutes(modules),
+    ...imageTransferRoutes(modules),
     ...imageRoutes(modules),
+    ...buildRoutes(modules),
     ...networkRoutes(modules),
     ...volumeRoutes(modules),
     ...fileRoutes(modules),

@@ -190,5 +190,6 @@ export interface WireProgress {
   readonly progress?: string;
   readonly progressDetail?: { readonly current?: number; readonly total?: number };
   readonly error?: string;
-  readonly errorDetail?: { readonly message?: string };
+  readonly errorDetail?: { readonly message?: string; readonly code?: number };
+  readonly aux?: { readonly ID?: string };
 }

@@ -37,6 +37,10 @@ const swarmVerbs = {
 } as const satisfies Record<string, Verb>;
 
 const imageVerbs = {
+  build: {
+    short: 'Build an image from a Dockerfile',
+    load: () => import('../commands/image/build.ts'),
+  },
   import: {
     short: 'Import the contents from a tarball to create a filesystem image',
     load: () => import('../commands/image/import.ts'),
@@ -62,6 +66,10 @@ const imageVerbs = {
     short: 'Remove one or more images',
     aliases: ['remove'],
     load: () => import('../commands/image/rm.ts'),
+  },
+  save: {
+    short: 'Save one or more images to a tar archive (streamed to STDOUT by default)',
+    load: () => import('../commands/image/save.ts'),
   },
   tag: {
     short: 'Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE',
@@ -268,12 +276,14 @@ export const tree: Group = {
       load: () => import('../commands/system/version.ts'),
     },
     ...containerAliases,
+    build: { ...imageVerbs.build, hidden: true },
     images: { ...imageVerbs.ls, hidden: true },
     import: { ...imageVerbs.import, hidden: true },
     load: { ...imageVerbs.load, hidden: true },
     pull: { ...imageVerbs.pull, hidden: true },
     push: { ...imageVerbs.push, hidden: true },
     rmi: { ...imageVerbs.rm, hidden: true },
+    save: { ...imageVerbs.save, hidden: true },
     tag: { ...imageVerbs.tag, hidden: true },
   },
 };

@@ -9,14 +9,17 @@ import { ellipsis } from '../format/units.ts';
 /** Lines drawn over; a message for one that has scrolled away is a line of its own. */
 const maxLive = 200;
 
+type Aux = NonNullable<WireProgress['aux']>;
+
 /** Throws the error that the stream tells of. `quiet` reads it all the same. */
 export async function showProgress(
   out: Output,
   response: IncomingMessage,
-  { quiet = false }: { quiet?: boolean } = {},
+  { quiet = false, onAux }: { quiet?: boolean; onAux?: (aux: Aux) => void } = {},
 ): Promise<void> {
   const live: string[] = [];
   for await (const message of jsonDocuments<WireProgress>(response)) {
+    if (message.aux !== undefined) onAux?.(message.aux);
     const problem = message.errorDetail?.message ?? message.error;
     if (problem !== undefined) throw new SwarmError('failed-precondition', problem);
     // What is meant for programs has no words for people.

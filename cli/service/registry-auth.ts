@@ -30,13 +30,33 @@ function registryOf(image: string): string {
 export async function registryAuthFor(image: string, env: Env): Promise<string> {
   const registry = registryOf(image);
   const config = await readConfig(env);
-  const helper = config.credHelpers?.[registry] ?? config.credsStore;
-  const credentials =
-    (helper === undefined ? undefined : await askHelper(helper, registry)) ??
-    storedCredentials(config, registry) ??
-    {};
+  const credentials = (await credentialsFor(config, registry)) ?? {};
   return Buffer.from(JSON.stringify({ ...credentials, serveraddress: registry })).toString(
     'base64url',
+  );
+}
+
+/** The value of X-Registry-Config: all that is stored, for builds that may pull from anywhere. */
+export async function registryConfigFor(env: Env): Promise<string> {
+  const config = await readConfig(env);
+  const known = new Set([
+    ...Object.keys(config.auths ?? {}),
+    ...Object.keys(config.credHelpers ?? {}),
+  ]);
+  const entries: [string, object][] = [];
+  for (const registry of known) {
+    const credentials = await credentialsFor(config, registry);
+    if (credentials !== undefined)
+      entries.push([registry, { ...credentials, serveraddress: registry }]);
+  }
+  return Buffer.from(JSON.stringify(Object.fromEntries(entries))).toString('base64url');
+}
+
+async function credentialsFor(config: DockerConfig, registry: string): Promise<object | undefined> {
+  const helper = config.credHelpers?.[registry] ?? config.credsStore;
+  return (
+    (helper === undefined ? undefined : await askHelper(helper, registry)) ??
+    storedCredentials(config, registry)
   );
 }
 

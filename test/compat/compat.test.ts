@@ -12,6 +12,7 @@ import { imageCases } from './image-cases.ts';
 import { parityCases } from './parity-cases.ts';
 import { mistakeCases } from './mistake-cases.ts';
 import { networkCases } from './network-cases.ts';
+import { buildCases } from './build-cases.ts';
 import { pushCases } from './push-cases.ts';
 import { optionCases } from './option-cases.ts';
 import { registryCases } from './registry-cases.ts';
@@ -32,6 +33,7 @@ describe('compatibility with Docker', () => {
   registryCases(get);
   imageCases(get);
   pushCases(get);
+  buildCases(get);
   libraryCases(get);
   jsonCases(get);
 });

@@ -10,7 +10,6 @@ import type { Field } from './field.ts';
 type Verbs = Readonly<Record<string, readonly string[]>>;
 
 const refused: readonly (readonly [verb: string, args: readonly string[], says: string])[] = [
-  ['image save', ['web:1'], 'this daemon does not export images: copy them from the registry'],
   ['image prune', ['-f'], 'this version does not prune images: remove them one by one'],
 ];
 const otherPlatforms: readonly (readonly [verb: string, args: readonly string[], says: string])[] =
@@ -22,11 +21,10 @@ const otherPlatforms: readonly (readonly [verb: string, args: readonly string[],
     ],
   ];
 /** With `--platform`, these ask for a newer API than ours, and docker's CLI says so. */
-const tooNew = ['image inspect', 'image history', 'image rm', 'image load'];
-const noBuilds = 'this daemon does not build images: build elsewhere and push to a registry';
+const tooNew = ['image save', 'image inspect', 'image history', 'image rm', 'image load'];
 
 export function imageCases(get: () => Field): void {
-  for (const [verb, , says] of [...refused, ['image build', [], noBuilds] as const]) {
+  for (const [verb, , says] of refused) {
     refuses(verb, '', says);
   }
   for (const [verb, , says] of otherPlatforms) refuses(verb, '--platform', says);

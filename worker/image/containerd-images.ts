@@ -3,12 +3,15 @@ import { createHash } from 'node:crypto';
 import { linkAbort } from '../../lib/abort.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import type { ArchiveLoader } from './archive/load.ts';
+import { saveArchive } from './archive/save.ts';
+import { imagesToSave } from './archive/saved-names.ts';
 import { SharedWork } from './concurrency.ts';
 import type { ImageEvents } from './events.ts';
 import type { Distribution, Image, Images, PullProgress, RegistryAuth } from './images.ts';
 import type { Library } from './library.ts';
 import { describeDistribution } from './distribution.ts';
 import type { OciPlatform } from './oci.ts';
+import { PartReader } from './parts.ts';
 import { parsePlatform } from './platform.ts';
 import type { Puller } from './pull.ts';
 import type { Pusher } from './push.ts';
@@ -22,6 +25,7 @@ import {
 } from './reference.ts';
 import type { RegistryClient } from './registry/index.ts';
 import { planRemoval } from './remove.ts';
+import type { ContentStore } from './store/content.ts';
 import type { ImageRecord, Records } from './store/records.ts';
 
 export interface ContainerdImagesParts {
@@ -30,6 +34,7 @@ export interface ContainerdImagesParts {
   readonly pusher: Pusher;
   readonly host: OciPlatform;
   readonly library: Library;
+  readonly content: ContentStore;
   readonly records: Records;
   readonly events: ImageEvents;
   readonly loader: ArchiveLoader;
@@ -173,6 +178,15 @@ export class ContainerdImages implements Images, AsyncDisposable {
       options.signal?.removeEventListener('abort', onAbort);
     }
     events.emit('push', familiarString(reference), familiarName(reference));
+  }
+
+  async save(names: readonly string[], options: { signal?: AbortSignal } = {}) {
+    const { content, events, library, records } = this.#parts;
+    const reader = new PartReader({ content, library });
+    const images = await imagesToSave(names, { library, records });
+    const archive = await saveArchive({ content, reader }, images, options.signal);
+    for (const { id } of images) events.emit('save', id, id);
+    return archive;
   }
 
   async load(archive: AsyncIterable<Uint8Array>): Promise<readonly string[]> {

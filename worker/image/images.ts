@@ -109,6 +109,15 @@ export interface Images {
     nameOrId: string,
     options: { force: boolean; inUse: (imageId: string) => string | undefined },
   ): Promise<readonly ({ untagged: string } | { deleted: string })[]>;
+  /**
+   * The images of these names or ids as one archive, which is in both forms that `load` reads. A
+   * name without a tag stands for all tags of its repository. Throws `not-found` before the first
+   * byte.
+   */
+  save(
+    names: readonly string[],
+    options?: { signal?: AbortSignal },
+  ): Promise<AsyncIterable<Uint8Array>>;
   /** A `docker save` or OCI archive (also gzipped). Returns what was loaded. */
   load(archive: AsyncIterable<Uint8Array>): Promise<readonly string[]>;
   /** A file-system tarball becomes an image of one layer; `changes` are Dockerfile instructions. */

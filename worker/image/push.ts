@@ -4,18 +4,9 @@ import { linkAbort } from '../../lib/abort.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import { Semaphore } from './concurrency.ts';
 import type { PullProgress, RegistryAuth } from './images.ts';
-import type { Library, Resolved } from './library.ts';
-import {
-  maxConfigBytes,
-  maxManifestBytes,
-  parseConfig,
-  parseManifest,
-  type Descriptor,
-  type ConfigFile,
-  type Manifest,
-  type OciPlatform,
-} from './oci.ts';
-import { chooseManifest, formatPlatform, normalizePlatform } from './platform.ts';
+import type { Library } from './library.ts';
+import { maxManifestBytes, type Descriptor, type OciPlatform } from './oci.ts';
+import { PartReader, type Part } from './parts.ts';
 import {
   canonicalName,
   canonicalString,
@@ -60,9 +51,11 @@ const progressPeriodMs = 100;
 
 export class Pusher {
   readonly #parts: PushParts;
+  readonly #reader: PartReader;
 
   constructor(parts: PushParts) {
     this.#parts = parts;
+    this.#reader = new PartReader(parts);
   }
 
   /** Without a tag, all tags of the repository. Answers with what was pushed. */
@@ -94,9 +87,9 @@ export class Pusher {
   async #pushOne({ reference, target }: Named, request: PushRequest): Promise<void> {
     const { content, records, registry } = this.#parts;
     const { auth, platform, report, signal } = request;
-    const whole = platform === undefined ? await this.#wholeIndex(target) : undefined;
+    const whole = platform === undefined ? await this.#reader.wholeIndex(target) : undefined;
     const single =
-      whole === undefined ? await this.#single(reference, target, platform) : undefined;
+      whole === undefined ? await this.#reader.single(reference, target, platform) : undefined;
     const parts = whole ?? (single === undefined ? [] : [single]);
     const sources = await this.#sourcesOf(reference, parts);
     const destination = await registry.destination(reference, sources, auth);
@@ -117,68 +110,6 @@ export class Pusher {
     report({ status: '', aux: { Tag: tag, Digest: digest, Size: size } });
     // A name stands for all that it had: what was pushed of it alone is another image here.
     if (digest === target.digest) await records.assign(digestString(reference, digest), target);
-  }
-
-  /** The image of the platform that is asked for, or that runs here. */
-  async #single(
-    reference: Reference,
-    target: Descriptor,
-    platform: OciPlatform | undefined,
-  ): Promise<Part> {
-    const { content, library } = this.#parts;
-    if (platform === undefined) {
-      const resolved = await library.resolve(target);
-      if (resolved !== undefined) return this.#part(resolved);
-    } else {
-      const document = parseManifest(await content.read(target.digest, maxManifestBytes));
-      const chosen =
-        document.kind === 'index' ? chooseManifest(document.manifests, [platform]) : target;
-      const part = chosen === undefined ? undefined : await this.#completePart(chosen.digest);
-      if (part !== undefined && formatPlatform(part.platform) === formatPlatform(platform)) {
-        return part;
-      }
-      throw new SwarmError(
-        'not-found',
-        `image with reference ${familiarString(reference)} was found but does not provide the ` +
-          `specified platform (${formatPlatform(platform)})`,
-      );
-    }
-    const message = `${familiarString(reference)} has lost parts here; pull or build it again`;
-    throw new SwarmError('failed-precondition', message);
-  }
-
-  /** Every image of an index, where all of them are here; undefined for anything else. */
-  async #wholeIndex(target: Descriptor): Promise<readonly Part[] | undefined> {
-    const { content } = this.#parts;
-    const bytes = await content.read(target.digest, maxManifestBytes);
-    const document = parseManifest(bytes, target.mediaType);
-    if (document.kind === 'manifest') return undefined;
-    const parts: Part[] = [];
-    for (const { digest } of document.manifests) {
-      const part = await this.#completePart(digest);
-      if (part === undefined) return undefined;
-      parts.push(part);
-    }
-    return parts.length === 0 ? undefined : parts;
-  }
-
-  /** Undefined where a blob of it is missing. */
-  async #completePart(digest: string): Promise<Part | undefined> {
-    const { content } = this.#parts;
-    if ((await content.info(digest)) === undefined) return undefined;
-    const bytes = await content.read(digest, maxManifestBytes);
-    const manifest = parseManifest(bytes);
-    if (manifest.kind !== 'manifest') return undefined;
-    for (const blob of [manifest.config, ...manifest.layers]) {
-      if ((await content.info(blob.digest)) === undefined) return undefined;
-    }
-    const config = await content.read(manifest.config.digest, maxConfigBytes);
-    return partOf(digest, bytes, manifest, parseConfig(config));
-  }
-
-  async #part({ manifest, manifestDigest: digest, config }: Resolved): Promise<Part> {
-    const bytes = await this.#parts.content.read(digest, maxManifestBytes);
-    return partOf(digest, bytes, manifest, config);
   }
 
   /** Where in the same registry the layers came from: what is there need not be sent. */
@@ -257,21 +188,6 @@ export class Pusher {
       yield chunk;
     }
   }
-}
-
-interface Part {
-  readonly digest: string;
-  readonly mediaType: string;
-  readonly bytes: Buffer;
-  readonly manifest: Manifest;
-  readonly diffIds: readonly string[];
-  readonly platform: OciPlatform;
-}
-
-function partOf(digest: string, bytes: Buffer, manifest: Manifest, config: ConfigFile): Part {
-  const { mediaType } = manifest;
-  const platform = normalizePlatform(config);
-  return { digest, mediaType, bytes, manifest, diffIds: config.diffIds, platform };
 }
 
 type Named = ImageRecord & { readonly reference: Reference };

@@ -1,0 +1,264 @@
+/** Building, saving and loading: by docker's CLIs and our own, through our daemon. */
+import { strict as assert } from 'node:assert';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { runResult, until } from '../lab/index.ts';
+import { dockers, ownCli, type Cli } from './clients.ts';
+import { refuses, shows } from './covered.ts';
+import type { Field } from './field.ts';
+
+const building = 'image build, with arguments, stages, labels, limits and a cache';
+const saving = 'image save, and the archive loaded again';
+
+const limits = [
+  '--memory',
+  '--memory-swap',
+  '--cpu-shares',
+  '--cpu-period',
+  '--cpu-quota',
+  '--cpuset-cpus',
+  '--cpuset-mems',
+  '--shm-size',
+  '--ulimit',
+  '--cgroup-parent',
+];
+const shown = [
+  '',
+  '--add-host',
+  '--build-arg',
+  '--cache-from',
+  '--disable-content-trust',
+  '--file',
+  '--force-rm',
+  '--iidfile',
+  '--label',
+  '--network',
+  '--no-cache',
+  '--pull',
+  '--quiet',
+  '--rm',
+  '--tag',
+  '--target',
+  '--compress',
+  '--platform',
+  ...limits,
+];
+
+const dockerfile = `ARG BASE=nothing
+FROM $BASE AS first
+ARG WORD=unset
+RUN echo "made of $WORD" > /made
+RUN grep -q extra.example /etc/hosts
+
+FROM first
+LABEL kind=built
+COPY --from=first /made /copied
+COPY kept.txt /
+CMD ["cat", "/copied"]
+`;
+
+export function buildCases(get: () => Field): void {
+  shows(building, 'image build', ...shown);
+  refuses('image build', '--security-opt', 'security options are not supported for builds');
+  refuses('image build', '--isolation', 'there is no isolation to choose here');
+  refuses('image build', '--squash', 'docker’s CLI offers it to experimental daemons alone');
+  shows(saving, 'image save', '', '--output');
+  for (const cli of [...dockers, ownCli]) {
+    it(`${building}, by ${cli.name}`, () => builds(get(), cli));
+    it(`${saving}, by ${cli.name}`, () => saves(get(), cli));
+  }
+
+  it('a failing build tells the command and its code, and leaves nothing', async () => {
+    const field = get();
+    for (const cli of dockers) {
+      const folder = contextIn(field, cli, `FROM ${field.image('busybox:1')}\nRUN exit 7\n`);
+      const { code, stdout, stderr } = await attempt(field, cli, ['-t', 'failed:1', folder]);
+      assert.equal(code, 7, stderr);
+      assert.match(stdout, /Step 2\/2 : RUN exit 7/);
+      assert.match(stderr, /The command '\/bin\/sh -c exit 7' returned a non-zero code: 7/);
+      const missing = await cli.result(field.manager, ['image', 'inspect', 'failed:1']);
+      assert.equal(missing.code, 1);
+    }
+  });
+
+  for (const { name, text, args, says } of [
+    {
+      name: 'no such file',
+      text: 'FROM scratch\nCOPY nope /\n',
+      args: [],
+      says: /COPY failed: file not found in build context/,
+    },
+    {
+      name: 'no such instruction',
+      text: 'FROM scratch\nNOPE x\n',
+      args: [],
+      says: /line 2: unknown instruction: NOPE/,
+    },
+    {
+      name: 'no such target',
+      text: 'FROM scratch\n',
+      args: ['--target', 'x'],
+      says: /failed to reach build target x/,
+    },
+    {
+      name: 'another platform',
+      text: 'FROM scratch\n',
+      args: ['--platform', 'linux/s390x'],
+      says: /own platform alone/,
+    },
+    {
+      name: 'a security option',
+      text: 'FROM scratch\n',
+      args: ['--security-opt', 'x'],
+      says: /security options are not supported/,
+    },
+    {
+      name: 'an isolation',
+      text: 'FROM scratch\n',
+      args: ['--isolation', 'hyperv'],
+      says: /no isolation to choose/,
+    },
+  ]) {
+    it(`a build is refused with a sentence: ${name}`, async () => {
+      const [cli] = dockers;
+      assert.ok(cli);
+      const field = get();
+      const folder = contextIn(field, cli, text);
+      const { code, stderr } = await attempt(field, cli, [...args, folder]);
+      assert.notEqual(code, 0);
+      assert.match(stderr, says);
+    });
+  }
+
+  it('a build ends with the client that asked for it', async () => {
+    const field = get();
+    const [cli] = dockers;
+    assert.ok(cli);
+    const marked = `sleep ${100_000 + field.lab.id}`;
+    const text = `FROM ${field.image('busybox:1')}\nRUN ${marked}\n`;
+    const folder = contextIn(field, cli, text);
+    const isRunning = async () => (await runResult(['pgrep', '-fx', marked])).code === 0;
+    const args = ['-H', field.manager.url, 'build', folder];
+    const env = { ...process.env, DOCKER_BUILDKIT: '0' };
+    const client = spawn(cli.path, args, { stdio: 'ignore', env });
+    const ended = once(client, 'exit');
+    await until('the step runs', isRunning);
+    client.kill('SIGKILL');
+    await ended;
+    await until('the step has ended', async () => !(await isRunning()));
+  });
+
+  it('BuildKit is refused with a sentence', async () => {
+    const { manager } = get();
+    const { status, body } = await manager.apiResult('POST', '/session');
+    assert.equal(status, 501);
+    assert.match(body, /DOCKER_BUILDKIT=0/);
+  });
+}
+
+async function builds(field: Field, cli: Cli): Promise<void> {
+  const { manager } = field;
+  const folder = contextIn(field, cli, dockerfile);
+  writeFileSync(join(folder, '.dockerignore'), '*.txt\n!kept.txt\n');
+  for (const name of ['kept.txt', 'dropped.txt']) writeFileSync(join(folder, name), `${name}\n`);
+  const tag = field.image(`built/${cli.name.replaceAll(/\W/g, '-')}:1`);
+  const idFile = join(folder, '..', `id-${cli.name.replaceAll(/\W/g, '-')}`);
+  const common = [
+    '--build-arg',
+    `BASE=${field.image('busybox:1')}`,
+    '--build-arg',
+    'WORD=words',
+    '--label',
+    'from=test',
+    '--add-host',
+    'extra.example:10.1.2.3',
+    '-t',
+    tag,
+    '-t',
+    'second:1',
+    '--network',
+    'host',
+  ];
+  const strict = [
+    '--memory',
+    '256m',
+    '--memory-swap',
+    '300m',
+    '--cpu-shares',
+    '512',
+    '--cpuset-cpus',
+    '0',
+    '--shm-size',
+    '32m',
+    '--ulimit',
+    'nofile=512:1024',
+  ];
+  const own = cli === ownCli ? [] : ['--rm', '--force-rm', '--compress', '--disable-content-trust'];
+  const args = [...common, ...strict, ...own, '--iidfile', idFile, '--pull', folder];
+  const first = await attempt(field, cli, args);
+  assert.equal(first.code, 0, first.stderr);
+  assert.match(first.stdout, /Step 1\/\d+ : FROM/);
+  assert.match(first.stdout, /\nSuccessfully built [0-9a-f]{12}\nSuccessfully tagged .*built/);
+  const id = readFileSync(idFile, 'utf8');
+  assert.match(id, /^sha256:[0-9a-f]{64}$/);
+  const inspected = ['--format', '{{.Id}} {{.Config.Labels.kind}} {{.Config.Labels.from}}'];
+  const facts = await cli.run(manager, 'image', 'inspect', ...inspected, tag);
+  assert.equal(facts, `${id} built test\n`);
+  const again = await attempt(field, cli, args);
+  assert.match(again.stdout, / ---> Using cache/);
+  const runs = await dockers[0]?.run(manager, 'run', '--rm', 'second:1');
+  assert.equal(runs, 'made of words\n');
+  const quiet = await attempt(field, cli, [
+    ...args.slice(0, -1),
+    '-q',
+    '--target',
+    'first',
+    '--no-cache',
+    folder,
+  ]);
+  assert.match(quiet.stdout, cli === ownCli ? /./ : /^sha256:[0-9a-f]{64}\n$/, quiet.stderr);
+  await cli.run(manager, 'image', 'push', tag);
+  assert.deepEqual(await field.lab.registry.tags(tag.slice(tag.indexOf('/') + 1, -2)), ['1']);
+  await cli.run(manager, 'image', 'rm', tag, 'second:1');
+}
+
+async function saves(field: Field, cli: Cli): Promise<void> {
+  const { manager, dockerd } = field;
+  const image = field.image('talker:1');
+  const other = field.image('crasher:1');
+  for (const name of [image, other]) await cli.run(manager, 'image', 'pull', '-q', name);
+  const file = join(field.lab.folder, `saved-${cli.name.replaceAll(/\W/g, '-')}.tar`);
+  const id = await cli.run(manager, 'image', 'inspect', '-f', '{{.Id}}', image);
+  await cli.run(manager, 'image', 'save', '-o', file, image, other);
+  await cli.run(manager, 'image', 'rm', image, other);
+  const loaded = await cli.run(manager, 'image', 'load', '-i', file);
+  assert.ok(loaded.includes(`Loaded image: ${image}\n`), loaded);
+  assert.ok(loaded.includes(`Loaded image: ${other}\n`), loaded);
+  assert.equal(await cli.run(manager, 'image', 'inspect', '-f', '{{.Id}}', image), id);
+  // Docker's own daemon reads it too, and ours reads what that one writes.
+  const [docker] = dockers;
+  assert.ok(docker);
+  const theirs = await docker.run(dockerd, 'image', 'load', '-i', file);
+  assert.ok(theirs.includes(`Loaded image: ${image}\n`), theirs);
+  await docker.run(dockerd, 'image', 'save', '-o', file, image);
+  await cli.run(manager, 'image', 'rm', image, other);
+  assert.ok((await cli.run(manager, 'image', 'load', '-i', file)).includes(image));
+  await cli.run(manager, 'image', 'rm', image);
+  const missing = await cli.result(manager, ['image', 'save', '-o', file, 'nothing:1']);
+  assert.notEqual(missing.code, 0);
+  assert.match(missing.stderr, /No such image: nothing:1/);
+}
+
+function contextIn(field: Field, cli: Cli, text: string): string {
+  const folder = join(field.lab.folder, `context-${cli.name.replaceAll(/\W/g, '-')}`);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'Dockerfile'), text);
+  return folder;
+}
+
+function attempt(field: Field, cli: Cli, args: readonly string[]) {
+  const env = { DOCKER_BUILDKIT: '0' };
+  return cli.result(field.manager, ['image', 'build', ...args], { env });
+}

@@ -1,0 +1,190 @@
+import { strict as assert } from 'node:assert';
+import { isErrorCode } from '../runtime/testing/errors.ts';
+import { planDockerfile } from './dockerfile.ts';
+import { failureOf, isLogLine, translated } from './output.ts';
+import { budArguments, type BuildRequest } from './request.ts';
+
+const plan = (text: string, buildArgs: Record<string, string> = {}, target = '') =>
+  planDockerfile(text, { fileName: 'Dockerfile', buildArgs, target }).images;
+
+describe('what a Dockerfile builds on', () => {
+  const cases: readonly { name: string; text: string; expect: readonly string[] }[] = [
+    { name: 'one image', text: 'FROM web:1\n', expect: ['web:1'] },
+    { name: 'scratch', text: 'FROM scratch\nCOPY a /\n', expect: [] },
+    { name: 'a stage', text: 'FROM a AS One\nFROM one\nCOPY --from=0 x y\n', expect: ['a'] },
+    {
+      name: 'a copied image',
+      text: 'FROM a\nCOPY --chown=1 --from=b:2 x y\n',
+      expect: ['a', 'b:2'],
+    },
+    {
+      name: 'a mounted image',
+      text: 'FROM a\nRUN --mount=type=bind,from=c,target=/c ls\n',
+      expect: ['a', 'c'],
+    },
+    { name: 'not what a command says', text: 'FROM a\nRUN x --from=b\n', expect: ['a'] },
+    { name: 'a platform', text: 'FROM --platform=linux/amd64 a AS b\n', expect: ['a'] },
+    { name: 'the default of an argument', text: 'ARG V=1\nFROM web:$V\n', expect: ['web:1'] },
+    { name: 'braces', text: 'ARG V\nFROM web:${V:-3}${V:+4}\n', expect: ['web:3'] },
+    {
+      name: 'continued lines and comments',
+      text: '# x\nFROM \\\n# y\n  a\n\nRUN ls\n',
+      expect: ['a'],
+    },
+    { name: 'another escape', text: '# escape=`\nFROM a`\n:1\n', expect: ['a:1'] },
+    {
+      name: 'here-documents',
+      text: 'FROM a\nRUN <<EOF\nFROM b\nNOPE\nEOF\nFROM c\n',
+      expect: ['a', 'c'],
+    },
+    { name: 'Windows line ends', text: 'FROM a\r\nRUN ls\r\n', expect: ['a'] },
+  ];
+  for (const { name, text, expect } of cases) {
+    it(name, () => assert.deepEqual(plan(text), expect));
+  }
+
+  it('arguments that are given win', () => {
+    assert.deepEqual(plan('ARG V=1\nFROM web:$V\n', { V: '9' }), ['web:9']);
+  });
+
+  const refused: readonly { text: string; target?: string; says: RegExp }[] = [
+    { text: '', says: /the Dockerfile \(Dockerfile\) cannot be empty/ },
+    { text: '# only\n', says: /cannot be empty/ },
+    { text: 'FROM a\nNOPE b\n', says: /parse error line 2: unknown instruction: NOPE/ },
+    { text: 'RUN ls\n', says: /no build stage in current context/ },
+    { text: 'ARG A\n', says: /no build stage in current context/ },
+    { text: 'FROM a b\n', says: /line 1: FROM requires either one or three arguments/ },
+    { text: 'FROM a\n', target: 'b', says: /failed to reach build target b in Dockerfile/ },
+  ];
+  for (const { text, target, says } of refused) {
+    it(`refuses ${JSON.stringify(text)}`, () =>
+      assert.throws(() => plan(text, {}, target), isErrorCode('invalid-argument', says)));
+  }
+
+  it('takes a target by its name or number', () => {
+    assert.deepEqual(plan('FROM a AS Top\n', {}, 'top'), ['a']);
+    assert.deepEqual(plan('FROM a\nFROM b\n', {}, '1'), ['a', 'b']);
+  });
+});
+
+describe('the output of a build', () => {
+  const hex = 'ab'.repeat(32);
+  const cases: readonly (readonly [string, string | undefined])[] = [
+    ['STEP 1/6: FROM basis:1', 'Step 1/6 : FROM basis:1\n'],
+    ['[1/2] STEP 1/2: FROM a AS b', '[1/2] Step 1/2 : FROM a AS b\n'],
+    ['--> 8daef4ea28d', ' ---> 8daef4ea28d\n'],
+    [`--> Using cache ${hex}`, ' ---> Using cache\n ---> abababababab\n'],
+    ['COMMIT web:1', undefined],
+    [hex, undefined],
+    ['hello', 'hello\n'],
+  ];
+  for (const [line, expect] of cases) {
+    it(`${line} is shown in Docker’s words`, () => assert.equal(translated(line), expect));
+  }
+
+  it('knows buildah’s own log', () => {
+    assert.equal(isLogLine('time="2026-01-01T00:00:00Z" level=warning msg="x"'), true);
+    assert.equal(isLogLine('the time="x" level=y'), false);
+  });
+
+  for (const { line, expect } of [
+    {
+      line: 'Error: building at STEP "RUN exit "3"": while running runtime: exit status 3',
+      expect: {
+        message: `The command '/bin/sh -c exit "3"' returned a non-zero code: 3`,
+        exitCode: 3,
+      },
+    },
+    {
+      line: 'Error: building at STEP "RUN ["a","b"]": while running runtime: exit status 1',
+      expect: { message: `The command 'a b' returned a non-zero code: 1`, exitCode: 1 },
+    },
+    {
+      line: 'Error: building at STEP "COPY nope /": checking on sources under "/x": copier: stat: "/nope": no such file or directory',
+      expect: {
+        message:
+          'COPY failed: file not found in build context or excluded by .dockerignore: ' +
+          'stat nope: file does not exist',
+      },
+    },
+    { line: 'Error: out of space', expect: { message: 'out of space' } },
+  ]) {
+    it(`tells ${line}`, () => assert.deepEqual(failureOf(line), expect));
+  }
+});
+
+describe('buildah’s arguments', () => {
+  const request: BuildRequest = {
+    tags: [],
+    dockerfile: 'Dockerfile',
+    buildArgs: {},
+    labels: {},
+    target: '',
+    noCache: false,
+    pull: false,
+    squash: false,
+    networkMode: 'default',
+    extraHosts: [],
+    ulimits: [],
+    memoryBytes: 0,
+    memorySwapBytes: 0,
+    cpuShares: 0,
+    cpuPeriodUs: 0,
+    cpuQuotaUs: 0,
+    shmBytes: 0,
+    cpusetCpus: '',
+    cpusetMems: '',
+    cgroupParent: '',
+  };
+  const paths = { context: '/c', dockerfile: '/c/Dockerfile', idFile: '/id' };
+
+  it('name nothing that was not asked for', () => {
+    assert.deepEqual(budArguments(request, paths), [
+      'build',
+      '--format=docker',
+      '--pull-never',
+      '--layers=true',
+      '--network=host',
+      '--iidfile=/id',
+      '--file=/c/Dockerfile',
+      '/c',
+    ]);
+  });
+
+  it('name what was', () => {
+    const given: BuildRequest = {
+      ...request,
+      buildArgs: { A: 'b c' },
+      labels: { l: '--x' },
+      target: 't',
+      noCache: true,
+      squash: true,
+      networkMode: 'none',
+      ulimits: [{ name: 'nofile', soft: 1, hard: 2 }],
+      memoryBytes: 5,
+      cpusetCpus: '0-1',
+    };
+    const args = budArguments(given, paths);
+    for (const wanted of [
+      '--layers=false',
+      '--squash',
+      '--no-cache',
+      '--network=none',
+      '--target=t',
+      '--build-arg=A=b c',
+      '--label=l=--x',
+      '--ulimit=nofile=1:2',
+      '--memory=5',
+      '--cpuset-cpus=0-1',
+    ]) {
+      assert.ok(args.includes(wanted), wanted);
+    }
+  });
+
+  it('refuses a network that builds cannot have', () => {
+    assert.throws(
+      () => budArguments({ ...request, networkMode: 'container:x' }, paths),
+      isErrorCode('invalid-argument', /builds cannot use the network "container:x"/),
+    );
+  });
+});

@@ -1,0 +1,223 @@
+/** Builds images from Dockerfiles: on this node's images, and into them. */
+import { createReadStream } from 'node:fs';
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { linkAbort } from '../../lib/abort.ts';
+import { errnoOf, SwarmError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Random } from '../../lib/random.ts';
+import { archiveOf } from '../image/archive/save.ts';
+import { KeyedMutex, Semaphore } from '../image/concurrency.ts';
+import type { Image, Images, RegistryAuth } from '../image/images.ts';
+import { canonicalString, parseReference, withDefaultTag } from '../image/reference.ts';
+import { Buildah, type BuildahOptions } from './buildah.ts';
+import { dockerfileIn, unpackTar } from './context.ts';
+import { planDockerfile } from './dockerfile.ts';
+import { failureOf, isLogLine, translated } from './output.ts';
+import { budArguments, type BuildRequest } from './request.ts';
+
+export interface BuildCall {
+  /** The credentials for a registry, such as "docker.io". */
+  readonly auth: (domain: string) => RegistryAuth | undefined;
+  /** Text for people, as it comes. */
+  readonly onOutput: (text: string) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface BuilderParts {
+  readonly images: Images;
+  readonly log: Logger;
+  readonly random: Random;
+}
+
+/** Each takes a core or more while it runs. */
+const maxBuilds = 2;
+const maxWaiting = 16;
+
+export class Builder implements AsyncDisposable {
+  readonly #parts: BuilderParts;
+  readonly #dataRoot: string;
+  readonly #buildah: Buildah;
+  readonly #slots = new Semaphore(maxBuilds);
+  /** A name stands for one image at a time in buildah's storage. */
+  readonly #bases = new KeyedMutex();
+  readonly #closing = new AbortController();
+  readonly #running = new Set<Promise<unknown>>();
+
+  constructor(options: BuildahOptions, parts: BuilderParts) {
+    this.#dataRoot = options.dataRoot;
+    this.#buildah = new Buildah(options);
+    this.#parts = parts;
+  }
+
+  /**
+   * Reads the context, a tar, and builds. Returns the image's id. Throws `invalid-argument` for what
+   * the request or the Dockerfile has wrong, and `failed-precondition` (with `details.exitCode` where
+   * a command failed) for a build that failed.
+   */
+  async build(
+    request: BuildRequest,
+    context: AsyncIterable<Uint8Array>,
+    call: BuildCall,
+  ): Promise<string> {
+    if (this.#running.size >= maxBuilds + maxWaiting) {
+      throw new SwarmError(
+        'resource-exhausted',
+        `${this.#running.size} builds run or wait on this node: try again when some have ended`,
+      );
+    }
+    using link = linkAbort(this.#closing.signal);
+    const onAbort = () => link.abort(call.signal.reason);
+    call.signal.addEventListener('abort', onAbort, { once: true });
+    if (call.signal.aborted) onAbort();
+    const { signal } = link;
+    const work = this.#slots.run(() => this.#build(request, context, { ...call, signal }), signal);
+    this.#running.add(work);
+    try {
+      return await work;
+    } finally {
+      this.#running.delete(work);
+      call.signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** Forgets what earlier builds have left for later ones. Returns the bytes that this freed. */
+  async prune(options: { readonly all: boolean; readonly signal: AbortSignal }): Promise<number> {
+    const before = await sizeBytes(this.#buildah.storage);
+    const { signal } = options;
+    const what = options.all ? ['--all', '--force'] : ['--prune', '--force'];
+    const { code, lastError } = await this.#buildah.run(['rmi', ...what], { signal });
+    if (code !== 0) throw new SwarmError('internal', `the build cache: ${lastError}`);
+    return Math.max(0, before - (await sizeBytes(this.#buildah.storage)));
+  }
+
+  /** Ends all builds, and waits until nothing of them runs. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort(new SwarmError('cancelled', 'the daemon ends'));
+    await Promise.allSettled(this.#running);
+  }
+
+  async #build(
+    request: BuildRequest,
+    context: AsyncIterable<Uint8Array>,
+    call: BuildCall,
+  ): Promise<string> {
+    const folder = join(this.#dataRoot, 'builds', this.#parts.random.id());
+    const paths = {
+      context: join(folder, 'context'),
+      idFile: join(folder, 'id'),
+      image: join(folder, 'image'),
+    };
+    await mkdir(paths.context, { recursive: true, mode: 0o700 });
+    try {
+      await unpackTar(context, paths.context, call.signal);
+      const dockerfile = await dockerfileIn(paths.context, request.dockerfile);
+      const { images } = planDockerfile(dockerfile.text, {
+        fileName: request.dockerfile,
+        buildArgs: request.buildArgs,
+        target: request.target,
+      });
+      for (const name of images) await this.#provide(name, request.pull, folder, call);
+      const args = budArguments(request, { ...paths, dockerfile: dockerfile.path });
+      await this.#run(args, call);
+      const id = (await readFile(paths.idFile, 'utf8')).trim();
+      await this.#quietly(['push', '--quiet', id, `dir:${paths.image}`], call.signal);
+      await this.#install(paths.image, request.tags);
+      return id.startsWith('sha256:') ? id : `sha256:${id}`;
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  async #run(args: readonly string[], { onOutput, signal }: BuildCall): Promise<void> {
+    const { log } = this.#parts;
+    const onLine = (line: string) => {
+      if (isLogLine(line)) log.info('buildah', { line });
+      else {
+        const text = translated(line);
+        if (text !== undefined) onOutput(text);
+      }
+    };
+    const { code, lastError } = await this.#buildah.run(args, { signal, onLine });
+    if (code === 0) return;
+    const { message, exitCode } = failureOf(lastError === '' ? `exit status ${code}` : lastError);
+    throw new SwarmError('failed-precondition', message, {
+      details: exitCode === undefined ? {} : { exitCode },
+    });
+  }
+
+  /** Makes an image that is built on known to buildah under its name. */
+  async #provide(name: string, pull: boolean, folder: string, call: BuildCall): Promise<void> {
+    const { images } = this.#parts;
+    const reference = withDefaultTag(parseReference(name));
+    const canonical = canonicalString(reference);
+    const { onOutput, signal } = call;
+    const present = pull ? undefined : await images.get(name);
+    let image: Image;
+    if (present === undefined) {
+      const auth = call.auth(reference.domain);
+      onOutput(`Pulling ${name}\n`);
+      image = await images.pull(name, { signal, ...(auth === undefined ? {} : { auth }) });
+    } else image = present;
+    await this.#bases.run(
+      canonical,
+      async () => {
+        const hex = image.id.replace('sha256:', '');
+        const known = await this.#buildah.run(
+          ['inspect', '--type=image', '--format={{.FromImageID}}', hex],
+          {
+            signal,
+          },
+        );
+        if (known.code !== 0) {
+          const layout = join(folder, 'base');
+          await mkdir(layout, { recursive: true });
+          await unpackTar(await images.save([image.id], { signal }), layout, signal);
+          await this.#quietly(['pull', '--quiet', `oci:${layout}`], signal);
+          await rm(layout, { recursive: true, force: true });
+        }
+        await this.#quietly(['tag', hex, canonical], signal);
+      },
+      signal,
+    );
+  }
+
+  async #quietly(args: readonly string[], signal: AbortSignal): Promise<void> {
+    const { code, lastError } = await this.#buildah.run(args, { signal });
+    if (code === 0) return;
+    throw new SwarmError(
+      'failed-precondition',
+      `buildah ${args[0]}: ${failureOf(lastError).message}`,
+    );
+  }
+
+  /** The folder holds a manifest, and blobs named by their digests. */
+  async #install(folder: string, tags: readonly string[]): Promise<void> {
+    const names = (await readdir(folder)).filter((name) => /^[0-9a-f]{64}$/.test(name));
+    const blobs = await Promise.all(
+      names.map(async (name) => ({
+        digest: `sha256:${name}`,
+        size: (await stat(join(folder, name))).size,
+      })),
+    );
+    const manifest = await readFile(join(folder, 'manifest.json'));
+    const blob = (digest: string) => createReadStream(join(folder, digest.replace('sha256:', '')));
+    await this.#parts.images.load(archiveOf(manifest, tags, blob, blobs));
+  }
+}
+
+async function sizeBytes(path: string): Promise<number> {
+  try {
+    const about = await stat(path);
+    if (!about.isDirectory()) return about.size;
+    let sum = 0;
+    for (const entry of await readdir(path, { withFileTypes: true })) {
+      if (entry.isSymbolicLink()) continue;
+      sum += await sizeBytes(join(path, entry.name));
+    }
+    return sum;
+  } catch (thrown) {
+    if (errnoOf(thrown) === 'ENOENT') return 0;
+    throw thrown;
+  }
+}

@@ -1,0 +1,83 @@
+/** The files that a build may use: unpacked from the client's tar, and kept in their folder. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, realpath } from 'node:fs/promises';
+import { join, normalize, sep } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { errnoOf, SwarmError } from '../../lib/errors.ts';
+import { detectCompression } from '../image/archive/read.ts';
+
+const maxDockerfileBytes = 4 * 1024 * 1024;
+const maxComplaintBytes = 4096;
+
+/** Throws `invalid-argument` for what is no tar. */
+export async function unpackTar(
+  source: AsyncIterable<Uint8Array>,
+  folder: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const { compression, bytes } = await detectCompression(source);
+  // tar itself sees to it that nothing is written outside of the folder, by no name and no link.
+  const child = spawn('tar', ['-x', '-f', '-', '-C', folder, '--no-same-owner'], {
+    stdio: ['pipe', 'ignore', 'pipe'],
+    signal,
+    killSignal: 'SIGKILL',
+  });
+  let complaint = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complaint += text.slice(0, Math.max(0, maxComplaintBytes - complaint.length));
+  });
+  const closed = once(child, 'close');
+  try {
+    const input = Readable.from(bytes);
+    if (compression === 'none') await pipeline(input, child.stdin, { signal });
+    else {
+      const plain = compression === 'gzip' ? createGunzip() : createZstdDecompress();
+      await pipeline(input, plain, child.stdin, { signal });
+    }
+  } catch (thrown) {
+    signal.throwIfAborted();
+    // tar says better than a broken pipe what is wrong.
+    if (errnoOf(thrown) !== 'EPIPE') {
+      child.kill('SIGKILL');
+      await Promise.allSettled([closed]);
+      const { message } = SwarmError.from(thrown);
+      throw new SwarmError('invalid-argument', `the build context cannot be read: ${message}`, {
+        cause: thrown,
+      });
+    }
+  }
+  const [code] = (await closed) as [number | null];
+  signal.throwIfAborted();
+  if (code === 0) return;
+  const [first = `tar ended with status ${code}`] = complaint.trim().split('\n');
+  throw new SwarmError('invalid-argument', `the build context cannot be unpacked: ${first}`);
+}
+
+/** Throws `invalid-argument` in Docker's words where it is missing or not in the context. */
+export async function dockerfileIn(
+  context: string,
+  name: string,
+): Promise<{ readonly path: string; readonly text: string }> {
+  const path = join(context, normalize(`/${name}`));
+  try {
+    const real = await realpath(path);
+    if (!real.startsWith((await realpath(context)) + sep)) throw forbidden(name);
+    const text = await readFile(real, 'utf8');
+    if (text.length > maxDockerfileBytes) {
+      throw new SwarmError('invalid-argument', `the Dockerfile (${name}) is too long`);
+    }
+    return { path: real, text };
+  } catch (thrown) {
+    if (thrown instanceof SwarmError) throw thrown;
+    throw new SwarmError('invalid-argument', `Cannot locate specified Dockerfile: ${name}`, {
+      cause: thrown,
+    });
+  }
+}
+
+function forbidden(name: string): SwarmError {
+  return new SwarmError('invalid-argument', `Forbidden path outside the build context: ${name}`);
+}

@@ -1,0 +1,6 @@
+/**
+ * Owns building images: contexts, Dockerfiles, buildah and its cache. May import lib, and the
+ * images of this node. Read builder.ts first; dockerfile.ts, request.ts and output.ts are pure.
+ */
+export { Builder, type BuildCall } from './builder.ts';
+export type { BuildRequest, Ulimit } from './request.ts';

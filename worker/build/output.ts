@@ -1,0 +1,70 @@
+/** buildah's words in Docker's: what clients of the classic builder look for. Pure. */
+
+/** A line that is shown; undefined for one that has no counterpart. */
+export function translated(line: string): string | undefined {
+  const step = /^(\[\d+\/\d+\] )?STEP (\d+)\/(\d+): (.*)$/.exec(line);
+  if (step !== null) {
+    const [, stage = '', number = '', total = '', text = ''] = step;
+    return `${stage}Step ${number}/${total} : ${text}\n`;
+  }
+  const cached = /^(?:\[\d+\/\d+\] )?--> Using cache ([0-9a-f]{12})[0-9a-f]*$/.exec(line);
+  if (cached !== null) return ` ---> Using cache\n ---> ${cached[1]}\n`;
+  const made = /^(?:\[\d+\/\d+\] )?--> ([0-9a-f]{11,64})$/.exec(line);
+  if (made !== null) return ` ---> ${made[1]?.slice(0, 12)}\n`;
+  if (/^(\[\d+\/\d+\] )?COMMIT\b/.test(line) || /^[0-9a-f]{64}$/.test(line)) return undefined;
+  return `${line}\n`;
+}
+
+/** buildah's own log, which is no part of the build's output. */
+export function isLogLine(line: string): boolean {
+  return /^time="[^"]*" level=/.test(line);
+}
+
+export interface Failure {
+  readonly message: string;
+  /** Of the command that failed; absent for failures of another kind. */
+  readonly exitCode?: number;
+}
+
+/** Reads the last line that buildah wrote: "Error: building at STEP …". */
+export function failureOf(line: string): Failure {
+  const text = line.replace(/^Error: /, '');
+  // The instruction stands there as it is, with whatever quotes it has.
+  const step =
+    /^building at STEP "(.*)": (while running runtime: .*)$/s.exec(text) ??
+    /^building at STEP "(.*?)": (.*)$/s.exec(text);
+  const [, instruction = '', reason = text] = step ?? [];
+  const exit = /^while running runtime: exit status (\d+)$/.exec(reason);
+  if (exit !== null) {
+    const exitCode = Number(exit[1]);
+    const command = commandOf(instruction);
+    return {
+      message: `The command '${command}' returned a non-zero code: ${exitCode}`,
+      exitCode,
+    };
+  }
+  const missing = /copier: stat: ("[^"]*"|\S+): no such file or directory/.exec(reason);
+  if (missing !== null) {
+    const word = instruction.split(/\s/, 1)[0] ?? 'COPY';
+    const path = missing[1]?.replaceAll('"', '').replace(/^\//, '');
+    return {
+      message:
+        `${word} failed: file not found in build context or excluded by .dockerignore: ` +
+        `stat ${path}: file does not exist`,
+    };
+  }
+  return { message: step === null ? text : `${instruction}: ${reason}` };
+}
+
+/** As Docker writes the command of a RUN. */
+function commandOf(instruction: string): string {
+  const command = instruction.replace(/^RUN\s+/i, '').replace(/^(--\S+\s+)*/, '');
+  try {
+    const list: unknown = JSON.parse(command);
+    if (Array.isArray(list)) return list.join(' ');
+  } catch (thrown) {
+    // The shell form is no JSON.
+    if (!(thrown instanceof SyntaxError)) throw thrown;
+  }
+  return `/bin/sh -c ${command}`;
+}
