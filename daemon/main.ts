@@ -113,7 +113,7 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
       ...common,
     }),
   );
-  volumes.onDrivers = () => swarm.redescribe();
+  volumes.onNews = () => swarm.redescribe();
   const doctor = newDoctor(options, { network, swarm, clock, log });
   system.attach({ swarm, executor });
   await startMetrics(options, { metrics, swarm, log }, starting);

@@ -22,7 +22,7 @@ const maxPendingEvents = 1_000;
 export interface SystemParts {
   readonly runtime: Runtime;
   readonly nodeImages: NodeImages;
-  readonly volumes: Pick<Volumes, 'driverNames' | 'refreshDrivers'>;
+  readonly volumes: Pick<Volumes, 'driverNames' | 'refreshDrivers' | 'stayingNames'>;
   readonly random: Random;
 }
 
@@ -55,6 +55,7 @@ export class System implements SystemBackend, NodeFacts {
   async describe(): Promise<NodeDescription> {
     const { volumes } = this.#parts;
     await volumes.refreshDrivers();
+    const stayingVolumes = volumes.stayingNames();
     const { cpus, memoryBytes } = this.#host;
     return {
       hostname: this.#options.hostname,
@@ -69,6 +70,7 @@ export class System implements SystemBackend, NodeFacts {
           ...['json-file', 'local', 'none'].map((name) => ({ type: 'Log', name })),
         ],
       },
+      ...(stayingVolumes.length === 0 ? {} : { volumes: stayingVolumes }),
     };
   }
 

@@ -160,6 +160,8 @@ export interface NodeDescription {
   /** Whom it trusts, and who has issued its certificate. */
   readonly tls?: TlsInfo;
   readonly dataPath?: DataPath;
+  /** Names of the volumes whose content is on this node's own disk: not of anonymous ones. */
+  readonly volumes?: readonly string[];
 }
 
 export interface NodeStatus {

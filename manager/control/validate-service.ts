@@ -7,6 +7,7 @@ import { isJobMode, type ServiceSpec, type UpdateConfig } from '../../types/inde
 import { validateCron } from './validate-cron.ts';
 import { validateFileReferences } from './validate-file.ts';
 import { validateTask } from './validate-task.ts';
+import { validateVolumes } from './validate-volumes.ts';
 
 /** Letters and digits at both ends; `-` and `_` within. */
 const namePattern = /^[a-zA-Z0-9](?:[-_a-zA-Z0-9]*[a-zA-Z0-9])?$/;
@@ -22,6 +23,7 @@ export function validateService(spec: ServiceSpec): void {
   validateFileReferences(spec);
   validateMode(spec);
   validateCron(spec);
+  validateVolumes(spec);
   validateUpdateConfig(spec.updateConfig);
   validateUpdateConfig(spec.rollbackConfig);
   validateEndpoint(spec);

@@ -54,11 +54,16 @@ export function readDescription(bytes: Uint8Array): NodeDescription {
     typeof description.engine?.version !== 'string' ||
     typeof description.engine.labels !== 'object' ||
     !Array.isArray(description.engine.plugins) ||
-    (description.dataPath !== undefined && !isDataPath(description.dataPath))
+    (description.dataPath !== undefined && !isDataPath(description.dataPath)) ||
+    (description.volumes !== undefined && !isNames(description.volumes))
   ) {
     throw bad('a node description');
   }
   return description as NodeDescription;
+}
+
+function isNames(value: unknown): boolean {
+  return Array.isArray(value) && value.every((name) => typeof name === 'string');
 }
 
 /** Other nodes make kernel objects of it. */

@@ -1,7 +1,8 @@
 /** One scheduling run: tasks in, a node or a reason for each out. */
 import type { StoreView } from '../store/view.ts';
-import type { GenericResource, Task } from '../../types/index.ts';
+import { stayingVolumesOf, type GenericResource, type Task } from '../../types/index.ts';
 import { claimOn, filtersFor, requirementKey, type Filters, type FixedAnswers } from './filters.ts';
+import { Homes, type Home } from './homes.ts';
 import { NodeTable } from './node-table.ts';
 import { penaltiesOf } from './penalties.ts';
 import { noNode, plainPicker, type Ranking } from './rank.ts';
@@ -48,6 +49,7 @@ class Run {
   readonly #nowMs: number;
   readonly #limit: number;
   readonly #table: NodeTable;
+  readonly #homes: Homes;
   readonly #fixed: FixedAnswers = new Map();
   /** Refusals by what was asked: within a run room only shrinks, so they stay true. */
   readonly #refused = new Map<string, string>();
@@ -60,6 +62,7 @@ class Run {
     this.#nowMs = nowMs;
     this.#limit = request.limit;
     this.#table = new NodeTable(view);
+    this.#homes = new Homes(view, this.#table);
     for (const task of request.released) this.#table.release(task);
     const { bound, free } = grouped(request.tasks);
     for (const tasks of bound) this.#confirm(tasks);
@@ -90,8 +93,10 @@ class Run {
     }
   }
 
-  #placeGroup(tasks: readonly Task[]): void {
-    const sample = tasks[0]!;
+  #placeGroup(group: readonly Task[]): void {
+    const tasks = this.#bringHome(group);
+    const sample = tasks[0];
+    if (sample === undefined) return;
     const known = this.#refused.size === 0 ? undefined : this.#refused.get(requirementKey(sample));
     if (known !== undefined) {
       this.#refuse(tasks, known);
@@ -115,6 +120,40 @@ class Run {
       this.#give(task, number);
       picker.placed(number);
     }
+  }
+
+  /** Places tasks where the volumes of their slots are. Returns those that may go anywhere. */
+  #bringHome(tasks: readonly Task[]): readonly Task[] {
+    const sample = tasks[0]!;
+    if (stayingVolumesOf(sample.spec.container).length === 0) return tasks;
+    const counts = this.#table.serviceCounts(sample.serviceId);
+    const filters = filtersFor(this.#table, sample, counts, this.#fixed);
+    let penalty: ((number: number) => number) | undefined;
+    return tasks.filter((task) => {
+      const home = this.#homes.of(task);
+      if (home === undefined) return true;
+      if (this.#full) {
+        this.#untried += 1;
+        return false;
+      }
+      penalty ??= penaltiesOf(this.#view, this.#table, sample, this.#nowMs);
+      // A node where it fails again and again is no home, unless there is no other way.
+      const fits = (number: number) => home.isRequired || penalty?.(number) === 0;
+      const number = home.numbers.find((one) => filters.refusal(one) < 0 && fits(one));
+      if (number !== undefined) this.#give(task, number);
+      else if (home.isRequired) this.#waitFor(home, task, filters);
+      return number === undefined && !home.isRequired;
+    });
+  }
+
+  #waitFor({ numbers, volumes }: Home, task: Task, filters: Filters): void {
+    const [number = noNode] = numbers;
+    const { id, description } = this.#table.nodes[number]!;
+    const name = description?.hostname ?? id;
+    const reason =
+      `${filters.explainNode(number)}: slot ${task.slot} waits for ${name}, which has its ` +
+      `${volumes.length === 1 ? 'volume' : 'volumes'} ${volumes.join(', ')}`;
+    this.#refusals.push({ task, reason });
   }
 
   #pickerFor(sample: Task, filters: Filters, count: (number: number) => number) {

@@ -2,6 +2,7 @@
 import type { StoreView } from '../store/view.ts';
 import type { Node, Task } from '../../types/index.ts';
 import { filtersFor } from './filters.ts';
+import { Homes } from './homes.ts';
 import { NodeTable } from './node-table.ts';
 import { penaltiesOf } from './penalties.ts';
 import { ranksBefore } from './rank.ts';
@@ -35,6 +36,8 @@ export function verdictsOn(
   const filters = filtersFor(table, task, count, new Map());
   const penalty = penaltiesOf(view, table, task, env.nowMs);
   const bound = task.forNodeId;
+  const home = new Homes(view, table).of(task);
+  const isAway = (number: number) => home?.isRequired === true && !home.numbers.includes(number);
   return table.nodes
     .map((node, number) => ({
       number,
@@ -42,7 +45,10 @@ export function verdictsOn(
         node,
         refusals:
           bound === undefined || bound === node.id
-            ? filters.refusals(number)
+            ? [
+                ...filters.refusals(number),
+                ...(isAway(number) ? ['does not have the volumes of its slot'] : []),
+              ]
             : ['is not the node that this task was made for'],
         serviceTasks: count(number),
         tasks: table.activeTasks[number] ?? 0,

@@ -58,6 +58,39 @@ describe('volumes', () => {
     });
   });
 
+  it('are waited for by the replica of their slot, where that is required', async () => {
+    const swarm = get();
+    const mount = 'type=volume,source=slot-{{.Task.Slot}},target=/d';
+    const flags = words('--replicas 2 --restart-delay 100ms --label');
+    const label = 'ts-swarm.volumes.follow=require';
+    await swarm.create('home', ...flags, label, '--mount', mount, imageOf(swarm, 'sleeper:1'));
+    const tasks = await swarm.runs('home', 2);
+    const before = tasks.map(({ slot, host }) => `${slot} ${host}`);
+    const away = tasks.find(({ host }) => host === 'h2');
+    assert.ok(away !== undefined, before.join());
+    writeFileSync(`/proc/${swarm.pidOf(away)}/root/d/kept`, 'kept');
+    await swarm.cli('node', 'update', '--availability', 'drain', 'h2');
+    await swarm.untilTasks('the replica waits', 'home', (all) =>
+      all.some(({ err }) => err.includes(`waits for h2, which has its volume slot-${away.slot}`)),
+    );
+    await swarm.cli('node', 'update', '--availability', 'active', 'h2');
+    const after = await swarm.runs('home', 2);
+    assert.deepEqual(
+      after.map(({ slot, host }) => `${slot} ${host}`),
+      before,
+    );
+    const back = after.find(({ host }) => host === 'h2');
+    assert.ok(back !== undefined && back.id !== away.id);
+    assert.equal(readFileSync(`/proc/${swarm.pidOf(back)}/root/d/kept`, 'utf8'), 'kept');
+    await swarm.cli('service', 'update', '--label-add', label.replace('require', 'prefer'), 'home');
+    await swarm.cli('service', 'update', '--force', 'home');
+    const preferred = await swarm.runs('home', 2);
+    assert.deepEqual(
+      preferred.map(({ slot, host }) => `${slot} ${host}`),
+      before,
+    );
+  });
+
   it('without a name come with the image, and go with the task', async () => {
     const swarm = get();
     await swarm.create('brief', '--replicas', '1', imageOf(swarm, 'keeper:1'));

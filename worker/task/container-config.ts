@@ -11,7 +11,7 @@ import type {
 import type { Image, ImageConfig } from '../image/images.ts';
 import type { ContainerConfig, LogConfig } from '../runtime/runtime.ts';
 import { resolveHealthCheck, type ResolvedHealthCheck } from './health.ts';
-import { expandTemplate, type TemplateContext } from './template.ts';
+import { expandTemplate, type TemplateContext } from '../../lib/template.ts';
 
 /** A container without what is known only when it is started: its network and its files. */
 export interface PreparedTask {

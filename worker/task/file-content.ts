@@ -4,7 +4,7 @@ import type { AssignedFile, AssignedTask, FileReference } from '../../types/inde
 import { fileReferencesOf } from '../../types/file-object.ts';
 import { contextOf, type NodeFacts } from './container-config.ts';
 import { expandFile } from './file-template.ts';
-import { expandTemplate } from './template.ts';
+import { expandTemplate } from '../../lib/template.ts';
 
 /** A file in memory, as the container is to see it. */
 export interface TaskFile {

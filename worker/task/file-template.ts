@@ -1,7 +1,7 @@
 /** Docker's placeholders in the content of templated secrets and configs. */
 import { SwarmError } from '../../lib/errors.ts';
 import type { FileKind } from '../../types/index.ts';
-import { evaluate, placeholders, type TemplateContext } from './template.ts';
+import { evaluate, placeholders, type TemplateContext } from '../../lib/template.ts';
 
 export interface FileContext extends TemplateContext {
   /** The environment that the task's spec gives the container: "NAME=value". */

@@ -6,4 +6,3 @@ export * from './container-config.ts';
 export * from './file-content.ts';
 export * from './health.ts';
 export * from './machine.ts';
-export * from './template.ts';

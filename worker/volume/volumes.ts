@@ -1,9 +1,9 @@
 /** The volumes of this node: made, listed, connected with containers, and removed. */
-import type { Clock } from '../../lib/clock.ts';
+import type { Clock, Timer } from '../../lib/clock.ts';
 import { messageOf, SwarmError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
-import type { Mount } from '../../types/index.ts';
+import { staysOnNode, type Mount } from '../../types/index.ts';
 import { randomName } from './anonymous.ts';
 import { Connector, type ConnectRequest } from './connector.ts';
 import type { Drivers } from './drivers.ts';
@@ -14,6 +14,7 @@ import { sizeBytes } from './size.ts';
 import { VolumeEvents } from './volume-events.ts';
 import {
   anonymousLabel,
+  isAnonymous,
   type MountView,
   type Volume,
   type VolumeRecord,
@@ -38,12 +39,18 @@ export interface VolumesDeps {
   readonly log: Logger;
 }
 
+/** A node whose volumes have longer names in all tells of the first ones only. */
+const toldLengthMax = 64 * 1024;
+const newsDelayMs = 100;
+
 export class Volumes implements Disposable {
   readonly events: VolumeEvents;
   readonly #deps: VolumesDeps;
   readonly #records: Map<string, VolumeRecord>;
   readonly #locks = new KeyedLock();
   readonly #connector: Connector;
+  #onNews: () => void = () => undefined;
+  #news: Timer | undefined;
   #users: () => Iterable<VolumeUser> = () => [];
   #shownId: (containerId: string) => string = (id) => id;
 
@@ -69,6 +76,7 @@ export class Volumes implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#news?.cancel();
     this.#deps.records[Symbol.dispose]();
   }
 
@@ -76,8 +84,28 @@ export class Volumes implements Disposable {
     return this.#deps.drivers.names();
   }
 
-  set onDrivers(listener: () => void) {
+  /** Called when what this node can tell its managers of drivers and volumes is not as before. */
+  set onNews(listener: () => void) {
     this.#deps.drivers.onChange = listener;
+    this.#onNews = listener;
+  }
+
+  /** Names of those whose content is on this host's own disk, as many as a message takes. */
+  stayingNames(): readonly string[] {
+    let length = 0;
+    return [...this.#records.values()]
+      .filter((record) => !isAnonymous(record) && staysOnNode({ ...record, name: record.driver }))
+      .map(({ name }) => name)
+      .toSorted()
+      .filter((name) => (length += name.length) <= toldLengthMax);
+  }
+
+  /** Many that come at once are told of at once. */
+  #tellNews(): void {
+    this.#news ??= this.#deps.clock.after(newsDelayMs, () => {
+      this.#news = undefined;
+      this.#onNews();
+    });
   }
 
   /** Looks which plugins there are now, for `driverNames`. */
@@ -181,6 +209,7 @@ export class Volumes implements Disposable {
     this.#deps.records.put(record);
     this.#records.set(name, record);
     this.events.tell('create', name, { driver: driverName });
+    this.#tellNews();
     return this.#view(record);
   }
 
@@ -210,6 +239,7 @@ export class Volumes implements Disposable {
       }
       this.#deps.records.delete(name);
       this.#records.delete(name);
+      this.#tellNews();
       if (!quietly) this.events.tell('destroy', name, { driver: record.driver });
     });
   }

@@ -1,5 +1,5 @@
 /** Docker's placeholders in a task's hostname, environment and mounts: a subset of Go templates. */
-import { SwarmError } from '../../lib/errors.ts';
+import { SwarmError } from './errors.ts';
 
 export interface TemplateContext {
   readonly service: {
