@@ -22,6 +22,16 @@ export {
   type StackService,
 } from './stack.ts';
 
+/**
+ * The files as one document, as plain values; what a swarm could not do is not looked at. Throws
+ * `invalid-argument` where they cannot be read.
+ */
+export function mergedDocument(options: LoadOptions, sources: Sources): unknown {
+  const project = loadProject(options, sources);
+  project.problems.throwAny();
+  return toPlain(project.root);
+}
+
 export interface Composed {
   readonly stack: Stack;
   /** Sentences with their places, of what is taken otherwise than it is written. */

@@ -38,6 +38,8 @@ export interface LoadOptions {
   readonly profiles: readonly string[];
   /** The stack's name: what the files know as COMPOSE_PROJECT_NAME. */
   readonly name: string;
+  /** False leaves variables as they stand, and with them the short forms that hold some. */
+  readonly interpolate?: boolean;
 }
 
 export interface Project {
@@ -59,7 +61,7 @@ interface Scope {
 
 /** Throws `invalid-argument` when a file is missing; what else is wrong goes to `problems`. */
 export function loadProject(options: LoadOptions, sources: Sources): Project {
-  const loader = new Loader(sources, options.stdin);
+  const loader = new Loader(sources, options);
   const first = options.files[0] ?? '-';
   const folder = options.projectFolder ?? (first === '-' ? '/' : folderOf(first));
   const own: Sources['env'] = { ...sources.env, COMPOSE_PROJECT_NAME: options.name };
@@ -74,11 +76,13 @@ class Loader {
   readonly problems = new Problems();
   readonly #sources: Sources;
   readonly #stdin: string | undefined;
+  readonly #interpolates: boolean;
   #included = 0;
 
-  constructor(sources: Sources, stdin: string | undefined) {
+  constructor(sources: Sources, { stdin, interpolate }: LoadOptions) {
     this.#sources = sources;
     this.#stdin = stdin;
+    this.#interpolates = interpolate ?? true;
   }
 
   environment(folder: string, files: readonly string[] | undefined, outer: Lookup): Lookup {
@@ -125,9 +129,12 @@ class Loader {
         return [];
       }
       const { lookup, folder } = scope;
-      const values = interpolateNode(document, { lookup }, problems) as Mapping;
+      const values = this.#interpolates
+        ? (interpolateNode(document, { lookup }, problems) as Mapping)
+        : document;
       const home = this.#sources.env['HOME'];
-      return [normalizeFile(values, { baseFolder: folder, home, problems })];
+      const keepsVariables = !this.#interpolates;
+      return [normalizeFile(values, { baseFolder: folder, home, problems, keepsVariables })];
     });
   }
 

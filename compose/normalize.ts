@@ -21,6 +21,8 @@ export interface NormalizeOptions {
   readonly baseFolder: string;
   readonly home: string | undefined;
   readonly problems: Problems;
+  /** What holds a variable stays in the form that it has. */
+  readonly keepsVariables: boolean;
 }
 
 type Change = (node: Node, options: NormalizeOptions) => Node;
@@ -28,9 +30,9 @@ type Changes = Readonly<Record<string, Change>>;
 
 const pairs: Change = (node) => pairsOf(node);
 const list: Change = (node) => (isText(node) ? sequence([{ ...node }], node) : node);
-const path: Change = (node, { baseFolder, home }) =>
-  isText(node) && node.value !== ''
-    ? { ...node, value: resolvePath(baseFolder, String(node.value), home) }
+const path: Change = (node, options) =>
+  isText(node) && node.value !== '' && !isKept(node, options)
+    ? { ...node, value: resolvePath(options.baseFolder, String(node.value), options.home) }
     : node;
 
 /** What `devices`, `ports` and the like are made of stays as it is: only these change. */
@@ -68,8 +70,10 @@ const service: Changes = {
   label_file: (node, options) => items(list(node, options), (item) => [path(item, options)]),
   labels: pairs,
   networks: (node) => keyed(node, (item) => scalar(null, item.at)),
-  ports: (node, { problems }) =>
-    items(node, (item) => (item.kind === 'scalar' ? longPorts(item, problems) : [item])),
+  ports: (node, options) =>
+    items(node, (item) =>
+      item.kind === 'scalar' && !isKept(item, options) ? longPorts(item, options.problems) : [item],
+    ),
   secrets: (node) => namedList(node),
   sysctls: pairs,
   tmpfs: list,
@@ -153,6 +157,7 @@ function namedList(node: Node): Node {
 function volume(item: Node, options: NormalizeOptions): Node {
   const { problems, baseFolder, home } = options;
   const resolve = (text: string) => resolvePath(baseFolder, text, home);
+  if (isKept(item, options)) return item;
   if (item.kind === 'scalar') return longVolume(item, { problems, resolve });
   if (item.kind !== 'mapping') return item;
   const type = item.entries.get('type')?.value;
@@ -175,6 +180,10 @@ function untagged(node: Node): Node {
 
 function isText(node: Node): node is Extract<Node, { kind: 'scalar' }> {
   return node.kind === 'scalar' && node.value !== null;
+}
+
+function isKept(node: Node, { keepsVariables }: NormalizeOptions): boolean {
+  return keepsVariables && node.kind === 'scalar' && String(node.value).includes('$');
 }
 
 /** A build's context may be a repository, which has no place in the file system. */

@@ -3,7 +3,13 @@ import { scryptSync } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
-import { compose, type Composed } from '../../compose/index.ts';
+import {
+  compose,
+  mergedDocument,
+  type Composed,
+  type LoadOptions,
+  type Sources,
+} from '../../compose/index.ts';
 import { errnoOf, SwarmError } from '../../lib/errors.ts';
 import { commandError } from '../command/errors.ts';
 import type { Context } from '../command/context.ts';
@@ -35,20 +41,41 @@ export async function readStack(
   flags: FlagValues,
 ): Promise<Composed> {
   checkName(name);
+  const options = await loadOptions(context, name, flags);
+  return compose(options, sourcesOf(context), (content, salt) =>
+    contentHash(content, `${name}/${salt}`),
+  );
+}
+
+/** The files as one, with the variables as they are written. */
+export async function readAsWritten(
+  context: Context,
+  name: string,
+  flags: FlagValues,
+): Promise<unknown> {
+  const options = await loadOptions(context, name, flags);
+  return mergedDocument({ ...options, interpolate: false }, sourcesOf(context));
+}
+
+async function loadOptions(
+  context: Context,
+  name: string,
+  flags: FlagValues,
+): Promise<LoadOptions> {
   const files = filesOf(flags.get(composeFileFlag) ?? []);
   const stdin = files.includes('-') ? await readStdin(context.stdin) : undefined;
   const envFiles = flags.get(envFileFlag);
-  return compose(
-    {
-      name,
-      files,
-      profiles: profilesOf(context, flags.get(profileFlag) ?? []),
-      ...(stdin === undefined ? {} : { stdin, projectFolder: process.cwd() }),
-      ...(envFiles === undefined ? {} : { envFiles: envFiles.map((path) => resolve(path)) }),
-    },
-    { readFile, env: context.env, shownPath },
-    (content, salt) => contentHash(content, `${name}/${salt}`),
-  );
+  return {
+    name,
+    files,
+    profiles: profilesOf(context, flags.get(profileFlag) ?? []),
+    ...(stdin === undefined ? {} : { stdin, projectFolder: process.cwd() }),
+    ...(envFiles === undefined ? {} : { envFiles: envFiles.map((path) => resolve(path)) }),
+  };
+}
+
+function sourcesOf(context: Context): Sources {
+  return { readFile, env: context.env, shownPath };
 }
 
 /** As Docker refuses them: the name becomes a part of names of services. */

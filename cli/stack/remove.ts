@@ -1,12 +1,16 @@
 /** Takes a stack away: services first, then what they used. */
 import { SwarmError } from '../../lib/errors.ts';
+import { stackLabel } from '../../compose/index.ts';
 import type { Client } from '../client/index.ts';
 import type { Context } from '../command/context.ts';
+import { listTasks } from '../service/lookup.ts';
 import { isOf, readState } from './state.ts';
 
 /** A network is in use until the last task has left it, which is told its time to stop. */
 const networkPatienceMs = 30_000;
 const againMs = 200;
+/** Longer than the time that most containers are given to stop. */
+const goneTimeoutMs = 120_000;
 
 /** Goes on after a failure, and throws all of them at the end. */
 export async function removeStack(context: Context, client: Client, name: string): Promise<void> {
@@ -37,6 +41,22 @@ export async function removeStack(context: Context, client: Client, name: string
     await remove('network', Name, `/networks/${Id}`, networkPatienceMs);
   }
   if (failures.length > 0) throw new SwarmError('failed-precondition', failures.join('\n'));
+}
+
+/** Until no task of the stack is left on any node. Throws `deadline-exceeded` with their number. */
+export async function waitGone(context: Context, client: Client, name: string): Promise<void> {
+  const untilMs = context.clock.monotonicMs() + goneTimeoutMs;
+  for (;;) {
+    const left = await listTasks(client, { label: [`${stackLabel}=${name}`] });
+    if (left.length === 0) return;
+    if (context.clock.monotonicMs() > untilMs) {
+      throw new SwarmError(
+        'deadline-exceeded',
+        `stack ${name} is removed, and ${left.length} of its tasks have not ended yet`,
+      );
+    }
+    await context.clock.sleep(againMs);
+  }
 }
 
 /** What is gone already was to go. */

@@ -17,6 +17,7 @@ import { pushCases } from './push-cases.ts';
 import { optionCases } from './option-cases.ts';
 import { registryCases } from './registry-cases.ts';
 import { serviceCases } from './service-cases.ts';
+import { stackCases } from './stack-cases.ts';
 import { swarmCases } from './swarm-cases.ts';
 import { volumeCases } from './volume-cases.ts';
 
@@ -29,6 +30,7 @@ describe('compatibility with Docker', () => {
   serviceCases(get);
   networkCases(get);
   fileCases(get);
+  stackCases(get);
   mistakeCases(get);
   registryCases(get);
   imageCases(get);

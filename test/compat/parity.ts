@@ -10,6 +10,7 @@ export const verbs: readonly string[] = [
   ...words('config', 'create ls inspect rm'),
   ...words('swarm', 'init join join-token update leave ca unlock unlock-key'),
   ...words('node', 'ls ps inspect update promote demote rm'),
+  ...words('stack', 'deploy ls ps services rm config'),
   ...words('image', 'pull ls inspect history tag rm load import build push save prune'),
   'events',
   'info',
