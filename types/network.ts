@@ -98,6 +98,8 @@ export interface AssignedNetwork {
   readonly internal: boolean;
   readonly ingress: boolean;
   readonly encrypted: boolean;
+  /** A node whose key was made before this rotation makes a new one; absent: 0. */
+  readonly keyRotation?: number;
   /** UDP port of VXLAN. */
   readonly dataPathPort: number;
   readonly options: Readonly<Record<string, string>>;

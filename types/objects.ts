@@ -218,6 +218,8 @@ export interface Cluster {
   };
   /** Present since autolock was first asked for; the number rises with each change. */
   readonly managerLock?: ManagerLock;
+  /** How often nodes were asked to replace their keys of encrypted networks at once. */
+  readonly networkKeyRotation?: number;
   readonly dataPathPort: number;
   readonly defaultAddressPools: readonly string[];
   readonly subnetSize: number;

@@ -158,6 +158,7 @@ async function update(exchange: Exchange, { backend }: RouteModules): Promise<vo
     rotateWorkerToken: exchange.flag('rotateWorkerToken'),
     rotateManagerToken: exchange.flag('rotateManagerToken'),
     rotateManagerUnlockKey: exchange.flag('rotateManagerUnlockKey'),
+    rotateNetworkKeys: exchange.flag('rotateNetworkKeys'),
   });
   exchange.empty();
 }

@@ -105,6 +105,10 @@ const networkVerbs = {
     aliases: ['remove'],
     load: () => import('../commands/network/rm.ts'),
   },
+  'rotate-key': {
+    short: 'Replace the keys of encrypted networks on every node',
+    load: () => import('../commands/network/rotate-key.ts'),
+  },
 } as const satisfies Record<string, Verb>;
 
 const nodeVerbs = {

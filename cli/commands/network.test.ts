@@ -27,6 +27,8 @@ const answers: Record<string, Answer> = {
   'POST /networks/back/connect': { status: 200 },
   'POST /networks/back/disconnect': { status: 200 },
   'GET /services/web': { json: service },
+  'GET /swarm': { json: { ...meta, Spec: {} } },
+  'POST /swarm/update': { status: 200 },
   'POST /services/svc1/update': { json: { Warnings: null } },
 };
 
@@ -88,6 +90,14 @@ describe('cli/commands/network', () => {
     assert.match(yes.out, /\[y\/N\] Deleted Networks:\na\nb\n\n$/);
     assert.equal(daemon.asked[0]?.query.get('filters'), '{"until":{"24h":true}}');
     assert.equal((await cli('network prune -f')).out, 'Deleted Networks:\na\nb\n\n');
+  });
+
+  it('rotates the keys of encrypted networks', async () => {
+    const ran = await cli('network rotate-key');
+    assert.equal(ran.code, 0, ran.err);
+    assert.match(ran.out, /Every node makes itself a new key/);
+    const update = daemon.asked.findLast(({ path }) => path === '/swarm/update');
+    assert.equal(update?.query.get('rotateNetworkKeys'), 'true');
   });
 
   it('connects and disconnects', async () => {

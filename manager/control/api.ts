@@ -81,6 +81,8 @@ export interface ControlApi {
     rotateWorkerToken: boolean;
     rotateManagerToken: boolean;
     rotateManagerUnlockKey?: boolean;
+    /** Every node is to make a new key for encrypted networks. */
+    rotateNetworkKeys?: boolean;
   }): Promise<void>;
 
   /** Puts a backup's specs in the place of the present ones, in one transaction. */

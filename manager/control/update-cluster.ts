@@ -33,6 +33,9 @@ export function updatedCluster(
       ...(args.rotation === undefined ? {} : { rotation: args.rotation }),
     },
     ...(managerLock === undefined ? {} : { managerLock }),
+    ...(args.rotateNetworkKeys === true
+      ? { networkKeyRotation: (cluster.networkKeyRotation ?? 0) + 1 }
+      : {}),
   };
 }
 

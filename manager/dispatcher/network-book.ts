@@ -1,5 +1,6 @@
 import type {
   AssignedEndpoint,
+  Cluster,
   NetworkObjects,
   NetworkObjectType,
   Service,
@@ -173,7 +174,7 @@ export class NetworkBook {
         this.#markNetwork(dirty, event, listener);
         return;
       case 'cluster':
-        if (event.object.dataPathPort === event.old?.dataPathPort) return;
+        if (!concernsNetworks(event.object, event.old)) return;
         for (const { id } of this.#view.networks()) dirty.networks.add(id);
         return;
     }
@@ -352,4 +353,11 @@ export class NetworkBook {
     const shelf = this.#shelves.get(networkId);
     if (shelf?.endpoints.size === 0 && shelf.services.size === 0) this.#shelves.delete(networkId);
   }
+}
+
+function concernsNetworks(cluster: Cluster, old: Cluster | undefined): boolean {
+  return (
+    cluster.dataPathPort !== old?.dataPathPort ||
+    cluster.networkKeyRotation !== old.networkKeyRotation
+  );
 }

@@ -27,10 +27,15 @@ export function assignedNetwork(network: Network, cluster: Cluster | undefined):
     subnets,
     internal: spec.internal ?? false,
     ingress: spec.ingress ?? false,
-    encrypted: isEncrypted(options['encrypted']),
+    ...keysOf(isEncrypted(options['encrypted']), cluster),
     dataPathPort: (cluster?.dataPathPort ?? 0) || vxlanPort,
     options,
   };
+}
+
+function keysOf(encrypted: boolean, cluster: Cluster | undefined) {
+  const { networkKeyRotation: keyRotation } = cluster ?? {};
+  return encrypted && keyRotation !== undefined ? { encrypted, keyRotation } : { encrypted };
 }
 
 /** `--opt encrypted` stands for true; only a word of refusal takes it back. */

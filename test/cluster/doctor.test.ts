@@ -86,6 +86,24 @@ describe('the doctor of a swarm', function () {
     }
   });
 
+  it('finds rules of others that drop what containers send and get', async () => {
+    await untilWell();
+    const h3 = get().host('h3');
+    const table = 'ip doctor_forward';
+    const hook = '{ type filter hook forward priority 0; policy drop; }';
+    await h3.exec(`nft 'add table ${table}; add chain ${table} FORWARD ${hook}'`);
+    try {
+      const found = complaints(await ask(get().manager));
+      assert.equal(found.length, 1, found.join('\n'));
+      assert.match(found[0]!, /^h3 forwarding: .* FORWARD of the table ip doctor_forward drops/);
+      const accept = (key: string) => `insert rule ${table} FORWARD ${key} ts-swarm0 accept`;
+      await h3.exec(`nft '${accept('iifname')}; ${accept('oifname')}'`);
+      assert.deepEqual(complaints(await ask(get().manager)), []);
+    } finally {
+      await h3.exec(`nft delete table ${table}`);
+    }
+  });
+
   it('says of a node that is away that it could not be asked', async () => {
     await untilWell();
     const h3 = get().host('h3');

@@ -11,6 +11,8 @@ import type { AttachedContainer } from '../network/part.ts';
 import type { NetworkTables } from '../network/tables.ts';
 import { echoesOf, judgeDataPath, waysToPeers, type Way } from './data-path.ts';
 import { finding, type Finding } from './finding.ts';
+import { examineForwarding } from './forwarding.ts';
+import { gatewayBridgeName } from '../network/gateway-bridge.ts';
 import { echoAll } from './icmp.ts';
 import { examineKernel } from './kernel.ts';
 import { examinePorts, type PublishedPort } from './ports.ts';
@@ -54,6 +56,7 @@ export class Doctor {
       ports: () => examinePorts(this.#publishedPorts(), process.pid),
       repairs: () => judgeRepairs(repairs()),
       limits: connections,
+      forwarding: () => examineForwarding([gatewayBridgeName]),
     };
     const found = await Promise.all(
       Object.entries(checks).map(async ([check, run]) => {

@@ -124,6 +124,7 @@ export class OverlayNetworks implements NetworkPart {
     for (const { type, id, old, object } of delta.changes) {
       switch (type) {
         case 'network':
+          this.#deps.tunnels.rotate(this.#deps.tables.network(id)?.keyRotation ?? 0);
           await this.#networkChanged(id);
           break;
         case 'peer':

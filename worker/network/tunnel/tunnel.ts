@@ -28,6 +28,8 @@ export interface TunnelRecord {
   /** Of wireguard-go; absent for the kernel's. */
   readonly pid?: number;
   readonly madeAtMs: number;
+  /** The rotation that its key was made in; absent: before the first. */
+  readonly rotation?: number;
 }
 
 export interface TunnelPlace {
@@ -63,11 +65,12 @@ export class Tunnel {
   }
 
   /** With a new key. Throws SwarmError `failed-precondition` where the host has no WireGuard. */
-  static async create(name: string, place: TunnelPlace): Promise<Tunnel> {
+  static async create(name: string, rotation: number, place: TunnelPlace): Promise<Tunnel> {
     const { clock, inside } = place;
     inside.run(removeLink(name));
     const pid = makeInKernel(name, place) ? undefined : await startProcess(name, place);
-    const record = { name, madeAtMs: clock.nowMs(), ...(pid === undefined ? {} : { pid }) };
+    const madeAtMs = clock.nowMs();
+    const record = { name, madeAtMs, rotation, ...(pid === undefined ? {} : { pid }) };
     try {
       const keys = newKeyPair();
       const port = await takePort(name, keys, place);

@@ -173,6 +173,33 @@ describe('encrypted networks on the real kernel', function () {
     );
   });
 
+  it('replace their keys when they are asked to, once each time', async () => {
+    const before = keys();
+    const rotate = async (keyRotation: number) => {
+      const update = whole().update.map((one) =>
+        one.type === 'network' && one.object.encrypted
+          ? { ...one, object: { ...one.object, keyRotation } }
+          : one,
+      );
+      for (const host of hosts) await host.assign({ ...whole(), update });
+      for (const host of hosts) assert.deepEqual(await audits(host), []);
+      await tellAll();
+    };
+    await rotate(1);
+    const after = keys();
+    assert.ok(after.every((key, index) => key !== undefined && key !== before[index]));
+    await rotate(1);
+    await rotate(2);
+    assert.deepEqual(keys(), after, 'the replacement before is not done with yet');
+    shiftMs += 20_000;
+    await rotate(2);
+    shiftMs += 40_000;
+    await rotate(2);
+    await rotate(2);
+    assert.ok(keys().every((key, index) => key !== undefined && key !== after[index]));
+    assert.ok(reaches('secret'));
+  });
+
   it('get a new tunnel where the old one has been ended', async () => {
     assert.ok(reaches('secret'));
     const [before] = keys();

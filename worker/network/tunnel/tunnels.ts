@@ -66,6 +66,7 @@ export class Tunnels implements AsyncDisposable {
   /** The newest first. */
   #tunnels: Tunnel[] = [];
   #mtu = 0;
+  #rotation = 0;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: TunnelsOptions, deps: TunnelsDeps) {
@@ -105,6 +106,11 @@ export class Tunnels implements AsyncDisposable {
   get inside(): Netlink {
     assert(this.#inside !== undefined, 'a tunnel has been made');
     return this.#inside;
+  }
+
+  /** Keys of earlier rotations are to be replaced: the next audit does. */
+  rotate(rotation: number): void {
+    this.#rotation = Math.max(this.#rotation, rotation);
   }
 
   /** Makes the tunnel, or takes up those of a former daemon. `mtu`: of the tunnel. */
@@ -198,14 +204,17 @@ export class Tunnels implements AsyncDisposable {
       this.#tunnels = [newest];
       this.#save();
     }
-    if (ageMs >= rotateAfterMs) await this.#renew();
+    const isOld = ageMs >= rotateAfterMs || (newest.record.rotation ?? 0) < this.#rotation;
+    // One replacement after the other: there are two tunnels at most.
+    if (isOld && this.#tunnels.length === 1) await this.#renew();
     if (this.#forgetFormer(nowMs)) await this.#tellPeers();
   }
 
   async #renew(): Promise<void> {
     const [current] = this.#tunnels;
     const letter = current?.record.name.endsWith('a') ? 'b' : 'a';
-    const tunnel = await Tunnel.create(`${this.#options.namePrefix}${letter}`, this.#place);
+    const name = `${this.#options.namePrefix}${letter}`;
+    const tunnel = await Tunnel.create(name, this.#rotation, this.#place);
     this.#tunnels = [tunnel, ...this.#tunnels];
     this.#save();
     await tunnel.setPeers(this.#wantedPeers());
