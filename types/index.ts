@@ -11,6 +11,7 @@ export * from './finding.ts';
 export * from './network.ts';
 export * from './objects.ts';
 export * from './preview.ts';
+export * from './registry.ts';
 export * from './slot-volumes.ts';
 export * from './specs.ts';
 export * from './states.ts';

@@ -4,6 +4,7 @@
  */
 import type { FileObject } from './file-object.ts';
 import type { DataPath, Network, TaskNetwork, VirtualIp } from './network.ts';
+import type { RegistryLogin } from './registry.ts';
 import type { NodeRole, NodeSpec, PortConfig, ServiceSpec, SwarmSpec } from './specs.ts';
 import type { DesiredState, TaskState } from './states.ts';
 import type { GenericResource, Platform, TaskSpec } from './task-spec.ts';
@@ -225,12 +226,16 @@ export interface Cluster {
   readonly subnetSize: number;
   /** Ids of removed nodes whose certificates have not yet expired: id → expiry. */
   readonly removedNodes: Readonly<Record<string, number>>;
+  /** By registry. Tasks pull with them besides what their services were given. */
+  readonly registryLogins?: readonly RegistryLogin[];
 }
 
 /** A task as a worker gets it: with what the worker needs of the objects around it. */
 export interface AssignedTask extends Task {
   readonly serviceLabels: Readonly<Record<string, string>>;
   readonly registryAuth?: string;
+  /** The swarm's own for the image's registry, as of the assignment; in the same form. */
+  readonly registryLogin?: string;
 }
 
 /** Every table of the store and the type of its objects. */

@@ -1,6 +1,6 @@
 import { linkAbort, withAbort } from '../../lib/abort.ts';
 import { messageOf, SwarmError } from '../../lib/errors.ts';
-import { optional, string, struct } from '../../types/index.ts';
+import { optional, registryOfImage, string, struct } from '../../types/index.ts';
 import type { Distribution, Image, RegistryAuth } from '../../worker/image/images.ts';
 import {
   distributionJson,
@@ -131,7 +131,7 @@ async function distribution(exchange: Exchange, modules: RouteModules): Promise<
   );
   try {
     return await withAbort(
-      modules.backend.images.distribution(name, authOf(exchange)),
+      modules.backend.images.distribution(name, await authOrLogin(exchange, modules, name)),
       limit.signal,
     );
   } finally {
@@ -259,6 +259,21 @@ async function* bodyOf(exchange: Exchange): AsyncIterable<Uint8Array> {
     exchange.signal.throwIfAborted();
     yield chunk as Buffer;
   }
+}
+
+/** What the client sent, or the swarm's own login at the image's registry. */
+async function authOrLogin(
+  exchange: Exchange,
+  { backend }: RouteModules,
+  name: string,
+): Promise<{ auth?: RegistryAuth }> {
+  const given = authOf(exchange);
+  const { username, identityToken, registryToken } = given.auth ?? {};
+  if (username || identityToken || registryToken || !backend.swarm.status().isManager) return given;
+  const logins = (await backend.manager().read()).cluster()?.registryLogins ?? [];
+  const login = logins.find(({ registry }) => registry === registryOfImage(name));
+  const auth = login === undefined ? undefined : parseRegistryAuth(login.auth);
+  return auth === undefined ? given : { auth };
 }
 
 function authOf(exchange: Exchange): { auth?: RegistryAuth } {

@@ -12,6 +12,7 @@ import { networkRoutes } from './networks.ts';
 import { nodeRoutes } from './nodes.ts';
 import { allContainerRoutes } from './reachable.ts';
 import { planRoutes } from './plan.ts';
+import { registryRoutes } from './registries.ts';
 import { serviceRoutes } from './services.ts';
 import { swarmBackupRoutes } from './swarm-backup.ts';
 import { swarmRoutes } from './swarm.ts';
@@ -39,6 +40,7 @@ export function allRoutes(modules: RouteModules): Route[] {
     ...networkRoutes(modules),
     ...volumeRoutes(modules),
     ...fileRoutes(modules),
+    ...registryRoutes(modules),
     ...allContainerRoutes(modules),
     ...absentRoutes(),
   ];

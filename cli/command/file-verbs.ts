@@ -1,4 +1,4 @@
-/** The verbs of secrets and configs. */
+/** The verbs of secrets and configs, and of logins at registries. */
 import type { Verb } from './tree.ts';
 
 export const secretVerbs = {
@@ -56,5 +56,21 @@ export const configVerbs = {
   update: {
     short: 'Give a config another content, and update the services that use it',
     load: () => import('../commands/config/update.ts'),
+  },
+} as const satisfies Record<string, Verb>;
+
+export const registryVerbs = {
+  login: {
+    short: 'Log the swarm in at a registry',
+    load: () => import('../commands/registry/login.ts'),
+  },
+  logout: {
+    short: 'Log the swarm out of a registry',
+    load: () => import('../commands/registry/logout.ts'),
+  },
+  ls: {
+    short: 'List the registries that the swarm is logged in at',
+    aliases: ['list'],
+    load: () => import('../commands/registry/ls.ts'),
   },
 } as const satisfies Record<string, Verb>;

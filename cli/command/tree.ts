@@ -2,7 +2,7 @@
 import type { Command } from './command.ts';
 import { planVerbs } from './plan-verbs.ts';
 import { containerAliases, containerVerbs, taskVerbs } from './container-verbs.ts';
-import { configVerbs, secretVerbs } from './file-verbs.ts';
+import { configVerbs, registryVerbs, secretVerbs } from './file-verbs.ts';
 import { stackVerbs } from './stack-verbs.ts';
 
 export interface Verb {
@@ -220,6 +220,7 @@ export const tree: Group = {
     ...swarmVerbs,
     node: { short: 'Manage Swarm nodes', verbs: nodeVerbs },
     service: { short: 'Manage Swarm services', verbs: serviceVerbs },
+    registry: { short: 'Manage logins of the swarm at registries', verbs: registryVerbs },
     secret: { short: 'Manage Swarm secrets', verbs: secretVerbs },
     config: { short: 'Manage Swarm configs', verbs: configVerbs },
     stack: { short: 'Manage Swarm stacks', verbs: stackVerbs },

@@ -85,6 +85,11 @@ export interface ControlApi {
     rotateNetworkKeys?: boolean;
   }): Promise<void>;
 
+  /** What every node may pull with from one registry; `auth` is as in X-Registry-Auth. */
+  logIn(args: { registry: string; username: string; auth: string }): Promise<void>;
+  /** Throws `not-found` where there is no such login. */
+  logOut(args: { registry: string }): Promise<void>;
+
   /** Puts a backup's specs in the place of the present ones, in one transaction. */
   restore(args: RestoreBatch): Promise<RestoreCounts>;
 }

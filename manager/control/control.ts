@@ -22,6 +22,7 @@ import {
   planRevisedFile,
 } from './file-commands.ts';
 import { planNewNetwork, planRemovedNetwork, unusedNetworks } from './network-commands.ts';
+import { withLogin, withoutLogin } from './registry-commands.ts';
 import { countChanges, planRestore, type RestoreBatch, type RestoreCounts } from './restore.ts';
 import { changedService, checkedSpec, newService, rebalancedService } from './service-commands.ts';
 import { updatedCluster, type KeyMakers } from './update-cluster.ts';
@@ -226,6 +227,15 @@ export class Control implements ControlApi {
     });
   }
 
+  async logIn(args: Parameters<ControlApi['logIn']>[0]): Promise<void> {
+    const nowMs = this.#modules.clock.nowMs();
+    await this.#commit(() => this.#clusterPut((cluster) => withLogin(cluster, args, nowMs)));
+  }
+
+  async logOut({ registry }: Parameters<ControlApi['logOut']>[0]): Promise<void> {
+    await this.#commit(() => this.#clusterPut((cluster) => withoutLogin(cluster, registry)));
+  }
+
   async restore(batch: RestoreBatch): Promise<RestoreCounts> {
     let counts: RestoreCounts = { created: 0, updated: 0, removed: 0 };
     await this.#commitInTurn(() => {
@@ -298,6 +308,12 @@ export class Control implements ControlApi {
     const node = this.#modules.store.node(id);
     if (node === undefined) throw new SwarmError('not-found', `node ${id} not found`);
     return node;
+  }
+
+  #clusterPut(change: (cluster: Cluster) => Cluster): Change[] {
+    const cluster = this.#cluster();
+    const base = cluster.meta.version;
+    return [{ op: 'put', table: 'cluster', object: change(cluster), base }];
   }
 
   #cluster(): Cluster {

@@ -22,6 +22,8 @@ const methods: ReadonlySet<string> = new Set<Method>([
   'updateNode',
   'removeNode',
   'updateCluster',
+  'logIn',
+  'logOut',
   'restore',
 ]);
 
@@ -128,6 +130,14 @@ export class ForwardingControl implements ControlApi {
 
   updateCluster(args: Parameters<ControlApi['updateCluster']>[0]): Promise<void> {
     return this.#call('updateCluster', args);
+  }
+
+  logIn(args: Parameters<ControlApi['logIn']>[0]): Promise<void> {
+    return this.#call('logIn', args);
+  }
+
+  logOut(args: Parameters<ControlApi['logOut']>[0]): Promise<void> {
+    return this.#call('logOut', args);
   }
 
   restore(args: Parameters<ControlApi['restore']>[0]): ReturnType<ControlApi['restore']> {

@@ -1,6 +1,6 @@
 /** What a node is to be told: its tasks, their networks and files. Pure: views in, messages out. */
 import { AssignmentChange_Action, Assignments_Kind } from '../../gen/dispatcher_pb.js';
-import { isTerminal, type AssignedTask, type Task } from '../../types/index.ts';
+import { isTerminal, registryOfImage, type AssignedTask, type Task } from '../../types/index.ts';
 import type { StoreView } from '../store/view.ts';
 import { FileFeed, type FileChange } from './file-feed.ts';
 import type { NetworkBook } from './network-book.ts';
@@ -20,7 +20,7 @@ export interface AssignmentSet {
   readonly changes: readonly (TaskChange | NetworkChange | FileChange)[];
 }
 
-type View = Pick<StoreView, 'task' | 'tasksOfNode' | 'service' | 'file'>;
+type View = Pick<StoreView, 'task' | 'tasksOfNode' | 'service' | 'file' | 'cluster'>;
 
 export interface NodeAssignmentsParts {
   readonly view: View;
@@ -165,8 +165,17 @@ export class NodeAssignments {
       ...(this.#parts.gate.holds(task.id) ? { desiredState: 'running' } : {}),
       serviceLabels: service?.spec.labels ?? {},
       ...(registryAuth === undefined ? {} : { registryAuth }),
+      ...this.#loginFor(task),
     };
     const object = encodeJson(assigned);
     return { action: AssignmentChange_Action.UPDATE, type: 'task', id: task.id, object };
+  }
+  /** What the swarm itself may pull the task's image with. */
+  #loginFor({ spec }: Task): Pick<AssignedTask, 'registryLogin'> {
+    const logins = this.#parts.view.cluster()?.registryLogins ?? [];
+    if (logins.length === 0) return {};
+    const registry = registryOfImage(spec.container?.image ?? '');
+    const login = logins.find((one) => one.registry === registry);
+    return login === undefined ? {} : { registryLogin: login.auth };
   }
 }

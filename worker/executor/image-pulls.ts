@@ -33,10 +33,11 @@ export class ImagePulls {
       const image = await this.#images.get(known);
       if (image !== undefined) return image;
     }
-    const auth = task.registryAuth;
+    const { registryAuth, registryLogin } = task;
+    const auths = [registryAuth, registryLogin].filter((one) => one !== undefined);
     return this.#shared.run(
       key,
-      (aborted) => this.#track(this.#pull(key, reference, auth, aborted)),
+      (aborted) => this.#track(this.#pull(key, reference, auths, aborted)),
       { signal },
     );
   }
@@ -54,16 +55,43 @@ export class ImagePulls {
   async #pull(
     key: string,
     reference: string,
-    auth: string | undefined,
+    auths: readonly string[],
     signal: AbortSignal,
   ): Promise<Image> {
-    const options = { signal, ...(auth === undefined ? {} : { auth: decodeAuth(auth) }) };
-    const image = await this.#limiter.run(() => this.#images.pull(reference, options), signal);
+    const image = await this.#limiter.run(() => this.#pulledAs(reference, auths, signal), signal);
     this.#pulled.set(key, image.id);
     const oldest = this.#pulled.keys().next().value;
     if (this.#pulled.size > rememberedMax && oldest !== undefined) this.#pulled.delete(oldest);
     return image;
   }
+  /**
+   * A service's credentials come from the moment that it was made, and may have run out since; then
+   * the swarm's own are tried.
+   */
+  async #pulledAs(
+    reference: string,
+    [first, ...others]: readonly string[],
+    signal: AbortSignal,
+  ): Promise<Image> {
+    const auth = first === undefined ? {} : { auth: decodeAuth(first) };
+    try {
+      return await this.#images.pull(reference, { signal, ...auth });
+    } catch (error) {
+      if (others.length === 0 || !isRefusal(error)) throw error;
+      return this.#pulledAs(reference, others, signal);
+    }
+  }
+}
+
+/** What a registry says of who may not, or is not told that there is what he asks for. */
+const refusals: ReadonlySet<string> = new Set([
+  'unauthenticated',
+  'permission-denied',
+  'not-found',
+]);
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof SwarmError && refusals.has(error.code);
 }
 
 /** As in X-Registry-Auth: base64url of JSON, whose names differ from ours in case. */
