@@ -5,6 +5,7 @@
 export * from './codec.ts';
 export * from './container.ts';
 export * from './cron.ts';
+export * from './depends.ts';
 export * from './explanation.ts';
 export * from './file-object.ts';
 export * from './finding.ts';

@@ -139,6 +139,7 @@ export class ProgressTracker {
     if (state.startsWith('rollback') && message !== '' && !this.#rollback) {
       notes.push(`rollback: ${message}`);
     }
+    if (message.startsWith('update waits for ')) notes.push(message);
     if (leftMs !== undefined && leftMs > 0) {
       // Rounded first: the last bit of a sum of fractions must not make a second more.
       const seconds = Math.ceil(Math.round(leftMs) / 1000);
@@ -218,7 +219,7 @@ export class ProgressTracker {
     const { task, failures } = slot;
     const state = task?.Status.State ?? '';
     const ended = task !== undefined && (stateProgress[state] ?? 0) > runningProgress;
-    const placeless = (state === 'pending' || state === 'new') && Boolean(task?.Status.Err);
+    const placeless = (state === 'pending' || state === 'new') && isForGood(task?.Status.Err ?? '');
     const condition = ended ? `ended ${task.ID}` : placeless ? 'pending' : 'moving';
     const forMs = this.#lasts(slot.key, condition, nowMs);
     if (failures.length >= hopelessFailures) return true;
@@ -233,6 +234,11 @@ export class ProgressTracker {
     this.#stuckSince.set(key, { condition, atMs: nowMs });
     return 0;
   }
+}
+
+/** Why a task has no node, unless it is that it waits for another service that may yet be there. */
+function isForGood(err: string): boolean {
+  return err !== '' && (!err.startsWith('waits for ') || err.includes('is not tried again'));
 }
 
 /** How long a task that ended may stay the last of its slot until no other will come. */

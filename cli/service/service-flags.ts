@@ -4,6 +4,7 @@ import { commandError } from '../command/errors.ts';
 import type { PortConfig } from '../../types/index.ts';
 import { splitPair } from '../format/parse.ts';
 import { containerFlags } from './container-flags.ts';
+import { dependsFlags } from './depends-flags.ts';
 import { cronFlags, schedule } from './cron-flags.ts';
 import { endpoint, type SpecDraft } from './draft.ts';
 import { networkFlag } from './networks.ts';
@@ -96,6 +97,7 @@ const own: readonly SpecFlag[] = [
   scalar(text('name', 'Service name'), (spec, value) => (spec.name = value), { only: 'create' }),
   modeFlag,
   ...cronFlags,
+  ...dependsFlags,
   scalar(
     oneOf('endpoint-mode', 'Endpoint mode (vip or dnsrr)', ['vip', 'dnsrr'], {
       shownDefault: '"vip"',

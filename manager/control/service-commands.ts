@@ -5,7 +5,7 @@
 import { SwarmError } from '../../lib/errors.ts';
 import type { Random } from '../../lib/random.ts';
 import { isJobMode, type Service, type ServiceSpec } from '../../types/index.ts';
-import { whyUnmovable } from '../orchestrator/index.ts';
+import { circleOf, whyUnmovable } from '../orchestrator/index.ts';
 import { parseConstraints } from '../scheduler/index.ts';
 import type { StoreView } from '../store/view.ts';
 import { firstStatuses, nextStatuses } from './job-status.ts';
@@ -14,6 +14,7 @@ import { checkPortConflicts } from './ports.ts';
 import { resolveNetworks } from './service-networks.ts';
 import { refuseUnsupportedService } from './unsupported.ts';
 import { requireFiles } from './validate-file.ts';
+import { validateDependencies } from './validate-depends.ts';
 import { validateService } from './validate-service.ts';
 
 /** The spec as it is stored. Throws for what is wrong with it, whatever else there is. */
@@ -22,6 +23,7 @@ export function checkedSpec(given: ServiceSpec, random: Random): ServiceSpec {
   validateService(spec);
   parseConstraints(spec.task.placement?.constraints ?? []);
   refuseUnsupportedService(spec);
+  validateDependencies(spec);
   return spec;
 }
 
@@ -40,6 +42,7 @@ export function newService(
   }
   requireFiles(view, spec);
   checkPortConflicts(view, spec);
+  refuseCircle(view, spec);
   const { id, nowMs, registryAuth } = made;
   return {
     id,
@@ -71,7 +74,17 @@ export function changedService(
   if (checked === undefined) resolveNetworks(view, next.spec);
   requireFiles(view, next.spec);
   checkPortConflicts(view, next.spec, service.id);
+  refuseCircle(view, next.spec);
   return next;
+}
+
+function refuseCircle(view: StoreView, spec: ServiceSpec): void {
+  const circle = circleOf(view, spec);
+  if (circle === undefined) return;
+  throw new SwarmError(
+    'invalid-argument',
+    `services would wait for each other: ${circle}; take one dependency out of the circle`,
+  );
 }
 
 /** The service with its tasks to be spread anew. */

@@ -14,6 +14,7 @@ import {
   type Task,
   type TaskStatus,
 } from '../../types/index.ts';
+import { whyWaits } from './depends.ts';
 import { deletable, dirtiness, newTask, stopping } from './task.ts';
 
 export interface Slot {
@@ -36,6 +37,7 @@ export class Draft {
   readonly #goal: DesiredState;
   readonly #limit: number;
   #spent = 0;
+  #waits: { readonly why: string | undefined } | undefined;
   #serviceChanged = false;
   readonly #created = new Map<string, Task>();
   readonly #desires = new Map<string, DesiredState>();
@@ -53,6 +55,12 @@ export class Draft {
     this.#goal = isJobMode(service.spec.mode) ? 'complete' : 'running';
     this.isDirty = dirtiness(view, service);
     this.slots = this.#group(view.tasksOfService(service.id));
+  }
+
+  /** What tasks of the present spec wait for before the first of them may begin. */
+  get waits(): string | undefined {
+    this.#waits ??= { why: whyWaits(this.view, this.service) };
+    return this.#waits.why;
   }
 
   /** Tasks of the view that were grouped. */

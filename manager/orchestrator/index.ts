@@ -3,6 +3,7 @@
  * history of old tasks. Pure; may import the scheduler's constraints, the store's view, types and
  * lib. Read service.ts first: it names the steps in their order.
  */
+export { circleOf, waitsFor, whyWaits } from './depends.ts';
 export { givenUpAtMs } from './reap.ts';
 export { whyUnmovable } from './rebalance.ts';
 export { faultOf, mayRestart, restartDelayMs } from './restart.ts';

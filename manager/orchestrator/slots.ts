@@ -57,8 +57,9 @@ export function replaceFailed(draft: Draft): void {
       if (others || nowhere || !mayRestart(task, slot.tasks)) continue;
       draft.create(slot, {
         startAtMs: fault === 'ended' ? nowMs + restartDelayMs(task.spec) : nowMs,
-        // A paused update goes no further by way of failures: what is lost comes back as it was.
-        like: dirty && isPaused(draft.service) ? task : undefined,
+        // An update that is paused, or waits for another service, goes no further by way of
+        // failures: what is lost comes back as it was.
+        like: dirty && (isPaused(draft.service) || draft.waits !== undefined) ? task : undefined,
         waitForOthers: true,
       });
     }

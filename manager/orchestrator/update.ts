@@ -4,11 +4,13 @@
  */
 import type { Service, Task, UpdateConfig, UpdateStatus } from '../../types/index.ts';
 import type { Draft, Slot } from './draft.ts';
+import { waitsFor } from './depends.ts';
 import { mayRestart } from './restart.ts';
 import { isLive, isPaused } from './slots.ts';
 import { endedItself, hostModePorts, wanted } from './task.ts';
 
 const defaultMonitorMs = 5000;
+const inProgress = 'update in progress';
 
 /** A new task that has not come to run by then counts as failed: no update hangs for ever. */
 export const startTimeoutMs = 10 * 60_000;
@@ -46,7 +48,20 @@ export function update(draft: Draft): void {
     .filter((entry) => entry !== undefined);
   if (reactToFailures(draft, progress, outdated, settings)) return;
   if (outdated.length === 0) finish(draft, live, progress, settings);
-  else launch(draft, outdated, progress, settings);
+  else if (draft.waits !== undefined) say(draft, `update ${draft.waits}`);
+  else {
+    say(draft, inProgress);
+    launch(draft, outdated, progress, settings);
+  }
+}
+
+/** While an update has not begun for what it waits for, its status says what that is. */
+function say(draft: Draft, message: string): void {
+  const { updateStatus } = draft.service;
+  if (updateStatus === undefined || updateStatus.message === message) return;
+  const isWaiting = updateStatus.message.startsWith(`update ${waitsFor}`);
+  if (message === inProgress && !isWaiting) return;
+  draft.changeService({ ...draft.service, updateStatus: { ...updateStatus, message } });
 }
 
 function settingsOf(service: Service): Settings {
@@ -72,7 +87,7 @@ function start(draft: Draft): void {
   const { nowMs } = draft.env;
   draft.changeService({
     ...draft.service,
-    updateStatus: { state: 'updating', startedAtMs: nowMs, message: 'update in progress' },
+    updateStatus: { state: 'updating', startedAtMs: nowMs, message: inProgress },
   });
 }
 

@@ -5,6 +5,7 @@ import {
   compareStates,
   isTerminal,
   isActive,
+  dependenciesOf,
   rebalanceLabel,
   type Cluster,
   type Network,
@@ -128,6 +129,7 @@ export class DirtyKeys {
     for (const id of this.#networks) {
       for (const service of view.servicesOfNetwork(id)) services.add(service.id);
     }
+    for (const id of dependents(view, services)) services.add(id);
     const isEveryNode = this.#all || this.#allNodes;
     const nodes = isEveryNode
       ? [...view.nodes()].map(({ id }) => id)
@@ -246,4 +248,13 @@ function releases(old: Service | undefined, next: Service | undefined): boolean 
 function keysOf(service: Service | undefined): string[] {
   const { ports = [], virtualIps = [] } = service ?? {};
   return [...ports.map(portKey), ...virtualIps.map((vip) => `${vip.networkId} ${vip.address}`)];
+}
+
+/** Services that wait for one of these. */
+function dependents(view: StoreView, ids: ReadonlySet<string>): string[] {
+  if (ids.size === 0) return [];
+  const names = new Set([...ids].map((id) => view.service(id)?.spec.name));
+  return [...view.services()]
+    .filter(({ spec }) => dependenciesOf(spec).some(({ service }) => names.has(service)))
+    .map(({ id }) => id);
 }

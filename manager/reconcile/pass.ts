@@ -12,7 +12,7 @@ import {
   attachTask,
   whyUnattachable,
 } from '../allocator/index.ts';
-import { planRemovedService, planService, wanted } from '../orchestrator/index.ts';
+import { planRemovedService, planService, wanted, whyWaits } from '../orchestrator/index.ts';
 import { schedule, type Placement, type Refusal } from '../scheduler/index.ts';
 import type { Change } from '../store/change.ts';
 import type { StoreView } from '../store/view.ts';
@@ -104,6 +104,7 @@ class Pass {
   /** Services that ask for something as the allocator leaves them, and why that is not all. */
   readonly #allocated = new Map<string, Service>();
   readonly #blocked = new Map<string, string>();
+  readonly #waits = new Map<string, { readonly why: string | undefined }>();
   readonly #leftoverNodes: string[] = [];
   readonly #leftoverAttachments: string[] = [];
   readonly #unaddressed: string[] = [];
@@ -274,7 +275,7 @@ class Pass {
     const blocked: Refusal[] = [];
     const free: Task[] = [];
     for (const task of tasks) {
-      let reason = this.#blocked.get(task.serviceId);
+      let reason = this.#blocked.get(task.serviceId) ?? this.#whyWaits(task);
       if (reason === undefined) {
         const service = this.#allocated.get(task.serviceId);
         reason = service && whyUnattachable(this.#view, task, service, this.#book);
@@ -284,6 +285,18 @@ class Pass {
       else blocked.push({ task, reason });
     }
     return { free, blocked };
+  }
+
+  /** What a task of a service's present spec waits for before the first of them has run. */
+  #whyWaits(task: Task): string | undefined {
+    const service = this.#view.service(task.serviceId);
+    if (service === undefined || task.specVersion !== service.specVersion) return undefined;
+    let known = this.#waits.get(service.id);
+    if (known === undefined) {
+      known = { why: whyWaits(this.#view, service) };
+      this.#waits.set(service.id, known);
+    }
+    return known.why;
   }
 
   /** Addresses are given to tasks that have a node: those that wait for one hold none. */

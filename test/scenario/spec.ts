@@ -2,6 +2,7 @@
 import { SwarmError } from '../../lib/errors.ts';
 import {
   cronLabels,
+  dependsLabel,
   type PortConfig,
   type ServiceMode,
   type ServiceSpec,
@@ -61,6 +62,7 @@ const edits: Readonly<Record<string, Edit>> = {
     task(spec, {
       networks: value === 'none' ? [] : [...(spec.task.networks ?? []), { target: value }],
     }),
+  'depends-on': (spec, value) => ({ ...spec, labels: { ...spec.labels, [dependsLabel]: value } }),
   parallelism: (spec, value) => updating(spec, { parallelism: Number(value) }),
   'update-delay': (spec, value) => updating(spec, { delayMs: duration(value) }),
   monitor: (spec, value) => updating(spec, { monitorMs: duration(value) }),
