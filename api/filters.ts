@@ -23,6 +23,11 @@ export class Filters {
     return new Filters(values);
   }
 
+  /** The same without all other keys. */
+  only(keys: readonly string[]): Filters {
+    return new Filters(new Map([...this.#values].filter(([key]) => keys.includes(key))));
+  }
+
   has(key: string): boolean {
     return this.get(key).length > 0;
   }

@@ -2,7 +2,8 @@ import { SwarmError } from '../lib/errors.ts';
 import { optional, string, struct } from '../types/index.ts';
 import type { RegistryAuth } from '../worker/image/images.ts';
 
-const document = struct({
+/** Credentials as clients send them. */
+export const registryCredentials = struct({
   username: optional('username', string),
   password: optional('password', string),
   /** "user:password" in base64: what older clients send instead. */
@@ -18,7 +19,7 @@ export function parseRegistryAuth(header: string): RegistryAuth | undefined {
   let read;
   try {
     const text = Buffer.from(header, 'base64url').toString('utf8');
-    read = document.decode(JSON.parse(text), '');
+    read = registryCredentials.decode(JSON.parse(text), '');
   } catch (error) {
     throw new SwarmError('invalid-argument', 'invalid X-Registry-Auth header: not JSON in base64', {
       cause: error,
@@ -35,7 +36,7 @@ export function parseRegistryConfig(header: string): ReadonlyMap<string, Registr
     const text = Buffer.from(header, 'base64url').toString('utf8');
     const entries = Object.entries(JSON.parse(text) as Record<string, unknown>);
     for (const [server, value] of entries) {
-      const auth = authOf(document.decode(value, ''));
+      const auth = authOf(registryCredentials.decode(value, ''));
       if (auth !== undefined) found.set(domainOf(server), auth);
     }
   } catch (error) {
@@ -51,7 +52,7 @@ export function domainOf(server: string): string {
   return ['', 'index.docker.io', 'registry-1.docker.io'].includes(host) ? 'docker.io' : host;
 }
 
-function authOf(read: ReturnType<typeof document.decode>): RegistryAuth | undefined {
+function authOf(read: ReturnType<typeof registryCredentials.decode>): RegistryAuth | undefined {
   const { auth: legacy = '', ...auth } = read;
   if (legacy === '' || auth.username !== undefined) {
     return Object.values(auth).some((value) => value !== undefined && value !== '')

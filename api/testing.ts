@@ -141,6 +141,17 @@ export class FakeBackend implements Backend {
       }
       return [{ untagged: name }, { deleted: testImage.id }];
     },
+    prune: async ({ wanted }) => ({
+      removed: wanted(testImage) ? [{ deleted: testImage.id }] : [],
+      reclaimedBytes: wanted(testImage) ? 7 : 0,
+    }),
+    login: async (_domain, { password }) => {
+      if (password !== 'right') throw new SwarmError('unauthenticated', 'unauthorized: wrong');
+    },
+    search: async (domain) => [
+      { name: `${domain}/a`, description: 'd', stars: 5, isOfficial: true, isAutomated: false },
+      { name: `${domain}/b`, description: '', stars: 1, isOfficial: false, isAutomated: false },
+    ],
     save: async (names) => {
       const missing = names.find((name) => !isNamed(name));
       if (missing !== undefined) throw new SwarmError('not-found', `No such image: ${missing}`);

@@ -65,14 +65,16 @@ export function imageInspectJson(image: Image): JsonObject {
 
 /** Newest first, as `docker history` shows it. `seconds` reads a time of the configuration. */
 export function imageHistoryJson(image: Image, seconds: (time: string) => number): JsonObject[] {
-  const steps = historyOf(image.rawConfig as JsonObject).toReversed();
-  return steps.map((step, index) => ({
+  const sizes = [...(image.layerBytes ?? [])];
+  const steps = historyOf(image.rawConfig as JsonObject)
+    .map((step) => ({ step, bytes: step['empty_layer'] === true ? 0 : (sizes.shift() ?? 0) }))
+    .toReversed();
+  return steps.map(({ step, bytes }, index) => ({
     Id: index === 0 ? image.id : '<missing>',
     Created: typeof step['created'] === 'string' ? seconds(step['created']) : 0,
     CreatedBy: step['created_by'] ?? '',
     Tags: index === 0 && image.repoTags.length > 0 ? image.repoTags : null,
-    // Layers are kept unpacked and shared: what each of them takes is not recorded.
-    Size: 0,
+    Size: bytes,
     Comment: step['comment'] ?? '',
   }));
 }

@@ -8,13 +8,6 @@ import type { Route } from '../router.ts';
 
 const refused: readonly (readonly [methods: readonly Route['method'][], string, string])[] = [
   [['POST'], '/commit', 'this daemon does not make images of containers'],
-  [['GET'], '/images/search', 'this daemon does not search registries'],
-  [['POST'], '/images/prune', 'this version does not prune images: remove them one by one'],
-  [
-    ['POST'],
-    '/auth',
-    'this daemon does not check credentials: they are used when an image is pulled',
-  ],
   [['GET', 'POST', 'DELETE'], '/plugins/{rest...}', 'plugins are not supported by this version'],
 ];
 

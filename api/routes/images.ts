@@ -201,12 +201,7 @@ async function push(exchange: Exchange, { backend }: RouteModules): Promise<void
 }
 
 async function importImage(exchange: Exchange, { backend }: RouteModules): Promise<void> {
-  if ((exchange.query.get('platform') ?? '') !== '') {
-    throw new SwarmError(
-      'unimplemented',
-      "importing for another platform is not supported: images are made for the node's own",
-    );
-  }
+  const platform = exchange.query.get('platform') ?? '';
   const repo = exchange.query.get('repo') ?? '';
   const message = exchange.query.get('message') ?? '';
   const progress = new ProgressStream(exchange);
@@ -214,6 +209,7 @@ async function importImage(exchange: Exchange, { backend }: RouteModules): Promi
     const id = await backend.images.import(bodyOf(exchange), {
       ...(repo === '' ? {} : { reference: joinTag(repo, exchange.query.get('tag')) }),
       ...(message === '' ? {} : { message }),
+      ...(platform === '' ? {} : { platform }),
       changes: exchange.query.getAll('changes'),
     });
     progress.say(id);

@@ -13,6 +13,7 @@ import { nodeRoutes } from './nodes.ts';
 import { allContainerRoutes } from './reachable.ts';
 import { planRoutes } from './plan.ts';
 import { registryRoutes } from './registries.ts';
+import { registryServiceRoutes } from './registry-services.ts';
 import { serviceRoutes } from './services.ts';
 import { swarmBackupRoutes } from './swarm-backup.ts';
 import { swarmRoutes } from './swarm.ts';
@@ -34,6 +35,7 @@ export function allRoutes(modules: RouteModules): Route[] {
     ...serviceRoutes(modules),
     ...planRoutes(modules),
     ...taskRoutes(modules),
+    ...registryServiceRoutes(modules),
     ...imageTransferRoutes(modules),
     ...imageRoutes(modules),
     ...buildRoutes(modules),

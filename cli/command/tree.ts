@@ -41,6 +41,10 @@ const imageVerbs = {
     short: 'Build an image from a Dockerfile',
     load: () => import('../commands/image/build.ts'),
   },
+  history: {
+    short: 'Show the history of an image',
+    load: () => import('../commands/image/history.ts'),
+  },
   import: {
     short: 'Import the contents from a tarball to create a filesystem image',
     load: () => import('../commands/image/import.ts'),
@@ -54,6 +58,10 @@ const imageVerbs = {
     load: () => import('../commands/image/load.ts'),
   },
   ls: { short: 'List images', aliases: ['list'], load: () => import('../commands/image/ls.ts') },
+  prune: {
+    short: 'Remove unused images',
+    load: () => import('../commands/image/prune.ts'),
+  },
   pull: {
     short: 'Download an image from a registry',
     load: () => import('../commands/image/pull.ts'),
@@ -70,6 +78,10 @@ const imageVerbs = {
   save: {
     short: 'Save one or more images to a tar archive (streamed to STDOUT by default)',
     load: () => import('../commands/image/save.ts'),
+  },
+  search: {
+    short: 'Search Docker Hub or another registry for images',
+    load: () => import('../commands/image/search.ts'),
   },
   tag: {
     short: 'Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE',
@@ -276,12 +288,21 @@ export const tree: Group = {
       short: 'Leave nothing of ts-swarm behind on this host',
       load: () => import('../commands/system/uninstall.ts'),
     },
+    login: {
+      short: 'Authenticate to a registry',
+      load: () => import('../commands/system/login.ts'),
+    },
+    logout: {
+      short: 'Log out from a registry',
+      load: () => import('../commands/system/logout.ts'),
+    },
     version: {
       short: 'Show the version information',
       load: () => import('../commands/system/version.ts'),
     },
     ...containerAliases,
     build: { ...imageVerbs.build, hidden: true },
+    history: { ...imageVerbs.history, hidden: true },
     images: { ...imageVerbs.ls, hidden: true },
     import: { ...imageVerbs.import, hidden: true },
     load: { ...imageVerbs.load, hidden: true },
@@ -289,6 +310,7 @@ export const tree: Group = {
     push: { ...imageVerbs.push, hidden: true },
     rmi: { ...imageVerbs.rm, hidden: true },
     save: { ...imageVerbs.save, hidden: true },
+    search: { ...imageVerbs.search, hidden: true },
     tag: { ...imageVerbs.tag, hidden: true },
   },
 };

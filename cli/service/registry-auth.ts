@@ -95,7 +95,7 @@ function storedCredentials(config: DockerConfig, registry: string): object | und
 /** Asks `docker-credential-NAME get`. Undefined where it knows nothing of the registry. */
 async function askHelper(name: string, registry: string): Promise<object | undefined> {
   const program = `docker-credential-${name}`;
-  const { code, output } = await runHelper(program, registry);
+  const { code, output } = await runHelper(program, 'get', registry);
   if (code !== 0) {
     if (/credentials not found/i.test(output)) return undefined;
     throw new SwarmError('failed-precondition', `${program} failed: ${output.trim()}`);
@@ -106,9 +106,14 @@ async function askHelper(name: string, registry: string): Promise<object | undef
     : { username: Username, password: Secret };
 }
 
-function runHelper(program: string, input: string): Promise<{ code: number; output: string }> {
+/** Runs a credential helper: its verb as an argument, what it is about on its standard input. */
+export function runHelper(
+  program: string,
+  verb: 'get' | 'store' | 'erase',
+  input: string,
+): Promise<{ code: number; output: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, ['get'], {
+    const child = spawn(program, [verb], {
       stdio: ['pipe', 'pipe', 'inherit'],
       timeout: helperTimeoutMs,
     });

@@ -1,11 +1,10 @@
 /** How the unlock key of a swarm is shown, and asked for. */
-import { createInterface } from 'node:readline/promises';
-import { Writable } from 'node:stream';
 import { text as allOf } from 'node:stream/consumers';
 import type { Client } from '../client/index.ts';
 import type { Context } from '../command/context.ts';
 import { commandError } from '../command/errors.ts';
 import type { Output } from '../format/output.ts';
+import { askHidden } from '../image/questions.ts';
 
 /** Throws where autolock is off. */
 export async function fetchUnlockKey(client: Client): Promise<string> {
@@ -26,18 +25,8 @@ export function printUnlockCommand(out: Output, key: string): void {
 
 /** From a terminal, which then shows nothing of it, or the first line of what is piped in. */
 export async function readUnlockKey(context: Context): Promise<string> {
-  const { stdin, err } = context;
-  const prompt = 'Enter unlock key: ';
-  if (stdin.isTTY !== true) {
-    return (await allOf(stdin)).split('\n')[0]?.trim() ?? '';
+  if (context.stdin.isTTY !== true) {
+    return (await allOf(context.stdin)).split('\n')[0]?.trim() ?? '';
   }
-  err.write(prompt);
-  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const lines = createInterface({ input: stdin, output: nowhere, terminal: true });
-  try {
-    return (await lines.question('')).trim();
-  } finally {
-    lines.close();
-    err.line('');
-  }
+  return askHidden(context, 'Enter unlock key: ');
 }

@@ -13,6 +13,7 @@ import { parityCases } from './parity-cases.ts';
 import { mistakeCases } from './mistake-cases.ts';
 import { networkCases } from './network-cases.ts';
 import { buildCases } from './build-cases.ts';
+import { loginCases } from './login-cases.ts';
 import { pushCases } from './push-cases.ts';
 import { optionCases } from './option-cases.ts';
 import { registryCases } from './registry-cases.ts';
@@ -36,6 +37,7 @@ describe('compatibility with Docker', () => {
   imageCases(get);
   pushCases(get);
   buildCases(get);
+  loginCases(get);
   libraryCases(get);
   jsonCases(get);
 });

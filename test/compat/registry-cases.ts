@@ -88,7 +88,7 @@ interface Updated {
 }
 
 /** The lab's registry once more, for those who know the password. */
-async function guard(registry: string): Promise<Server> {
+export async function guard(registry: string): Promise<Server> {
   const [host = '', port = ''] = registry.split(':');
   const server = createServer((asked, answer) => {
     if (asked.headers.authorization !== `Basic ${credentials}`) {

@@ -23,9 +23,11 @@ import {
   tryParseReference,
   withDefaultTag,
 } from './reference.ts';
-import type { RegistryClient } from './registry/index.ts';
+import { pruneImages, type PruneOptions, type Pruned } from './prune.ts';
+import type { RegistryClient, SearchResult } from './registry/index.ts';
 import { planRemoval } from './remove.ts';
 import type { ContentStore } from './store/content.ts';
+import type { Unpacker } from './store/unpack.ts';
 import type { ImageRecord, Records } from './store/records.ts';
 
 export interface ContainerdImagesParts {
@@ -35,6 +37,7 @@ export interface ContainerdImagesParts {
   readonly host: OciPlatform;
   readonly library: Library;
   readonly content: ContentStore;
+  readonly unpacker: Unpacker;
   readonly records: Records;
   readonly events: ImageEvents;
   readonly loader: ArchiveLoader;
@@ -178,6 +181,22 @@ export class ContainerdImages implements Images, AsyncDisposable {
       options.signal?.removeEventListener('abort', onAbort);
     }
     events.emit('push', familiarString(reference), familiarName(reference));
+  }
+
+  prune(options: PruneOptions): Promise<Pruned> {
+    return pruneImages(this, this.#parts.unpacker, options);
+  }
+
+  async login(domain: string, auth: RegistryAuth, options: { signal?: AbortSignal } = {}) {
+    await this.#parts.registry.login(domain, auth, options.signal);
+  }
+
+  search(
+    domain: string,
+    query: { term: string; limit: number },
+    options: { auth?: RegistryAuth; signal?: AbortSignal } = {},
+  ): Promise<readonly SearchResult[]> {
+    return this.#parts.registry.search(domain, query, options.auth, options.signal);
   }
 
   async save(names: readonly string[], options: { signal?: AbortSignal } = {}) {

@@ -1,5 +1,6 @@
 /** Images on this node: the port that the task manager and the API use. */
 import type { Platform } from '../../types/index.ts';
+import type { SearchResult } from './registry/service.ts';
 import type { ImageRootfs } from '../runtime/runtime.ts';
 
 /** The part of an image's configuration that a container inherits (OCI image-spec names). */
@@ -35,6 +36,8 @@ export interface Image {
   readonly createdAt: string;
   /** Unpacked size, bytes. */
   readonly sizeBytes: number;
+  /** Of each layer alone, bottom first; absent where nobody has measured them. */
+  readonly layerBytes?: readonly number[];
   readonly platform: Required<Platform>;
   readonly config: ImageConfig;
   readonly rootfs: ImageRootfs;
@@ -118,12 +121,35 @@ export interface Images {
     names: readonly string[],
     options?: { signal?: AbortSignal },
   ): Promise<AsyncIterable<Uint8Array>>;
+  /** Removes the images that are wanted away and that no container needs. */
+  prune(options: {
+    wanted: (image: Image) => boolean;
+    inUse: (imageId: string) => string | undefined;
+  }): Promise<{
+    readonly removed: readonly ({ untagged: string } | { deleted: string })[];
+    /** Of layers that no other image has. */
+    readonly reclaimedBytes: number;
+  }>;
+  /** Throws `unauthenticated` where the registry at `domain` does not let the credentials in. */
+  login(domain: string, auth: RegistryAuth, options?: { signal?: AbortSignal }): Promise<void>;
+  /** Throws `not-found` for a registry that cannot be searched. */
+  search(
+    domain: string,
+    query: { readonly term: string; readonly limit: number },
+    options?: { auth?: RegistryAuth; signal?: AbortSignal },
+  ): Promise<readonly SearchResult[]>;
   /** A `docker save` or OCI archive (also gzipped). Returns what was loaded. */
   load(archive: AsyncIterable<Uint8Array>): Promise<readonly string[]>;
   /** A file-system tarball becomes an image of one layer; `changes` are Dockerfile instructions. */
   import(
     tarball: AsyncIterable<Uint8Array>,
-    options: { reference?: string; message?: string; changes: readonly string[] },
+    options: {
+      reference?: string;
+      message?: string;
+      /** What it is said to be for; this host's where it is absent. */
+      platform?: string;
+      changes: readonly string[];
+    },
   ): Promise<string>;
   /** The tags of a repository, as its registry lists them. */
   tags(

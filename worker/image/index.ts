@@ -14,7 +14,7 @@ import { ImageEvents, type ImageEvent } from './events.ts';
 import type { Images } from './images.ts';
 import { Library } from './library.ts';
 import type { OciPlatform } from './oci.ts';
-import { normalizePlatform, runnablePlatforms } from './platform.ts';
+import { normalizePlatform, parsePlatform, runnablePlatforms } from './platform.ts';
 import { Puller } from './pull.ts';
 import { Pusher } from './push.ts';
 import { RegistryClient, type RegistryOptions } from './registry/index.ts';
@@ -72,7 +72,10 @@ export function createImages(options: ImagesOptions, dependencies: ImagesDepende
     puller: new Puller(parts, runnable),
     pusher: new Pusher(parts),
     loader: new ArchiveLoader(parts, runnable),
-    importer: (tarball, given) => importTarball(parts, host, tarball, given),
+    importer(tarball, given) {
+      const platform = given.platform === undefined ? host : parsePlatform(given.platform, host);
+      return importTarball(parts, platform, tarball, given);
+    },
   });
   return {
     images,

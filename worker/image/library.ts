@@ -34,8 +34,8 @@ export interface Resolved {
   readonly manifestDigest: string;
   readonly config: ConfigFile;
   readonly chainIds: readonly string[];
-  /** Unpacked, bytes. */
-  readonly sizeBytes: number;
+  /** Of each layer unpacked, bottom first. */
+  readonly layerBytes: readonly number[];
 }
 
 /** An id or a start of one, with or without its algorithm. */
@@ -161,14 +161,14 @@ export class Library {
     if (manifest.kind === 'index') return undefined;
     const config = parseConfig(await this.#content.read(manifest.config.digest, maxConfigBytes));
     const chain = chainIds(config.diffIds);
-    let sizeBytes = 0;
+    const layerBytes: number[] = [];
     for (const chainId of chain) {
-      const layerBytes = await this.#unpacker.sizeBytes(chainId);
-      if (layerBytes === undefined) return undefined;
-      sizeBytes += layerBytes;
+      const bytes = await this.#unpacker.sizeBytes(chainId);
+      if (bytes === undefined) return undefined;
+      layerBytes.push(bytes);
     }
     const id = manifest.config.digest;
-    return { id, manifest, manifestDigest: chosen.digest, config, chainIds: chain, sizeBytes };
+    return { id, manifest, manifestDigest: chosen.digest, config, chainIds: chain, layerBytes };
   }
 }
 
@@ -208,7 +208,7 @@ function findId(entries: readonly Entry[], text: string): string | undefined {
 function toImage(group: readonly Entry[], named?: ImageRecord): Image {
   const [first] = group;
   if (first === undefined) throw new SwarmError('internal', 'an image without a record');
-  const { config, chainIds, id, sizeBytes } = first.resolved;
+  const { config, chainIds, id, layerBytes } = first.resolved;
   const references = group
     .map(({ record }) => record.reference)
     .filter((reference) => reference !== undefined);
@@ -221,7 +221,8 @@ function toImage(group: readonly Entry[], named?: ImageRecord): Image {
     repoTags,
     repoDigests,
     createdAt: config.created ?? '0001-01-01T00:00:00Z',
-    sizeBytes,
+    sizeBytes: layerBytes.reduce((sum, bytes) => sum + bytes, 0),
+    layerBytes,
     platform: { architecture: platform.architecture, os: platform.os },
     config: readImageConfig(config.raw),
     rootfs: { name: name ?? repoTags[0] ?? repoDigests[0] ?? id, chainId: chainIds.at(-1) ?? '' },

@@ -48,7 +48,7 @@ export interface FailedAnswer {
 
 export interface Ask {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT';
-  /** Below "/v2/<name>/", or where the registry itself has pointed to. */
+  /** Below "/v2/<name>/"; from the root, with a slash; or where the registry has pointed to. */
   readonly resource: string | URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly accept: readonly number[];
@@ -161,6 +161,7 @@ export class Asker {
 
   #urlOf({ origin }: Endpoint, resource: string | URL): URL {
     if (typeof resource !== 'string') return resource;
+    if (resource.startsWith('/')) return new URL(origin + resource);
     const { path } = this.#subject;
     return new URL(`${origin}/v2/${path === '' ? '' : `${path}/`}${resource}`);
   }

@@ -3,14 +3,21 @@ import type { Clock } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/log.ts';
 import { systemRandom, type Random } from '../../../lib/random.ts';
 import type { RegistryAuth } from '../images.ts';
-import type { Reference } from '../reference.ts';
+import { defaultDomain, type Reference } from '../reference.ts';
 import { Asker, defaultRetry, type FailedAnswer, type RetryPolicy } from './asker.ts';
 import { Authorizer } from './auth.ts';
 import { Destination } from './destination.ts';
-import { EndpointPolicy } from './endpoints.ts';
+import { EndpointPolicy, type Endpoint } from './endpoints.ts';
 import { pushError, repositoryError } from './errors.ts';
 import { defaultTimeouts, HttpClient, type HttpTimeouts } from './http.ts';
 import { Repository } from './repository.ts';
+import {
+  checkLogin,
+  hubSearchEndpoint,
+  searchIn,
+  serviceError,
+  type SearchResult,
+} from './service.ts';
 import { TrustStore } from './trust.ts';
 
 export interface RegistryOptions {
@@ -73,6 +80,29 @@ export class RegistryClient implements AsyncDisposable {
     const { path } = reference;
     const subject = { path, actions: 'pull,push', sources, auth, fault: pushError } as const;
     return new Destination(new Asker(subject, endpoints, this.#parts));
+  }
+
+  /** Throws `unauthenticated` where the registry does not let the credentials in. */
+  async login(domain: string, auth: RegistryAuth, signal?: AbortSignal): Promise<void> {
+    const all = await this.#policy.endpointsOf(domain);
+    const endpoints = all.filter(({ mirror }) => !mirror);
+    await checkLogin(this.#service(endpoints, auth), signal);
+  }
+
+  async search(
+    domain: string,
+    query: { readonly term: string; readonly limit: number },
+    auth: RegistryAuth | undefined,
+    signal?: AbortSignal,
+  ): Promise<readonly SearchResult[]> {
+    const endpoints =
+      domain === defaultDomain ? [hubSearchEndpoint] : await this.#policy.endpointsOf(domain);
+    return searchIn(this.#service(endpoints, auth), domain, query, signal);
+  }
+
+  #service(endpoints: readonly Endpoint[], auth: RegistryAuth | undefined): Asker {
+    const subject = { path: '', actions: 'pull', auth, fault: serviceError } as const;
+    return new Asker(subject, endpoints, this.#parts);
   }
 
   get #parts() {

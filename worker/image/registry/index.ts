@@ -3,5 +3,6 @@
  * May import lib, the image's pure files (reference, oci) and types. Read client.ts first.
  */
 export { RegistryClient, type RegistryOptions } from './client.ts';
+export type { SearchResult } from './service.ts';
 export type { Destination } from './destination.ts';
 export type { FetchedManifest, Repository } from './repository.ts';
