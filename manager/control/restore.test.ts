@@ -3,7 +3,7 @@ import { swarmSpec, type Cluster, type Service } from '../../types/index.ts';
 import { VirtualClock } from '../../lib/clock.ts';
 import { seededRandom } from '../../lib/random.ts';
 import { MemoryLog, Store, type Change } from '../store/index.ts';
-import { makeNetwork, makeNode, makeService } from '../store/testing.ts';
+import { makeFile, makeNetwork, makeNode, makeService, withSecrets } from '../store/testing.ts';
 import { Control } from './control.ts';
 import { planBatches } from './restore.ts';
 
@@ -152,6 +152,34 @@ describe('a backup restored into a swarm that runs', () => {
     const { store, restore } = await swarm(clusterPut('c1', 3, false), node({}));
     await restore(backup.store);
     assert.deepEqual(store.node('n1')?.spec, { labels, role: 'worker', availability: 'drain' });
+  });
+
+  it('brings back secrets, which services name by their ids, in front of those of their names', async () => {
+    const secret = (id: string, revision: number): Change => {
+      const { spec } = makeFile(id);
+      const object = makeFile(id, { revision, spec: { ...spec, name: 'key' } });
+      return { op: 'put', table: 'secret', object, base: 0 };
+    };
+    const web = withSecrets(makeService('web'), 'then');
+    const backup = await swarm(
+      clusterPut('c1', 3, false),
+      secret('before', 1),
+      secret('then', 2),
+      put(web),
+    );
+    const { store, restore } = await swarm(clusterPut('c1', 3, false), secret('since', 3));
+    assert.deepEqual(await restore(backup.store), { created: 3, updated: 0, removed: 0 });
+    const revisions = store.revisions('secret', 'key');
+    assert.deepEqual(
+      revisions.map(({ id }) => id),
+      ['since', 'before', 'then'],
+    );
+    assert.deepEqual(
+      [...store.servicesOfFile('then')].map(({ id }) => id),
+      ['web'],
+    );
+    assert.deepEqual(store.audit(), []);
+    assert.deepEqual(await restore(backup.store), { created: 0, updated: 0, removed: 0 });
   });
 
   it('goes in batches that fit any log', async () => {

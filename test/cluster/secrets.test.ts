@@ -24,6 +24,8 @@ describe('secrets and configs', () => {
     await make('secret', 'password', marker);
     await make('secret', 'key', `${marker}\n`.repeat(1000));
     await make('config', 'motd', 'welcome\n');
+    // The largest that there may be.
+    await make('config', 'large', 'x'.repeat(1_023_999));
     const template = 'task {{.Task.Slot}} of {{.Service.Name}}: {{env "WHO"}} {{secret "pw"}}\n';
     await make('config', 'told', template, { Templating: { Name: 'golang' } });
   });
@@ -38,6 +40,7 @@ describe('secrets and configs', () => {
     assert.equal(inside(swarm, task, 'stat', '-c', '%a %u %g', '/run/secrets/pw'), '400 7 8');
     assert.equal(inside(swarm, task, 'wc', '-l', '/etc/app/key').split(' ')[0], '1000');
     assert.equal(inside(swarm, task, 'cat', '/motd'), 'welcome');
+    assert.equal(inside(swarm, task, 'wc', '-c', '/large').split(' ')[0], '1023999');
     assert.equal(inside(swarm, task, 'cat', '/told'), `task 1 of user: me ${marker}`);
     const mounts = mountsIn(swarm, task);
     for (const path of ['/run/secrets/pw', '/etc/app/key', '/motd', '/told']) {
@@ -85,7 +88,9 @@ describe('secrets and configs', () => {
       swarm.cli('secret', 'revisions', '--format', '{{.Revision}} {{.Services}}', 'token');
     await swarm.cli('secret', 'create', '--label', 'tier=db', 'token', text('one'));
     const image = imageOf(swarm, 'sleeper:1');
-    await swarm.create('user', '--replicas', '2', '--secret', 'token', image);
+    const quick = ['--update-parallelism', '2', '--rollback-parallelism', '2'];
+    const flags = ['--replicas', '2', '--rollback-monitor', '300ms', ...quick];
+    await swarm.create('user', ...flags, '--secret', 'token', image);
     await swarm.create('other', '--secret', 'password', image);
     const [bystander] = await swarm.runs('other', 1);
 
@@ -141,6 +146,7 @@ async function createUser(swarm: TestSwarm, ids: ReadonlyMap<string, string>): P
         ],
         Configs: [
           { ConfigID: ids.get('motd'), ConfigName: 'motd', File: file('motd') },
+          { ConfigID: ids.get('large'), ConfigName: 'large', File: file('large') },
           { ConfigID: ids.get('told'), ConfigName: 'told', File: file('/told') },
         ],
       },
