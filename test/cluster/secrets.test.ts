@@ -15,6 +15,8 @@ describe('secrets and configs', () => {
 
   before(async () => {
     const swarm = get();
+    // A daemon that is killed may take long to come back on a busy machine: nothing is replaced.
+    await swarm.cli('swarm', 'update', '--dispatcher-heartbeat', '60s');
     const make = async (kind: string, Name: string, content: string, more = {}) => {
       const Data = Buffer.from(content).toString('base64');
       const spec = { Name, Data, ...more };
