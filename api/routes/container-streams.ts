@@ -1,5 +1,6 @@
 /** Containers' streams: attach, logs, terminals, what runs inside and what it uses. */
-import { SwarmError } from '../../lib/errors.ts';
+import { messageOf, SwarmError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
 import type { Target } from '../../worker/container/manager.ts';
 import type { StdinPipe } from '../../worker/runtime/io.ts';
 import { containerLogFrame, type LogStyle } from '../convert/log-frame.ts';
@@ -35,7 +36,7 @@ export function containerStreamRoutes(modules: RouteModules): Route[] {
 async function attach(
   exchange: Exchange,
   target: Target,
-  { backend }: RouteModules,
+  { backend, log }: RouteModules,
 ): Promise<void> {
   const { own, view } = target;
   if (view.state.status === 'paused') {
@@ -68,7 +69,7 @@ async function attach(
       ? backend.containers.inside.attachTask(view, request)
       : own.streams.attach(request);
   backend.containers.events.tell('attach', view.record);
-  const typed = carryInput(client, attachment.stdin);
+  const typed = carryInput(client, attachment.stdin, log);
   const { stdinOnce, tty } = view.record.config;
   // As in Docker, who has typed all that there is to type leaves, unless the container has its end.
   const leaves = stdin && (tty || !stdinOnce) ? [typed] : [];
@@ -90,15 +91,21 @@ export async function untilEnded(exchange: Exchange, ended: Promise<unknown>): P
 }
 
 /** What the client types goes in as fast as it is read there; its end, or its going, is the end. */
-export async function carryInput(client: Hijacked, stdin: StdinPipe | undefined): Promise<void> {
+export async function carryInput(
+  client: Hijacked,
+  stdin: StdinPipe | undefined,
+  log: Logger,
+): Promise<void> {
+  // Nobody waits for it: what goes wrong is told in the log, and ends no more than the input.
+  const warn = (error: unknown) =>
+    log.warn("a client's input was not carried to its end", { error: messageOf(error) });
   try {
     for await (const data of client.input) await stdin?.write(data);
   } catch (error) {
     // A connection that breaks off is an end like another.
-    if (SwarmError.from(error).code === 'internal' && !isBroken(error)) throw error;
-  } finally {
-    await stdin?.end();
+    if (SwarmError.from(error).code === 'internal' && !isBroken(error)) warn(error);
   }
+  await stdin?.end().catch(warn);
 }
 
 function isBroken(error: unknown): boolean {

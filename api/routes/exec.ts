@@ -36,7 +36,7 @@ export function execRoutes(modules: RouteModules): Route[] {
 
 const nowhere: OutputSink = { write: () => Promise.resolve(), end: () => undefined };
 
-async function start(exchange: Exchange, { backend }: RouteModules): Promise<void> {
+async function start(exchange: Exchange, { backend, log }: RouteModules): Promise<void> {
   const { execs } = backend.containers;
   const id = exchange.param('id');
   const { document } = execs.view(id);
@@ -57,7 +57,7 @@ async function start(exchange: Exchange, { backend }: RouteModules): Promise<voi
   });
   try {
     const process = await execs.start(id, sink, { stdin: document.attachStdin, ...size });
-    void carryInput(client, process.stdin);
+    void carryInput(client, process.stdin, log);
     await untilEnded(exchange, process.exited);
   } catch (error) {
     // The status has been sent: Docker's clients show what comes on the stream.

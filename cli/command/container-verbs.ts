@@ -10,6 +10,10 @@ export const containerVerbs = {
     short: 'Copy files/folders between a container and the local filesystem',
     load: () => import('../commands/container/cp.ts'),
   },
+  create: {
+    short: 'Create a new container',
+    load: () => import('../commands/container/create.ts'),
+  },
   diff: {
     short: "Inspect changes to files or directories on a container's filesystem",
     load: () => import('../commands/container/diff.ts'),
@@ -61,6 +65,10 @@ export const containerVerbs = {
     aliases: ['remove'],
     load: () => import('../commands/container/rm.ts'),
   },
+  run: {
+    short: 'Create and run a new container from an image',
+    load: () => import('../commands/container/run.ts'),
+  },
   start: {
     short: 'Start one or more stopped containers',
     load: () => import('../commands/container/start.ts'),
@@ -80,6 +88,10 @@ export const containerVerbs = {
   unpause: {
     short: 'Unpause all processes within one or more containers',
     load: () => import('../commands/container/unpause.ts'),
+  },
+  update: {
+    short: 'Update configuration of one or more containers',
+    load: () => import('../commands/container/update.ts'),
   },
   wait: {
     short: 'Block until one or more containers stop, then print their exit codes',

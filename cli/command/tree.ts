@@ -288,6 +288,10 @@ export const tree: Group = {
       short: 'Leave nothing of ts-swarm behind on this host',
       load: () => import('../commands/system/uninstall.ts'),
     },
+    inspect: {
+      short: 'Return low-level information on objects of any kind',
+      load: () => import('../commands/system/inspect.ts'),
+    },
     login: {
       short: 'Authenticate to a registry',
       load: () => import('../commands/system/login.ts'),

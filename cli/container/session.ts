@@ -92,10 +92,16 @@ async function type(
   }
 }
 
+/** Resolves when there is room for more, or the other end has gone. */
 function drained(socket: Hijacked['socket']): Promise<void> {
   return new Promise((resolve) => {
-    socket.once('drain', resolve);
-    socket.once('close', resolve);
+    const done = () => {
+      socket.off('drain', done);
+      socket.off('close', done);
+      resolve();
+    };
+    socket.on('drain', done);
+    socket.on('close', done);
   });
 }
 

@@ -160,7 +160,7 @@ const capabilities: SpecFlag = {
   },
 };
 
-function ulimit(textOf: string) {
+export function ulimit(textOf: string) {
   const [name, value = ''] = splitPair(textOf);
   const match = /^(-?\d+)(?::(-?\d+))?$/.exec(value);
   if (match === null || name === '') throw new Error(`invalid ulimit argument: ${textOf}`);

@@ -64,6 +64,7 @@ export class StubDaemon implements AsyncDisposable {
       body: Buffer.concat(chunks).toString('utf8'),
     };
     response.setHeader('Api-Version', this.#apiVersion);
+    response.setHeader('Ostype', 'linux');
     if (asked.path === '/_ping') {
       response.end('OK');
       return;

@@ -1,0 +1,139 @@
+/** Our CLI's `run` and its kin, on a real container and with a real terminal. */
+import { strict as assert } from 'node:assert';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { binary, runResult } from '../lab/index.ts';
+import { imageOf, useSwarm, words } from './swarm.ts';
+
+describe('containers by our CLI', () => {
+  // Before the swarm's own looks whether anything is left.
+  afterEach(async () => {
+    const left = (await cli('ps', '-aq')).split('\n').filter(Boolean);
+    if (left.length > 0) await cli('rm', '-f', ...left);
+  });
+  const get = useSwarm({ hosts: 1, images: ['talker:1'] });
+  let image: string;
+  let folder: string;
+
+  before(() => {
+    image = imageOf(get(), 'talker:1');
+    folder = mkdtempSync(join(tmpdir(), 'ts-swarm-run-'));
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  const cli = (...args: readonly string[]) => get().manager.cli(...args);
+  const cliResult = (...args: readonly string[]) => get().manager.cliResult(...args);
+  const withInput = (input: string, ...args: readonly string[]) =>
+    runResult([binary, '-H', get().manager.url, ...args], { input, timeoutMs: 60_000 });
+  const onTerminal = (script: string, ...args: readonly string[]) =>
+    runResult(
+      [
+        'python3',
+        join(import.meta.dirname, 'terminal.py'),
+        '31x97',
+        binary,
+        '-H',
+        get().manager.url,
+        ...args,
+      ],
+      { input: script, timeoutMs: 60_000 },
+    );
+
+  it('pulls what is not there, shows both streams, and ends with the exit code', async () => {
+    const script = 'echo out; echo err >&2; exit 7';
+    const first = await cliResult('run', '--rm', image, 'sh', '-c', script);
+    assert.deepEqual([first.code, first.stdout], [7, 'out\n']);
+    assert.match(first.stderr, /^Unable to find image '\S+talker:1' locally\n[^]*err\n$/);
+    const again = await cliResult('run', '--rm', image, 'sh', '-c', script);
+    assert.deepEqual([again.code, again.stdout, again.stderr], [7, 'out\n', 'err\n']);
+    assert.equal(await cli('ps', '-aq'), '', 'it has removed itself');
+    const typed = await withInput('abc\n', 'run', '-i', '--rm', image, 'tr', 'a-c', 'x-z');
+    assert.deepEqual([typed.code, typed.stdout], [0, 'xyz\n']);
+  });
+
+  it('ends with 125, 126 and 127 as docker does', async () => {
+    const cases = [
+      { args: ['--network', 'container:nobody', image, 'true'], code: 125 },
+      { args: [image, '/etc'], code: 126 },
+      { args: [image, 'no-such-command'], code: 127 },
+    ];
+    for (const { args, code } of cases) {
+      const ran = await cliResult('run', '--rm', ...args);
+      assert.equal(ran.code, code, ran.stderr);
+      assert.match(ran.stderr, /^Error response from daemon: /);
+    }
+  });
+
+  it('has a terminal of the size that the user has', async () => {
+    const command = 'stty size; echo "name?"; read x; echo "hello $x"; exit 4';
+    const ran = await onTerminal('name?\tjo\\n', 'run', '-it', '--rm', image, 'sh', '-c', command);
+    assert.equal(ran.code, 4, ran.stdout + ran.stderr);
+    assert.match(ran.stdout, /31 97\r\n[^]*hello jo\r\n/);
+    const noTerminal = await withInput('', 'run', '-it', '--rm', image, 'true');
+    assert.match(noTerminal.stderr, /the input device is not a TTY/);
+  });
+
+  it('is left with the detach keys, and started again and again', async () => {
+    const command = 'while read x; do echo "got $x"; [ "$x" = end ] && exit 5; done';
+    const left = await onTerminal(
+      '\\n\t\\x10\\x11',
+      ...words('run -it --name shell'),
+      image,
+      'sh',
+      '-c',
+      `echo; ${command}`,
+    );
+    assert.equal(left.code, 0, left.stdout + left.stderr);
+    assert.equal((await cli('ps', '--format', '{{.Names}}')).trim(), 'shell');
+    const ended = await withInput('one\nend\n', 'exec', '-i', 'shell', 'sh', '-c', command);
+    assert.deepEqual([ended.code, ended.stdout], [5, 'got one\ngot end\n']);
+    await cli('stop', '-t', '0', 'shell');
+    await cli('container', 'create', '-i', '--name', 'again', image, 'sh', '-c', command);
+    for (let times = 0; times < 2; times++) {
+      const started = await withInput('end\n', 'start', '-ai', 'again');
+      assert.deepEqual([started.code, started.stdout], [5, 'got end\n']);
+    }
+  });
+
+  it('shows and changes what runs', async () => {
+    const flags = words('-d --name web -p 127.0.0.1::80 -p 81/udp --memory 64m --restart no');
+    const id = (await cli('run', ...flags, image)).trim();
+    assert.match(id, /^[0-9a-f]{64}$/);
+    assert.match(
+      await cli('port', 'web'),
+      /^80\/tcp -> 127\.0\.0\.1:\d+\n81\/udp -> 0\.0\.0\.0:\d+/,
+    );
+    assert.match(await cli('port', 'web', '80'), /^127\.0\.0\.1:\d+\n$/);
+    assert.match((await cliResult('port', 'web', '99')).stderr, /no public port '99' published/);
+    await cli(
+      'update',
+      '--memory',
+      '32m',
+      '--memory-swap',
+      '64m',
+      '--restart',
+      'on-failure:3',
+      'web',
+    );
+    const shown = '{{.HostConfig.Memory}} {{.HostConfig.RestartPolicy.MaximumRetryCount}}';
+    assert.equal((await cli('inspect', '-f', shown, 'web')).trim(), '33554432 3');
+    assert.match(await cli('stats', '--no-stream', 'web'), /web +\d+\.\d+% +\S+ \/ 32MiB/);
+    assert.match(await cli('stats', '--no-stream'), /web /);
+    await cli('exec', 'web', 'sh', '-c', 'echo new >/tmp/new');
+    assert.match(await cli('diff', 'web'), /^A \/tmp\/new$/m);
+    writeFileSync(join(folder, 'in'), 'from here');
+    await cli('cp', join(folder, 'in'), 'web:/tmp/new');
+    await cli('cp', 'web:/tmp/new', join(folder, 'out'));
+    assert.equal(readFileSync(join(folder, 'out'), 'utf8'), 'from here');
+    const piped = await runResult(
+      ['sh', '-c', `${binary} -H ${get().manager.url} cp web:/tmp/. - | tar -tf -`],
+      { timeoutMs: 60_000 },
+    );
+    assert.match(piped.stdout, /new$/m);
+    await cli('export', '-o', join(folder, 'all.tar'), 'web');
+    const listed = await runResult(['tar', '-tf', join(folder, 'all.tar')]);
+    assert.match(listed.stdout, /^tmp\/new$/m);
+    assert.match(await cli('logs', '-n', '1', 'web'), /^line 10 of /);
+  });
+});
