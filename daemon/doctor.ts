@@ -27,6 +27,7 @@ export function newDoctor(
             ? []
             : [{ protocol, port: publishedPort, owner: `container ${containerId}` }],
         ),
+    obstacles: () => network.obstacles(),
     repairs: () => network.repairs,
     swarm: () => swarm.facts(),
     nameOf: (nodeId) => swarm.nameOf(nodeId),

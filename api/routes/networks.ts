@@ -203,7 +203,7 @@ async function create(exchange: Exchange, { backend }: RouteModules): Promise<vo
   if (listNetworks(backend, view).some(({ name }) => name === spec.name)) {
     throw new SwarmError('already-exists', `network with name ${spec.name} already exists`);
   }
-  const complete = { ...spec, driver };
+  const complete = { ...spec, driver: isLocal && spec.configOnly === true ? 'null' : driver };
   const { id, warning } =
     manager === undefined
       ? await localNetworks(backend).create(complete)

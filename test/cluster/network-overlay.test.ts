@@ -252,6 +252,14 @@ describe('overlay networks', function () {
       assert.equal(Number((await inside(from, fetch)).stdout), size);
       await server.stop();
     }
+    await swarm.cli('network', 'create', '--driver', 'overlay', '--ipv6', 'two');
+    const onSmall = ['--constraint', 'node.hostname==h4', '--restart-condition', 'none'];
+    await swarm.createDetached('late', '--network', 'two', ...onSmall, image);
+    const says = /network two cannot be had on this node: IPv6 needs packets of 1280 bytes/;
+    await until('ps says why', () => swarm.cli('service', 'ps', '--no-trunc', 'late'), {
+      accept: (text) => says.test(text),
+      timeoutMs: 20_000,
+    });
     await small.exec('ip link set eth0 mtu 1500');
   });
 

@@ -114,6 +114,23 @@ export const containerScripts: readonly ContainerScript[] = [
       docker network rm one 2>&1 | sed 's/id [^ ]*/id/'; docker rm -f aa bb; docker network rm one two six`,
   },
   {
+    name: 'networks are made from configurations',
+    script: `docker network create --config-only --subnet 10.124.7.0/24 -o com.docker.network.driver.mtu=1400 conf >/dev/null
+      docker network create --config-from conf -d bridge made >/dev/null
+      for n in conf made; do docker network inspect -f \
+        '{{.Driver}} {{.ConfigOnly}} {{.ConfigFrom.Network}} {{range .IPAM.Config}}{{.Subnet}}{{end}} {{.Options}}' $n; done
+      docker run --rm --network made busybox ip -o -4 addr show eth0 | cut -d' ' -f2-7 | cut -c1-30
+      docker run --rm --network made busybox cat /sys/class/net/eth0/mtu
+      docker network create --config-from conf --subnet 10.1.0.0/24 x
+      docker network create --config-from nosuch x
+      docker network create --config-only --internal x
+      docker network create --config-from made x
+      docker network create --config-only --config-from conf x; docker network rm conf
+      docker run --rm --network conf busybox true 2>&1 | grep -c docker:
+      docker network ls --filter name=conf --format '{{.Name}} {{.Driver}} {{.Scope}}'
+      docker network rm made conf`,
+  },
+  {
     name: 'attach joins what runs',
     script: `docker run -d -i --name aa busybox sh -c 'read x; sleep 1; echo got $x'
       echo line | docker attach aa; docker wait aa; docker logs aa

@@ -37,9 +37,12 @@ const alike: readonly string[] = [
 ];
 
 export function networkCases(get: () => Field): void {
-  for (const flag of ['--config-only', '--config-from']) {
-    refuses('network create', flag, noConfig);
-  }
+  shows(
+    'networks are made from configurations',
+    'network create',
+    '--config-only',
+    '--config-from',
+  );
   const title = 'networks come to containers that run, and leave them';
   shows(title, 'network connect', '', '--alias', '--ip', '--ip6');
   shows(title, 'network disconnect', '', '--force');

@@ -96,6 +96,12 @@ export class Joining {
     const own = this.#own.get(network);
     if (own !== undefined) {
       const { id: networkId, spec, subnets } = own;
+      if (spec.configOnly === true) {
+        throw new SwarmError(
+          'permission-denied',
+          `cannot attach container ${record.id} to the configuration network ${spec.name}`,
+        );
+      }
       const wish = {
         ...(ipv4 === undefined ? {} : { ipv4 }),
         ...(ipv6 === undefined ? {} : { ipv6 }),

@@ -132,6 +132,7 @@ describe('the doctor', function () {
     tables: new NetworkTables(),
     containers: () => [],
     hostPorts: () => [],
+    obstacles: () => [],
     repairs: () => new Map(),
     swarm: () => ({ state: 'inactive', error: '', nodeId: '' }),
     nameOf: (id) => id,
@@ -143,6 +144,12 @@ describe('the doctor', function () {
     const findings = await new Doctor(parts).examine();
     const well = findings.filter(({ level }) => level === 'ok').map(({ check }) => check);
     assert.ok(['swarm', 'kernel', 'repairs'].every((check) => well.includes(check)));
+  });
+
+  it('names the networks that cannot be had', async () => {
+    const obstacles = () => ['network back cannot be had on this node: it is too narrow'];
+    const [first] = await new Doctor({ ...parts, obstacles }).examine();
+    assert.deepEqual([first?.check, first?.text], ['networks', obstacles()[0]]);
   });
 
   it('goes on where one thing cannot be examined, and says that first', async () => {

@@ -25,6 +25,8 @@ export interface DoctorParts {
   readonly containers: () => readonly AttachedContainer[];
   /** Ports that containers of this node have taken of it. */
   readonly hostPorts: () => readonly PublishedPort[];
+  /** Why networks of the swarm cannot be had on this node: a sentence for each. */
+  readonly obstacles: () => readonly string[];
   /** What audits have put right, by kind. */
   readonly repairs: () => ReadonlyMap<string, number>;
   readonly swarm: () => SwarmFacts;
@@ -55,6 +57,7 @@ export class Doctor {
       'data-path': () => this.#dataPath(),
       ports: () => examinePorts(this.#publishedPorts(), process.pid),
       repairs: () => judgeRepairs(repairs()),
+      networks: () => this.#parts.obstacles().map((text) => finding('networks', 'error', text)),
       limits: connections,
       forwarding: () => examineForwarding([gatewayBridgeName]),
     };

@@ -88,13 +88,8 @@ export class ContainerNetwork implements NetworkDriver {
     this.#spares = new SpareNamespaces(this.#namespaces, { clock: deps.clock, log: this.#log });
     this.#records = new Attachments(join(options.runRoot, 'attachments'));
     this.#gateway = new GatewayBridge(options, { sockets: deps.sockets, log: this.#log });
-    this.#maker = new RecordMaker({
-      tables: deps.tables,
-      local: deps.local,
-      gateway: this.#gateway,
-      records: this.#records,
-      resolver: deps.resolver,
-    });
+    const own = { gateway: this.#gateway, records: this.#records };
+    this.#maker = new RecordMaker({ ...deps, ...own });
   }
 
   /**
@@ -186,6 +181,12 @@ export class ContainerNetwork implements NetworkDriver {
     }
     await this.#deps.overlay.removeLeftovers();
     this.#auditWithin(0);
+  }
+
+  /** Why networks of the swarm cannot be had on this node: a sentence for each. */
+  obstacles(): readonly string[] {
+    const { tables, overlay } = this.#deps;
+    return [...tables.networks()].flatMap(({ id }) => overlay.obstacle(id) ?? []);
   }
 
   /** Networks of this node alone. */
@@ -299,8 +300,7 @@ export class ContainerNetwork implements NetworkDriver {
     if (known !== undefined && this.#namespaces.isAlive(request.containerId)) {
       return this.#attachment(known);
     }
-    const { networks = [] } = request;
-    await this.#untilKnown(networks, signal);
+    await this.#untilReady(request.networks ?? [], signal);
     const record = this.#maker.first(request);
     // Taken from here on: the steps below give other attachments a turn.
     this.#records.put(record);
@@ -336,7 +336,7 @@ export class ContainerNetwork implements NetworkDriver {
     if (before === undefined) {
       throw new SwarmError('not-found', `container ${containerId} is on no network of this node`);
     }
-    await this.#untilKnown(request.networks ?? [], signal);
+    await this.#untilReady(request.networks ?? [], signal);
     const record = this.#maker.next(before, request);
     try {
       await this.#turn(before, record);
@@ -427,6 +427,15 @@ export class ContainerNetwork implements NetworkDriver {
 
   #attachment(record: AttachmentRecord): Attachment {
     return this.#maker.describe(record, this.#namespaces.path(record.containerId));
+  }
+
+  /** Throws for networks that cannot be had here; those that were joined before go on. */
+  async #untilReady(networks: readonly TaskNetwork[], signal?: AbortSignal): Promise<void> {
+    await this.#untilKnown(networks, signal);
+    for (const { networkId } of networks) {
+      const obstacle = this.#deps.overlay.obstacle(networkId);
+      if (obstacle !== undefined) throw new SwarmError('failed-precondition', obstacle);
+    }
   }
 
   async #untilKnown(networks: readonly TaskNetwork[], signal?: AbortSignal): Promise<void> {

@@ -13,7 +13,7 @@ export interface RecordMakerDeps {
   readonly gateway: GatewayBridge;
   readonly records: Attachments;
   /** Where names are answered in a container that is on a network. */
-  readonly resolver: string | undefined;
+  readonly resolver?: string;
 }
 
 export class RecordMaker {

@@ -14,9 +14,17 @@ import { NetworkTables, type NetworkDelta } from '../tables.ts';
 import { AddressUse, type AddressWish } from './address-use.ts';
 import { bridgeRulesOf, deviceOf, leavesBy, mtuDefault, ownsParent } from './describe.ts';
 import type { Device, Plug } from './device.ts';
+import { checkConfiguration, withConfiguration } from './configurations.ts';
 import { NetworkFiles, type KeptNetwork } from './network-files.ts';
 import { hostOf } from '../resolver/addresses.ts';
-import { driverOf, mtuOf, options, planNetwork, type LocalNetwork } from './plan.ts';
+import {
+  driverOf,
+  mtuOf,
+  options,
+  planConfiguration,
+  planNetwork,
+  type LocalNetwork,
+} from './plan.ts';
 import { dropTable, localTable, replaceTable } from './ruleset.ts';
 
 export interface LocalNetworksOptions {
@@ -54,6 +62,8 @@ export class LocalNetworks implements NetworkPart {
   readonly #log: Logger;
   readonly #files: NetworkFiles;
   readonly #networks = new Map<string, Network>();
+  /** Those that are nothing but configurations. */
+  readonly #configurations = new Map<string, KeptNetwork>();
   #host: Netlink | undefined;
   #netfilter: NetfilterSocket | undefined;
   #turn: Promise<unknown> = Promise.resolve();
@@ -72,6 +82,10 @@ export class LocalNetworks implements NetworkPart {
       this.#netfilter = new NetfilterSocket();
     });
     for (const kept of this.#files.load()) {
+      if (kept.spec.configOnly === true) {
+        this.#configurations.set(kept.id, kept);
+        continue;
+      }
       const network = this.#add(kept);
       try {
         this.#inHome(() => network.device.open());
@@ -110,9 +124,14 @@ export class LocalNetworks implements NetworkPart {
       if (this.list().some((other) => other.spec.name === spec.name)) {
         throw new SwarmError('already-exists', `network with name ${spec.name} already exists`);
       }
-      const given = { id: random.id(), createdAtMs: clock.nowMs(), spec };
+      const id = random.id();
+      const createdAtMs = clock.nowMs();
+      if (spec.configOnly === true) return this.#keepConfiguration({ id, createdAtMs, spec });
+      const named = (name: string) =>
+        [...this.#configurations.values()].find((one) => one.spec.name === name)?.spec;
+      const given = { id, createdAtMs, spec: withConfiguration(spec, named) };
       const routes = this.#link.routeTable('all').map(({ destination }) => destination);
-      const planned = planNetwork(given, { networks: this.list(), routes });
+      const planned = planNetwork(given, { networks: this.#made, routes });
       this.#refuseTakenLinks(planned);
       const kept = { ...planned, ownsParent: ownsParent(planned, this.#link) };
       const network = this.#add(kept);
@@ -131,6 +150,11 @@ export class LocalNetworks implements NetworkPart {
   }
 
   list(): readonly LocalNetwork[] {
+    return [...this.#made, ...this.#configurations.values()];
+  }
+
+  /** Without those that are nothing but configurations. */
+  get #made(): readonly LocalNetwork[] {
     return [...this.#networks.values()].map(({ kept }) => kept);
   }
 
@@ -156,6 +180,8 @@ export class LocalNetworks implements NetworkPart {
   /** Throws `not-found`, and `failed-precondition` while a container is on it. */
   remove(networkId: string): Promise<void> {
     return this.#inTurn(async () => {
+      const configuration = this.#configurations.get(networkId);
+      if (configuration !== undefined) return this.#removeConfiguration(configuration);
       const network = this.#network(networkId);
       if (network.addresses.all.size > 0) {
         throw new SwarmError(
@@ -332,6 +358,25 @@ export class LocalNetworks implements NetworkPart {
     this.#inHome(() => device.remove());
   }
 
+  #keepConfiguration(given: Parameters<typeof planConfiguration>[0]) {
+    checkConfiguration(given.spec);
+    const kept = planConfiguration(given);
+    this.#files.save(kept);
+    this.#configurations.set(kept.id, kept);
+    return { id: kept.id, warning: '' };
+  }
+
+  #removeConfiguration({ id, spec }: KeptNetwork): void {
+    if (this.#made.some((one) => one.spec.configFrom?.network === spec.name)) {
+      throw new SwarmError(
+        'permission-denied',
+        `error while removing network: configuration network "${spec.name}" is in use`,
+      );
+    }
+    this.#configurations.delete(id);
+    this.#files.delete(id);
+  }
+
   #refuseTakenLinks({ id, spec }: LocalNetwork): void {
     const driver = driverOf(spec);
     if (driver === 'bridge') {
@@ -340,7 +385,7 @@ export class LocalNetworks implements NetworkPart {
       throw new SwarmError('already-exists', `a link ${name} is on this host already`);
     }
     const parent = spec.options?.[options.parent] ?? '';
-    const other = this.list().find(
+    const other = this.#made.find(
       (one) =>
         one.id !== id &&
         driverOf(one.spec) !== 'bridge' &&
@@ -354,7 +399,7 @@ export class LocalNetworks implements NetworkPart {
   }
 
   #table() {
-    const bridges = this.list().flatMap((network) => bridgeRulesOf(network));
+    const bridges = this.#made.flatMap((network) => bridgeRulesOf(network));
     return localTable(bridges, this.#options.otherBridges ?? []);
   }
 

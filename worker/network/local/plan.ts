@@ -77,6 +77,17 @@ export function planNetwork(
   return { ...given, subnets };
 }
 
+/** Nothing is chosen for a configuration: others that are made from it choose for themselves. */
+export function planConfiguration(given: {
+  readonly id: string;
+  readonly createdAtMs: number;
+  readonly spec: NetworkSpec;
+}): LocalNetwork {
+  checkOptions(given.spec);
+  const configs = (given.spec.ipam?.configs ?? []).filter(({ subnet }) => subnet !== undefined);
+  return { ...given, subnets: configs.map(subnetOf) };
+}
+
 /** Throws `invalid-argument` for a driver that is not one of this node's. */
 export function driverOf({ driver }: NetworkSpec): LocalDriver {
   const name = driver === '' ? 'bridge' : driver;

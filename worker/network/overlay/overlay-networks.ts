@@ -32,6 +32,7 @@ import { Segment } from './segment.ts';
 import {
   encryptedUnderlay,
   findCarrier,
+  tooNarrowForIpv6,
   plainUnderlay,
   tunnelMtuOf,
   type Carrier,
@@ -90,6 +91,15 @@ export class OverlayNetworks implements NetworkPart {
     this.#namespaces[Symbol.dispose]();
     this.#host?.[Symbol.dispose]();
     this.#host = undefined;
+  }
+
+  /** Why the network cannot be carried by this node; undefined where it can. */
+  obstacle(networkId: string): string | undefined {
+    const network = this.#deps.tables.network(networkId);
+    if (network?.driver !== 'overlay' || this.#deps.node() === undefined) return undefined;
+    if (!hasIpv6(network.subnets.map(({ subnet }) => subnet))) return undefined;
+    const why = tooNarrowForIpv6(this.#carrier(), network.encrypted);
+    return why && `network ${network.name} cannot be had on this node: ${why}`;
   }
 
   async attached(container: AttachedContainer): Promise<void> {

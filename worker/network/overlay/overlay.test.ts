@@ -167,6 +167,10 @@ describe('overlay networks on the real kernel', function () {
       /mtu (\d+)/.exec(runIn(task.path, 'ip', 'link', 'show', 'eth0'))?.[1];
     assert.deepEqual([mtuIn(a), mtuIn(small)], ['1450', '1230']);
     assert.equal(mtuIn(dual), '1280', 'the least that IPv6 works with');
+    const says = /net1 cannot be had on this node: IPv6 needs .* must take 1330: it takes 1280/;
+    assert.match(hosts[3]!.overlay.obstacle('net1') ?? '', says);
+    assert.equal(hosts[3]!.overlay.obstacle('net4'), undefined);
+    assert.equal(hosts[0]!.overlay.obstacle('net1'), undefined);
     assert.ok(reaches(a, addressOf(small), '-s', String(1230 - 28)));
     for (const [from, to] of [
       [a, small],

@@ -54,6 +54,23 @@ export function plainUnderlay({ local, isIpv6, mtu }: Carrier, carriesIpv6: bool
   };
 }
 
+/**
+ * Why a network with IPv6 cannot be carried; undefined where it can. The kernel drops what is too
+ * large for the way, and tells the sender of a size that is too small for IPv6: connections
+ * would stand still.
+ */
+export function tooNarrowForIpv6(carrier: Carrier, encrypted: boolean): string | undefined {
+  const { isIpv6, mtu } = carrier;
+  const outer = isIpv6 ? vxlanOverhead.ipv6 : vxlanOverhead.ipv4;
+  const tunnel = isIpv6 ? tunnelOverhead.ipv6 : tunnelOverhead.ipv4;
+  const needed = mtuMinIpv6 + (encrypted ? tunnel + vxlanOverhead.ipv6 : outer);
+  if (mtu >= needed) return undefined;
+  return (
+    `IPv6 needs packets of ${mtuMinIpv6} bytes, for which the device that carries the data path ` +
+    `must take ${needed}: it takes ${mtu}; raise its MTU, or make the network without IPv6`
+  );
+}
+
 export function tunnelMtuOf({ isIpv6, mtu }: Carrier): number {
   return atLeast(mtu - (isIpv6 ? tunnelOverhead.ipv6 : tunnelOverhead.ipv4), true);
 }

@@ -1,0 +1,53 @@
+/** Networks that are only a configuration, which others are made from. Docker's rules and words. */
+import { SwarmError } from '../../../lib/errors.ts';
+import type { NetworkSpec } from '../../../types/index.ts';
+
+/** Throws for what only a network that is made can have. */
+export function checkConfiguration(spec: NetworkSpec): void {
+  const { ingress, internal, attachable, scope = '', configFrom } = spec;
+  if (ingress === true || internal === true || attachable === true || scope !== '') {
+    throw forbidden(
+      'configuration network can only contain network specific fields. Network operator fields ' +
+        'like [ ingress | internal | attachable | scope ] are not supported.',
+    );
+  }
+  if ((configFrom?.network ?? '') === '') return;
+  throw forbidden('a configuration network cannot depend on another configuration network');
+}
+
+/** The spec with what its configuration says; the same where it names none. */
+export function withConfiguration(
+  spec: NetworkSpec,
+  configuration: (name: string) => NetworkSpec | undefined,
+): NetworkSpec {
+  const name = spec.configFrom?.network ?? '';
+  if (name === '') return spec;
+  const { ipam, options, labels, enableIpv6 } = spec;
+  const hasOwn =
+    (ipam?.configs ?? []).length > 0 ||
+    !['', 'default'].includes(ipam?.driver ?? '') ||
+    Object.keys(options ?? {}).length > 0 ||
+    Object.keys(labels).length > 0 ||
+    enableIpv6 === true;
+  if (hasOwn) {
+    throw forbidden(
+      'user specified configurations are not supported if the network depends on a configuration ' +
+        'network',
+    );
+  }
+  const found = configuration(name);
+  if (found === undefined) {
+    throw new SwarmError('not-found', `configuration network "${name}" does not exist`);
+  }
+  return {
+    ...spec,
+    labels: found.labels,
+    ...(found.ipam === undefined ? {} : { ipam: found.ipam }),
+    ...(found.options === undefined ? {} : { options: found.options }),
+    ...(found.enableIpv6 === undefined ? {} : { enableIpv6: found.enableIpv6 }),
+  };
+}
+
+function forbidden(message: string): SwarmError {
+  return new SwarmError('permission-denied', message);
+}
