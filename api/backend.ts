@@ -1,6 +1,7 @@
 /** What the HTTP API stands on. The composition root (daemon/) provides it. */
 import type { Duplex } from 'node:stream';
 import type { ControlApi } from '../manager/control/api.ts';
+import type { History } from '../manager/history/index.ts';
 import type { ObjectEvent } from '../manager/store/event.ts';
 import type { Backup } from '../manager/store/backup-file.ts';
 import type { ExternalStore } from '../manager/store/etcd/address.ts';
@@ -143,6 +144,8 @@ export interface ManagerBackend {
   lead(nodeId: string): Promise<void>;
   /** The tables, at least as new as every change acknowledged before the call. */
   read(): Promise<StoreView>;
+  /** What this manager remembers of the past. */
+  history(): History;
   /**
    * Every change from now on, in order, without gaps. A reader that falls behind by more than a
    * bounded number of events gets a SwarmError `resource-exhausted`, and must list again.

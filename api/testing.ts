@@ -196,6 +196,7 @@ export class FakeBackend implements Backend {
       return Promise.resolve();
     },
     read: () => this.store.read(),
+    history: () => this.store.history,
     examine: () => Promise.resolve([]),
     reach: (...args) => this.reach(...args),
     watch: (options) => this.store.watch({ ...options }),

@@ -320,6 +320,7 @@ export class Manager implements AsyncDisposable {
       control: this.control,
       lead: (nodeId) => this.#lead(nodeId),
       read: () => this.#read(),
+      history: () => this.store.history,
       reach: (nodeId, options) => this.#tunnels.reach(nodeId, options),
       watch: ({ signal }) => this.store.watch({ signal }),
       backup: async (options) => {

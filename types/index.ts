@@ -9,6 +9,7 @@ export * from './depends.ts';
 export * from './explanation.ts';
 export * from './file-object.ts';
 export * from './finding.ts';
+export * from './history.ts';
 export * from './network.ts';
 export * from './objects.ts';
 export * from './preview.ts';

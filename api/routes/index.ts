@@ -5,6 +5,7 @@ import { buildRoutes } from './build.ts';
 import { doctorRoutes } from './doctor.ts';
 import { eventRoutes } from './events.ts';
 import { explainRoutes } from './explain.ts';
+import { historyRoutes } from './history.ts';
 import { imageRoutes, imageTransferRoutes } from './images.ts';
 import { fileRoutes } from './files.ts';
 import type { RouteModules } from './modules.ts';
@@ -28,6 +29,7 @@ export function allRoutes(modules: RouteModules): Route[] {
     ...systemRoutes(modules),
     ...doctorRoutes(modules),
     ...explainRoutes(modules),
+    ...historyRoutes(modules),
     ...eventRoutes(modules),
     ...swarmRoutes(modules),
     ...swarmBackupRoutes(modules),

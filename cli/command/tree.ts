@@ -276,6 +276,10 @@ export const tree: Group = {
       short: 'Say why a task or a service is as it is',
       load: () => import('../commands/system/explain.ts'),
     },
+    history: {
+      short: 'Say what changed, and how things stood at a moment',
+      load: () => import('../commands/system/history.ts'),
+    },
     info: {
       short: 'Display system-wide information',
       load: () => import('../commands/system/info.ts'),
@@ -306,7 +310,6 @@ export const tree: Group = {
     },
     ...containerAliases,
     build: { ...imageVerbs.build, hidden: true },
-    history: { ...imageVerbs.history, hidden: true },
     images: { ...imageVerbs.ls, hidden: true },
     import: { ...imageVerbs.import, hidden: true },
     load: { ...imageVerbs.load, hidden: true },

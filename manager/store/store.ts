@@ -8,6 +8,7 @@ import type {
   Service,
   Task,
 } from '../../types/index.ts';
+import { History } from '../history/history.ts';
 import { applyEntry } from './apply.ts';
 import type { Change } from './change.ts';
 import { decodeEntry, encodeEntry } from './entry-codec.ts';
@@ -26,6 +27,8 @@ import { Watch, type WatchOptions } from './watch.ts';
  * too: use them up before the next await.
  */
 export class Store implements StoreView, DocumentMachine, AsyncDisposable {
+  /** What its entries have changed of late. */
+  readonly history = new History();
   readonly #log: StoreLog;
   readonly #state = new State();
   readonly #listeners = new Set<ChangeListener>();
@@ -249,6 +252,7 @@ export class Store implements StoreView, DocumentMachine, AsyncDisposable {
   }
 
   #tell(batch: ChangeBatch): void {
+    this.history.note(batch);
     for (const watch of this.#watches) watch.push(batch);
     for (const listener of this.#listeners) {
       try {

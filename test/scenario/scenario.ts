@@ -20,10 +20,12 @@
  *     rebalance NAME                  spread the service's tasks anew; also: plan rebalance NAME
  *     policy on-join|off              whether that is done without being asked for
  *     plan rollback NAME              what it would do; it is not done
+ *     past [NAME] [at=5s]             what changed; how things stood at that time of the scenario
  *     nodes-of NAME                   how many of its wanted tasks each node has
  */
 import { serviceStatus } from '../../api/convert/service.ts';
 import { SwarmError } from '../../lib/errors.ts';
+import { tellHistory } from '../../manager/history/index.ts';
 import { explain } from '../../manager/explain/index.ts';
 import type { ObjectEvent } from '../../manager/store/index.ts';
 import {
@@ -146,6 +148,7 @@ class Scenario {
     plan: (words) => this.#plan(words),
     rebalance: ([name = '']) => this.#cluster.rebalance(name),
     policy: ([word = '']) => this.#cluster.setLabels({ [rebalanceLabel]: word }),
+    past: (words) => this.#past(words),
     'nodes-of': ([name = '']) => {
       const tasks = this.#tasksOf(name).filter((task) => isWanted(task.desiredState));
       const counts = Map.groupBy(tasks, (task) => task.nodeId || '(none)');
@@ -227,6 +230,29 @@ class Scenario {
           return `  ${hostname} ${refusals.length === 0 ? load : refusals.join('; ')}`;
         }),
       ]),
+    ];
+  }
+
+  #past(words: string[]): string[] {
+    const { store, clock } = this.#cluster;
+    const at = words.find((word) => word.startsWith('at='))?.slice('at='.length);
+    const service = words.find((word) => !word.includes('='));
+    const seconds = (time: string) => ((Date.parse(time) - this.#startMs) / 1000).toFixed(2);
+    const question = {
+      limit: 1000,
+      ...(at === undefined ? {} : { atMs: this.#startMs + duration(at) }),
+      ...(service === undefined ? {} : { service }),
+    };
+    const { records, moment } = tellHistory(store.history, store, question, clock.nowMs());
+    return [
+      ...(at === undefined ? records : []).map(
+        ({ time, name, by, text }) => `${seconds(time)}s ${name} by ${by}: ${this.#named(text)}`,
+      ),
+      ...(moment?.services ?? []).flatMap(({ name, image, mode, running, tasks }) => [
+        `${name}: ${mode} of ${image}, ${running} running`,
+        ...tasks.map((task) => `  ${task.name} ${task.node || '-'} ${task.state}`),
+      ]),
+      ...(moment?.nodes ?? []).map((node) => `${node.hostname} ${node.state}`),
     ];
   }
 
