@@ -6,7 +6,14 @@ import type { ObjectEvent } from '../manager/store/event.ts';
 import type { Backup } from '../manager/store/backup-file.ts';
 import type { ExternalStore } from '../manager/store/etcd/address.ts';
 import type { StoreView } from '../manager/store/view.ts';
-import type { Finding, NodeFindings, Service, SwarmSpec, Task } from '../types/index.ts';
+import type {
+  Finding,
+  GenericResource,
+  NodeFindings,
+  Service,
+  SwarmSpec,
+  Task,
+} from '../types/index.ts';
 import type { ContainerManager } from '../worker/container/manager.ts';
 import type { Builder } from '../worker/build/index.ts';
 import type { Images } from '../worker/image/images.ts';
@@ -79,6 +86,9 @@ export interface HostInfo {
   readonly snapshotter: string;
   readonly labels: readonly string[];
   readonly volumeDrivers: readonly string[];
+  readonly genericResources: readonly GenericResource[];
+  /** Where vendors describe their devices. */
+  readonly cdiFolders: readonly string[];
   readonly insecureRegistries: readonly string[];
 }
 

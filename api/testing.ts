@@ -36,6 +36,8 @@ export const testHost: HostInfo = {
   snapshotter: 'overlayfs',
   labels: [],
   volumeDrivers: ['local'],
+  genericResources: [],
+  cdiFolders: [],
   insecureRegistries: ['10.99.0.254:5000', '10.0.0.0/8'],
 };
 

@@ -7,6 +7,7 @@ import { messageOf, SwarmError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { Metrics } from '../lib/metrics.ts';
 import { systemRandom as random } from '../lib/random.ts';
+import { cdiFolders, NodeDevices } from '../worker/device/index.ts';
 import { TaskRunner } from '../worker/executor/index.ts';
 import { Builder } from '../worker/build/index.ts';
 import { createImages } from '../worker/image/index.ts';
@@ -77,10 +78,10 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
     starting.use(acquirePidFile(join(folder, 'daemon.pid')));
   }
   const node = await startContainers(options, log, starting);
-  const { builder, images, network, nodeImages, runtime, volumes } = node;
+  const { builder, devices, images, network, nodeImages, runtime, volumes } = node;
   const host = readHostFacts();
   const common = { clock, random, log };
-  const system = new System(options, host, { runtime, nodeImages, volumes, random });
+  const system = new System(options, host, { runtime, nodeImages, volumes, devices, random });
   const parts = { runtime, network, images, volumes, ...common };
   const containers = nodeContainers(options, host, parts);
   starting.use(containers.manager);
@@ -91,6 +92,7 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
         runtime: containers.taskRuntime,
         images,
         volumes,
+        devices,
         network: containers.taskNetwork,
         attachments: containers.attachments,
         node: () => system,
@@ -113,7 +115,6 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
       ...common,
     }),
   );
-  volumes.onNews = () => swarm.redescribe();
   const doctor = newDoctor(options, { network, swarm, clock, log });
   system.attach({ swarm, executor });
   await startMetrics(options, { metrics, swarm, log }, starting);
@@ -202,7 +203,8 @@ async function startContainers(
   const deps = { runtime, clock, random, log };
   const volumes = starting.use(openVolumes({ dataRoot, runRoot }, deps));
   const { images } = nodeImages;
-  return { network, runtime, volumes, nodeImages, images, builder };
+  const devices = new NodeDevices({ own: options.genericResources, cdiFolders }, log);
+  return { network, runtime, volumes, devices, nodeImages, images, builder };
 }
 
 function listenOptions(host: string, tls: ApiTls | undefined): ListenOptions {

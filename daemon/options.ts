@@ -3,6 +3,8 @@ import { hostname } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { messageOf, SwarmError } from '../lib/errors.ts';
+import type { GenericResource } from '../types/index.ts';
+import { parseResources } from '../worker/device/index.ts';
 import { defaultClusterPort, formatAddr, parseAddr } from '../lib/grpc/index.ts';
 
 const logLevels = ['debug', 'info', 'warn', 'error'] as const;
@@ -23,6 +25,7 @@ export interface DaemonOptions {
   /** Engine labels, "key=value". */
   readonly labels: Readonly<Record<string, string>>;
   readonly hostname: string;
+  readonly genericResources: readonly GenericResource[];
   /** What other nodes reach this one at, instead of what it joined with; an interface stands for
    * its address. Empty: what it joined with, or the address that has taken that one's place. */
   readonly advertiseAddr: string;
@@ -72,6 +75,9 @@ Options:
       --metrics-addr ADDRESS         Serve Prometheus metrics here, such as 127.0.0.1:9323: without
                                      TLS, to all who reach it
       --mtu BYTES                    MTU of containers' interfaces (default: the uplink's)
+      --node-generic-resource KIND=VALUE
+                                     What the node has for services that reserve it: a number, or
+                                     the name of one; repeatable
       --oci-runtime NAME             ${ociRuntimes.join(', ')} (default auto)
       --registry-mirror URL          Mirror of Docker Hub; repeatable
       --run-root PATH                Sockets, state of this boot (default ${defaultRunRoot})
@@ -97,6 +103,7 @@ export function parseOptions(argv: readonly string[]): DaemonOptions {
     registryMirrors: (values['registry-mirror'] ?? []).map(checkMirror),
     labels: parseLabels(values.label ?? []),
     hostname: values.hostname ?? hostname(),
+    genericResources: checkResources(values['node-generic-resource'] ?? []),
     advertiseAddr: checkAddr('advertise-addr', values['advertise-addr'] ?? ''),
     managerAddrs: (values['manager-addr'] ?? []).map((addr) =>
       checkAddr('manager-addr', addr, defaultClusterPort),
@@ -139,6 +146,7 @@ function parseFlags(argv: readonly string[]) {
         'manager-addr': { type: 'string', multiple: true },
         'metrics-addr': { type: 'string' },
         mtu: { type: 'string' },
+        'node-generic-resource': { type: 'string', multiple: true },
         'oci-runtime': { type: 'string' },
         'registry-mirror': { type: 'string', multiple: true },
         'run-root': { type: 'string' },
@@ -149,6 +157,14 @@ function parseFlags(argv: readonly string[]) {
     }).values;
   } catch (error) {
     throw invalid(messageOf(error));
+  }
+}
+
+function checkResources(words: readonly string[]): readonly GenericResource[] {
+  try {
+    return parseResources(words);
+  } catch (error) {
+    throw invalid(`--node-generic-resource: ${messageOf(error)}`);
   }
 }
 

@@ -10,6 +10,7 @@ import type { TaskRunner } from '../worker/executor/index.ts';
 import type { NodeFacts } from '../worker/task/index.ts';
 import type { NodeImages } from '../worker/image/index.ts';
 import type { Runtime } from '../worker/runtime/index.ts';
+import { cdiFolders, type NodeDevices } from '../worker/device/index.ts';
 import type { Volumes } from '../worker/volume/index.ts';
 import type { HostFacts } from './host-facts.ts';
 import type { DaemonOptions } from './options.ts';
@@ -22,7 +23,8 @@ const maxPendingEvents = 1_000;
 export interface SystemParts {
   readonly runtime: Runtime;
   readonly nodeImages: NodeImages;
-  readonly volumes: Pick<Volumes, 'driverNames' | 'refreshDrivers' | 'stayingNames'>;
+  readonly volumes: Pick<Volumes, 'driverNames' | 'refreshDrivers' | 'stayingNames' | 'onNews'>;
+  readonly devices: NodeDevices;
   readonly random: Random;
 }
 
@@ -47,20 +49,28 @@ export class System implements SystemBackend, NodeFacts {
 
   /** The parts that themselves need to know what this host is. */
   attach({ executor, swarm }: { executor: TaskRunner; swarm: SwarmNode }): void {
+    const { devices, volumes } = this.#parts;
+    volumes.onNews = () => swarm.redescribe();
+    devices.onChange = () => swarm.redescribe();
     this.#executor = executor;
     this.#swarm = swarm;
   }
 
   /** What this node tells the managers about itself. */
   async describe(): Promise<NodeDescription> {
-    const { volumes } = this.#parts;
-    await volumes.refreshDrivers();
+    const { devices, volumes } = this.#parts;
+    await Promise.all([volumes.refreshDrivers(), devices.refresh()]);
+    const genericResources = devices.resources();
     const stayingVolumes = volumes.stayingNames();
     const { cpus, memoryBytes } = this.#host;
     return {
       hostname: this.#options.hostname,
       platform: this.platform,
-      resources: { nanoCpus: cpus * 1e9, memoryBytes },
+      resources: {
+        nanoCpus: cpus * 1e9,
+        memoryBytes,
+        ...(genericResources.length === 0 ? {} : { genericResources }),
+      },
       engine: {
         version,
         labels: this.#options.labels,
@@ -88,8 +98,8 @@ export class System implements SystemBackend, NodeFacts {
   }
 
   async info(): Promise<HostInfo> {
-    const { runtime, nodeImages, volumes } = this.#parts;
-    await volumes.refreshDrivers();
+    const { devices, runtime, nodeImages, volumes } = this.#parts;
+    await Promise.all([volumes.refreshDrivers(), devices.refresh()]);
     const runtimeInfo = runtime.info();
     const [containers, images] = await Promise.all([runtime.list(), nodeImages.images.list()]);
     const running = containers.filter(({ state }) => state === 'running').length;
@@ -104,6 +114,8 @@ export class System implements SystemBackend, NodeFacts {
       cgroupVersion: runtimeInfo.cgroupVersion,
       snapshotter: runtimeInfo.snapshotter,
       volumeDrivers: volumes.driverNames,
+      genericResources: devices.resources(),
+      cdiFolders,
       labels: Object.entries(this.#options.labels).map(([key, value]) => `${key}=${value}`),
       insecureRegistries: this.#options.insecureRegistries,
     };

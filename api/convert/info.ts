@@ -1,4 +1,5 @@
 /** `docker version` and `docker info`. */
+import { genericResource } from '../../types/index.ts';
 import type { HostInfo, SwarmStatus } from '../backend.ts';
 import type { JsonObject } from './json.ts';
 
@@ -74,7 +75,10 @@ export function infoJson(facts: InfoFacts): JsonObject {
     RegistryConfig: registryJson(host.insecureRegistries),
     NCPU: host.cpus,
     MemTotal: host.memoryBytes,
-    GenericResources: null,
+    GenericResources:
+      host.genericResources.length === 0
+        ? null
+        : host.genericResources.map((one) => genericResource.encode(one) as JsonObject),
     DockerRootDir: facts.dataRoot,
     HttpProxy: '',
     HttpsProxy: '',
@@ -94,7 +98,7 @@ export function infoJson(facts: InfoFacts): JsonObject {
     RuncCommit: commitJson(''),
     InitCommit: commitJson(''),
     SecurityOptions: ['name=seccomp,profile=builtin'],
-    CDISpecDirs: null,
+    CDISpecDirs: host.cdiFolders,
     Warnings: facts.warnings.length === 0 ? null : facts.warnings,
   };
 }

@@ -23,11 +23,13 @@ import {
   type TaskView,
 } from '../task/index.ts';
 import { fileReferencesOf } from '../../types/index.ts';
+import type { NodeDevices } from '../device/index.ts';
 import { checkBindSources } from '../runtime/bind-sources.ts';
 import type { Volumes } from '../volume/index.ts';
 import type { ContainerFiles } from './container-files.ts';
 import type { FileMounts } from './file-mounts.ts';
 import type { FileVault } from './file-vault.ts';
+import { withDevices } from './given-devices.ts';
 import { HealthMonitor, type HealthMonitorDeps } from './health-monitor.ts';
 import type { ImagePulls } from './image-pulls.ts';
 import type { Limiter } from './limiter.ts';
@@ -38,6 +40,7 @@ export interface DriverContext extends HealthMonitorDeps {
   readonly network: NetworkDriver;
   readonly pulls: ImagePulls;
   readonly files: ContainerFiles;
+  readonly devices: Pick<NodeDevices, 'given' | 'refresh'>;
   readonly volumes: Pick<Volumes, 'provide' | 'connect' | 'adopt' | 'disconnect' | 'removeOwnedBy'>;
   /** The secrets and configs of all tasks, and those of containers as files. */
   readonly vault: FileVault;
@@ -241,9 +244,11 @@ export class TaskDriver implements PortHolder {
   }
 
   async #prepare(): Promise<void> {
-    const { node, onProgress, pulls, volumes } = this.#context;
+    const { devices, node, onProgress, pulls, volumes } = this.#context;
     const image = await pulls.get(this.#task, this.#unwanted.signal);
-    const prepared = prepareTask(this.#task, image, node());
+    await devices.refresh();
+    const given = devices.given(this.#task.genericResources ?? []);
+    const prepared = withDevices(prepareTask(this.#task, image, node()), given);
     await checkBindSources(prepared.container.mounts);
     const mounts = await volumes.provide(this.containerId, prepared.container.mounts);
     await this.#givenFiles();

@@ -10,6 +10,7 @@ import type { AssignedTask, ContainerSpec } from '../../types/index.ts';
 import type { Images } from '../image/images.ts';
 import { openContainerd, type OpenedContainerd } from '../runtime/index.ts';
 import { collect, text } from '../runtime/runtime.contract.ts';
+import { NodeDevices } from '../device/index.ts';
 import { openVolumes, type Volumes } from '../volume/index.ts';
 import { canRunContainers, makeBusyboxImage } from '../runtime/testing/busybox.ts';
 import { TaskRunner } from './task-runner.ts';
@@ -46,6 +47,7 @@ describe('task runner on containerd', function () {
     });
     runner = new TaskRunner(roots, {
       volumes,
+      devices: new NodeDevices({ own: [], cdiFolders: [] }, silentLogger),
       images: images as unknown as Images,
       network: new FakeNetwork(),
       runtime: containerd.runtime,

@@ -9,6 +9,7 @@ import { seededRandom } from '../../lib/random.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { isTerminal, type AssignedTask, type TaskStatus } from '../../types/index.ts';
 import type { Images } from '../image/images.ts';
+import { NodeDevices } from '../device/index.ts';
 import { FakeRuntime } from '../runtime/fake-runtime.ts';
 import { testVolumes } from '../volume/testing.ts';
 import type { Volumes } from '../volume/index.ts';
@@ -28,6 +29,7 @@ describe('task runner', () => {
   let runtime: FakeRuntime;
   let images: FakeImages;
   let network: FakeNetwork;
+  let devices: NodeDevices;
   let volumes: Volumes;
   let runner: TaskRunner;
   let seen: string[];
@@ -39,6 +41,7 @@ describe('task runner', () => {
         images: images as unknown as Images,
         network,
         volumes,
+        devices,
         runtime,
         node: () => ({
           id: 'node1',
@@ -63,6 +66,8 @@ describe('task runner', () => {
     runtime = new FakeRuntime({ clock });
     images = new FakeImages();
     network = new FakeNetwork();
+    const gpu = (value: string) => ({ named: { kind: 'gpu', value } });
+    devices = new NodeDevices({ own: [gpu('id1'), gpu('id2')], cdiFolders: [] }, silentLogger);
     volumes = testVolumes({
       folder: join(folder, 'volumes'),
       clock,
@@ -75,6 +80,15 @@ describe('task runner', () => {
   afterEach(async () => {
     await runner[Symbol.asyncDispose]();
     rmSync(folder, { recursive: true });
+  });
+
+  it('gives a task the resources that were claimed for it', async () => {
+    const genericResources = [{ named: { kind: 'gpu', value: 'id2' } }];
+    await assign(assignedTask(1, { task: { genericResources } }));
+    await until(() => state(1) === 'running');
+    const [container] = [...runner.containers()];
+    const env = container?.prepared?.container.env ?? [];
+    assert.ok(env.includes('DOCKER_RESOURCE_GPU=id2'), env.join());
   });
 
   it('brings a task to running, step by step', async () => {

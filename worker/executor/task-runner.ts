@@ -43,6 +43,7 @@ export interface TaskRunnerDeps {
   readonly network: NetworkDriver;
   readonly runtime: Runtime;
   readonly volumes: DriverContext['volumes'];
+  readonly devices: DriverContext['devices'];
   /** Absent where no container but tasks' own can be on the swarm's networks. */
   readonly attachments?: AttachmentExecutor;
   /** What placeholders in specs may name. The id is known once the node has joined a swarm. */
@@ -73,7 +74,7 @@ export class TaskRunner implements TaskExecutor {
   #exits: Disposable | undefined;
 
   constructor(options: TaskRunnerOptions, deps: TaskRunnerDeps) {
-    const { clock, images, network, runtime, volumes } = deps;
+    const { clock, devices, images, network, runtime, volumes } = deps;
     const log = deps.log.child({ module: 'executor' });
     this.#deps = { ...deps, log };
     this.#copy = new LocalCopy(join(options.dataRoot, 'tasks'));
@@ -84,6 +85,7 @@ export class TaskRunner implements TaskExecutor {
       network,
       runtime,
       volumes,
+      devices,
       pulls: new ImagePulls(images),
       files: new ContainerFiles(join(options.runRoot, 'runtime', 'tasks')),
       vault: new FileVault(),

@@ -47,7 +47,7 @@ export interface ContainerConfig {
   readonly stopSignal: string;
   /** Where its output goes; rotated. */
   readonly log: LogConfig;
-  /** The rest is asked for by standalone containers only. */
+  /** The rest is asked for by standalone containers, and by tasks that were given devices. */
   readonly more?: StandaloneConfig;
 }
 
@@ -77,6 +77,8 @@ export interface StandaloneConfig {
   /** Where its cgroup is, in the place of the daemon's own. */
   readonly cgroupParent?: string;
   readonly annotations?: Readonly<Record<string, string>>;
+  /** By the OCI runtime's names for when they are called. */
+  readonly hooks?: Readonly<Record<string, readonly OciHook[]>>;
   /** Of the terminal, when it starts. */
   readonly consoleSize?: { readonly width: number; readonly height: number };
 }
@@ -86,6 +88,19 @@ export interface DeviceMapping {
   readonly pathInContainer: string;
   /** Of "rwm". */
   readonly permissions: string;
+  /** In the place of the host's. */
+  readonly fileMode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+/** A program of the host that the OCI runtime calls at a point of the container's life. */
+export interface OciHook {
+  readonly path: string;
+  readonly args?: readonly string[];
+  readonly env?: readonly string[];
+  /** Seconds. */
+  readonly timeout?: number;
 }
 
 export interface LogConfig {

@@ -11,9 +11,15 @@ const ownNames = new Set(['pts', 'shm', 'fd', 'mqueue', '.lxc', '.lxd-mounts', '
 /** A privileged container has all. Throws `invalid-argument` for one that is not there. */
 export async function devicesOf(more: StandaloneConfig = {}): Promise<readonly OciDevice[]> {
   const asked = await Promise.all(
-    (more.devices ?? []).map(async ({ pathOnHost, pathInContainer, permissions }) => {
+    (more.devices ?? []).map(async (mapping) => {
+      const { pathOnHost, pathInContainer, permissions, fileMode, uid, gid } = mapping;
       const found = await devicesAt(pathOnHost, pathInContainer, permissions || 'rwm');
-      if (found.length > 0) return found;
+      const changed = {
+        ...(fileMode === undefined ? {} : { fileMode }),
+        ...(uid === undefined ? {} : { uid }),
+        ...(gid === undefined ? {} : { gid }),
+      };
+      if (found.length > 0) return found.map((device) => ({ ...device, ...changed }));
       throw new SwarmError(
         'invalid-argument',
         `error gathering device information while adding custom device "${pathOnHost}": ` +

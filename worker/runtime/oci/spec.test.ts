@@ -46,6 +46,12 @@ describe('OCI spec', () => {
     ]);
   });
 
+  it('hands on the hooks of devices', () => {
+    const hooks = { createContainer: [{ path: '/bin/hook', args: ['hook', 'x'] }] };
+    assert.deepEqual(build({ more: { hooks } }).hooks, hooks);
+    assert.equal(build().hooks, undefined);
+  });
+
   it('leaves the host’s network settings alone', () => {
     const { sysctl } = build({ network: { kind: 'host' }, sysctls: { 'kernel.x': '1' } }).linux;
     assert.deepEqual(sysctl, { 'kernel.x': '1' });

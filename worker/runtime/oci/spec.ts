@@ -1,6 +1,6 @@
 /** Builds the OCI runtime specification of a container: what crun or runc is given. Pure. */
 import { SwarmError } from '../../../lib/errors.ts';
-import type { ContainerConfig } from '../runtime.ts';
+import type { ContainerConfig, OciHook } from '../runtime.ts';
 import { allCapabilities, capabilitiesOf } from './capabilities.ts';
 import { initTarget, mountsOf, type OciMount } from './mounts.ts';
 import { resourcesOf, tunedResources, type OciDevice, type OciResources } from './resources.ts';
@@ -52,6 +52,7 @@ export interface OciSpec {
   readonly hostname?: string;
   readonly domainname?: string;
   readonly mounts: readonly OciMount[];
+  readonly hooks?: Readonly<Record<string, readonly OciHook[]>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly linux: {
     readonly resources: OciResources;
@@ -105,6 +106,7 @@ export function ociSpec(config: ContainerConfig, context: SpecContext): OciSpec 
     ...(hasUts ? { hostname: config.hostname } : {}),
     ...(hasUts && more.domainname ? { domainname: more.domainname } : {}),
     mounts: mountsOf(config, context.initPath),
+    ...(more.hooks === undefined ? {} : { hooks: more.hooks }),
     annotations: { ...more.annotations, [shimGroupAnnotation]: context.shimGroup },
     linux: {
       resources: tunedResources(resourcesOf(config.resources, context), more, devices),

@@ -1,0 +1,8 @@
+/**
+ * Owns what a node has that is counted or named: GPUs and the like. Imports lib, types and its
+ * siblings in worker. Read node-devices.ts first; cdi.ts reads the files in which vendors say what
+ * a container needs to use their devices.
+ */
+export { cdiFolders, parseCdi, type CdiSpec } from './cdi.ts';
+export { NodeDevices, type DeviceEdits } from './node-devices.ts';
+export { parseResources } from './resources.ts';

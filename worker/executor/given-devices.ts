@@ -1,0 +1,36 @@
+/** A task's container with what it needs to use the devices that it was given. */
+import type { DeviceEdits } from '../device/index.ts';
+import type { PreparedTask } from '../task/index.ts';
+
+export function withDevices(prepared: PreparedTask, edits: DeviceEdits): PreparedTask {
+  const { devices, env, mounts, hooks, groups } = edits;
+  const { container } = prepared;
+  const byName = Map.groupBy(hooks, ({ hookName }) => hookName);
+  const more = {
+    ...(devices.length === 0 ? {} : { devices }),
+    ...(hooks.length === 0
+      ? {}
+      : {
+          hooks: Object.fromEntries(
+            [...byName].map(([name, all]) => [name, all.map(({ hookName: _, ...hook }) => hook)]),
+          ),
+        }),
+  };
+  return {
+    ...prepared,
+    container: {
+      ...container,
+      env: merged(container.env, env),
+      mounts: [...container.mounts, ...mounts],
+      groups: [...container.groups, ...groups],
+      ...(Object.keys(more).length === 0 ? {} : { more }),
+    },
+  };
+}
+
+/** Those of the devices win: a container must not see another's by a variable of its image. */
+function merged(own: readonly string[], given: readonly string[]): readonly string[] {
+  const nameOf = (entry: string) => entry.split('=', 1)[0] ?? '';
+  const names = new Set(given.map(nameOf));
+  return [...own.filter((entry) => !names.has(nameOf(entry))), ...given];
+}
