@@ -28,10 +28,15 @@ describe('commands on secrets and configs', () => {
     const spec = { name, labels: {}, data: base64(text) };
     return (await control.createFile({ kind, spec })).id;
   };
-  const use = async (name: string, secretId: string) => {
+  const use = async (name: string, secretId: string, Mode = {}, Labels = {}) => {
     const File = { Name: 'key', UID: '0', GID: '0', Mode: 0o400 };
     const Secrets = [{ SecretID: secretId, SecretName: 'key', File }];
-    const spec = { Name: name, TaskTemplate: { ContainerSpec: { Image: 'web:1', Secrets } } };
+    const spec = {
+      Name: name,
+      Mode,
+      Labels,
+      TaskTemplate: { ContainerSpec: { Image: 'web:1', Secrets } },
+    };
     return (await control.createService({ spec: serviceSpec.decode(spec, '') })).id;
   };
   const secretOf = (serviceId: string) =>
@@ -133,6 +138,19 @@ describe('commands on secrets and configs', () => {
     assert.deepEqual([again.id, again.revision], [revised.id, 2], 'it is there already');
     assert.equal(secretOf(web), revised.id);
     assert.deepEqual((await revise(revised.id, 'two')).services, []);
+  });
+
+  it('have no job done again, but the next runs of a cron service', async () => {
+    const id = await make('secret', 'key');
+    const job = { ReplicatedJob: {} };
+    const clock = { 'ts-swarm.cron.schedule': '0 3 * * *' };
+    const [once, nightly] = [await use('once', id, job), await use('nightly', id, job, clock)];
+    const { jobStatus } = store.service(once) ?? {};
+    const revised = await revise(id, 'two');
+    assert.deepEqual(revised.services, [{ id: nightly, name: 'nightly' }]);
+    assert.deepEqual([secretOf(once), secretOf(nightly)], [id, revised.id]);
+    assert.deepEqual(store.service(once)?.jobStatus, jobStatus);
+    assert.deepEqual(revisions(), [1, 2]);
   });
 
   it('keep no content that nobody can go back to', async () => {

@@ -1,11 +1,13 @@
 /** Commands on secrets and configs, as plans on the present state. */
 import { SwarmError } from '../../lib/errors.ts';
-import type {
-  ContainerSpec,
-  FileKind,
-  FileObject,
-  FileSpec,
-  ServiceSpec,
+import {
+  cronOf,
+  isJobMode,
+  type ContainerSpec,
+  type FileKind,
+  type FileObject,
+  type FileSpec,
+  type ServiceSpec,
 } from '../../types/index.ts';
 import { updatedService } from './service-commands.ts';
 import type { RevisedFile } from './api.ts';
@@ -71,7 +73,9 @@ export function planRevisedFile(
   const users = new Map(
     [...older].flatMap((id) => [...view.servicesOfFile(id)].map((one) => [one.id, one])),
   );
-  const services = [...users.values()].sort((a, b) => (a.spec.name < b.spec.name ? -1 : 1));
+  const services = [...users.values()]
+    .filter(({ spec }) => !runsOnce(spec))
+    .sort((a, b) => (a.spec.name < b.spec.name ? -1 : 1));
   const changes = services.map((service): Change => {
     const spec = withRevision(service.spec, kind, older, object.id);
     const next = updatedService(service, spec, { nowMs });
@@ -93,6 +97,11 @@ export function planRevisedFile(
       services: services.map(({ id, spec }) => ({ id, name: spec.name })),
     },
   };
+}
+
+/** Another spec would have the job done once more: it keeps the content that it was begun with. */
+function runsOnce(spec: ServiceSpec): boolean {
+  return isJobMode(spec.mode) && cronOf(spec) === undefined;
 }
 
 function withRevision(
