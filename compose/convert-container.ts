@@ -205,7 +205,7 @@ function isolation(read: Reader, field: Field): string | undefined {
   return undefined;
 }
 
-function convertUlimits(read: Reader, field: Field): ContainerSpec['ulimits'] {
+export function convertUlimits(read: Reader, field: Field): ContainerSpec['ulimits'] {
   if (field.node === undefined) return undefined;
   const limits = read.entries(field).flatMap(([name, value]) => {
     if (value.node?.kind !== 'mapping') {

@@ -11,9 +11,27 @@ import type { Field, Reader } from './read.ts';
 const place = 'services.*.deploy';
 const modes = ['replicated', 'global', 'replicated-job', 'global-job'] as const;
 
-export function convertMode(read: Reader, service: Field, deploy: Field): ServiceMode {
+/** `awaited`: the condition by which another service waits for this one to end. */
+export function convertMode(
+  read: Reader,
+  service: Field,
+  deploy: Field,
+  awaited: Field | undefined,
+): ServiceMode {
   const field = read.at(deploy, 'mode');
-  const mode = read.oneOf(field, modes) ?? 'replicated';
+  const written = read.oneOf(field, modes);
+  const restart = read.text(read.at(service, 'restart'));
+  const goesOn =
+    written === undefined
+      ? /^(always|unless-stopped)/.test(restart ?? '')
+      : !written.endsWith('job');
+  if (awaited !== undefined && goesOn) {
+    read.problems.add(
+      awaited.node!.at,
+      `${awaited.name}: ${service.name} never ends: let its deploy.mode be replicated-job`,
+    );
+  }
+  const mode = written ?? (awaited === undefined ? 'replicated' : 'replicated-job');
   const scale = read.at(service, 'scale');
   const count = read.at(deploy, 'replicas');
   const given = count.node === undefined ? scale : count;

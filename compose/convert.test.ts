@@ -1,7 +1,7 @@
 /** What a swarm is asked for, and what is said where it cannot be. */
 import { strict as assert } from 'node:assert';
 import { serviceSpec } from '../types/index.ts';
-import { composeText, errorsOf } from './testing.ts';
+import { composeText, indented } from './testing.ts';
 
 interface Json {
   readonly [key: string]: Json;
@@ -13,10 +13,6 @@ function spec(lines: string, rest = '', more = {}): Json {
   const { stack } = composeText(text, more);
   const found = stack.services.find(({ key }) => key === 'web');
   return serviceSpec.encode(found!.spec) as Json;
-}
-
-function indented(lines: string): string {
-  return lines.replaceAll(/^/gm, '    ');
 }
 
 function at(json: Json, path: string): unknown {
@@ -291,201 +287,78 @@ services:
     assert.deepEqual(stack.services[0]?.spec.task.networks?.[0]?.aliases, ['sea', 'c']);
   });
 
+  it('says what has to be waited for, and makes a job of what others wait to end', () => {
+    const { stack } = composeText(`
+services:
+  web:
+    image: x
+    depends_on:
+      init: {condition: service_completed_successfully}
+      db: {condition: service_healthy}
+  init: {image: x, depends_on: [db]}
+  db: {image: x}
+`);
+    const [db, init, web] = stack.services;
+    assert.deepEqual(
+      [db, init, web].map((service) => service?.key),
+      ['db', 'init', 'web'],
+    );
+    assert.deepEqual(init?.spec.mode, {
+      replicatedJob: { maxConcurrent: 1, totalCompletions: 1 },
+    });
+    assert.deepEqual(db?.spec.mode, { replicated: { replicas: 1 } });
+    assert.deepEqual([db?.waitsFor, init?.waitsFor], [[], []]);
+    assert.deepEqual(web?.waitsFor, [
+      { key: 'init', condition: 'service_completed_successfully' },
+      { key: 'db', condition: 'service_healthy' },
+    ]);
+  });
+
+  it('says what is to be built, and where it is pushed', () => {
+    const { stack } = composeText(`
+services:
+  web:
+    image: r.example/web
+    platform: linux/amd64
+    build:
+      context: ./web
+      dockerfile: Dockerfile.prod
+      args: [A=1, HOME]
+      labels: {l: x}
+      tags: ["r.example/web:2"]
+      target: run
+      extra_hosts: {db: 10.0.0.1}
+      no_cache: true
+      shm_size: 1m
+  plain: {image: r.example/plain, build: .}
+`);
+    const [web, plain] = stack.services.map(({ build }) => build);
+    assert.deepEqual(web, {
+      context: '/p/web',
+      tags: ['r.example/web', 'r.example/web:2'],
+      args: { A: '1', HOME: undefined },
+      labels: { l: 'x' },
+      extraHosts: ['db:10.0.0.1'],
+      dockerfile: 'Dockerfile.prod',
+      target: 'run',
+      platform: 'linux/amd64',
+      noCache: true,
+      shmBytes: 1048576,
+    });
+    assert.deepEqual(plain?.context, '/p');
+  });
+
   it('says what is taken otherwise than it is written', () => {
     const { warnings, stack } = composeText(
       'services:\n  a:\n    image: x$N\n    container_name: c\n    networks: [n]\n' +
-        '    build: .\nnetworks:\n  n:\n    driver: bridge\n',
+        'networks:\n  n:\n    driver: bridge\n',
     );
     assert.deepEqual(warnings, [
       'compose.yaml:3:12: the variable N is not set: an empty text takes its place',
       'compose.yaml:4:21: services.a.container_name: tasks have names of their own; "c" is a name on the networks',
-      'compose.yaml:6:12: services.a.build: nothing is built by a deployment: the image is taken from its registry',
-      'compose.yaml:9:13: networks.n.driver: a bridge is of one node alone: the network becomes an overlay',
+      'compose.yaml:8:13: networks.n.driver: a bridge is of one node alone: the network becomes an overlay',
     ]);
     assert.equal(stack.networks[0]?.spec?.driver, 'overlay');
-  });
-
-  const wrong: { lines: string; expect: string; rest?: string }[] = [
-    {
-      lines: 'privleged: true',
-      expect: '4:5: services.web.privleged is no key of a compose file: is "privileged" meant?',
-    },
-    {
-      lines: 'privileged: true',
-      expect:
-        '4:5: services.web.privileged is not supported: services of a swarm are not privileged; use cap_add',
-    },
-    {
-      lines: 'devices: ["/dev/x:/dev/x"]',
-      expect:
-        '4:5: services.web.devices is not supported: tasks run on any node, and get none of its devices; use deploy.resources.reservations.generic_resources',
-    },
-    {
-      lines: 'ports: ["127.0.0.1:80:80"]',
-      expect:
-        '4:13: services.web.ports[0].host_ip is not supported: a published port is open on all addresses of the nodes; filter it there, or leave it out',
-    },
-    {
-      lines: 'ports: [x]',
-      expect: '4:13: invalid port "x": write [ADDRESS:][PUBLISHED:]TARGET[/PROTOCOL]',
-    },
-    {
-      lines: 'ports: ["1-2:3"]',
-      expect: '4:13: invalid port "1-2:3": 1-2 and 3 are not of one length',
-    },
-    {
-      lines: 'deploy: {replicas: "lots!"}',
-      expect: '4:24: services.web.deploy.replicas: "lots!": it must be a whole number',
-    },
-    {
-      lines: 'deploy: {replicas: -1}',
-      expect: '4:24: services.web.deploy.replicas: -1 is less than 0',
-    },
-    {
-      lines: 'deploy: {mode: globl}',
-      expect:
-        '4:20: services.web.deploy.mode: "globl" is not one of replicated, global, replicated-job, global-job',
-    },
-    {
-      lines: 'deploy: {mode: global, replicas: 2}',
-      expect: '4:38: services.web.deploy.replicas: a global service has a task on each node',
-    },
-    {
-      lines: 'deploy: {resources: {limits: {memory: big}}}',
-      expect: '4:43: services.web.deploy.resources.limits.memory: "big": invalid size: \'big\'',
-    },
-    {
-      lines: 'cpus: lots',
-      expect: '4:11: services.web.cpus: "lots": failed to parse lots as a rational number',
-    },
-    {
-      lines: 'healthcheck: {interval: 5}',
-      expect: '4:29: services.web.healthcheck.interval: "5": time: missing unit in duration "5"',
-    },
-    {
-      lines: 'healthcheck: {test: [curl, x]}',
-      expect: '4:25: services.web.healthcheck.test must begin with NONE, CMD or CMD-SHELL',
-    },
-    {
-      lines: 'restart: sometimes',
-      expect:
-        '4:14: services.web.restart: "sometimes" is not one of no, always, on-failure[:N], unless-stopped',
-    },
-    { lines: 'tty: maybe', expect: '4:10: services.web.tty must be true or false' },
-    { lines: 'command: {a: b}', expect: '4:14: services.web.command must be a text' },
-    {
-      lines: 'volumes: ["nope:/x"]',
-      expect: '4:15: services.web.volumes[0]: there is no volume "nope": declare it under volumes',
-    },
-    {
-      lines: 'volumes: ["/a:/b:huh"]',
-      expect: '4:15: invalid volume "/a:/b:huh": the option "huh" is not known',
-    },
-    {
-      lines: 'tmpfs: /run:huge=always',
-      expect:
-        '4:12: services.web.tmpfs[0]: the option "huge=always" is not supported; use size and mode',
-    },
-    {
-      lines: 'networks: [n]',
-      expect: '4:15: services.web.networks: there is no network "n": declare it under networks',
-    },
-    {
-      lines: 'networks: {n: {ipv4_address: 1.2.3.4}}',
-      rest: 'networks: {n: }',
-      expect:
-        '4:20: services.web.networks.n.ipv4_address is not supported: addresses are given out by the swarm; use the name of the service or an alias',
-    },
-    {
-      lines: 'network_mode: "service:x"',
-      expect:
-        '4:19: services.web.network_mode: "service:x" is not supported: a task shares its networks with no container; use host, none, or networks',
-    },
-    {
-      lines: 'ipc: host',
-      expect:
-        '4:10: services.web.ipc: "host" is not supported: tasks share nothing of a host or of each other',
-    },
-    {
-      lines: 'extra_hosts: ["h:host-gateway"]',
-      expect:
-        '4:19: services.web.extra_hosts: host-gateway is not supported: tasks run on any node; give an address',
-    },
-    {
-      lines: 'security_opt: [label=x]',
-      expect:
-        '4:20: services.web.security_opt[0]: "label=x" is not supported; use no-new-privileges, seccomp=unconfined or apparmor=unconfined',
-    },
-    {
-      lines: 'depends_on: {x: {condition: service_healthy}}',
-      rest: '  x: {image: x}',
-      expect:
-        '4:33: services.web.depends_on.x.condition: "service_healthy" is not supported; use service_started, and let the application try again',
-    },
-    { lines: 'depends_on: [x]', expect: '4:18: services.web depends on x, which is not there' },
-    {
-      lines: 'secrets: [x]',
-      expect: '4:15: services.web.secrets[0]: there is no secret "x": declare it under secrets',
-    },
-    {
-      lines: 'configs: [x]',
-      rest: 'configs:\n  x: {file: none}',
-      expect: '6:13: configs.x: there is no file none',
-    },
-    { lines: 'env_file: none', expect: '4:15: services.web.env_file[0]: there is no file none' },
-    {
-      lines: 'pull_policy: never',
-      expect:
-        '4:18: services.web.pull_policy: "never" is not supported: nodes pull what they lack; use always or missing',
-    },
-    {
-      lines: 'platform: arm64',
-      expect: '4:15: services.web.platform: "arm64" is not of the form linux/amd64',
-    },
-    {
-      lines: 'user: u',
-      rest: '  y: {build: .}',
-      expect:
-        '5:14: services.y.build: nothing is built by a deployment: push the image, and name it with "image"',
-    },
-    { lines: 'user: u', rest: '  y: {user: x}', expect: '5:6: services.y needs an image' },
-    {
-      lines: 'user: u',
-      rest: 'volumes: {v: {external: true, driver: d}}',
-      expect: '5:14: volumes.v: an external volume has no driver here',
-    },
-    {
-      lines: 'user: u',
-      rest: 'networks: {n: {driver: bridge, driver_opts: {a: b}}}',
-      expect:
-        '5:24: networks.n.driver: a bridge with driver_opts is of one node alone; use overlay',
-    },
-    {
-      lines: 'user: u',
-      rest: 'secrets: {s: {}}',
-      expect: '5:11: secrets.s needs one of file, environment, content or external',
-    },
-    {
-      lines: 'user: u',
-      rest: 'service: {}',
-      expect: '5:1: service is no key of a compose file: is "services" meant?',
-    },
-  ];
-  for (const { lines, rest = '', expect } of wrong) {
-    it(`refuses ${lines === 'user: u' ? rest.trim() : lines}`, () => {
-      const text = `services:\n  web:\n    image: a\n${indented(lines)}\n${rest}\n`;
-      assert.deepEqual(errorsOf({ files: { '/p/compose.yaml': text } }), [
-        `compose.yaml:${expect}`,
-      ]);
-    });
-  }
-
-  it('says all that is wrong at once, in the order of the file', () => {
-    const text = 'services:\n  a:\n    image: x\n    tty: 5\n    ports: [x]\n    huh: 1\n';
-    assert.deepEqual(
-      errorsOf({ files: { '/p/compose.yaml': text } }).map((line) => line.split(':')[1]),
-      ['4', '5', '6'],
-    );
   });
 
   it('takes what asks for nothing as nothing', () => {

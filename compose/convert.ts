@@ -1,5 +1,6 @@
 /** From the merged document to what a swarm is asked for. */
 import type { PortConfig, ServiceSpec } from '../types/index.ts';
+import { convertBuild } from './convert-build.ts';
 import { convertContainer, convertLogging } from './convert-container.ts';
 import {
   convertMode,
@@ -12,7 +13,7 @@ import {
 import { attachFiles, convertFiles } from './convert-files.ts';
 import { convertMounts, externalName } from './convert-mounts.ts';
 import { convertAttachments, convertNetworks, namesBesides } from './convert-networks.ts';
-import { inDependencyOrder } from './depends.ts';
+import { awaitedEnds, inDependencyOrder, waitsOf } from './depends.ts';
 import type { Project, Sources } from './load.ts';
 import { Reader, type Field } from './read.ts';
 import {
@@ -40,6 +41,7 @@ interface Conversion extends ConvertOptions {
   readonly secrets: ReadonlyMap<string, StackFile>;
   readonly configs: ReadonlyMap<string, StackFile>;
   readonly furtherNames: ReadonlyMap<string, readonly string[]>;
+  readonly awaited: ReadonlyMap<string, Field>;
 }
 
 /** What is wrong goes to the project's problems; the result counts only where there are none. */
@@ -62,6 +64,7 @@ export function convertProject(project: Project, options: ConvertOptions): Stack
     secrets: convertFiles(files, section('secrets'), 'secrets'),
     configs: convertFiles(files, section('configs'), 'configs'),
     furtherNames: namesBesides(read, services),
+    awaited: awaitedEnds(read, services),
   };
   checkVolumes(read, section('volumes'));
   const converted = read
@@ -90,7 +93,7 @@ function convertService(
   if (!read.keys(service, 'services.*')) return undefined;
   const deploy = read.at(service, 'deploy');
   read.keys(deploy, 'services.*.deploy');
-  refuseBuild(read, service);
+  const build = convertBuild(read, service);
   checkPullPolicy(read, service);
   const container = convertContainer({ read, sources, lookup: project.lookup }, service);
   const mounts = convertMounts(
@@ -124,7 +127,7 @@ function convertService(
         logDriver: convertLogging(read, service),
       }),
     },
-    mode: convertMode(read, service, deploy),
+    mode: convertMode(read, service, deploy, conversion.awaited.get(key)),
     endpoint: present({
       mode: read.oneOf(read.at(deploy, 'endpoint_mode'), ['vip', 'dnsrr']),
       ports: convertPorts(read, read.at(service, 'ports')),
@@ -134,7 +137,14 @@ function convertService(
       rollbackConfig: convertRollout(read, deploy, 'rollback_config'),
     }),
   };
-  return { key, at, spec, fixedPlatform: placement.platforms !== undefined };
+  return {
+    key,
+    at,
+    spec,
+    fixedPlatform: placement.platforms !== undefined,
+    waitsFor: waitsOf(read, service),
+    ...present({ build }),
+  };
 }
 
 interface Attached {
@@ -169,25 +179,6 @@ function convertPorts(read: Reader, field: Field): readonly PortConfig[] | undef
   });
   const order = (port: PortConfig) => port.publishedPort ?? 0;
   return ports.length > 0 ? ports.toSorted((a, b) => order(a) - order(b)) : undefined;
-}
-
-/** An image that is nowhere yet cannot be run. */
-function refuseBuild(read: Reader, service: Field): void {
-  const build = read.at(service, 'build');
-  const image = read.at(service, 'image');
-  if (build.node !== undefined && image.node !== undefined) {
-    read.problems.warn(
-      build.node.at,
-      `${build.name}: nothing is built by a deployment: the image is taken from its registry`,
-    );
-  } else if (build.node !== undefined) {
-    read.problems.add(
-      build.node.at,
-      `${build.name}: nothing is built by a deployment: push the image, and name it with "image"`,
-    );
-  } else if (image.node === undefined) {
-    read.problems.add(service.node!.at, `${service.name} needs an image`);
-  }
 }
 
 function checkPullPolicy(read: Reader, service: Field): void {

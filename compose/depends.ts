@@ -1,6 +1,6 @@
 /** `depends_on` and `links`: what comes before what. */
 import type { Field, Reader } from './read.ts';
-import type { StackService } from './stack.ts';
+import type { StackService, Wait } from './stack.ts';
 
 const conditions = [
   'service_started',
@@ -48,19 +48,37 @@ function dependenciesOf(
     read.keys(field, 'services.*.depends_on.*');
     const isRequired = read.boolean(read.at(field, 'required')) ?? true;
     const condition = read.at(field, 'condition');
-    const word = read.oneOf(condition, conditions);
+    read.oneOf(condition, conditions);
     if (!known.has(name)) {
       if (isRequired)
         read.problems.add(at, `services.${key} depends on ${name}, which is not there`);
       return [];
     }
-    if (word !== undefined && word !== 'service_started') {
-      read.problems.add(
-        condition.node!.at,
-        `${condition.name}: "${word}" is not supported; use service_started, and let the ` +
-          'application try again',
-      );
-    }
     return [name];
   });
+}
+
+/** More than that the other service was made before: what a deployment has to wait for. */
+export function waitsOf(read: Reader, service: Field): readonly Wait[] {
+  return read.entries(read.at(service, 'depends_on')).flatMap(([key, field]): Wait[] => {
+    const condition = read.at(field, 'condition').node;
+    const word = condition?.kind === 'scalar' ? condition.value : undefined;
+    const isWait = word === 'service_healthy' || word === 'service_completed_successfully';
+    return isWait ? [{ key, condition: word }] : [];
+  });
+}
+
+/** Services whose end others wait for, with the place that says so: they run once, as jobs. */
+export function awaitedEnds(read: Reader, services: Field): ReadonlyMap<string, Field> {
+  const found = new Map<string, Field>();
+  for (const [, service] of read.entries(services)) {
+    for (const [key, field] of read.entries(read.at(service, 'depends_on'))) {
+      const condition = read.at(field, 'condition');
+      const isEnd =
+        condition.node?.kind === 'scalar' &&
+        condition.node.value === 'service_completed_successfully';
+      if (isEnd) found.set(key, condition);
+    }
+  }
+  return found;
 }

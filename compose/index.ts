@@ -17,9 +17,11 @@ export {
   imageLabel,
   stackLabel,
   type Stack,
+  type StackBuild,
   type StackFile,
   type StackNetwork,
   type StackService,
+  type Wait,
 } from './stack.ts';
 
 /**

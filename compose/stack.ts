@@ -26,6 +26,38 @@ export interface StackService {
   readonly spec: ServiceSpec;
   /** The platform is the file's choice, not what the image exists for. */
   readonly fixedPlatform: boolean;
+  /** How its image is made, where that is not somebody else's affair. */
+  readonly build?: StackBuild;
+  /** What has to have come about before the service is made or changed. */
+  readonly waitsFor: readonly Wait[];
+}
+
+export interface Wait {
+  /** The other service, as the file has it. */
+  readonly key: string;
+  readonly condition: 'service_healthy' | 'service_completed_successfully';
+}
+
+export interface StackBuild {
+  /** An absolute path. */
+  readonly context: string;
+  /** The service's image first; each of them is pushed. */
+  readonly tags: readonly string[];
+  /** What has no value takes the environment's. */
+  readonly args: Readonly<Record<string, string | undefined>>;
+  readonly labels: Readonly<Record<string, string>>;
+  /** `name:address`. */
+  readonly extraHosts: readonly string[];
+  readonly dockerfile?: string;
+  /** The Dockerfile's text. */
+  readonly inline?: string;
+  readonly target?: string;
+  readonly network?: string;
+  readonly platform?: string;
+  readonly noCache?: boolean;
+  readonly pull?: boolean;
+  readonly shmBytes?: number;
+  readonly ulimits?: readonly { readonly name: string; soft: number; hard: number }[];
 }
 
 export interface StackNetwork {

@@ -38,6 +38,11 @@ export function errorsOf(given: Given): readonly string[] {
   }
 }
 
+/** Lines as they stand in a service of a file. */
+export function indented(lines: string): string {
+  return lines.replaceAll(/^/gm, '    ');
+}
+
 /** Six digits that differ where contents do, which is all that tests look at. */
 function shortHash(content: Uint8Array, salt: string): string {
   const hash = [...new TextEncoder().encode(salt), ...content].reduce(

@@ -14,6 +14,8 @@ export const resolutions = ['always', 'changed', 'never'] as const;
 export interface ImageOptions {
   readonly resolve: (typeof resolutions)[number];
   readonly withRegistryAuth: boolean;
+  /** What was built was pushed a moment ago, and may be new under its old name. */
+  readonly built: boolean;
 }
 
 /** The specs as they are to be deployed, by the names of the file. Warnings go to stderr. */
@@ -41,7 +43,8 @@ async function pinned(
 ): Promise<ServiceSpec> {
   const image = service.spec.task.container?.image ?? '';
   const isSame = current !== undefined && deployedImage(current) === image;
-  const ask = options.resolve === 'always' || (options.resolve === 'changed' && !isSame);
+  const isBuilt = options.built && service.build !== undefined;
+  const ask = isBuilt || options.resolve === 'always' || (options.resolve === 'changed' && !isSame);
   if (!ask && isSame) return asDeployed(service, current);
   const draft = draftOf(service.spec);
   draft.task.container!.image = withTag(image);
@@ -50,7 +53,7 @@ async function pinned(
   const warning = await pinImage(draft, client, auth);
   if (warning !== undefined) {
     // The registry is away: what was found the last time still stands.
-    if (isSame) return asDeployed(service, current);
+    if (isSame && !isBuilt) return asDeployed(service, current);
     context.err.line(warning);
     return draft;
   }

@@ -1,4 +1,5 @@
 /** A plan in words: one line for a step, and under a changed service one for each field. */
+import type { StackBuild } from '../../compose/index.ts';
 import { differenceText } from './compare.ts';
 import type { Step } from './plan.ts';
 
@@ -22,6 +23,10 @@ export function stepText(step: Step): string {
     default:
       return `Removing service ${step.current.Spec.Name ?? step.current.ID}`;
   }
+}
+
+export function buildText(build: StackBuild): string {
+  return `Building ${build.tags.join(', ')} of ${build.context}`;
 }
 
 /** As it would be done; the last line is the sum. */

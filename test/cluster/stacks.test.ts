@@ -1,6 +1,6 @@
 /** Stacks as their users see them: deployed, deployed again, edited, pruned and removed. */
 import { strict as assert } from 'node:assert';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { until } from '../lab/index.ts';
@@ -41,12 +41,32 @@ secrets: {pw: {file: ./pw}}
 configs: {app: {file: ./app.conf}}
 `;
 
+const built = `
+services:
+  web:
+    image: \${BUILT}
+    build: {context: web, args: {BASE: "\${WEB}", WORD: built}}
+    ports: [{target: 80, mode: host}]
+    depends_on:
+      init: {condition: service_completed_successfully}
+      db: {condition: service_healthy}
+    deploy: {update_config: {monitor: 300ms}}
+  init:
+    image: \${BUSYBOX}
+    command: sleep 1
+    depends_on: [db]
+  db:
+    image: \${WEB}
+    healthcheck: {test: wget -qO/dev/null http://127.0.0.1/, interval: 500ms}
+    deploy: {update_config: {monitor: 300ms}}
+`;
+
 describe('stacks', () => {
   const get = useSwarm({ hosts: 2, images: ['web:1', 'sleeper:1', 'busybox:1'] });
   let folder: string;
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'stack-'));
-    const images = { BUSYBOX: 'busybox:1', WEB: 'web:1', SLEEPER: 'sleeper:1' };
+    const images = { BUSYBOX: 'busybox:1', WEB: 'web:1', SLEEPER: 'sleeper:1', BUILT: 'built:1' };
     const lines = Object.entries(images).map(([name, image]) => `${name}=${imageOf(get(), image)}`);
     write('.env', `${lines.join('\n')}\n`);
     write('compose.yaml', file);
@@ -130,5 +150,39 @@ describe('stacks', () => {
     assert.equal(configs.trim().split('\n').length, 3, 'what a rollback would need is kept');
     await swarm.cli('stack', 'rm', 'shop');
     assert.equal(await swarm.cli('config', 'ls', '-q'), '');
+  });
+
+  it('build what is to be built, and wait for what has to have come about', async () => {
+    const swarm = get();
+    mkdirSync(join(folder, 'web'));
+    write('web/Dockerfile', 'ARG BASE\nFROM $BASE\nARG WORD\nENV GREETING=$WORD\n');
+    write('compose.yaml', built);
+    const out = await stack('deploy');
+    assert.match(out, /^Building \S+\/built:1 of .*\/web\n/);
+    assert.match(out, /verify: Service shop_init converged|job complete/);
+    const [web] = await swarm.runs('shop_web', 1);
+    assert.match(await swarm.answer(web!), /^web:1 \w+ built$/);
+    const [[init], [db]] = [await swarm.tasks('shop_init'), await swarm.tasks('shop_db')];
+    assert.equal(init?.state, 'complete');
+    for (const before of [init, db]) {
+      assert.ok(before!.atMs <= web!.createdMs, `${before!.id} was there only after ${web!.id}`);
+    }
+
+    assert.match(await stack('deploy'), /\nNothing to change: .*\n$/);
+    assert.deepEqual(
+      await idsOf('web', 1),
+      [web!.id],
+      'an image that is the same restarts nothing',
+    );
+    assert.deepEqual(
+      (await swarm.tasks('shop_init')).map(({ id }) => id),
+      [init.id],
+    );
+
+    write('web/Dockerfile', 'ARG BASE\nFROM $BASE\nENV GREETING=again\n');
+    await stack('deploy');
+    const [next] = await swarm.runs('shop_web', 1);
+    assert.match(await swarm.answer(next!), /^web:1 \w+ again$/);
+    await swarm.cli('stack', 'rm', 'shop');
   });
 });

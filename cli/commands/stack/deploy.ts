@@ -2,15 +2,18 @@ import { connect } from '../../client/index.ts';
 import { exactly, type Command } from '../../command/command.ts';
 import { detachFlag, quietProgressFlag } from '../../command/common-flags.ts';
 import type { Context } from '../../command/context.ts';
+import { commandError } from '../../command/errors.ts';
 import { bool, oneOf, type FlagValues } from '../../command/flags.ts';
 import { timeoutFlag, waitConverged } from '../../service/wait.ts';
-import { applySteps } from '../../stack/apply.ts';
+import { applySteps, type Deployed } from '../../stack/apply.ts';
+import { buildImages, buildsOf } from '../../stack/build.ts';
 import { pinnedSpecs, resolutions } from '../../stack/images.ts';
 import { inputFlags, readStack } from '../../stack/input.ts';
-import { planDeploy } from '../../stack/plan.ts';
-import { planLines } from '../../stack/show.ts';
+import { planDeploy, type Step } from '../../stack/plan.ts';
+import { buildText, planLines } from '../../stack/show.ts';
 import { readState } from '../../stack/state.ts';
 
+const noBuild = bool('no-build', 'Build no images, but take them from their registries');
 const plan = bool('plan', 'Print what would change, and change nothing');
 export const prune = bool('prune', 'Remove services that are no longer in the files');
 const withRegistryAuth = bool(
@@ -29,44 +32,72 @@ export const planFlags = [...inputFlags, prune, withRegistryAuth, resolveImage];
 
 export const command: Command = {
   usage: '[OPTIONS] STACK',
-  flags: [...planFlags, plan, detachFlag, quietProgressFlag, timeoutFlag],
+  flags: [...planFlags, plan, noBuild, detachFlag, quietProgressFlag, timeoutFlag],
   args: exactly(1),
   long:
     'Deploys a new stack, or changes one that is there to what the Compose files say. What is as\n' +
     'the files say already is left alone: a second deployment of the same files restarts nothing.',
   async run(context, [name = ''], flags) {
     if (flags.get(plan)) return printPlan(context, name, flags);
-    const { client, steps } = await makePlan(context, name, flags);
-    const auth = flags.get(withRegistryAuth) ?? false;
-    const deployed = await applySteps(context, client, steps, { withRegistryAuth: auth });
-    if (steps.every((step) => step.do === 'keep-service')) {
-      context.out.line(`Nothing to change: stack ${name} is as the files say.`);
-    }
-    if (flags.get(detachFlag)) return;
-    for (const service of deployed) {
-      await waitConverged(context, client, service.id, {
+    const { client, steps } = await makePlan(context, name, flags, { builds: !flags.get(noBuild) });
+    const isDetached = flags.get(detachFlag) ?? false;
+    if (isDetached) refuseWaits(steps);
+    const converged = (service: Deployed) =>
+      waitConverged(context, client, service.id, {
         name: service.name,
         quiet: flags.get(quietProgressFlag) ?? false,
         timeoutMs: flags.get(timeoutFlag),
         sinceVersion: service.sinceVersion,
       });
+    const auth = flags.get(withRegistryAuth) ?? false;
+    const deployed = await applySteps(context, client, steps, {
+      withRegistryAuth: auth,
+      converged,
+    });
+    if (steps.every((step) => step.do === 'keep-service')) {
+      context.out.line(`Nothing to change: stack ${name} is as the files say.`);
     }
+    if (isDetached) return;
+    for (const service of deployed) await converged(service);
   },
 };
 
 export async function printPlan(context: Context, name: string, flags: FlagValues): Promise<void> {
-  const { steps } = await makePlan(context, name, flags);
+  const { stack, steps } = await makePlan(context, name, flags, { builds: false });
+  for (const build of buildsOf(stack)) context.out.line(`? ${buildText(build)}`);
   for (const line of planLines(steps)) context.out.line(line);
 }
 
-async function makePlan(context: Context, name: string, flags: FlagValues) {
+/** Conditions are waited for by whoever deploys, and a detached deployment waits for nothing. */
+function refuseWaits(steps: readonly Step[]): void {
+  for (const step of steps) {
+    if (step.do !== 'create-service' && step.do !== 'update-service') continue;
+    const [wait] = step.service.waitsFor;
+    if (wait === undefined) continue;
+    throw commandError(
+      `service ${step.service.key} waits for ${wait.key} (${wait.condition}), which a detached ` +
+        'deployment cannot: leave out --detach',
+    );
+  }
+}
+
+async function makePlan(
+  context: Context,
+  name: string,
+  flags: FlagValues,
+  { builds }: { readonly builds: boolean },
+) {
   const { stack, warnings } = await readStack(context, name, flags);
   for (const warning of warnings) context.err.line(`warning: ${warning}`);
   const client = connect(context);
   const state = await readState(client, name);
+  const quiet = flags.get(quietProgressFlag) ?? false;
+  if (builds) await buildImages(context, client, stack, { quiet });
   const specs = await pinnedSpecs(context, client, stack, state.services, {
     resolve: flags.get(resolveImage) ?? 'always',
     withRegistryAuth: flags.get(withRegistryAuth) ?? false,
+    built: builds,
   });
-  return { client, steps: planDeploy(stack, state, { prune: flags.get(prune) ?? false, specs }) };
+  const steps = planDeploy(stack, state, { prune: flags.get(prune) ?? false, specs });
+  return { client, stack, steps };
 }
