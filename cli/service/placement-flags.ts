@@ -11,8 +11,16 @@ import {
 } from '../command/flags.ts';
 import type { GenericResource } from '../../types/index.ts';
 import { commandError } from '../command/errors.ts';
-import { splitPair } from '../format/parse.ts';
-import { limits, placement, reservations, restart, updates, type SpecDraft } from './draft.ts';
+import { parseBytes, splitPair } from '../format/parse.ts';
+import {
+  limits,
+  placement,
+  reservations,
+  resources,
+  restart,
+  updates,
+  type SpecDraft,
+} from './draft.ts';
 import { collection, scalar, words, type SpecFlag } from './spec-flag.ts';
 
 const withUnits = '(ns|us|ms|s|m|h)';
@@ -25,6 +33,17 @@ const resourceFlags: readonly SpecFlag[] = [
   scalar(
     integer('limit-pids', 'Limit maximum number of processes (default 0 = unlimited)'),
     (spec, value) => (limits(spec).pids = value),
+  ),
+  scalar(
+    {
+      ...bytes('memory-swap', 'Swap besides the memory, with a memory limit (-1 for unlimited)'),
+      parse: (given) => (given === '-1' ? -1 : parseBytes(given)),
+    },
+    (spec, value) => (resources(spec).swapBytes = value),
+  ),
+  scalar(
+    integer('memory-swappiness', 'Tune memory swappiness (0-100, -1 for the default)'),
+    (spec, value) => (resources(spec).memorySwappiness = value),
   ),
   scalar(cpus('reserve-cpu', 'Reserve CPUs'), (spec, value) => {
     reservations(spec).nanoCpus = value;

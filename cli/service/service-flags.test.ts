@@ -93,6 +93,15 @@ describe('service/service-flags', () => {
       },
     },
     {
+      line: '--limit-memory 64m --memory-swap 16m --memory-swappiness 10',
+      read: (s) => s.task.resources,
+      expect: {
+        limits: { memoryBytes: 67_108_864 },
+        swapBytes: 16_777_216,
+        memorySwappiness: 10,
+      },
+    },
+    {
       line: '--restart-max-attempts 3',
       read: (s) => s.task.restartPolicy,
       expect: { condition: 'any', delayMs: 5000, maxAttempts: 3 },

@@ -17,12 +17,6 @@ export function refuseUnsupportedService(spec: ServiceSpec): void {
     }
   }
   refuseLogDriver(spec.task);
-  if (spec.task.resources?.swapBytes !== undefined) {
-    throw unsupported('limits of swap are not supported by this version; leave SwapBytes out');
-  }
-  if (spec.task.resources?.memorySwappiness !== undefined) {
-    throw unsupported('memory swappiness is not supported by this version; leave it out');
-  }
   if (spec.task.container !== undefined) refuseContainer(spec.task.container);
 }
 

@@ -49,6 +49,13 @@ function validateResources({ resources }: TaskSpec): void {
   if (swapBytes !== undefined && (limits?.memoryBytes ?? 0) === 0) {
     throw invalid('memory swap provided, but no memory-limit was set');
   }
+  if (swapBytes !== undefined && swapBytes < -1) {
+    throw invalid(`invalid memory swap ${swapBytes}: it is a number of bytes, or -1 for no limit`);
+  }
+  const swappiness = resources?.memorySwappiness;
+  if (swappiness !== undefined && (swappiness < -1 || swappiness > 100)) {
+    throw invalid(`invalid memory swappiness ${swappiness}: it is from 0 to 100, or -1 for none`);
+  }
   for (const generic of reservations?.genericResources ?? []) validateGeneric(generic);
 }
 

@@ -1,6 +1,6 @@
 /** Generic resources of real hosts: devices that vendors describe, and each task with its own. */
 import { strict as assert } from 'node:assert';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { until } from '../lab/index.ts';
 import { imageOf, useSwarm, words, type TaskView } from './swarm.ts';
 
@@ -55,5 +55,27 @@ describe('devices', () => {
     await swarm.untilTasks('there is no third', 'gpus', (now) =>
       now.some(({ err }) => err.includes('insufficient resources on 2 nodes')),
     );
+  });
+
+  it('limits swap, and says how readily it is used', async () => {
+    const swarm = get();
+    const image = imageOf(swarm, 'sleeper:1');
+    const isUnified = existsSync('/sys/fs/cgroup/cgroup.controllers');
+    const limits = words('--replicas 1 --limit-memory 64m --memory-swap 16m');
+    const swappy = words('--memory-swappiness 10');
+    await swarm.create('swaps', ...limits, ...(isUnified ? [] : swappy), image);
+    const [task] = await swarm.runs('swaps', 1);
+    assert.ok(task !== undefined);
+    const line = isUnified ? /^0::(.*)$/m : /^\d+:memory:(.*)$/m;
+    const [, path = ''] =
+      line.exec(readFileSync(`/proc/${swarm.pidOf(task)}/cgroup`, 'utf8')) ?? [];
+    const root = isUnified ? '/sys/fs/cgroup' : '/sys/fs/cgroup/memory';
+    const told = (name: string) => readFileSync(`${root}${path}/${name}`, 'utf8').trim();
+    if (isUnified) {
+      assert.equal(told('memory.swap.max'), String(16 * 2 ** 20));
+    } else {
+      assert.equal(told('memory.memsw.limit_in_bytes'), String(80 * 2 ** 20));
+      assert.equal(told('memory.swappiness'), '10');
+    }
   });
 });

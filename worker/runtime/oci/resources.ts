@@ -156,11 +156,23 @@ function memoryOf(
 ): OciResources['memory'] | undefined {
   const limit = wanted.limits?.memoryBytes;
   const reservation = wanted.reservations?.memoryBytes;
-  const swappiness = host.cgroupVersion === 1 ? wanted.memorySwappiness : undefined;
+  const { swapBytes, memorySwappiness: swappiness } = wanted;
+  if (swapBytes !== undefined && !host.swapLimit) {
+    throw new SwarmError(
+      'failed-precondition',
+      "this node's kernel does not limit swap: start it with swapaccount=1, or leave the limit out",
+    );
+  }
+  if (swappiness !== undefined && swappiness >= 0 && host.cgroupVersion === 2) {
+    throw new SwarmError(
+      'failed-precondition',
+      'this node has cgroups of version 2, which have no memory swappiness: leave it out',
+    );
+  }
   if (!limit && !reservation && swappiness === undefined) return undefined;
   return {
     ...(limit ? { limit } : {}),
-    ...(limit && host.swapLimit ? { swap: swapOf(limit, wanted.swapBytes) } : {}),
+    ...(limit && host.swapLimit ? { swap: swapOf(limit, swapBytes) } : {}),
     ...(reservation ? { reservation } : {}),
     ...(swappiness === undefined || swappiness < 0 ? {} : { swappiness }),
   };

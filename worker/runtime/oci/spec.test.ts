@@ -149,11 +149,17 @@ describe('OCI resources', () => {
     );
   });
 
-  it('takes swap as the spec says, and leaves it out where the kernel cannot', () => {
+  it('takes swap as the spec says, and refuses where the kernel cannot', () => {
     const limits = { memoryBytes: 1000 };
     const swap = (swapBytes: number, swapLimit = true) =>
       resourcesOf({ limits, swapBytes }, { ...host, swapLimit }).memory?.swap;
-    assert.deepEqual([swap(0), swap(5), swap(-1), swap(5, false)], [1000, 1005, -1, undefined]);
+    assert.deepEqual([swap(0), swap(5), swap(-1)], [1000, 1005, -1]);
+    assert.throws(() => swap(5, false), /kernel does not limit swap/);
+    assert.equal(resourcesOf({ limits }, { ...host, swapLimit: false }).memory?.swap, undefined);
+    const swappy = (memorySwappiness: number, cgroupVersion: 1 | 2) =>
+      resourcesOf({ limits, memorySwappiness }, { ...host, cgroupVersion }).memory?.swappiness;
+    assert.deepEqual([swappy(7, 1), swappy(-1, 1), swappy(-1, 2)], [7, undefined, undefined]);
+    assert.throws(() => swappy(7, 2), /no memory swappiness/);
   });
 
   it('sets no limits where none are asked for', () => {
