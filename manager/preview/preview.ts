@@ -23,7 +23,7 @@ import {
 } from '../../types/index.ts';
 import { fieldChanges } from './fields.ts';
 import { Rehearsal } from './rehearsal.ts';
-import { taskChanges } from './tasks.ts';
+import { placeOf, taskChanges } from './tasks.ts';
 
 export interface PreviewEnv {
   readonly nowMs: number;
@@ -173,7 +173,7 @@ export class Preview {
     const { view } = this.#fork;
     const after = [...view.tasksOfService(subject.id)].filter(wanted);
     const tasks = taskChanges(view, subject.before, after);
-    const ids = new Set(subject.before.map(({ id }) => id));
+    const changed = tasks.filter(({ change }) => change !== 'stop').length;
     const status = view.service(subject.id)?.updateStatus;
     const isStuck = status !== undefined && !status.state.endsWith('completed');
     const notes = [...subject.notes];
@@ -190,7 +190,7 @@ export class Preview {
       action: isIdle ? 'none' : subject.action,
       fields: subject.fields,
       tasks,
-      unchangedTasks: after.filter(({ id, nodeId }) => ids.has(id) && nodeId !== '').length,
+      unchangedTasks: new Set(after.map(placeOf)).size - changed,
       notes,
     };
   }

@@ -1,6 +1,6 @@
 /** A service's wanted tasks before and after, place by place. */
 import type { StoreView } from '../store/view.ts';
-import type { Task, TaskChange } from '../../types/index.ts';
+import { isTerminal, type Task, type TaskChange } from '../../types/index.ts';
 
 /** What differs, in the order of places; a task that has no node afterwards always does. */
 export function taskChanges(
@@ -30,7 +30,10 @@ function changeOf(
   now: Task | undefined,
 ): Omit<TaskChange, 'name'> | undefined {
   const from = was === undefined ? '' : hostOf(view, was.nodeId);
-  if (now === undefined) return was === undefined ? undefined : { change: 'stop', from, to: '' };
+  if (now === undefined) {
+    const runs = was !== undefined && !isTerminal(was.status.state);
+    return runs ? { change: 'stop', from, to: '' } : undefined;
+  }
   const to = hostOf(view, now.nodeId);
   if (now.nodeId === '') {
     const reason = now.status.err ?? 'no node was found for it';
@@ -41,7 +44,7 @@ function changeOf(
   return was.nodeId === '' ? { change: 'create', from, to } : undefined;
 }
 
-function placeOf(task: Task): string {
+export function placeOf(task: Task): string {
   return task.forNodeId ?? String(task.slot);
 }
 

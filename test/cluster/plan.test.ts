@@ -4,7 +4,7 @@ import { until, type Host } from '../lab/index.ts';
 import { imageOf, useSwarm, words } from './swarm.ts';
 
 describe('plan, explain and restart', () => {
-  const get = useSwarm({ hosts: 3, managers: 3, images: ['web:1', 'sleeper:1'] });
+  const get = useSwarm({ hosts: 3, managers: 3, images: ['web:1', 'sleeper:1', 'crasher:1'] });
 
   async function leader(): Promise<Host> {
     const found = await until(
@@ -69,6 +69,33 @@ describe('plan, explain and restart', () => {
     await swarm.cli(...words('node update --label-rm zone h2'));
     const { code, stderr } = await swarm.manager.cliResult('explain', 'nothing');
     assert.deepEqual([code, /no such service or task: nothing/.test(stderr)], [1, true]);
+  });
+
+  it('holds a service back until its migration is done, and remembers how it was', async () => {
+    const swarm = get();
+    const on = words('--depends-on db=healthy --depends-on migrate=completed');
+    await swarm.createDetached('web', ...on, imageOf(swarm, 'sleeper:1'));
+    await swarm.create('db', imageOf(swarm, 'sleeper:1'));
+    await swarm.untilTasks('it waits for the migration', 'web', ([task]) =>
+      (task?.err ?? '').includes('waits for the service migrate, which does not exist'),
+    );
+    const [waiting] = await swarm.tasks('web');
+    const job = words('service create --name migrate --mode replicated-job -e CODE=0');
+    await swarm.cli(...job, '--restart-condition', 'none', imageOf(swarm, 'crasher:1'));
+    const [running] = await swarm.runs('web', 1);
+    assert.equal(running?.id, waiting?.id, 'the very task that waited');
+
+    const history = (...args: readonly string[]) => swarm.cli('history', ...args, 'web');
+    assert.match(await history(), /web\.1 +managers +waits: waits for the service migrate/);
+    const [moment = ''] = /\S+Z(?=.*waits for the service migrate)/.exec(await history()) ?? [];
+    assert.match(
+      await history('--at', moment),
+      /service web: 1 of .*, 0 running\n {2}web\.1 +- +pending/,
+    );
+    assert.match(
+      await history('--at', '0s'),
+      /service web: 1 of .*, 1 running\n {2}web\.1 +h\d +running/,
+    );
   });
 
   it('restarts every task, and changes nothing else', async () => {
