@@ -147,6 +147,7 @@ export class FakeBackend implements Backend {
       removed: wanted(testImage) ? [{ deleted: testImage.id }] : [],
       reclaimedBytes: wanted(testImage) ? 7 : 0,
     }),
+    commit: async () => testImage.id,
     login: async (_domain, { password }) => {
       if (password !== 'right') throw new SwarmError('unauthenticated', 'unauthorized: wrong');
     },

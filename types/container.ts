@@ -14,7 +14,7 @@ import {
 import { healthCheck, mount } from './task-spec.ts';
 
 /** Docker writes null where nothing was said, and reads it so. */
-function nullable<T>(codec: Codec<T>): Codec<T | null> {
+export function nullable<T>(codec: Codec<T>): Codec<T | null> {
   return {
     decode: (value, path) => (value === null ? null : codec.decode(value, path)),
     encode: (value) => (value === null ? null : codec.encode(value)),

@@ -7,7 +7,6 @@ import type { Json } from '../convert/json.ts';
 import type { Route } from '../router.ts';
 
 const refused: readonly (readonly [methods: readonly Route['method'][], string, string])[] = [
-  [['POST'], '/commit', 'this daemon does not make images of containers'],
   [['GET', 'POST', 'DELETE'], '/plugins/{rest...}', 'plugins are not supported by this version'],
 ];
 

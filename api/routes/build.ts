@@ -65,6 +65,14 @@ async function build(exchange: Exchange, { backend }: RouteModules): Promise<voi
 
 /** There is nothing to keep but what later builds may use: all of it, or what no tag stands for. */
 async function prune(exchange: Exchange, { backend }: RouteModules): Promise<void> {
+  const { query } = exchange;
+  const kept = ['filters', 'keep-storage', 'reserved-space', 'max-used-space', 'min-free-space'];
+  if (kept.some((name) => !['', '0', '{}', 'null'].includes(query.get(name) ?? ''))) {
+    throw new SwarmError(
+      'unimplemented',
+      'the cache is pruned as a whole: leave out --filter and what is to be kept',
+    );
+  }
   const all = exchange.flag('all');
   const { signal } = exchange;
   const freed = (await backend.builder?.prune({ all, signal })) ?? 0;

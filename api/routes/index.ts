@@ -2,6 +2,7 @@
 import type { Route } from '../router.ts';
 import { absentRoutes } from './absent.ts';
 import { buildRoutes } from './build.ts';
+import { commitRoutes } from './commit.ts';
 import { doctorRoutes } from './doctor.ts';
 import { eventRoutes } from './events.ts';
 import { explainRoutes } from './explain.ts';
@@ -41,6 +42,7 @@ export function allRoutes(modules: RouteModules): Route[] {
     ...imageTransferRoutes(modules),
     ...imageRoutes(modules),
     ...buildRoutes(modules),
+    ...commitRoutes(modules),
     ...networkRoutes(modules),
     ...volumeRoutes(modules),
     ...fileRoutes(modules),

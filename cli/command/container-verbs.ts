@@ -6,6 +6,10 @@ export const containerVerbs = {
     short: 'Attach local standard input, output, and error streams to a running container',
     load: () => import('../commands/container/attach.ts'),
   },
+  commit: {
+    short: "Create a new image from a container's changes",
+    load: () => import('../commands/container/commit.ts'),
+  },
   cp: {
     short: 'Copy files/folders between a container and the local filesystem',
     load: () => import('../commands/container/cp.ts'),

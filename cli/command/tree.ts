@@ -239,6 +239,12 @@ export const tree: Group = {
     network: { short: 'Manage networks', verbs: networkVerbs },
     image: { short: 'Manage images of this host', verbs: imageVerbs },
     volume: { short: 'Manage volumes of this host', verbs: volumeVerbs },
+    builder: {
+      short: 'Manage what builds leave for later ones',
+      verbs: {
+        prune: { short: 'Remove build cache', load: () => import('../commands/builder/prune.ts') },
+      },
+    },
     container: { short: 'Manage containers of this host', verbs: containerVerbs },
     task: { short: 'Manage tasks, on whatever node they run', verbs: taskVerbs },
     swarm: {

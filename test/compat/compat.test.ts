@@ -13,6 +13,7 @@ import { parityCases } from './parity-cases.ts';
 import { mistakeCases } from './mistake-cases.ts';
 import { networkCases } from './network-cases.ts';
 import { buildCases } from './build-cases.ts';
+import { commitCases } from './commit-cases.ts';
 import { loginCases } from './login-cases.ts';
 import { pushCases } from './push-cases.ts';
 import { optionCases } from './option-cases.ts';
@@ -38,6 +39,7 @@ describe('compatibility with Docker', () => {
   pushCases(get);
   buildCases(get);
   loginCases(get);
+  commitCases(get);
   libraryCases(get);
   jsonCases(get);
 });

@@ -12,6 +12,8 @@ export const verbs: readonly string[] = [
   ...words('node', 'ls ps inspect update promote demote rm'),
   ...words('stack', 'deploy ls ps services rm config'),
   ...words('image', 'pull ls inspect history tag rm load import build push save prune'),
+  'commit',
+  'builder prune',
   'login',
   'logout',
   'search',

@@ -5,6 +5,7 @@ import { SwarmError } from '../../lib/errors.ts';
 import type { ArchiveLoader } from './archive/load.ts';
 import { saveArchive } from './archive/save.ts';
 import { imagesToSave } from './archive/saved-names.ts';
+import type { CommitRequest } from './commit.ts';
 import { SharedWork } from './concurrency.ts';
 import type { ImageEvents } from './events.ts';
 import type { Distribution, Image, Images, PullProgress, RegistryAuth } from './images.ts';
@@ -41,6 +42,7 @@ export interface ContainerdImagesParts {
   readonly records: Records;
   readonly events: ImageEvents;
   readonly loader: ArchiveLoader;
+  readonly committer: (request: CommitRequest) => Promise<{ id: string }>;
   readonly importer: (
     tarball: AsyncIterable<Uint8Array>,
     options: ImportOptions,
@@ -185,6 +187,10 @@ export class ContainerdImages implements Images, AsyncDisposable {
 
   prune(options: PruneOptions): Promise<Pruned> {
     return pruneImages(this, this.#parts.unpacker, options);
+  }
+
+  async commit(request: CommitRequest): Promise<string> {
+    return (await this.#parts.committer(request)).id;
   }
 
   async login(domain: string, auth: RegistryAuth, options: { signal?: AbortSignal } = {}) {

@@ -1,6 +1,7 @@
 /** Images on this node: the port that the task manager and the API use. */
 import type { Platform } from '../../types/index.ts';
 import type { SearchResult } from './registry/service.ts';
+import type { SnapshotMount } from '../runtime/rootfs-file.ts';
 import type { ImageRootfs } from '../runtime/runtime.ts';
 
 /** The part of an image's configuration that a container inherits (OCI image-spec names). */
@@ -121,6 +122,22 @@ export interface Images {
     names: readonly string[],
     options?: { signal?: AbortSignal },
   ): Promise<AsyncIterable<Uint8Array>>;
+  /** An image of the layers of another and of a container's own; returns its id. */
+  commit(request: {
+    /** What the container was made of. */
+    imageId: string;
+    /** The container's file system, as its snapshotter describes it. */
+    mounts: readonly SnapshotMount[];
+    /** Docker's names: Cmd, Env … */
+    config: Readonly<Record<string, unknown>>;
+    /** Dockerfile instructions, on top. */
+    changes: readonly string[];
+    author: string;
+    comment: string;
+    /** The container's command, for the image's history. */
+    createdBy: string;
+    reference?: string;
+  }): Promise<string>;
   /** Removes the images that are wanted away and that no container needs. */
   prune(options: {
     wanted: (image: Image) => boolean;

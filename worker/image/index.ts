@@ -9,6 +9,7 @@ import type { Random } from '../../lib/random.ts';
 import type { ContainerdClient } from '../runtime/containerd/client.ts';
 import { importTarball } from './archive/import.ts';
 import { ArchiveLoader } from './archive/load.ts';
+import { commitImage } from './commit.ts';
 import { ContainerdImages } from './containerd-images.ts';
 import { ImageEvents, type ImageEvent } from './events.ts';
 import type { Images } from './images.ts';
@@ -72,6 +73,7 @@ export function createImages(options: ImagesOptions, dependencies: ImagesDepende
     puller: new Puller(parts, runnable),
     pusher: new Pusher(parts),
     loader: new ArchiveLoader(parts, runnable),
+    committer: (request) => commitImage({ ...parts, containerd }, request),
     importer(tarball, given) {
       const platform = given.platform === undefined ? host : parsePlatform(given.platform, host);
       return importTarball(parts, platform, tarball, given);

@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import { readlink } from 'node:fs/promises';
 import type { Stats } from 'node:fs';
 import { SwarmError } from '../../../lib/errors.ts';
+import type { SnapshotMount } from '../../runtime/rootfs-file.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { ownOf, type Target } from '../manager.ts';
 import { changesOf, type FileChange } from './changes.ts';
@@ -76,6 +77,11 @@ export class Archives {
       await using located = await locate(root.path, '/');
       await take(packed(located, { name: '', oneFileSystem: true }));
     });
+  }
+
+  /** What to mount for the container's file system: its layer on those of its image. */
+  layerMounts(target: Target): Promise<readonly SnapshotMount[]> {
+    return this.#runtime.layers.mounts(ownOf(target, 'read by its layers').id);
   }
 
   async changes(target: Target): Promise<readonly FileChange[]> {

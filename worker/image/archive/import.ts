@@ -81,7 +81,8 @@ export async function writeManifest(
   return writeJson(content, lease, mediaType, document, manifestLabels(manifest));
 }
 
-async function writeJson(
+/** Stores a document under its digest. */
+export async function writeJson(
   content: ContentStore,
   lease: Lease,
   mediaType: string,

@@ -1,0 +1,27 @@
+import { connect } from '../../client/index.ts';
+import { noArgs, type Command } from '../../command/command.ts';
+import { bool } from '../../command/flags.ts';
+import { humanSize } from '../../format/units.ts';
+import { isConfirmed } from '../../network/confirm.ts';
+
+const all = bool('all', 'Remove all build cache, not just what nothing is named of', {
+  short: 'a',
+});
+const force = bool('force', 'Do not prompt for confirmation', { short: 'f' });
+
+export const command: Command = {
+  usage: '[OPTIONS]',
+  flags: [all, force],
+  args: noArgs,
+  async run(context, _args, flags) {
+    const isAll = flags.get(all) ?? false;
+    const question = `WARNING! This will remove all ${isAll ? '' : 'dangling '}build cache.`;
+    if (!flags.get(force) && !(await isConfirmed(context, question))) return;
+    const { SpaceReclaimed: freed = 0 } = await connect(context).json<{ SpaceReclaimed?: number }>(
+      'POST',
+      '/build/prune',
+      { query: { all: isAll ? 1 : undefined } },
+    );
+    context.out.line(`Total reclaimed space: ${humanSize(freed)}`);
+  },
+};

@@ -1,0 +1,70 @@
+/** docker commit, and what a build has left behind. */
+import { strict as assert } from 'node:assert';
+import { until } from '../lab/index.ts';
+import { dockers, ownCli, type Cli } from './clients.ts';
+import { refuses, shows } from './covered.ts';
+import type { Field } from './field.ts';
+
+const title = 'commit, with changes, and containers of what it made';
+const pruning = 'builder prune';
+
+export function commitCases(get: () => Field): void {
+  shows(title, 'commit', '', '--author', '--change', '--message', '--pause');
+  shows(pruning, 'builder prune', '', '--all', '--force');
+  refuses('builder prune', '--filter', 'the cache is pruned as a whole: leave out --filter');
+  refuses('builder prune', '--keep-storage', 'the cache is pruned as a whole: leave out --filter');
+  for (const cli of [...dockers, ownCli]) it(`${title}, by ${cli.name}`, () => commits(get(), cli));
+  for (const cli of [...dockers, ownCli]) {
+    it(`${pruning}, by ${cli.name}`, async () => {
+      const { manager } = get();
+      assert.match(await cli.run(manager, 'builder', 'prune', '-f'), /Total/);
+      assert.match(await cli.run(manager, 'builder', 'prune', '-f', '-a'), /Total/);
+      if (cli === ownCli) return;
+      const filtered = await cli.result(manager, [
+        'builder',
+        'prune',
+        '-f',
+        '--filter',
+        'until=1h',
+      ]);
+      assert.notEqual(filtered.code, 0);
+      assert.match(filtered.stderr, /the cache is pruned as a whole/);
+    });
+  }
+}
+
+async function commits(field: Field, cli: Cli): Promise<void> {
+  const { manager } = field;
+  const [docker] = dockers;
+  assert.ok(docker);
+  const run = (...args: string[]) => docker.run(manager, ...args);
+  const name = `commit-${cli.name.replaceAll(/\W/g, '-')}`;
+  const base = field.image('busybox:1');
+  await run('image', 'pull', '-q', base);
+  const script = 'echo kept >/made; rm /etc/group; echo $A; sleep 1000';
+  await run('run', '-d', '--name', name, '-e', 'A=1', '-l', 'from=run', base, 'sh', '-c', script);
+  try {
+    await until('the container has done its work', async () => (await run('logs', name)) === '1\n');
+    const container = cli === ownCli ? ['container', 'commit'] : ['commit'];
+    const described = ['-a', 'me <me@example>', '-m', 'a word'];
+    const changes = ['-c', 'CMD ["cat", "/made"]', '-c', 'LABEL how=commit'];
+    const made = await cli.run(manager, ...container, ...described, ...changes, name, `${name}:1`);
+    assert.match(made, /^sha256:[0-9a-f]{64}\n$/);
+    assert.equal(await run('run', '--rm', `${name}:1`), 'kept\n');
+    const gone = await run('run', '--rm', `${name}:1`, 'sh', '-c', 'ls /etc; echo $A');
+    assert.ok(!gone.split('\n').includes('group'), gone);
+    assert.ok(gone.endsWith('1\n'), gone);
+    const facts = '{{.Id}} {{.Author}} {{.Config.Labels.how}} {{.Config.Labels.from}}';
+    const inspected = await run('image', 'inspect', '-f', facts, `${name}:1`);
+    assert.equal(inspected, `${made.trim()} me <me@example> commit run\n`);
+    assert.match(await run('history', '--no-trunc', `${name}:1`), /a word/);
+    // Without a name, and without a pause.
+    const nameless = (await cli.run(manager, ...container, '--pause=false', name)).trim();
+    assert.equal(await run('inspect', '-f', '{{.State.Status}}', name), 'running\n');
+    await run('image', 'tag', `${name}:1`, field.image(`${name}:1`));
+    await run('image', 'push', '-q', field.image(`${name}:1`));
+    await run('image', 'rm', nameless, `${name}:1`, field.image(`${name}:1`));
+  } finally {
+    await run('rm', '-f', name);
+  }
+}
