@@ -40,8 +40,7 @@ export async function tellPreview(
   changes: readonly PreviewChange[],
   flags: FlagValues,
 ): Promise<void> {
-  const body = previewRequest.encode({ changes: [...changes] });
-  const answer = await client.json<unknown>('POST', '/plan', { body });
+  const answer = await askPreview(client, changes);
   const { changes: isAnything, services, others } = preview.decode(answer, 'Plan');
   if (flags.get(planFormatFlag) === 'json') context.out.line(JSON.stringify(answer));
   else {
@@ -49,6 +48,26 @@ export async function tellPreview(
     for (const line of lines) context.out.line(line);
   }
   if (isAnything) throw silentExit(changesExit);
+}
+
+/** The daemon's answer as it is. */
+function askPreview(client: Client, changes: readonly PreviewChange[]): Promise<unknown> {
+  const body = previewRequest.encode({ changes: [...changes] });
+  return client.json<unknown>('POST', '/plan', { body });
+}
+
+/** What would become of the services' tasks, by the names of the services: lines for people. */
+export async function previewedTasks(
+  client: Client,
+  changes: readonly PreviewChange[],
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const { services, others } = preview.decode(await askPreview(client, changes), 'Plan');
+  return new Map(
+    [...services, ...others].map((service) => [
+      service.name,
+      [`  tasks: ${counted(service)}`, ...taskLines(service.tasks)],
+    ]),
+  );
 }
 
 /** The flags of the command itself, without those that only say how to wait for it. */

@@ -30,7 +30,11 @@ export function buildText(build: StackBuild): string {
 }
 
 /** As it would be done; the last line is the sum. */
-export function planLines(steps: readonly Step[]): string[] {
+export function planLines(
+  steps: readonly Step[],
+  tasks: ReadonlyMap<string, readonly string[]>,
+): string[] {
+  const tasksOf = (service: string) => (tasks.get(service) ?? []).map((line) => `  ${line}`);
   const lines = steps.flatMap((step): string[] => {
     switch (step.do) {
       case 'create-network':
@@ -42,11 +46,12 @@ export function planLines(steps: readonly Step[]): string[] {
       case 'remove-file':
         return [`- ${step.kind} ${step.current.Spec.Name}`];
       case 'create-service':
-        return [`+ service ${step.spec.name}`];
+        return [`+ service ${step.spec.name}`, ...tasksOf(step.spec.name)];
       case 'update-service':
         return [
           `~ service ${step.spec.name}`,
           ...step.changes.map((change) => `    ${differenceText(change)}`),
+          ...tasksOf(step.spec.name),
         ];
       case 'keep-service':
         return [`  service ${step.service.spec.name}`];

@@ -102,6 +102,11 @@ describe('cli/stack', function suite() {
     });
 
   it('deploys, changes only what differs, and prunes', async () => {
+    const unmade = (await stack('plan', ...files(), 'shop')).out;
+    assert.match(
+      unmade,
+      /^\+ network shop_front\n[^]*\+ service shop_agent\n {4}tasks: to be seen once/,
+    );
     const first = await deploy();
     assert.equal(first.code, 0, first.err);
     assert.deepEqual(first.out.split('\n').slice(0, -1), [
@@ -114,14 +119,17 @@ describe('cli/stack', function suite() {
     assert.equal(again.out, 'Nothing to change: stack shop is as the files say.\n');
     write('compose.yaml', common.replace('replicas: 3', 'replicas: 4').replace('A: 1', 'A: 2'));
     const planned = await stack('plan', ...files(), 'shop');
-    assert.deepEqual(planned.out.split('\n'), [
+    assert.deepEqual(planned.out.split('\n').slice(0, 5), [
       '~ service shop_web',
       '    Mode.Replicated.Replicas: 3 → 4',
       '    TaskTemplate.ContainerSpec.Env: -"A=1" +"A=2"',
-      '  service shop_agent',
-      '0 to create, 1 to change, 0 to remove.',
-      '',
+      '    tasks: 4 without a place',
+      '    ! shop_web.1  waits: no suitable node (scheduling constraints not satisfied on 1 node)',
     ]);
+    assert.match(
+      planned.out,
+      /\n {2}service shop_agent\n0 to create, 1 to change, 0 to remove\.\n$/,
+    );
     assert.equal((await deploy('--plan')).out, planned.out);
     assert.match((await deploy()).out, /^Updating service shop_web \(id: \w+\)\n$/);
 

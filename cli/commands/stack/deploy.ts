@@ -10,6 +10,7 @@ import { buildImages, buildsOf } from '../../stack/build.ts';
 import { pinnedSpecs, resolutions } from '../../stack/images.ts';
 import { inputFlags, readStack } from '../../stack/input.ts';
 import { planDeploy, type Step } from '../../stack/plan.ts';
+import { tasksOfPlan } from '../../stack/preview.ts';
 import { buildText, planLines } from '../../stack/show.ts';
 import { readState } from '../../stack/state.ts';
 
@@ -63,9 +64,10 @@ export const command: Command = {
 };
 
 export async function printPlan(context: Context, name: string, flags: FlagValues): Promise<void> {
-  const { stack, steps } = await makePlan(context, name, flags, { builds: false });
+  const { client, stack, steps } = await makePlan(context, name, flags, { builds: false });
   for (const build of buildsOf(stack)) context.out.line(`? ${buildText(build)}`);
-  for (const line of planLines(steps)) context.out.line(line);
+  const tasks = await tasksOfPlan(client, steps);
+  for (const line of planLines(steps, tasks)) context.out.line(line);
 }
 
 /** Conditions are waited for by whoever deploys, and a detached deployment waits for nothing. */
