@@ -1,7 +1,7 @@
 /** Overlay networks between hosts: who reaches whom by address, and what the node keeps right. */
 import { strict as assert } from 'node:assert';
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { Lab, until, type Host } from '../lab/index.ts';
+import { Lab, runResult, until, type Host } from '../lab/index.ts';
 import { imageOf, TestSwarm, useSwarm, type TaskView } from './swarm.ts';
 
 interface WireTask {
@@ -11,6 +11,10 @@ interface WireTask {
     readonly Network: { readonly Spec: { readonly Name: string } };
     readonly Addresses?: readonly string[];
   }[];
+}
+
+interface WireService {
+  readonly Endpoint?: { readonly VirtualIPs?: readonly { readonly Addr: string }[] };
 }
 
 /** A task and where it is on the network that the test is about. */
@@ -31,7 +35,7 @@ describe('overlay networks', function () {
   before(() => get().cli('swarm', 'update', '--dispatcher-heartbeat', '30s'));
 
   afterEach(async () => {
-    for (const name of ['one', 'two', 'inner', 'dark', 'mixed']) {
+    for (const name of ['one', 'two', 'inner', 'dark', 'mixed', 'full']) {
       const { code } = await get().manager.cliResult('network', 'inspect', name);
       if (code !== 0) continue;
       await get().clear();
@@ -67,6 +71,17 @@ describe('overlay networks', function () {
     const { stdout } = await inside(from, `busybox ping -c1 -W2 ${address}`);
     return stdout.includes(' 0% packet loss');
   };
+  /** Whether every one of the names answers a program in the container. */
+  const askedInside = async (swarm: TestSwarm, task: TaskView, names: readonly string[]) => {
+    const loop = `for name in ${names.join(' ')}; do wget -q -O - http://$name/; done`;
+    const inside = ['nsenter', '-t', String(swarm.pidOf(task)), '-m', '-u', '-n', 'sh', '-c', loop];
+    const { stdout } = await runResult(inside, { timeoutMs: 30_000 });
+    return stdout.split('web:1 ').length - 1 === names.length;
+  };
+  const virtualAddresses = async (swarm: TestSwarm, service: string) => {
+    const { Endpoint } = await swarm.manager.api<WireService>('GET', `/services/${service}`);
+    return (Endpoint?.VirtualIPs ?? []).map(({ Addr }) => Addr.split('/')[0] ?? '');
+  };
   /** A container runs a moment before its server listens. */
   const serving = (all: readonly Member[]) =>
     Promise.all(all.map((member) => until('it serves', () => fetched(member, member.address))));
@@ -75,21 +90,41 @@ describe('overlay networks', function () {
     return stdout.trim();
   };
 
-  it('connect 12 tasks on 4 hosts, all pairs, by address', async () => {
+  it('connect 12 tasks on 4 hosts, all pairs, by name, virtual address and address', async () => {
     const swarm = get();
     await swarm.cli('network', 'create', '--driver', 'overlay', 'one');
     await swarm.create('web', '--replicas', '12', '--network', 'one', imageOf(swarm, 'web:1'));
     const all = await members(swarm, 'web', 'one', 12);
     assert.equal(new Set(all.map(({ host }) => host.name)).size, 4);
     await serving(all);
+    const [vip] = await virtualAddresses(swarm, 'web');
+    assert.ok(vip !== undefined);
+    const names = all.map(({ task }) => `web.${task.slot}.${task.id}`);
+    const asked = [...all.map(({ address }) => address), ...names, 'web', 'tasks.web', vip];
     await Promise.all(
-      all.map(async (from) => {
-        for (const to of all) {
-          const answer = await fetched(from, to.address);
-          assert.match(answer, /^web:1 /, `${from.task.id} to ${to.address}: ${answer}`);
-        }
-      }),
+      all.map(({ task }) =>
+        until(`task ${task.id} on ${task.host} reaches all`, () => askedInside(swarm, task, asked)),
+      ),
     );
+  });
+
+  it('that are full say so of the tasks that wait, and give what comes free', async () => {
+    const swarm = get();
+    // For a virtual address and four tasks.
+    const subnet = ['--subnet', '10.66.0.0/29'];
+    await swarm.cli('network', 'create', '--driver', 'overlay', ...subnet, 'full');
+    const image = imageOf(swarm, 'sleeper:1');
+    await swarm.create('first', '--replicas', '3', '--network', 'full', image);
+    const dnsrr = ['--endpoint-mode', 'dnsrr', '--network', 'full'];
+    await swarm.createDetached('second', '--replicas', '3', ...dnsrr, image);
+    const says = /no free address on network full \(10\.66\.0\.0\/29\): all 5 addresses are in use/;
+    await until('ps says why', () => swarm.cli('service', 'ps', '--no-trunc', 'second'), {
+      accept: (text) => says.test(text),
+      timeoutMs: 20_000,
+    });
+    await swarm.cli('service', 'scale', '-d', 'first=1');
+    await swarm.runs('second', 3);
+    assert.doesNotMatch(await swarm.cli('service', 'ps', '--no-trunc', 'second'), says);
   });
 
   it('with the same subnet are apart from each other', async () => {
