@@ -43,7 +43,7 @@ export interface CronStatus {
   readonly settledMs: number;
   /** The tick that was begun last. */
   readonly lastTickMs?: number;
-  /** The run of the present iteration: what its service asked for when it began. */
+  /** The run of the present iteration: how many tasks its service asked for when it began. */
   readonly run?: { readonly maxConcurrent: number; readonly totalCompletions: number };
   /** The last tick that no run was begun for, and why. */
   readonly skipped?: { readonly tickMs: number; readonly reason: string };

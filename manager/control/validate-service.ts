@@ -38,7 +38,7 @@ export function validateName(name: string): void {
   }
 }
 
-function validateMode({ mode, updateConfig }: ServiceSpec): void {
+function validateMode({ mode, updateConfig, rollbackConfig }: ServiceSpec): void {
   const modes = Object.values(mode).filter((value) => value !== undefined);
   if (modes.length > 1) throw invalid('must specify only one service mode');
   const replicas = mode.replicated?.replicas ?? 0;
@@ -51,6 +51,9 @@ function validateMode({ mode, updateConfig }: ServiceSpec): void {
     throw invalid(`the number of tasks, ${most}, is more than ${maxReplicas}`);
   if (isJobMode(mode) && updateConfig !== undefined) {
     throw invalid('Jobs may not have an update config');
+  }
+  if (isJobMode(mode) && rollbackConfig !== undefined) {
+    throw invalid('Jobs may not have a rollback config');
   }
 }
 

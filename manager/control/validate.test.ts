@@ -319,6 +319,12 @@ const cases: { name: string; given: unknown; code: ErrorCode; says: string }[] =
     says: 'Jobs may not have an update config',
   },
   {
+    name: 'a job that is to be rolled back bit by bit',
+    given: good({ Mode: { GlobalJob: {} }, RollbackConfig: { Parallelism: 1 } }),
+    code: 'invalid-argument',
+    says: 'Jobs may not have a rollback config',
+  },
+  {
     name: 'a job of too many tasks',
     given: good({ Mode: { ReplicatedJob: { TotalCompletions: 3e9 } } }),
     code: 'invalid-argument',

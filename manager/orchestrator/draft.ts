@@ -113,9 +113,15 @@ export class Draft {
    */
   create(
     slot: Slot,
-    options: { startAtMs?: number; like?: Task | undefined; waitForOthers: boolean },
+    options: {
+      startAtMs?: number;
+      like?: Task | undefined;
+      /** Of a job's task that is tried again; the present one where left out. */
+      jobIteration?: number | undefined;
+      waitForOthers: boolean;
+    },
   ): Task {
-    const { startAtMs = this.env.nowMs, like, waitForOthers } = options;
+    const { startAtMs = this.env.nowMs, like, jobIteration, waitForOthers } = options;
     const held =
       startAtMs > this.env.nowMs ||
       (waitForOthers && slot.tasks.some((task) => stopping(this.view, task)));
@@ -127,6 +133,7 @@ export class Draft {
         desiredState: held ? 'ready' : this.#goal,
         startAtMs: held ? startAtMs : undefined,
         like,
+        jobIteration: jobIteration ?? this.service.jobStatus?.iteration,
       },
       this.env,
     );

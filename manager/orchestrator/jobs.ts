@@ -1,6 +1,6 @@
 /** Jobs: so many tasks are to complete for each iteration, or one on each node. */
 import { constraintsOf, satisfiesAll } from '../scheduler/index.ts';
-import { cronOf, type Task } from '../../types/index.ts';
+import { cronOf } from '../../types/index.ts';
 import { runByClock } from './cron.ts';
 import type { Draft, Slot } from './draft.ts';
 import { tasksOfRun, progressOf, standingOf } from './job-run.ts';
@@ -37,7 +37,10 @@ function stopEarlierRuns(draft: Draft): void {
   }
 }
 
-/** Tasks that have failed or lost their node get a successor, where they may have one. */
+/**
+ * Tasks that have failed or lost their node get a successor, where they may have one. It is of the
+ * service's present spec: whoever corrects what makes a run fail need not wait for the next one.
+ */
 function replaceFailed(draft: Draft): void {
   const { nowMs } = draft.env;
   for (const slot of draft.slots.values()) {
@@ -62,7 +65,7 @@ function replaceFailed(draft: Draft): void {
       if (isDone || others || nowhere || !mayRestart(task, mates())) continue;
       draft.create(slot, {
         startAtMs: fault === 'ended' ? nowMs + restartDelayMs(task.spec) : nowMs,
-        like: task,
+        jobIteration: task.jobIteration,
         waitForOthers: true,
       });
     }
@@ -102,16 +105,6 @@ function spanNodes(draft: Draft): void {
 
 function begin(draft: Draft, slot: Slot): boolean {
   if (!draft.room(1)) return false;
-  draft.create(slot, { waitForOthers: true, like: sampleOf(draft) });
+  draft.create(slot, { waitForOthers: true });
   return true;
-}
-
-/** A run of a cron service ends as it began, though its spec has changed in the meantime. */
-function sampleOf({ service, slots }: Draft): Task | undefined {
-  if (cronOf(service.spec) === undefined) return undefined;
-  for (const slot of slots.values()) {
-    const [sample] = tasksOfRun(slot, service.jobStatus?.iteration);
-    if (sample !== undefined) return sample;
-  }
-  return undefined;
 }

@@ -17,6 +17,7 @@ export interface NewTask {
   readonly service: Service;
   readonly slot: number;
   readonly forNodeId?: string | undefined;
+  readonly jobIteration?: number | undefined;
   readonly desiredState: DesiredState;
   readonly startAtMs?: number | undefined;
   /** Made from this task's spec instead of the service's. */
@@ -24,9 +25,8 @@ export interface NewTask {
 }
 
 export function newTask(made: NewTask, env: { nowMs: number; random: Random }): Task {
-  const { service, slot, forNodeId, startAtMs, like } = made;
+  const { service, slot, forNodeId, startAtMs, like, jobIteration } = made;
   const id = env.random.id();
-  const jobIteration = like === undefined ? service.jobStatus?.iteration : like.jobIteration;
   const ports = like === undefined ? hostModePorts(service) : (like.ports ?? []);
   return {
     id,

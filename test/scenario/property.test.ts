@@ -5,12 +5,13 @@
 import { strict as assert } from 'node:assert';
 import * as fc from 'fast-check';
 import { publishesIngress } from '../../manager/store/view.ts';
-import { isWanted, type Service, type Task } from '../../types/index.ts';
+import { isActive, isJobMode, isWanted, type Service, type Task } from '../../types/index.ts';
 import { SimCluster } from './sim-cluster.ts';
 import { edited, newSpec } from './spec.ts';
 
+const minuteMs = 60_000;
 const nodes = ['a', 'b', 'c', 'd'];
-const services = ['web', 'api', 'log'];
+const services = ['web', 'api', 'log', 'sums', 'sweep', 'tick', 'both'];
 const node = fc.constantFrom(...nodes);
 const service = fc.constantFrom(...services);
 
@@ -35,10 +36,22 @@ const steps: fc.Arbitrary<Named> = fc.oneof(
     .tuple(service, fc.constantFrom('good:1', 'good:2', 'slow', 'bad', 'gone'))
     .map(([name, image]) =>
       guarded(`update ${name} image=${image}`, (cluster) => {
-        if (cluster.store.serviceByName(name) === undefined) return;
-        cluster.updateService(name, (spec) => edited(spec, [`image=${image}`]));
+        const present = cluster.store.serviceByName(name);
+        if (present === undefined) return;
+        const kind = isJobMode(present.spec.mode) ? 'job-' : '';
+        cluster.updateService(name, (spec) => edited(spec, [`image=${kind}${image}`]));
       }),
     ),
+  fc.tuple(fc.constantFrom('sums', 'sweep', 'tick', 'both'), fc.nat(3)).map(([name, number]) =>
+    guarded(`run ${name}, ${number} at once`, (cluster) => {
+      const present = cluster.store.serviceByName(name);
+      if (present === undefined) return;
+      const { mode, task } = present.spec;
+      const words = mode.replicatedJob === undefined ? [] : [`max-concurrent=${number + 1}`];
+      const forced = `force=${task.forceUpdate + 1}`;
+      cluster.updateService(name, (spec) => edited(spec, [forced, ...words]));
+    }),
+  ),
   fc.tuple(service, fc.constantFrom('none', 'small', 'back')).map(([name, network]) =>
     guarded(`update ${name} network=${network}`, (cluster) => {
       if (cluster.store.serviceByName(name) === undefined) return;
@@ -117,8 +130,14 @@ function create(cluster: SimCluster, name: string): void {
     web: ['replicas=4', 'network=small', 'delay=1s', 'update-delay=1s', 'monitor=1s'],
     api: ['replicas=3', 'delay=1s', 'order=start-first', 'failure-action=rollback'],
     log: ['mode=global', 'delay=1s', 'parallelism=2', 'failure-action=continue'],
+    sums: ['mode=replicated-job', 'completions=5', 'max-concurrent=2', 'delay=1s'],
+    sweep: ['mode=global-job', 'delay=1s'],
+    tick: ['mode=replicated-job', 'schedule=*_*_*_*_*', 'delay=1s'],
+    both: ['mode=global-job', 'schedule=*_*_*_*_*', 'delay=1s', 'overlap=allow'],
   };
-  cluster.createService(newSpec(name, ['image=good:1', ...(words[name] ?? [])]));
+  const own = words[name] ?? [];
+  const image = own[0]?.endsWith('-job') === true ? 'job-good:1' : 'good:1';
+  cluster.createService(newSpec(name, [`image=${image}`, ...own]));
 }
 
 async function started(): Promise<SimCluster> {
@@ -133,18 +152,26 @@ async function started(): Promise<SimCluster> {
   cluster.behaviours.set('slow', { ...plain, startMs: 3000 });
   cluster.behaviours.set('bad', { ...plain, exitAfterMs: 500, exitCode: 1 });
   cluster.behaviours.set('gone', { ...plain, rejected: 'no such image' });
+  // Those of jobs come to an end.
+  for (const image of ['good:1', 'good:2', 'good:3', 'slow', 'bad', 'gone']) {
+    const behaviour = cluster.behaviours.get(image) ?? plain;
+    cluster.behaviours.set(`job-${image}`, { exitAfterMs: 1500, ...behaviour });
+  }
   for (const name of services) create(cluster, name);
   await cluster.run(500);
   return cluster;
 }
 
 function slotOf(task: Task): string {
+  if (task.jobIteration !== undefined) {
+    return `${task.serviceId}@${task.jobIteration}/${task.slot}/${task.forNodeId}`;
+  }
   return `${task.serviceId}/${task.slot}/${task.slot === 0 ? task.nodeId || task.forNodeId : ''}`;
 }
 
 /** Slots with two wanted tasks, but for the old and the new one of a start-first update. */
 function doubled(cluster: SimCluster): string[] {
-  const wanted = [...cluster.store.tasks()].filter((task) => isWanted(task.desiredState));
+  const wanted = [...cluster.store.tasks()].filter(isActive);
   return [...Map.groupBy(wanted, slotOf)].flatMap(([slot, tasks]) => {
     const present = cluster.store.service(tasks[0]!.serviceId);
     const startFirst = present?.spec.updateConfig?.order === 'start-first';
@@ -157,6 +184,10 @@ function doubled(cluster: SimCluster): string[] {
 function checkConverged(cluster: SimCluster): void {
   for (const service of cluster.store.services()) {
     const { id, spec, updateStatus } = service;
+    if (isJobMode(spec.mode)) {
+      checkJob(cluster, service);
+      continue;
+    }
     const tasks = [...cluster.store.tasksOfService(id)].filter((t) => isWanted(t.desiredState));
     const expected = spec.mode.global === undefined ? spec.mode.replicated?.replicas : nodes.length;
     assert.equal(tasks.length, expected, `${spec.name} has ${tasks.length} wanted tasks`);
@@ -170,8 +201,26 @@ function checkConverged(cluster: SimCluster): void {
     assert.ok(state.endsWith('completed'), `the update of ${spec.name} is ${state}`);
   }
   const running = [...cluster.workers.values()].flatMap((worker) => worker.running).sort();
-  const wanted = [...cluster.store.tasks()].filter((task) => isWanted(task.desiredState));
+  const wanted = [...cluster.store.tasks()].filter(isActive);
   assert.deepEqual(running, wanted.map((task) => task.id).sort());
+}
+
+/** The present iteration is done; by the clock, it is that of the last tick. */
+function checkJob(
+  { store, clock }: SimCluster,
+  { id, spec, jobStatus, cronStatus }: Service,
+): void {
+  const own = [...store.tasksOfService(id)].filter(
+    ({ jobIteration }) => jobIteration === jobStatus?.iteration,
+  );
+  const done = own.filter(({ status }) => status.state === 'complete');
+  const slots = new Set(done.map((task) => task.forNodeId ?? task.slot));
+  const count = cronStatus?.run?.totalCompletions ?? spec.mode.replicatedJob?.totalCompletions;
+  const expected = spec.mode.globalJob === undefined ? count : nodes.length;
+  assert.equal(slots.size, expected, `${spec.name} has completed ${slots.size} times`);
+  if (cronStatus === undefined) return;
+  const { settledMs } = cronStatus;
+  assert.ok(clock.nowMs() - settledMs <= minuteMs, `${spec.name} is behind its schedule`);
 }
 
 /** The service and its tasks have addresses on just the networks that the spec asks for. */
@@ -208,7 +257,7 @@ function checkAddresses({ store }: SimCluster): void {
 }
 
 describe('random commands and faults', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
 
   it('never doubles a slot, and ends with what was asked for', async () => {
     await fc.assert(
@@ -239,16 +288,19 @@ describe('random commands and faults', function () {
           // stops, a network has to have room for both.
           for (const { spec } of cluster.store.services()) {
             const isStartFirst = spec.updateConfig?.order === 'start-first';
-            const words = ['image=good:3', ...(isStartFirst ? ['network=none'] : [])];
+            const image = isJobMode(spec.mode) ? 'job-good:3' : 'good:3';
+            const words = [`image=${image}`, ...(isStartFirst ? ['network=none'] : [])];
             cluster.updateService(spec.name, (present) => edited(present, words));
           }
-          await cluster.run(15 * 60_000);
+          // Halfway between two ticks, so that what they begin has ended.
+          const overMs = cluster.clock.nowMs() % minuteMs;
+          await cluster.run(15 * minuteMs + minuteMs / 2 - overMs);
           assert.deepEqual(violations, []);
           checkConverged(cluster);
           checkAddresses(cluster);
         },
       ),
-      { numRuns: 100 },
+      { numRuns: 60 },
     );
   });
 });

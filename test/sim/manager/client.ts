@@ -2,13 +2,20 @@
 import { SwarmError } from '../../../lib/errors.ts';
 import type { Control } from '../../../manager/control/index.ts';
 import type { Store } from '../../../manager/store/index.ts';
-import type { Node, Service, ServiceSpec } from '../../../types/index.ts';
+import {
+  cronOf,
+  isJobMode,
+  type Node,
+  type Service,
+  type ServiceSpec,
+} from '../../../types/index.ts';
 import { edited, newSpec } from '../../scenario/spec.ts';
 import { Violation } from '../violation.ts';
 import type { Swarm } from './swarm.ts';
 
 const images = ['good:1', 'good:2', 'good:3', 'slow', 'bad', 'flaky', 'gone'] as const;
 const timing = ['delay=1s', 'update-delay=500ms', 'monitor=1s'];
+const jobTiming = ['delay=1s'];
 /** How services of each name are made; those whose name begins with "api" update start-first. */
 const kinds: Readonly<Record<string, readonly string[]>> = {
   web: ['replicas=4', 'failure-action=pause', 'network=small'],
@@ -16,6 +23,11 @@ const kinds: Readonly<Record<string, readonly string[]>> = {
   log: ['mode=global', 'parallelism=2', 'failure-action=continue'],
   pub: ['replicas=2', 'publish=ingress::80', 'network=back', 'failure-action=continue'],
   hostport: ['replicas=2', 'publish=host:8080:80', 'failure-action=continue'],
+  sums: ['mode=replicated-job', 'completions=4', 'max-concurrent=2', 'network=back'],
+  sweep: ['mode=global-job', 'max-attempts=2'],
+  tick: ['mode=replicated-job', 'schedule=*/5_*_*_*_*_*', 'overlap=forbid'],
+  swap: ['mode=replicated-job', 'schedule=*/5_*_*_*_*_*', 'overlap=replace', 'missed-run=skip'],
+  both: ['mode=replicated-job', 'schedule=*/5_*_*_*_*_*', 'overlap=allow', 'runs=2'],
 };
 const names = Object.keys(kinds);
 /** Always there, one of them so small that it fills up; and one that comes and goes. */
@@ -63,7 +75,8 @@ export class Client {
     else if (dice.chance(0.08)) this.#changeNetworks(lead);
     else if (present === undefined) this.#create(lead, name);
     else if (dice.chance(0.12)) this.#remove(lead, present);
-    else if (dice.chance(0.1) && present.previousSpec !== undefined) this.#rollBack(lead, present);
+    else if (isJobMode(present.spec.mode) && dice.chance(0.6)) this.#changeJob(lead, present);
+    else if (dice.chance(0.1) && this.#isToRollBack(present)) this.#rollBack(lead, present);
     else if (dice.chance(0.15)) this.#update(lead, present, this.#moved(lead));
     else if (dice.chance(0.3) && name === 'pub') {
       const words = dice.chance(0.5) ? ['publish=none'] : ['publish=none', 'publish=ingress::80'];
@@ -91,15 +104,21 @@ export class Client {
       isSettled = false;
       if (service === undefined) this.#create(lead, name);
       else
-        this.#update(lead, service, ['image=good:last', 'network=none', this.#lastNetwork(name)]);
+        this.#update(lead, service, [
+          'image=good:last',
+          'network=none',
+          ...this.#lastNetwork(name),
+        ]);
     }
     return isSettled;
   }
 
   /** On the small one all find room in the end, but not if a lost host keeps its addresses. */
-  #lastNetwork(name: string): string {
+  #lastNetwork(name: string): string[] {
+    // What comes and goes by the clock has none: who is on a network is looked at as a whole.
+    if (kinds[name]?.some((word) => word.startsWith('schedule=')) === true) return [];
     const isSmall = name === 'web' && !this.#swarm.settings.losesHost;
-    return isSmall ? 'network=small' : 'network=back';
+    return [isSmall ? 'network=small' : 'network=back'];
   }
 
   /** Nothing that was acknowledged is missing, and nothing that was refused is there. */
@@ -201,7 +220,9 @@ export class Client {
   #create(lead: Lead, name: string): void {
     const number = ++this.#numbers;
     const image = this.#swarm.isCalm ? 'good:last' : this.#swarm.dice.pick(images);
-    const words = [...(kinds[name] ?? []), ...timing, `image=${image}`];
+    const own = kinds[name] ?? [];
+    const isJob = own[0]?.endsWith('-job') === true;
+    const words = [...own, ...(isJob ? jobTiming : timing), `image=${image}`];
     const spec = numbered(newSpec(name, words), number);
     this.#send(lead, `create ${name}`, lead.control.createService({ spec }), ({ id }) => {
       this.#acknowledged(lead, id, number);
@@ -226,6 +247,25 @@ export class Client {
     const { id, meta, spec } = service;
     const answer = lead.control.updateService({ id, version: meta.version, spec, rollback: true });
     this.#send(lead, `roll back ${spec.name}`, answer, () => this.#acknowledged(lead, id, 0));
+  }
+
+  /** Once more, or another number of tasks. */
+  #changeJob(lead: Lead, service: Service): void {
+    const { dice } = this.#swarm;
+    const { forceUpdate } = service.spec.task;
+    const isCounted = service.spec.mode.replicatedJob !== undefined;
+    if (dice.chance(0.5) || !isCounted) {
+      this.#update(lead, service, [`force=${forceUpdate + 1}`]);
+      return;
+    }
+    const atOnce = 1 + dice.below(3);
+    const total = cronOf(service.spec)?.overlap === 'allow' ? atOnce : dice.below(6);
+    this.#update(lead, service, [`completions=${total}`, `max-concurrent=${atOnce}`]);
+  }
+
+  /** What is seen of a rollback is its status, which jobs have none of. */
+  #isToRollBack({ spec, previousSpec }: Service): boolean {
+    return previousSpec !== undefined && !isJobMode(spec.mode);
   }
 
   #remove(lead: Lead, { id, spec }: Service): void {

@@ -50,6 +50,7 @@ const bugs: readonly {
     change: { losesHost: true },
   },
   { name: 'the reconciler does not wait for the end', rules: ['one task runs in a slot'] },
+  { name: 'the reconciler forgets ticks', rules: ['a tick begins one run'] },
   { name: 'the dispatcher forgets removals', rules: ['desired equals observed'] },
   { name: 'the dispatcher mixes up addresses', rules: ['an address is given once'] },
 ];

@@ -6,7 +6,7 @@ import { AssignmentChange_Action } from '../../../gen/dispatcher_pb.js';
 import type { Outgoing } from '../../../manager/dispatcher/session.ts';
 import type { ReconcileStore } from '../../../manager/reconcile/reconciler.ts';
 import type { Disk } from '../../../raft/index.ts';
-import { isWanted, type Node, type Task } from '../../../types/index.ts';
+import { isWanted, type Node, type Service, type Task } from '../../../types/index.ts';
 
 export interface Planted {
   /** An entry as the manager applies it. */
@@ -61,6 +61,15 @@ export const planted = {
         tasksOfService: (id: string) => [...store.tasksOfService(id)].map(asEnded),
       }),
   },
+  /** Ticks of the last ten seconds count as not dealt with. */
+  'the reconciler forgets ticks': {
+    ...honest,
+    view: (store) =>
+      overlaid(store, {
+        service: (id: string) => asBefore(store.service(id)),
+        services: () => [...store.services()].flatMap((service) => asBefore(service) ?? []),
+      }),
+  },
   /** Nodes are not told to stop what they run. */
   'the dispatcher forgets removals': {
     ...honest,
@@ -99,6 +108,12 @@ function asReady(node: Node | undefined): Node | undefined {
 function asEnded(task: Task): Task {
   if (isWanted(task.desiredState)) return task;
   return { ...task, status: { ...task.status, state: 'shutdown' } };
+}
+
+function asBefore(service: Service | undefined): Service | undefined {
+  if (service?.cronStatus === undefined) return service;
+  const { settledMs, ...rest } = service.cronStatus;
+  return { ...service, cronStatus: { ...rest, settledMs: settledMs - 10_000 } };
 }
 
 /** Everybody's on a network is the same. */

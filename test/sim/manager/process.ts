@@ -4,7 +4,7 @@ import { seededRandom, type Random } from '../../../lib/random.ts';
 import type { Agenda } from '../agenda.ts';
 
 /** The time since the epoch at which every run begins, milliseconds. */
-const epochMs = 1_700_000_000_000;
+export const epochMs = 1_700_000_000_000;
 
 export interface ProcessOptions {
   readonly seed: number;

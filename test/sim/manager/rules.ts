@@ -2,6 +2,7 @@
 import type { ChangeBatch, ObjectEvent, Store } from '../../../manager/store/index.ts';
 import {
   compareStates,
+  isActive,
   isTerminal,
   isWanted,
   type AssignedTask,
@@ -11,6 +12,7 @@ import {
 } from '../../../types/index.ts';
 import type { Agenda } from '../agenda.ts';
 import { Violation } from '../violation.ts';
+import { JobRules } from './job-rules.ts';
 
 /** A held task starts after this time, whether its predecessor has stopped or not. */
 const patienceMs = 60_000;
@@ -24,6 +26,7 @@ export interface RunningContainer {
 
 export class Rules {
   readonly #agenda: Agenda;
+  readonly #jobs = new JobRules();
   readonly #seenAtMs = new Map<string, number>();
   readonly #tasks = new Map<string, Task>();
   /** When a node was last known to be down: Infinity while it is. */
@@ -48,6 +51,7 @@ export class Rules {
       if (event.object.nodeId !== '') nodes.add(event.object.nodeId);
     }
     for (const task of slots.values()) this.#oneWanted(task, store);
+    this.#jobs.changed(events, store);
     for (const nodeId of nodes) this.#portsApart(nodeId, store);
   }
 
@@ -113,7 +117,7 @@ export class Rules {
     this.checks += 1;
     const slot = slotOf(task);
     const wanted = [...store.tasksOfService(task.serviceId)].filter(
-      (other) => isWanted(other.desiredState) && slotOf(other) === slot,
+      (other) => isActive(other) && slotOf(other) === slot,
     );
     // Of a service that is gone, all that was wanted is still to be told.
     const allowed = isStartFirst(task) ? 2 : 1;
@@ -206,6 +210,7 @@ function isStartFirst({ serviceName }: Task): boolean {
   return serviceName.startsWith('api');
 }
 
-function slotOf({ serviceId, slot, nodeId, forNodeId }: Task): string {
+function slotOf({ serviceId, slot, nodeId, forNodeId, jobIteration }: Task): string {
+  if (jobIteration !== undefined) return `${serviceId}@${jobIteration}/${slot}/${forNodeId ?? ''}`;
   return `${serviceId}/${slot}/${slot === 0 ? nodeId || forNodeId : ''}`;
 }

@@ -141,10 +141,19 @@ export class SimExecutor implements TaskExecutor {
     this.#say(kept, 'running');
     const { dice } = this.#swarm;
     const image = imageOf(task);
+    if (task.jobIteration !== undefined) {
+      this.#host.endAfter(container, this.#jobMs(), image === 'flaky' && dice.chance(0.3) ? 1 : 0);
+    }
     if (image === 'bad') this.#host.endAfter(container, 500, 1);
     if (image === 'flaky' && dice.chance(0.4)) {
       this.#host.endAfter(container, dice.between(100, 6_000), dice.pick([0, 1]));
     }
+  }
+
+  /** Now and then longer than the time between two ticks. */
+  #jobMs(): number {
+    const { dice, isCalm } = this.#swarm;
+    return isCalm || dice.chance(0.8) ? dice.between(100, 1_500) : dice.between(2_000, 12_000);
   }
 
   #stopContainer(container: Container): void {

@@ -1,7 +1,16 @@
 /** Whether the swarm is as it was asked to be. */
 import { publishesIngress } from '../../../manager/store/view.ts';
-import { isTerminal, isWanted, type Service, type Task } from '../../../types/index.ts';
+import {
+  cronOf,
+  isActive,
+  isJobMode,
+  isTerminal,
+  isWanted,
+  type Service,
+  type Task,
+} from '../../../types/index.ts';
 import type { Store } from '../../../manager/store/index.ts';
+import { epochMs } from './process.ts';
 import type { SimHost } from './sim-host.ts';
 import type { Swarm } from './swarm.ts';
 
@@ -27,7 +36,7 @@ export function whatIsWrong(swarm: Swarm): string | undefined {
   }
   const wrongAddress = addressWrong(store);
   if (wrongAddress !== undefined) return wrongAddress;
-  const wanted = [...store.tasks()].filter(({ desiredState }) => isWanted(desiredState));
+  const wanted = [...store.tasks()].filter(isActive);
   for (const host of hosts) {
     const wrong = networkWrong(host, store);
     if (wrong !== undefined) return wrong;
@@ -35,11 +44,42 @@ export function whatIsWrong(swarm: Swarm): string | undefined {
   const running = hosts.flatMap((host) => host.running.map(({ task }) => task.id));
   const [extra] = running.filter((id) => !wanted.some((task) => task.id === id));
   if (extra !== undefined) return `the container of ${extra} runs, and is not wanted`;
-  const missing = wanted.find(({ id }) => !running.includes(id));
+  // Runs by the clock come and go: one of them may be on its way to its node.
+  const lasts = ({ serviceId }: Task) => {
+    const spec = store.service(serviceId)?.spec;
+    return spec === undefined || cronOf(spec) === undefined;
+  };
+  const missing = wanted.find((task) => lasts(task) && !running.includes(task.id));
   return missing === undefined ? undefined : `no container of ${missing.name} runs`;
 }
 
-function wrongWith(service: Service, store: Store, { hosts }: Swarm): string | undefined {
+/** Between two ticks of every schedule (client.ts). */
+const everyMs = 5_000;
+
+/** A job is done, a schedule is kept to. */
+function wrongWithJob(service: Service, store: Store, swarm: Swarm): string | undefined {
+  const { id, spec, jobStatus, cronStatus } = service;
+  if (cronStatus !== undefined) {
+    const { settings, agenda } = swarm;
+    const lateMs = epochMs + agenda.now - cronStatus.settledMs;
+    const allowedMs = everyMs + 2 * settings.skewMs + 2_000;
+    return lateMs <= allowedMs ? undefined : `${spec.name} is ${lateMs} ms behind its schedule`;
+  }
+  const own = [...store.tasksOfService(id)].filter(
+    ({ jobIteration, status }) =>
+      jobIteration === jobStatus?.iteration && status.state === 'complete',
+  );
+  const nodes = swarm.hosts.filter(({ isUp }) => isUp).map((host) => host.id);
+  const missing =
+    spec.mode.globalJob === undefined
+      ? (spec.mode.replicatedJob?.totalCompletions ?? 0) - new Set(own.map(({ slot }) => slot)).size
+      : new Set(nodes).difference(new Set(own.map(({ nodeId }) => nodeId))).size;
+  return missing === 0 ? undefined : `${spec.name} lacks ${missing} completions`;
+}
+
+function wrongWith(service: Service, store: Store, swarm: Swarm): string | undefined {
+  if (isJobMode(service.spec.mode)) return wrongWithJob(service, store, swarm);
+  const { hosts } = swarm;
   const { id, spec, updateStatus } = service;
   const tasks = [...store.tasksOfService(id)].filter((task) => isWanted(task.desiredState));
   const expected =
