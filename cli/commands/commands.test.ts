@@ -465,7 +465,7 @@ describe('cli/commands', () => {
     await visit(tree, []);
     assert.match(
       (await cli('--help')).out,
-      /Management Commands:\n {2}config .*\n {2}container .*\n {2}image +Manage images/,
+      /Management Commands:\n {2}builder .*\n {2}config .*\n {2}container .*\n {2}image +Manage/,
     );
   });
 });
