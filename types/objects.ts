@@ -236,6 +236,8 @@ export interface AssignedTask extends Task {
   readonly registryAuth?: string;
   /** The swarm's own for the image's registry, as of the assignment; in the same form. */
   readonly registryLogin?: string;
+  /** The swarm's, for tasks whose services name none, as of the assignment. */
+  readonly defaultLogDriver?: NonNullable<TaskSpec['logDriver']>;
 }
 
 /** Every table of the store and the type of its objects. */

@@ -4,11 +4,14 @@ import {
   bool,
   durationMs,
   integer,
+  list,
   listOf,
   oneOf,
+  text,
   unsigned,
   type FlagValues,
 } from '../command/flags.ts';
+import { usageError } from '../command/errors.ts';
 import { parseCsv, splitPair } from '../format/parse.ts';
 import type { SwarmSpec } from '../../types/index.ts';
 import type { Draft } from '../service/draft.ts';
@@ -51,6 +54,9 @@ const taskHistory = integer('task-history-limit', 'Task history retention limit'
   shownDefault: '5',
 });
 
+const taskLogDriver = text('task-log-driver', 'Logging driver of tasks whose services name none');
+const taskLogOpt = list('task-log-opt', 'Options of that logging driver');
+
 export const caFlags = [certExpiry, externalCa];
 export const clusterFlags = [
   autolock,
@@ -60,6 +66,8 @@ export const clusterFlags = [
   rebalance,
   snapshotInterval,
   taskHistory,
+  taskLogDriver,
+  taskLogOpt,
 ];
 
 /** `protocol=cfssl,url=https://…,cacert=path`. */
@@ -89,6 +97,19 @@ export function changedSpec(current: unknown, values: FlagValues): unknown {
   set(values.get(maxSnapshots), (value) => (spec.raft.keepOldSnapshots = value));
   set(values.get(snapshotInterval), (value) => (spec.raft.snapshotInterval = value));
   set(values.get(taskHistory), (value) => (spec.orchestration.taskHistoryLimit = value));
+  const options = values.get(taskLogOpt)?.map((option) => {
+    const [key, value = ''] = splitPair(option);
+    return [key, value] as const;
+  });
+  set(values.get(taskLogDriver), (name) => {
+    if (name === '') delete spec.taskDefaults.logDriver;
+    else spec.taskDefaults.logDriver = { name };
+  });
+  set(options, (entries) => {
+    const { logDriver } = spec.taskDefaults;
+    if (logDriver === undefined) throw usageError('--task-log-opt needs a --task-log-driver');
+    logDriver.options = Object.fromEntries(entries);
+  });
   set(values.get(rebalance), (value) => {
     // Docker's spec has no field for it, and its CLI would send the spec back without one.
     if (value === 'off') delete spec.labels[rebalanceLabel];

@@ -20,7 +20,7 @@ export function refuseUnsupportedService(spec: ServiceSpec): void {
   if (spec.task.container !== undefined) refuseContainer(spec.task.container);
 }
 
-function refuseLogDriver({ logDriver }: TaskSpec): void {
+function refuseLogDriver({ logDriver }: Pick<TaskSpec, 'logDriver'>): void {
   const name = logDriver?.name ?? '';
   if (!logDrivers.has(name)) {
     throw unsupported(
@@ -65,11 +65,7 @@ export function refuseUnsupportedSwarm(spec: SwarmSpec): void {
   if ((spec.ca.externalCas ?? []).length > 0) {
     throw unsupported('external certificate authorities are not supported by this version');
   }
-  if ((spec.taskDefaults.logDriver?.name ?? '') !== '') {
-    throw unsupported(
-      'a default log driver is not supported by this version; set it on each service',
-    );
-  }
+  refuseLogDriver(spec.taskDefaults);
 }
 
 function unsupported(message: string): SwarmError {

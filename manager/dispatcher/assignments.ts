@@ -166,10 +166,18 @@ export class NodeAssignments {
       serviceLabels: service?.spec.labels ?? {},
       ...(registryAuth === undefined ? {} : { registryAuth }),
       ...this.#loginFor(task),
+      ...this.#logDefaultFor(task),
     };
     const object = encodeJson(assigned);
     return { action: AssignmentChange_Action.UPDATE, type: 'task', id: task.id, object };
   }
+
+  #logDefaultFor({ spec }: Task): Pick<AssignedTask, 'defaultLogDriver'> {
+    const logDriver = this.#parts.view.cluster()?.spec.taskDefaults.logDriver;
+    if (spec.logDriver !== undefined || !logDriver?.name) return {};
+    return { defaultLogDriver: logDriver };
+  }
+
   /** What the swarm itself may pull the task's image with. */
   #loginFor({ spec }: Task): Pick<AssignedTask, 'registryLogin'> {
     const logins = this.#parts.view.cluster()?.registryLogins ?? [];

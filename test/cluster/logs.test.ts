@@ -39,6 +39,29 @@ describe('logs', () => {
     }
   });
 
+  it('go where the swarm says for services that say nothing', async () => {
+    const swarm = get();
+    const flags = words('--replicas 1 --env LINES=1');
+    const image = imageOf(swarm, 'talker:1');
+    const refused = await swarm.manager.cliResult('swarm', 'update', '--task-log-driver', 'gelf');
+    assert.match(refused.stderr, /the log driver "gelf" is not supported by this version/);
+    await swarm.cli('swarm', 'update', '--task-log-driver', 'none');
+    try {
+      await swarm.create('mute', ...flags, image);
+      await swarm.create('loud', ...flags, '--log-driver', 'json-file', image);
+      await until('the one is heard', () => swarm.cli('service', 'logs', '--raw', 'loud'), {
+        accept: (lines) => lines.startsWith('line 1 of'),
+      });
+      const { stdout, stderr } = await swarm.manager.cliResult('service', 'logs', 'mute');
+      assert.equal(stdout, '');
+      assert.match(stderr, /configured logging driver does not support reading/);
+    } finally {
+      await swarm.cli('swarm', 'update', '--task-log-driver', '');
+    }
+    const defaults = await swarm.manager.api<{ Spec: { TaskDefaults: unknown } }>('GET', '/swarm');
+    assert.deepEqual(defaults.Spec.TaskDefaults, {});
+  });
+
   it('follows replicas on all hosts, also those that start later', async () => {
     const swarm = get();
     const flags = words('--replicas 2 --env LINES=1000 --env EVERY=0.2');

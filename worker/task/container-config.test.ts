@@ -24,7 +24,11 @@ const rootfs = { name: 'web:1', chainId: 'chain' };
 
 function prepare(
   container: Partial<ContainerSpec>,
-  more: { task?: Partial<TaskSpec>; image?: Partial<ImageConfig> } = {},
+  more: {
+    task?: Partial<TaskSpec>;
+    image?: Partial<ImageConfig>;
+    assigned?: Partial<AssignedTask>;
+  } = {},
 ) {
   const task: AssignedTask = {
     id,
@@ -39,6 +43,7 @@ function prepare(
     desiredState: 'running',
     status: { state: 'assigned', atMs: 0, message: '' },
     serviceLabels: { tier: 'front', 'a.b': 'dotted' },
+    ...more.assigned,
   };
   return prepareTask(
     task,
@@ -63,6 +68,14 @@ describe('container configuration', () => {
       () => prepare({}, { image: { entrypoint: [], cmd: [] } }),
       /no command specified/,
     );
+  });
+
+  it('logs as its service says, else as the swarm does', () => {
+    const assigned = { defaultLogDriver: { name: 'local', options: { 'max-file': '2' } } };
+    const logOf = (task: Partial<TaskSpec>) => prepare({}, { assigned, task }).container.log;
+    assert.deepEqual([logOf({}).driver, logOf({}).maxFiles], ['local', 2]);
+    assert.equal(logOf({ logDriver: { name: 'none' } }).driver, 'none');
+    assert.equal(prepare({}).container.log.driver, 'json-file');
   });
 
   it('has the service’s mounts, expanded, and the image’s other volumes', () => {

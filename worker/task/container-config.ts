@@ -88,7 +88,7 @@ export function prepareTask(
       noNewPrivileges: spec.privileges?.noNewPrivileges ?? false,
       seccompUnconfined: spec.privileges?.seccomp?.mode === 'unconfined',
       stopSignal: spec.stopSignal || image.config.stopSignal || 'SIGTERM',
-      log: logOf(task.spec),
+      log: logOf(task.spec.logDriver ?? task.defaultLogDriver),
     },
     networkMode,
     ...(check === undefined ? {} : { healthCheck: check }),
@@ -231,7 +231,7 @@ function imageHealthCheck({ healthcheck }: ImageConfig): HealthCheck | undefined
   };
 }
 
-function logOf({ logDriver }: TaskSpec): LogConfig {
+function logOf(logDriver: TaskSpec['logDriver']): LogConfig {
   const driver = logDriver?.name || defaultLog.driver;
   if (driver !== 'json-file' && driver !== 'local' && driver !== 'none') {
     throw new SwarmError(
