@@ -1,5 +1,7 @@
 /** What a daemon tells those who watch it, on real hosts. */
 import { strict as assert } from 'node:assert';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { until, type Host } from '../lab/index.ts';
 import { imageOf, useSwarm } from './swarm.ts';
 
@@ -56,4 +58,85 @@ describe('metrics', () => {
     assert.equal(ofWorker.get('ts_swarm_agent_connected'), 1);
     assert.ok(![...ofWorker.keys()].some((name) => name.includes('raft')));
   });
+
+  it('are found and read by Prometheus, which asks the API what runs where', async () => {
+    const swarm = get();
+    const [manager, worker] = swarm.hosts;
+    assert.ok(manager && worker);
+    const image = imageOf(swarm, 'sleeper:1');
+    const port = 'published=9100,target=9100,mode=host';
+    await swarm.cli('network', 'create', '--driver', 'overlay', 'shop');
+    const labels = ['--label', 'team=shop', '--network', 'shop'];
+    await swarm.create('shop', '--mode', 'global', '--publish', port, ...labels, image);
+    await startPrometheus(manager, join(swarm.lab.folder, 'prometheus'));
+    const targets = await until('it has found them all', () => targetsOf(manager), {
+      accept: (found) =>
+        of(found, 'nodes').filter(({ health }) => health === 'up').length === 2 &&
+        of(found, 'tasks').length > 0 &&
+        of(found, 'services').length > 0,
+      timeoutMs: 60_000,
+    });
+    const nodes = of(targets, 'nodes').map(({ discoveredLabels }) => ({
+      name: discoveredLabels['__meta_dockerswarm_node_hostname'],
+      role: discoveredLabels['__meta_dockerswarm_node_role'],
+      status: discoveredLabels['__meta_dockerswarm_node_status'],
+    }));
+    assert.deepEqual(
+      nodes.toSorted((a, b) => String(a.name).localeCompare(String(b.name))),
+      [
+        { name: 'h1', role: 'manager', status: 'ready' },
+        { name: 'h2', role: 'worker', status: 'ready' },
+      ],
+    );
+    const tasks = of(targets, 'tasks').filter(
+      ({ discoveredLabels: found }) => found['__meta_dockerswarm_service_name'] === 'shop',
+    );
+    const addresses = tasks.map(({ discoveredLabels }) => discoveredLabels['__address__']);
+    for (const host of [manager, worker]) {
+      assert.ok(addresses.includes(`${host.address}:9100`), addresses.join());
+    }
+    for (const { discoveredLabels } of tasks) {
+      assert.equal(discoveredLabels['__meta_dockerswarm_service_label_team'], 'shop');
+      assert.equal(discoveredLabels['__meta_dockerswarm_task_state'], 'running');
+    }
+  });
 });
+
+interface Target {
+  readonly discoveredLabels: Readonly<Record<string, string>>;
+  readonly health?: string;
+}
+
+const of = (targets: readonly Target[], job: string) =>
+  targets.filter(({ discoveredLabels }) => discoveredLabels['job'] === job);
+
+async function targetsOf(host: Host): Promise<readonly Target[]> {
+  const text = await host.exec('curl -s --max-time 5 localhost:9090/api/v1/targets');
+  const { data } = JSON.parse(text) as {
+    data: { activeTargets: Target[]; droppedTargets: Target[] };
+  };
+  return [...data.activeTargets, ...data.droppedTargets];
+}
+
+/** Debian's, on the manager: it reads every daemon's metrics, and only lists tasks and services. */
+async function startPrometheus(host: Host, folder: string): Promise<void> {
+  const discovery = (role: string) =>
+    `dockerswarm_sd_configs: [{ host: '${host.url}', role: ${role}, port: 9323, refresh_interval: 1s }]`;
+  const drop = 'relabel_configs: [{ action: drop, source_labels: [job] }]';
+  const file = `${folder}.yml`;
+  writeFileSync(
+    file,
+    `global: { scrape_interval: 1s }
+scrape_configs:
+  - { job_name: nodes, ${discovery('nodes')} }
+  - { job_name: tasks, ${discovery('tasks')}, ${drop} }
+  - { job_name: services, ${discovery('services')}, ${drop} }
+`,
+  );
+  const flags = [`--config.file=${file}`, `--storage.tsdb.path=${folder}`];
+  const service = await host.start('prometheus', ['prometheus', ...flags], `${folder}.log`);
+  await service.ready(async () => {
+    const result = await host.execResult('curl -s --max-time 2 localhost:9090/-/ready');
+    return result.code === 0 && result.stdout.includes('Ready');
+  });
+}
