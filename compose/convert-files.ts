@@ -4,7 +4,7 @@ import { externalName } from './convert-mounts.ts';
 import type { Lookup } from './interpolate.ts';
 import type { Sources } from './load.ts';
 import type { Field, Reader } from './read.ts';
-import { fileLabel, scoped, stackLabel, type StackFile } from './stack.ts';
+import { contentLabel, fileLabel, scoped, stackLabel, type StackFile } from './stack.ts';
 
 export interface FileContext {
   readonly read: Reader;
@@ -45,16 +45,20 @@ export function convertFiles(
     if (bytes === undefined) continue;
     const templateDriver = read.text(read.at(field, 'template_driver'));
     const labels = read.record(read.at(field, 'labels'));
-    // The name holds all that cannot be changed of a file, so that a change makes another file.
-    const suffix =
-      given === undefined ? `_${versionOf(context, `${kind}/${key}`, bytes, templateDriver)}` : '';
+    // A name that is ours to choose tells the content, so that a change makes another file.
+    const version = versionOf(context, `${kind}/${key}`, bytes, templateDriver);
     files.set(key, {
       key,
       at,
-      name: given ?? scoped(context.name, key) + suffix,
+      name: given ?? `${scoped(context.name, key)}_${version}`,
       content: {
         data: Buffer.from(bytes).toString('base64'),
-        labels: { ...labels, [stackLabel]: context.name, [fileLabel]: key },
+        labels: {
+          ...labels,
+          [stackLabel]: context.name,
+          [fileLabel]: key,
+          ...(given === undefined ? {} : { [contentLabel]: version }),
+        },
         versioned: given === undefined,
         ...present({ templateDriver }),
       },

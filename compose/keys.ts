@@ -28,7 +28,7 @@ const rollout: Readonly<Record<string, Use>> = {
 };
 
 const file: Readonly<Record<string, Use>> = {
-  name: yes('the name in the swarm; then edits need another name, as what is there stays'),
+  name: yes('the name in the swarm; an edit is its next revision'),
   file: yes('the content; an edited file rolls the services that use it'),
   environment: yes('the content is the value of this variable'),
   external: yes('it is there already, and is left alone'),

@@ -8,6 +8,8 @@ export const stackLabel = 'com.docker.stack.namespace';
 export const imageLabel = 'com.docker.stack.image';
 /** The name that the file has for a secret or config, whose own name changes with its content. */
 export const fileLabel = 'ts-swarm.stack.file';
+/** Which content one has whose name is the file's own choice: of a secret, nobody is told it. */
+export const contentLabel = 'ts-swarm.stack.content';
 
 export interface Stack {
   readonly name: string;

@@ -2,7 +2,7 @@
 import { networkSpec, serviceSpec, type ServiceSpec } from '../../types/index.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import type { Client } from '../client/index.ts';
-import type { WireService } from '../client/wire.ts';
+import type { WireMeta, WireService } from '../client/wire.ts';
 import type { Context } from '../command/context.ts';
 import { changeService } from '../service/change.ts';
 import { draftOf } from '../service/draft.ts';
@@ -103,8 +103,14 @@ async function sendFile(
     await client.json('POST', `/${step.kind}s/create`, { body });
     return;
   }
-  const query = { version: step.current.Version.Index };
-  await client.json('POST', `/${step.kind}s/${step.current.ID}/update`, { query, body });
+  const path = `/${step.kind}s/${encodeURIComponent(name)}`;
+  if (!step.file.content!.versioned) {
+    // Another content is the name's next revision, which rolls the services that use it.
+    await client.json('POST', `${path}/revisions`, { body: { Data: data } });
+  }
+  const { ID, Version } = await client.get<WireMeta>(path);
+  const query = { version: Version.Index };
+  await client.json('POST', `/${step.kind}s/${ID}/update`, { query, body });
 }
 
 /** An old version that somebody else still uses stays, and is not what the deployment is about. */

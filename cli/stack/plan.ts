@@ -125,18 +125,9 @@ function planFiles(
       );
     }
     if (current === undefined) return [{ do: 'create-file', kind, file }];
-    const { labels, data, versioned } = file.content;
-    const sameLabels = differences(current.Spec.Labels, labels).length === 0;
-    if (versioned) return sameLabels ? [] : [{ do: 'update-file', kind, file, current }];
-    if (kind === 'config' && current.Spec.Data !== data) {
-      throw new SwarmError(
-        'failed-precondition',
-        `config ${file.name} is there with another content, which cannot be changed: leave out ` +
-          '"name", so that each content has a name of its own, or give another one',
-      );
-    }
-    // What a secret holds is not told: the daemon says whether it is the same.
-    return kind === 'config' && sameLabels ? [] : [{ do: 'update-file', kind, file, current }];
+    // A name that is the file's own choice goes with a label that tells the content.
+    const isSame = differences(current.Spec.Labels, file.content.labels).length === 0;
+    return isSame ? [] : [{ do: 'update-file', kind, file, current }];
   });
 }
 

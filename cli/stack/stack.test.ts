@@ -138,6 +138,36 @@ describe('cli/stack', function suite() {
     assert.equal((await deploy('--prune')).out, 'Removing service shop_agent\n');
   });
 
+  it('gives files with names of their own another content, and says the same nothing twice', async () => {
+    const text = (content: string) => `
+services: {web: {image: "r.example/w:1", configs: [c], secrets: [s]}}
+configs: {c: {name: chosen, content: "${content}"}}
+secrets: {s: {name: taken, file: ./pw}}
+`;
+    write('pw', 'geheim');
+    write('compose.yaml', text('one'));
+    assert.equal((await deploy()).code, 0);
+    assert.match((await deploy()).out, /^Nothing to change/);
+    write('pw', 'anders');
+    write('compose.yaml', text('two'));
+    const planned = await stack('plan', ...files(), 'shop');
+    assert.match(planned.out, /^~ secret taken\n~ config chosen\n/);
+    const changed = await deploy();
+    assert.match(changed.out, /^Updating secret taken .*\nUpdating config chosen .*\n$/);
+    const view = await backend.store.read();
+    const contents = (['secret', 'config'] as const).map((kind) =>
+      view.revisions(kind, kind === 'secret' ? 'taken' : 'chosen').map(({ spec }) => spec.data),
+    );
+    assert.deepEqual(
+      contents.map((list) => list.map((data) => Buffer.from(data ?? '', 'base64').toString())),
+      [
+        ['geheim', 'anders'],
+        ['one', 'two'],
+      ],
+    );
+    assert.match((await deploy()).out, /^Nothing to change/);
+  });
+
   it('lists, and removes all of it', async () => {
     await deploy();
     assert.match((await stack('ls')).out, /^NAME +SERVICES\nshop +2\n$/);
