@@ -16,6 +16,16 @@ describe('daemon options', () => {
     assert.deepEqual(options.labels, { disk: 'ssd', x: '' });
   });
 
+  it('takes what the node has for services that reserve it', () => {
+    const flag = '--node-generic-resource';
+    const { genericResources } = parseOptions([flag, 'disk=5', flag, 'gpu=id1']);
+    assert.deepEqual(genericResources, [
+      { discrete: { kind: 'disk', value: 5 } },
+      { named: { kind: 'gpu', value: 'id1' } },
+    ]);
+    assert.throws(() => parseOptions([flag, 'gpu']), /--node-generic-resource: "gpu" is not KIND=/);
+  });
+
   it('fills in the ports that are left out', () => {
     const options = parseOptions([
       '--metrics-addr=127.0.0.1',

@@ -37,6 +37,7 @@ const repeated = [
   list('insecure-registry', 'A registry to speak plain HTTP with'),
   list('registry-mirror', 'A registry to ask before the one that an image names'),
   list('label', "A label of this host's engine"),
+  list('node-generic-resource', 'What this host has for services that reserve it: KIND=VALUE'),
   list('manager-addr', 'Where a manager may be, should none be found where it was'),
 ] as const;
 
