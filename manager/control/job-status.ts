@@ -23,7 +23,8 @@ export function nextStatuses(service: Service, spec: ServiceSpec, nowMs: number)
     return { jobStatus: { iteration: jobStatus.iteration + 1, lastExecutionMs: nowMs } };
   }
   const before = cronOf(service.spec);
-  const isForced = spec.task.forceUpdate !== service.spec.task.forceUpdate;
+  // Less than before is a rollback, which takes no run back and asks for none.
+  const isForced = spec.task.forceUpdate > service.spec.task.forceUpdate;
   const isSameClock = before?.schedule === cron.schedule && before.timeZone === cron.timeZone;
   return {
     jobStatus,

@@ -3,6 +3,7 @@ import { dirtiness, wanted } from '../orchestrator/index.ts';
 import type { StoreView } from '../store/view.ts';
 import {
   isActive,
+  isJobMode,
   isTerminal,
   type Reason,
   type Service,
@@ -10,6 +11,7 @@ import {
   type Task,
   type UpdateConfig,
 } from '../../types/index.ts';
+import { jobReasons } from './job.ts';
 import { explainTask } from './task.ts';
 import { about, endOf, lasting, nodeName, plural } from './words.ts';
 
@@ -27,7 +29,9 @@ export function explainService(
     id: service.id,
     name: service.spec.name,
     reasons: [
-      ...countReasons(service, tasks),
+      ...(isJobMode(service.spec.mode)
+        ? jobReasons(service, tasks, env)
+        : countReasons(service, tasks)),
       ...unassigned(view, service, tasks),
       ...updateReasons(view, service, tasks, env),
       ...rebalancing(service, env),
