@@ -8,6 +8,7 @@ import {
   imageInspectJson,
   imageSummaryJson,
 } from '../convert/image.ts';
+import type { JsonObject } from '../convert/json.ts';
 import type { Exchange } from '../exchange.ts';
 import { Filters } from '../filters.ts';
 import { imageFilterKeys, imageMatcher, withNamesAskedFor } from '../image-filters.ts';
@@ -148,8 +149,20 @@ async function list(exchange: Exchange, { backend }: RouteModules): Promise<void
     .map((image) => ({ image, atMs: createdAtMs(image.createdAt) }))
     .toSorted((a, b) => b.atMs - a.atMs || (a.image.id < b.image.id ? -1 : 1));
   exchange.json(
-    newestFirst.map(({ image, atMs }) => imageSummaryJson(withNamesAskedFor(filters, image), atMs)),
+    newestFirst.map(({ image, atMs }) => ({
+      ...imageSummaryJson(withNamesAskedFor(filters, image), atMs),
+      ...(exchange.minor < firstWithoutNames ? namesForOld(image) : {}),
+    })),
   );
+}
+
+/** Of the API, 1.N: since then, an image without a name has none in lists, too. */
+const firstWithoutNames = 43;
+
+/** Older clients would not show an image without a row that says so. */
+function namesForOld({ repoDigests, repoTags }: Image): JsonObject {
+  if (repoTags.length > 0 || repoDigests.length > 0) return {};
+  return { RepoTags: ['<none>:<none>'], RepoDigests: ['<none>@<none>'] };
 }
 
 async function create(exchange: Exchange, modules: RouteModules): Promise<void> {

@@ -93,6 +93,8 @@ async function prunes(field: Field, cli: Cli): Promise<void> {
   const mine = ['--filter', `label=prune=${cli.name.replaceAll(/\W/g, '-')}`];
   const label = mine[1]?.split('=').at(-1) ?? '';
   const nameless = await make('one', label, []);
+  const dangling = await cli.run(manager, 'image', 'ls', '--no-trunc', '-f', 'dangling=true');
+  assert.match(dangling, new RegExp(`<none> +<none> +${nameless} `));
   const named = await make('two', label, ['named:1']);
   const first = await cli.run(manager, 'image', 'prune', '-f', ...mine);
   assert.ok(first.includes(`deleted: ${nameless}\n`), first);

@@ -43,6 +43,7 @@ export class Builder implements AsyncDisposable {
   readonly #bases = new KeyedMutex();
   readonly #closing = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
+  #swept: Promise<void> | undefined;
 
   constructor(options: BuildahOptions, parts: BuilderParts) {
     this.#dataRoot = options.dataRoot;
@@ -102,6 +103,9 @@ export class Builder implements AsyncDisposable {
     context: AsyncIterable<Uint8Array>,
     call: BuildCall,
   ): Promise<string> {
+    // What a daemon that was killed has left of its builds is nobody's any more.
+    this.#swept ??= rm(join(this.#dataRoot, 'builds'), { recursive: true, force: true });
+    await this.#swept;
     const folder = join(this.#dataRoot, 'builds', this.#parts.random.id());
     const paths = {
       context: join(folder, 'context'),
