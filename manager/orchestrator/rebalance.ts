@@ -25,23 +25,27 @@ export const settlingMs = 10_000;
 const afterFailureMs = 5 * 60_000;
 
 export function rebalance(draft: Draft): void {
-  const live = [...draft.slots.values()].filter(isLive);
-  for (const slot of live) endMove(draft, slot);
-  const { service, env } = draft;
+  for (const slot of draft.slots.values()) if (slot.tasks.length > 1) endMove(draft, slot);
+  const { service } = draft;
   const isAsked = service.rebalance?.state === 'moving';
   if (!isAsked && !isPolicy(draft.view)) return;
   if (isUpdating(service.updateStatus) || isPaused(service)) return;
-  if (whyUnmovable(service) !== undefined) return;
+  const held = whyUnmovable(service);
+  if (held !== undefined) {
+    if (isAsked) stop(draft, held);
+    return;
+  }
   const failed = lastFailure(draft, isAsked);
   if (failed !== undefined) {
     if (isAsked) stop(draft, `task ${failed.id} failed: ${failed.status.err ?? ''}`);
     else draft.wakeAt(failed.status.atMs + afterFailureMs + 1);
     return;
   }
+  const live = [...draft.slots.values()].filter(isLive);
   const { parallelism = 1 } = service.spec.updateConfig ?? {};
   const busy = live.filter((slot) => !isSteady(slot)).length;
   const free = (parallelism === 0 ? live.length : parallelism) - busy;
-  const moves = free <= 0 ? [] : movesOf(draft.view, service, live, { max: free, ...env });
+  const moves = free <= 0 ? [] : movesOf(draft, live, free);
   for (const { slot, wakeAtMs } of moves) {
     if (wakeAtMs !== undefined && !isAsked) {
       draft.wakeAt(wakeAtMs);
@@ -115,18 +119,15 @@ interface Move {
 }
 
 /** Moves that make the spread evener, each of them; none where it is as even as can be. */
-function movesOf(
-  view: StoreView,
-  service: Service,
-  live: readonly Slot[],
-  env: { readonly max: number } & Draft['env'],
-): Move[] {
+function movesOf(draft: Draft, live: readonly Slot[], max: number): Move[] {
+  const { view, service, env } = draft;
   const counts = new Spread(view, service, live);
   if (counts.isEven) return [];
-  const wantedTasks = Array.from({ length: env.max }, () =>
+  const tasks = Array.from({ length: max }, () =>
     newTask({ service, slot: 0, desiredState: 'running' }, env),
   );
-  const { placements } = schedule(view, { tasks: wantedTasks, released: [], limit: env.max }, env);
+  const request = { tasks, released: draft.released, limit: max };
+  const { placements } = schedule(view, request, env);
   const moves: Move[] = [];
   for (const { nodeId } of placements) {
     const slot = counts.takeFor(nodeId);
@@ -188,14 +189,23 @@ class Spread {
     return slot;
   }
 
-  /** By how many tasks each level differs; undefined where the first that counts gains nothing. */
+  /**
+   * By how many tasks each level differs, 0 where both are in one branch; undefined where the move
+   * makes a level less even, or none evener. A difference of one is the same the other way round.
+   */
   #gain(from: readonly string[], to: readonly string[]): readonly number[] | undefined {
-    const differences = from.map((key, level) => {
+    const differences: number[] = [];
+    let isGain = false;
+    for (const [level, key] of from.entries()) {
       const other = to[level] ?? '';
-      return key === other ? 0 : (this.#counts.get(key) ?? 0) - (this.#counts.get(other) ?? 0);
-    });
-    const first = differences.find((difference) => difference !== 0 && difference !== 1);
-    return first !== undefined && first >= 2 ? differences : undefined;
+      const isSame = key === other;
+      const difference = (this.#counts.get(key) ?? 0) - (this.#counts.get(other) ?? 0);
+      differences.push(isSame ? 0 : difference);
+      if (isSame || isGain) continue;
+      if (difference < 1) return undefined;
+      isGain = difference > 1;
+    }
+    return isGain ? differences : undefined;
   }
 
   /** The largest difference first, at the level that differs first; then by name. */
