@@ -124,6 +124,8 @@ const limits = {
   devices: required('Devices', nullable(list(device)), null),
   deviceCgroupRules: required('DeviceCgroupRules', nullable(list(string)), null),
   deviceRequests: required('DeviceRequests', nullable(list(anything)), null),
+  /** Nothing that Linux has any more. */
+  kernelMemory: optional('KernelMemory', integer),
   memoryReservation: required('MemoryReservation', integer, 0),
   memorySwap: required('MemorySwap', integer, 0),
   memorySwappiness: required('MemorySwappiness', nullable(integer), null),
@@ -241,6 +243,7 @@ export const updateDocument = struct({
   cpuRealtimeRuntime: optional('CpuRealtimeRuntime', integer),
   cpusetCpus: optional('CpusetCpus', string),
   cpusetMems: optional('CpusetMems', string),
+  kernelMemory: optional('KernelMemory', integer),
   memoryReservation: optional('MemoryReservation', integer),
   memorySwap: optional('MemorySwap', integer),
   pidsLimit: optional('PidsLimit', integer),

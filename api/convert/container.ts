@@ -61,13 +61,21 @@ export function containerSummaryJson(
     Command: commandText(record.argv),
     Created: Math.floor(record.createdAtMs / 1000),
     Ports: view.ports.map(portSummaryJson),
-    ...sizeJson(facts),
+    ...sizesOf(facts),
     Labels: record.config.labels ?? {},
     State: state.status,
     Status: statusText(view, nowMs),
     HostConfig: { NetworkMode: networkModeOf(view) },
     NetworkSettings: { Networks: networksJson(view) },
     Mounts: mountsJson(view),
+  };
+}
+
+/** In a list, Docker leaves out what is nothing. */
+function sizesOf({ size }: ContainerFacts): JsonObject {
+  return {
+    ...(size?.layer ? { SizeRw: size.layer } : {}),
+    ...(size?.whole ? { SizeRootFs: size.whole } : {}),
   };
 }
 

@@ -1,5 +1,5 @@
 /** POST /containers/{id}/update: other limits, and another restart policy. */
-import { SwarmError } from '../../lib/errors.ts';
+import { messageOf, SwarmError } from '../../lib/errors.ts';
 import { updateDocument, type HostDocument, type UpdateDocument } from '../../types/index.ts';
 import { checkContainer } from '../../worker/container/checks.ts';
 import { ownOf, type Target } from '../../worker/container/manager.ts';
@@ -17,7 +17,7 @@ export async function updateContainer(
   const own = ownOf(target, 'updated');
   const update = await exchange.body(updateDocument);
   const { record, state } = own;
-  const host = updated(record.host, update);
+  const host = updated(record.host, update, record.id);
   const { cpus } = await backend.system.info();
   checkContainer(record.config, host, { cpus });
   if (update.restartPolicy?.name && record.host.autoRemove) {
@@ -27,7 +27,13 @@ export async function updateContainer(
     );
   }
   if (['running', 'paused'].includes(state.status)) {
-    await backend.containers.inside.updateLimits(own.id, changesOf(update, host));
+    try {
+      await backend.containers.inside.updateLimits(own.id, changesOf(update, host));
+    } catch (error) {
+      if (!update.blkioWeight || !messageOf(error).includes('blkio')) throw error;
+      const message = 'this kernel has no weights of block I/O: leave them out';
+      throw new SwarmError('unimplemented', message, { cause: error });
+    }
   }
   own.change((before) => ({ ...before, host }));
   backend.containers.events.tell('update', own.record);
@@ -35,30 +41,36 @@ export async function updateContainer(
 }
 
 /** Zero and empty mean "as it is", as in Docker. */
-function updated(host: HostDocument, update: UpdateDocument): HostDocument {
+function updated(host: HostDocument, update: UpdateDocument, id: string): HostDocument {
   const { restartPolicy, pidsLimit, ...numbers } = update;
   const given = Object.fromEntries(
     Object.entries(numbers).filter(([, value]) => value !== 0 && value !== ''),
   ) as Partial<HostDocument>;
-  const usesQuota = (update.cpuQuota ?? 0) > 0 || (update.cpuPeriod ?? 0) > 0;
-  if (usesQuota && host.nanoCpus > 0) {
-    throw new SwarmError(
-      'aborted',
-      'Conflicting options: CPU Quota cannot be updated as NanoCPUs has already been set',
-    );
-  }
-  if ((update.nanoCpus ?? 0) > 0 && (host.cpuQuota > 0 || host.cpuPeriod > 0)) {
-    throw new SwarmError(
-      'aborted',
-      'Conflicting options: Nano CPUs cannot be updated as CPU Quota has already been set',
-    );
-  }
+  checkCpus(host, update, id);
   return {
     ...host,
     ...given,
     ...(pidsLimit === undefined ? {} : { pidsLimit }),
     ...(restartPolicy?.name ? { restartPolicy } : {}),
   };
+}
+
+/** There are two ways to limit CPUs, and a container has one of them. */
+function checkCpus(host: HostDocument, update: UpdateDocument, id: string): void {
+  const set = (value: number | undefined) => (value ?? 0) > 0;
+  const conflicts: readonly (readonly [boolean, string])[] = [
+    [set(update.nanoCpus) && set(host.cpuPeriod), 'Nano CPUs', 'CPU Period'],
+    [set(update.nanoCpus) && set(host.cpuQuota), 'Nano CPUs', 'CPU Quota'],
+    [set(update.cpuQuota) && set(host.nanoCpus), 'CPU Quota', 'NanoCPUs'],
+    [set(update.cpuPeriod) && set(host.nanoCpus), 'CPU Period', 'NanoCPUs'],
+  ].map(([is, one, other]) => [
+    is === true,
+    `Conflicting options: ${one} cannot be updated as ${other} has already been set`,
+  ]);
+  const found = conflicts.find(([is]) => is);
+  if (found !== undefined) {
+    throw new SwarmError('aborted', `Cannot update container ${id}: ${found[1]}`);
+  }
 }
 
 function changesOf(update: UpdateDocument, host: HostDocument): LimitChanges {

@@ -6,6 +6,7 @@ import type { WaitCondition } from '../../worker/container/standalone.ts';
 import { signalNumber } from '../../worker/runtime/oci/signals.ts';
 import { containerFilterKeys, containerMatcher } from '../container-filters.ts';
 import { containerInspectJson, containerSummaryJson } from '../convert/container.ts';
+import type { JsonObject } from '../convert/json.ts';
 import type { Exchange } from '../exchange.ts';
 import { Filters } from '../filters.ts';
 import type { Route } from '../router.ts';
@@ -109,6 +110,18 @@ async function list(exchange: Exchange, { backend, clock }: RouteModules): Promi
   );
 }
 
+/** All containers with their sizes, as `docker system df` counts them. */
+export async function containerUsages({ backend, clock }: RouteModules): Promise<JsonObject[]> {
+  const { snapshotter } = await backend.system.info();
+  const views = await backend.containers.list();
+  return Promise.all(
+    views.map(async (view) => {
+      const size = await backend.containers.inside.size(view);
+      return containerSummaryJson(view, { snapshotter, size }, clock.nowMs());
+    }),
+  );
+}
+
 async function inspect(
   exchange: Exchange,
   { view }: Target,
@@ -122,6 +135,9 @@ async function inspect(
 }
 
 async function start(exchange: Exchange, target: Target): Promise<void> {
+  if (exchange.query.get('checkpoint') || exchange.query.get('checkpoint-dir')) {
+    throw new SwarmError('unimplemented', 'checkpoints are not supported by this version');
+  }
   const started = await ownOf(target, 'started').start();
   exchange.empty(started ? 204 : 304);
 }

@@ -1,4 +1,4 @@
-import { messageOf } from '../../lib/errors.ts';
+import { messageOf, SwarmError } from '../../lib/errors.ts';
 import type { StoreView } from '../../manager/store/view.ts';
 import { imageSummaryJson } from '../convert/image.ts';
 import { infoJson, swarmInfoJson, versionJson } from '../convert/info.ts';
@@ -8,6 +8,7 @@ import { timeText } from '../convert/time.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Route } from '../router.ts';
 import { tlsInfoOf } from '../tls-info.ts';
+import { containerUsages } from './containers.ts';
 import { createdAtMs } from './images.ts';
 import type { RouteModules } from './modules.ts';
 import { volumeUsages } from './volumes.ts';
@@ -50,17 +51,34 @@ export function systemRoutes(modules: RouteModules): Route[] {
       method: 'GET',
       path: '/system/df',
       async handle(exchange) {
-        const images = await backend.images.list();
-        exchange.json({
-          LayersSize: images.reduce((sum, image) => sum + image.sizeBytes, 0),
-          Images: images.map((image) => imageSummaryJson(image, createdAtMs(image.createdAt))),
-          Containers: [],
-          Volumes: await volumeUsages(modules),
-          BuildCache: [],
-        });
+        exchange.json(await diskUsage(modules, exchange.query.getAll('type')));
       },
     },
   ];
+}
+
+const usageKinds = ['container', 'image', 'volume', 'build-cache'];
+
+/** What is on the disk; of these kinds alone, where any are named. */
+async function diskUsage(modules: RouteModules, kinds: readonly string[]): Promise<JsonObject> {
+  const unknown = kinds.find((kind) => !usageKinds.includes(kind));
+  if (unknown !== undefined) {
+    throw new SwarmError('invalid-argument', `unknown object type: ${unknown}`);
+  }
+  const { backend } = modules;
+  const isAsked = (kind: string) => kinds.length === 0 || kinds.includes(kind);
+  const images = isAsked('image') ? await backend.images.list() : [];
+  return {
+    ...(isAsked('image')
+      ? {
+          LayersSize: images.reduce((sum, image) => sum + image.sizeBytes, 0),
+          Images: images.map((image) => imageSummaryJson(image, createdAtMs(image.createdAt))),
+        }
+      : {}),
+    ...(isAsked('container') ? { Containers: await containerUsages(modules) } : {}),
+    ...(isAsked('volume') ? { Volumes: await volumeUsages(modules) } : {}),
+    ...(isAsked('build-cache') ? { BuildCache: [] } : {}),
+  };
 }
 
 async function info({ backend, clock, events }: RouteModules): Promise<JsonObject> {

@@ -120,6 +120,8 @@ describe('containers by our CLI', () => {
     assert.equal((await cli('inspect', '-f', shown, 'web')).trim(), '33554432 3');
     assert.match(await cli('stats', '--no-stream', 'web'), /web +\d+\.\d+% +\S+ \/ 32MiB/);
     assert.match(await cli('stats', '--no-stream'), /web /);
+    const powers = words('web grep CapEff /proc/self/status');
+    assert.notEqual(await cli('exec', ...powers), await cli('exec', '--privileged', ...powers));
     await cli('exec', 'web', 'sh', '-c', 'echo new >/tmp/new');
     assert.match(await cli('diff', 'web'), /^A \/tmp\/new$/m);
     writeFileSync(join(folder, 'in'), 'from here');
@@ -135,5 +137,9 @@ describe('containers by our CLI', () => {
     const listed = await runResult(['tar', '-tf', join(folder, 'all.tar')]);
     assert.match(listed.stdout, /^tmp\/new$/m);
     assert.match(await cli('logs', '-n', '1', 'web'), /^line 10 of /);
+    await cli('restart', '--signal', 'KILL', 'web');
+    await cli('stop', '--signal', 'KILL', 'web');
+    const code = await cli('inspect', '-f', '{{.State.ExitCode}}', 'web');
+    assert.equal(code.trim(), '137', 'the signal was not its own');
   });
 });

@@ -6,13 +6,17 @@ import { strict as assert } from 'node:assert';
 import { runResult, until, type Host } from '../lab/index.ts';
 import { dockers, oldDocker, type Cli } from './clients.ts';
 import { containerDifferences } from './container-differences.ts';
+import { containerFlagScripts, refusedFlags, shownByScripts } from './container-flag-scripts.ts';
 import { containerScripts } from './container-scripts.ts';
+import { refuses, shows } from './covered.ts';
 import { daemonStart, type Field } from './field.ts';
 import { compare } from './json-cases.ts';
 
 const version = '/v1.41';
 
 export function containerCases(get: () => Field): void {
+  for (const [title, verb, flags] of shownByScripts) shows(title, `container ${verb}`, ...flags);
+  for (const [verb, flag, sentence] of refusedFlags) refuses(`container ${verb}`, flag, sentence);
   describe('standalone containers', () => {
     before(async () => {
       const field = get();
@@ -29,7 +33,7 @@ export function containerCases(get: () => Field): void {
 
     for (const cli of dockers) {
       describe(`by ${cli.name}`, () => {
-        for (const { name, script, differs } of containerScripts) {
+        for (const { name, script, differs } of [...containerScripts, ...containerFlagScripts]) {
           it(name, async () => {
             const field = get();
             const of = (host: Host) => carriedOut(cli, host, script);
@@ -174,6 +178,10 @@ async function documents(field: Field): Promise<(readonly [string, unknown, unkn
   await both('GET', `/containers/json?filters=${filters}`);
   await both('GET', '/containers/doc/top');
   await both('GET', '/containers/doc/stats?stream=0');
+  const used = await Promise.all(
+    [field.manager, field.dockerd].map((host) => usageOf(host, 'doc')),
+  );
+  out.push(['GET /system/df', used[0], used[1]]);
   for (const host of [field.manager, field.dockerd]) {
     const created = { AttachStdout: true, Cmd: ['true'] };
     const { Id } = await host.api<{ Id: string }>('POST', '/containers/doc/exec', created);
@@ -190,6 +198,14 @@ async function documents(field: Field): Promise<(readonly [string, unknown, unkn
   await both('GET', '/containers/doc/changes');
   await both('DELETE', '/containers/doc');
   return out;
+}
+
+async function usageOf(host: Host, name: string): Promise<unknown> {
+  const { Containers } = await host.api<{ Containers: { Names: string[] }[] }>(
+    'GET',
+    `${version}/system/df`,
+  );
+  return Containers.find(({ Names }) => Names.includes(`/${name}`)) ?? assert.fail('not counted');
 }
 
 /** What is told while a container is made, run, commanded and removed. */

@@ -18,7 +18,7 @@ export const containerDifferences: readonly ContainerDifference[] = [
     why: 'Layers are containerd’s, and its snapshotters have no such data, as in newer Dockers.',
   },
   {
-    of: /^GET \/containers\/(doc\/)?json/,
+    of: /^GET \/(containers\/(doc\/)?json|system\/df)/,
     what: /\.Networks\.bridge\.DNSNames is extra$/,
     why: 'A field of newer versions of the API.',
   },

@@ -17,6 +17,11 @@ export const verbs: readonly string[] = [
   'login',
   'logout',
   'search',
+  ...words(
+    'container',
+    'ls inspect start stop kill restart pause unpause rename wait rm prune top logs attach exec ' +
+      'cp diff export port stats update',
+  ),
   'events',
   'info',
   'version',

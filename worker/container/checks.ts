@@ -161,6 +161,9 @@ function checkUnsupported(config: ContainerDocument, host: HostDocument): void {
   if (host.cpuRealtimePeriod !== 0 || host.cpuRealtimeRuntime !== 0) {
     unsupported('realtime scheduling of CPUs is not supported by this version');
   }
+  if (host.kernelMemory) {
+    unsupported('Linux has no limit of kernel memory any more: use a limit of memory');
+  }
   if (config.macAddress) {
     unsupported('a MAC address cannot be chosen in this version: it follows from the address');
   }
