@@ -23,6 +23,11 @@ export const containerDifferences: readonly ContainerDifference[] = [
     why: 'A field of newer versions of the API.',
   },
   {
+    of: /^GET \/system\/df/,
+    what: /^\.SizeRw is extra$/,
+    why: 'Containerd counts what the disk holds, the places of mounts included; Docker only bytes of files.',
+  },
+  {
     of: /^POST \/containers\/doc\/wait/,
     what: /^\.Error is missing$/,
     why: 'Newer versions of the API leave it out where there is none.',

@@ -40,7 +40,8 @@ export const containerFlagScripts: readonly ContainerScript[] = [
       docker attach --no-stdin --sig-proxy=false --detach-keys ctrl-x aa; echo $?
       docker run -d --name bb busybox sh -c 'echo x > /f; ln -s f /l; sleep 1000' >/dev/null; sleep 1
       docker exec --env-file $d/env bb sh -c 'echo $E'
-      docker exec -t --detach-keys ctrl-x bb tty; docker cp -L bb:/l $d/n; cat $d/n; test -L $d/n; echo $?
+      docker exec -t --detach-keys ctrl-x bb tty; docker cp -L bb:/l $d/n; cat $d/n
+      test -L $d/n; echo $?
       docker cp -a bb:/f $d/o; stat -c %u $d/o; rm -r $d`,
   },
   {
@@ -102,24 +103,10 @@ export const shownByScripts: readonly (readonly [string, string, readonly string
   [
     changes,
     'update',
-    [
-      ...[
-        '--blkio-weight',
-        '--memory',
-        '--memory-swap',
-        '--memory-reservation',
-        '--pids-limit',
-        '--restart',
-      ],
-      ...[
-        '--cpus',
-        '--cpu-shares',
-        '--cpuset-cpus',
-        '--cpuset-mems',
-        '--cpu-period',
-        '--cpu-quota',
-      ],
-    ],
+    (
+      '--memory --memory-swap --memory-reservation --pids-limit --restart --cpus --cpu-shares ' +
+      '--cpuset-cpus --cpuset-mems --cpu-period --cpu-quota'
+    ).split(' '),
   ],
 ];
 
