@@ -113,6 +113,16 @@ export const containerScripts: readonly ContainerScript[] = [
       docker network disconnect -f six aa
       docker network rm one 2>&1 | sed 's/id [^ ]*/id/'; docker rm -f aa bb; docker network rm one two six`,
   },
+  // Docker 20.10 tells twice of a container that is disconnected while it runs.
+  {
+    name: 'networks tell who comes and goes',
+    script: `since=$(date +%s); docker network create told >/dev/null
+      docker run -d --name aa --network told busybox sleep 1000 >/dev/null
+      docker network connect bridge aa; docker network disconnect told aa; docker rm -f aa
+      docker network rm told; sleep 1
+      docker events --since $since --until $(date +%s) --filter type=network --format \
+        '{{.Type}} {{.Action}} {{.Actor.Attributes.name}} {{.Actor.Attributes.type}}' | uniq`,
+  },
   {
     name: 'networks are made from configurations',
     script: `docker network create --config-only --subnet 10.124.7.0/24 -o com.docker.network.driver.mtu=1400 conf >/dev/null
