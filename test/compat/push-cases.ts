@@ -85,7 +85,7 @@ function shapesOf(body: string, host: Host): readonly string[] {
     .replaceAll(/"id":"[0-9a-f]{12}"/g, '"id":"LAYER"')
     .replaceAll(/(size: |"Size":)\d+/g, (_all, key: string) => `${key}0`)
     .split(/\r?\n/);
-  const isPassing = (line: string) => /"(Waiting|Pushing|Retrying)/.test(line);
+  const isPassing = (line: string) => /"(Preparing|Waiting|Pushing|Retrying)/.test(line);
   const known = lines.filter((line) => line !== '' && !isPassing(line)).map(canonical);
   return [...new Set(known)].toSorted();
 }
