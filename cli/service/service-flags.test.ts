@@ -28,6 +28,11 @@ describe('service/service-flags', () => {
   const created: { line: string; read: (spec: SpecDraft) => unknown; expect: unknown }[] = [
     { line: '', read: (s) => s.mode, expect: { replicated: { replicas: 1 } } },
     { line: '--replicas 3', read: (s) => s.mode, expect: { replicated: { replicas: 3 } } },
+    {
+      line: '--depends-on db=healthy --depends-on cache',
+      read: (s) => s.labels,
+      expect: { 'ts-swarm.depends-on': 'db=healthy,cache=started' },
+    },
     { line: '--mode global', read: (s) => s.mode, expect: { global: {} } },
     {
       line: '--mode replicated-job --replicas 5 --max-concurrent 2',
