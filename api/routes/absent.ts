@@ -7,6 +7,11 @@ import type { Json } from '../convert/json.ts';
 import type { Route } from '../router.ts';
 
 const refused: readonly (readonly [methods: readonly Route['method'][], string, string])[] = [
+  [
+    ['GET'],
+    '/containers/{id}/attach/ws',
+    'this daemon does not speak WebSocket: attach with POST, and an upgrade to tcp',
+  ],
   [['GET', 'POST', 'DELETE'], '/plugins/{rest...}', 'plugins are not supported by this version'],
 ];
 
