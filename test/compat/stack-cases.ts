@@ -93,7 +93,7 @@ class Work {
     const plan = ['stack', 'plan', '-c', this.#file(), 'shop'];
     const planned = await ownCli.run(this.#field.manager, ...plan);
     // A secret and a config of this CLI have names without a hash of their content.
-    assert.doesNotMatch(planned, /network|Image|Env|Resources/);
+    assert.doesNotMatch(planned, /^\+ network|Image|Env|Resources/m);
   }
 
   async looked(): Promise<void> {
