@@ -78,7 +78,22 @@ export function convertResources(read: Reader, service: Field, deploy: Field): R
   return present({
     limits: Object.keys(most).length > 0 ? most : undefined,
     reservations: Object.keys(least).length > 0 ? least : undefined,
+    swapBytes: swapBytes(read, read.at(service, 'memswap_limit'), most.memoryBytes),
+    memorySwappiness: read.integer(read.at(service, 'mem_swappiness'), -1),
   });
+}
+
+/** The file says memory and swap together, a service swap alone; -1 is no limit in both. */
+function swapBytes(read: Reader, field: Field, memoryBytes = 0): number | undefined {
+  if (read.text(field) === '-1') return -1;
+  const together = read.bytes(field) ?? 0;
+  if (together === 0) return undefined;
+  if (memoryBytes > 0 && together >= memoryBytes) return together - memoryBytes;
+  read.problems.add(
+    field.node!.at,
+    `${field.name} is memory and swap together: give a mem_limit that is not larger`,
+  );
+  return undefined;
 }
 
 /** Microseconds of a CPU in each period of microseconds, which is 100 ms where it is not said. */

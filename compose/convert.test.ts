@@ -154,6 +154,20 @@ describe('compose/convert', () => {
       },
     },
     {
+      lines: 'mem_limit: 64m\nmemswap_limit: 96m\nmem_swappiness: 0',
+      path: 'TaskTemplate.Resources',
+      expect: {
+        Limits: { MemoryBytes: 64 * 2 ** 20 },
+        SwapBytes: 32 * 2 ** 20,
+        MemorySwappiness: 0,
+      },
+    },
+    {
+      lines: 'mem_limit: 64m\nmemswap_limit: -1',
+      path: 'TaskTemplate.Resources.SwapBytes',
+      expect: -1,
+    },
+    {
       lines:
         'deploy: {resources: {reservations: {generic_resources: ' +
         '[{discrete_resource_spec: {kind: gpu, value: 2}}]}}}',

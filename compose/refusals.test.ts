@@ -53,6 +53,11 @@ describe('compose/convert, of what cannot be had', () => {
       expect: '4:43: services.web.deploy.resources.limits.memory: "big": invalid size: \'big\'',
     },
     {
+      lines: 'memswap_limit: 1g',
+      expect:
+        '4:20: services.web.memswap_limit is memory and swap together: give a mem_limit that is not larger',
+    },
+    {
       lines: 'cpus: lots',
       expect: '4:11: services.web.cpus: "lots": failed to parse lots as a rational number',
     },
