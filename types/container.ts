@@ -74,7 +74,6 @@ const portBinding = struct({
   /** "8080", a range "8000-8010", or empty: any. */
   hostPort: required('HostPort', string, ''),
 });
-export type PortBinding = TypeOf<typeof portBinding>;
 
 const device = struct({
   pathOnHost: required('PathOnHost', string, ''),

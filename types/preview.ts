@@ -17,7 +17,6 @@ export type PreviewChange = TypeOf<typeof previewChange>;
 export const previewRequest = struct({
   changes: required('Changes', list(previewChange), []),
 });
-export type PreviewRequest = TypeOf<typeof previewRequest>;
 
 /** A field of the spec by its name in Docker's JSON; `[]` behind it: one item of a list. */
 const fieldChange = struct({

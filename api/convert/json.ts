@@ -1,4 +1,4 @@
-/** The shape of what is written to clients, and Go's rules for leaving things out. */
+/** The shape of what is written to clients. */
 export type Json =
   | string
   | number
@@ -8,8 +8,3 @@ export type Json =
   | { readonly [key: string]: Json | undefined };
 
 export type JsonObject = { readonly [key: string]: Json | undefined };
-
-/** Go's `omitempty`: what is empty is not written. */
-export function omitEmpty<T extends string | number | boolean>(value: T): T | undefined {
-  return value === '' || value === 0 || value === false ? undefined : value;
-}

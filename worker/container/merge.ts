@@ -1,6 +1,7 @@
 /** A container's document with its image's defaults, and Docker's own: what `inspect` shows. */
 import type { ContainerDocument, HealthCheck, HostDocument } from '../../types/index.ts';
 import type { ImageConfig } from '../image/images.ts';
+import { maskedPaths, readonlyPaths } from '../runtime/oci/spec.ts';
 
 const shmBytes = 64 * 1024 * 1024;
 const shortIdLength = 12;
@@ -58,28 +59,6 @@ export function completedHost(given: HostDocument, cgroupVersion: 1 | 2): HostDo
     readonlyPaths: given.readonlyPaths ?? (given.privileged ? null : readonlyPaths),
   };
 }
-
-export const maskedPaths: readonly string[] = [
-  '/proc/asound',
-  '/proc/acpi',
-  '/proc/interrupts',
-  '/proc/kcore',
-  '/proc/keys',
-  '/proc/latency_stats',
-  '/proc/timer_list',
-  '/proc/timer_stats',
-  '/proc/sched_debug',
-  '/proc/scsi',
-  '/sys/firmware',
-  '/sys/devices/virtual/powercap',
-];
-export const readonlyPaths: readonly string[] = [
-  '/proc/bus',
-  '/proc/fs',
-  '/proc/irq',
-  '/proc/sys',
-  '/proc/sysrq-trigger',
-];
 
 /** The image's variables, but for those that are given. */
 function mergedEnv(given: readonly string[], image: readonly string[]): readonly string[] {

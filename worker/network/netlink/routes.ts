@@ -1,5 +1,4 @@
 /** Requests about routes. Numbers are those of linux/rtnetlink.h. */
-import { errno } from '../syscalls.ts';
 import {
   addressBytes,
   addressText,
@@ -71,17 +70,6 @@ export function setRoute(route: {
         ? []
         : [attribute(attributes.outInterface, uint32(route.linkIndex))]),
     ]),
-  };
-}
-
-/** One that is not there is not an error. */
-export function removeRoute(destination: string): Request {
-  return {
-    type: routeTypes.remove,
-    flags: 0,
-    what: `remove the route to ${destination}`,
-    tolerated: [errno.noProcess],
-    body: Buffer.concat([header(destination, 0), ...destinationOf(destination)]),
   };
 }
 

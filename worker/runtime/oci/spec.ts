@@ -69,7 +69,8 @@ export interface OciSpec {
 
 export const shimGroupAnnotation = 'io.containerd.runc.v2.group';
 
-const maskedPaths = [
+/** Docker's: what a container that is not privileged does not see, and what it only reads. */
+export const maskedPaths: readonly string[] = [
   '/proc/asound',
   '/proc/acpi',
   '/proc/interrupts',
@@ -83,7 +84,13 @@ const maskedPaths = [
   '/sys/firmware',
   '/sys/devices/virtual/powercap',
 ];
-const readonlyPaths = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
+export const readonlyPaths: readonly string[] = [
+  '/proc/bus',
+  '/proc/fs',
+  '/proc/irq',
+  '/proc/sys',
+  '/proc/sysrq-trigger',
+];
 
 /** Safe inside a network namespace of its own: ports below 1024 and ping for every user. */
 const networkSysctls = {
