@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { until } from '../lab/index.ts';
 import { dockers, newDocker, ownCli, type Cli } from './clients.ts';
 import { refuses, shows } from './covered.ts';
-import type { Field, WireTask } from './field.ts';
+import type { Field } from './field.ts';
 
 const deployed = 'stack deploy makes all that the file says, and a second one restarts nothing';
 const looked = 'stack ls, services and ps show what is there';
@@ -142,10 +142,7 @@ class Work {
     ]) {
       assert.match(out, new RegExp(`^Removing ${gone}$`, 'm'));
     }
-    await until('no task is left', () => this.#field.tasksLeft(), {
-      accept: (count) => count === 0,
-      timeoutMs: 20_000,
-    });
+    await this.#noTaskIsLeft();
     for (const kind of ['secret', 'config']) {
       assert.equal(await this.#cli.run(this.#field.manager, kind, 'ls', '-q'), '');
     }
@@ -156,14 +153,9 @@ class Work {
   async waited(): Promise<void> {
     this.#write({ withB: false });
     await this.#deploy('--detach=false', '--quiet');
-    const running = (await this.#field.tasks('shop_a')).filter(
-      ({ Status }) => Status.State === 'running',
-    );
-    assert.equal(running.length, 2);
+    await this.#ids('a', 2);
     await this.#run('rm', '--detach=false', 'shop');
-    const left = await this.#field.manager.api<WireTask[]>('GET', '/tasks');
-    const states = left.map(({ Status }) => Status.State);
-    assert.ok(!states.includes('running'), states.join());
+    await this.#noTaskIsLeft();
   }
 
   async printed(): Promise<void> {
@@ -179,6 +171,13 @@ class Work {
 
   get #field(): Field {
     return this.#get();
+  }
+
+  async #noTaskIsLeft(): Promise<void> {
+    await until('no task is left', () => this.#field.tasksLeft(), {
+      accept: (count) => count === 0,
+      timeoutMs: 20_000,
+    });
   }
 
   #run(...args: readonly string[]): Promise<string> {
