@@ -161,7 +161,7 @@ describe('stacks', () => {
     assert.match(out, /^Building \S+\/built:1 of .*\/web\n/);
     assert.match(out, /verify: Service shop_init converged|job complete/);
     const [web] = await swarm.runs('shop_web', 1);
-    assert.match(await swarm.answer(web!), /^web:1 \w+ built$/);
+    await says('/', /^web:1 \w+ built$/, [web!]);
     const [[init], [db]] = [await swarm.tasks('shop_init'), await swarm.tasks('shop_db')];
     assert.equal(init?.state, 'complete');
     for (const before of [init, db]) {
@@ -182,7 +182,7 @@ describe('stacks', () => {
     write('web/Dockerfile', 'ARG BASE\nFROM $BASE\nENV GREETING=again\n');
     await stack('deploy');
     const [next] = await swarm.runs('shop_web', 1);
-    assert.match(await swarm.answer(next!), /^web:1 \w+ again$/);
+    await says('/', /^web:1 \w+ again$/, [next!]);
     await swarm.cli('stack', 'rm', 'shop');
   });
 });
