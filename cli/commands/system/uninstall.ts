@@ -55,6 +55,7 @@ interface WireInfo {
 interface WireNetwork {
   readonly Id: string;
   readonly Name: string;
+  readonly ConfigOnly?: boolean;
 }
 
 async function removeAll(client: Client): Promise<void> {
@@ -66,7 +67,10 @@ async function removeAll(client: Client): Promise<void> {
   for (const { Id } of containers) {
     await client.json('DELETE', `/containers/${Id}`, { query: { force: 1, v: 1 } });
   }
-  for (const { Id, Name } of await client.get<WireNetwork[]>('/networks')) {
+  const networks = await client.get<WireNetwork[]>('/networks');
+  // A configuration stays as long as there is a network that was made by it.
+  const last = ({ ConfigOnly }: WireNetwork) => Number(ConfigOnly === true);
+  for (const { Id, Name } of networks.toSorted((a, b) => last(a) - last(b))) {
     if (!builtinNetworks.has(Name)) await client.json('DELETE', `/networks/${Id}`);
   }
 }
