@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Clock } from '../../lib/clock.ts';
 import { errnoOf, messageOf, SwarmError } from '../../lib/errors.ts';
+import { mountTable } from '../../lib/mount-table.ts';
 
 export interface Roots {
   readonly dataRoot: string;
@@ -62,22 +63,13 @@ export async function removeTraces({ dataRoot, runRoot }: Roots): Promise<string
 }
 
 async function unmountBelow(folders: readonly string[]): Promise<void> {
-  const table = await readFile('/proc/self/mountinfo', 'utf8');
-  const mountPoints = table
-    .split('\n')
-    .map((line) => unescape(line.split(' ')[4] ?? ''))
+  const mountPoints = mountTable()
+    .map(({ path }) => path)
     .filter((path) => folders.some((folder) => path === folder || path.startsWith(`${folder}/`)));
   // The last to come is the first to go. A root that is a disk of its own stays one.
   for (const path of mountPoints.toReversed()) {
     if (!folders.includes(path)) await command('umount', path);
   }
-}
-
-/** Spaces and the like are octal in the kernel's tables. */
-function unescape(path: string): string {
-  return path.replace(/\\(\d{3})/g, (_, octal: string) =>
-    String.fromCharCode(Number.parseInt(octal, 8)),
-  );
 }
 
 interface Link {

@@ -8,7 +8,6 @@ import {
   fstatSync,
   mkdirSync,
   openSync,
-  readFileSync,
   readdirSync,
   rmSync,
   statfsSync,
@@ -16,6 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { isMounted } from '../../lib/mount-table.ts';
 import {
   errno,
   mount,
@@ -57,7 +57,7 @@ export class Namespaces implements Disposable {
    */
   prepare(): void {
     mkdirSync(this.#folder, { recursive: true, mode: 0o711 });
-    if (!isMountPoint(this.#folder)) {
+    if (!isMounted(this.#folder)) {
       mount(this.#folder, this.#folder, mountFlags.bind);
       mount('none', this.#folder, mountFlags.shared);
     }
@@ -188,7 +188,7 @@ export class Namespaces implements Disposable {
   clear(): void {
     this.dropSpares();
     for (const name of this.names()) this.remove(name);
-    if (isMountPoint(this.#folder)) unmount(this.#folder);
+    if (isMounted(this.#folder)) unmount(this.#folder);
   }
 }
 
@@ -235,16 +235,4 @@ function onReturn<T>(work: () => T): T {
     }
     closeSync(home);
   }
-}
-
-function isMountPoint(path: string): boolean {
-  const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
-  return lines.some((line) => unescapeOctal(line.split(' ')[4] ?? '') === path);
-}
-
-/** mountinfo writes spaces and the like as three octal digits behind a backslash. */
-function unescapeOctal(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, octal: string) =>
-    String.fromCharCode(Number.parseInt(octal, 8)),
-  );
 }

@@ -6,12 +6,12 @@ import { errnoOf, messageOf, SwarmError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Mount } from '../../types/index.ts';
 import { locate, wayTo } from '../container/archive/root.ts';
+import { KeyedMutex } from '../image/concurrency.ts';
 import { mount as mountNow, mountFlags, unmount } from '../network/syscalls.ts';
 import type { ImageRootfs } from '../runtime/runtime.ts';
 import { nameFor } from './anonymous.ts';
 import type { Drivers } from './drivers.ts';
 import type { ImageContent } from './image-content.ts';
-import { KeyedLock } from './keyed-lock.ts';
 import type { VolumeEvents } from './volume-events.ts';
 import type { VolumeRecord } from './volume.ts';
 
@@ -42,7 +42,7 @@ const openPath = 0o10000000;
 
 export class Connector {
   readonly #deps: ConnectorDeps;
-  readonly #locks = new KeyedLock();
+  readonly #locks = new KeyedMutex();
   /** The containers that have it mounted, by volume. */
   readonly #holders = new Map<string, Set<string>>();
 

@@ -2,8 +2,8 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, SwarmError } from '../../../lib/errors.ts';
+import { isMounted } from '../../../lib/mount-table.ts';
 import { unmount } from '../../network/syscalls.ts';
-import { isMounted } from '../mounts.ts';
 import { runProgram } from '../program.ts';
 import type { VolumeDriver, VolumeRecord } from '../volume.ts';
 import { checkName, checkOptions, mountArguments } from './options.ts';

@@ -1,0 +1,31 @@
+/** What is mounted in this process's mount namespace. */
+import { readFileSync } from 'node:fs';
+
+export interface MountInfo {
+  readonly path: string;
+  readonly isShared: boolean;
+}
+
+/** In the order in which they were mounted. */
+export function mountTable(text = readFileSync('/proc/self/mountinfo', 'utf8')): MountInfo[] {
+  return text.split('\n').flatMap((line) => {
+    const [before = ''] = line.split(' - ');
+    const fields = before.split(' ');
+    const path = fields[4];
+    if (path === undefined) return [];
+    const isShared = fields.slice(6).some((word) => word.startsWith('shared:'));
+    return [{ path: unescapeOctal(path), isShared }];
+  });
+}
+
+/** Something is mounted at this very path. */
+export function isMounted(path: string, table: readonly MountInfo[] = mountTable()): boolean {
+  return table.some((one) => one.path === path);
+}
+
+/** Spaces and the like are three octal digits behind a backslash. */
+function unescapeOctal(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, octal: string) =>
+    String.fromCharCode(Number.parseInt(octal, 8)),
+  );
+}
