@@ -122,6 +122,10 @@ function names(): string[] {
 function commit(): string {
   const git = (...args: string[]) =>
     execFileSync('git', args, { cwd: folder, encoding: 'utf8' }).trim();
-  const changed = git('status', '--porcelain', '--untracked-files=no', '--', '..') !== '';
-  return `${git('rev-parse', '--short', 'HEAD')}${changed ? '+' : ''}`;
+  try {
+    const changed = git('status', '--porcelain', '--untracked-files=no', '--', '..') !== '';
+    return `${git('rev-parse', '--short', 'HEAD')}${changed ? '+' : ''}`;
+  } catch {
+    return 'unknown';
+  }
 }

@@ -1,9 +1,8 @@
 /**
  * Owns the `ts-swarm` command line: argv in, Docker Engine API calls, text and an exit code out.
  * Meets the daemon only on the wire; imports `lib`, `types` and `compose`, nothing else of the
- * house. Every
- * verb is one file under commands/, loaded only when it is used. Read command/tree.ts first, then
- * commands/service/create.ts.
+ * house. Every verb is one file under commands/, loaded only when it is used. Read command/tree.ts
+ * first, then commands/service/create.ts.
  */
 import { spawnSync } from 'node:child_process';
 import { realClock } from '../lib/clock.ts';

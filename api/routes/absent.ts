@@ -12,7 +12,12 @@ const refused: readonly (readonly [methods: readonly Route['method'][], string, 
     '/containers/{id}/attach/ws',
     'this daemon does not speak WebSocket: attach with POST, and an upgrade to tcp',
   ],
-  [['GET', 'POST', 'DELETE'], '/plugins/{rest...}', 'plugins are not supported by this version'],
+  [
+    ['GET', 'POST', 'DELETE'],
+    '/plugins/{rest...}',
+    'plugins are not installed by this version: one for volumes is found by its socket in ' +
+      '/run/docker/plugins',
+  ],
 ];
 
 export function absentRoutes(): Route[] {

@@ -117,7 +117,7 @@ function userMount(wanted: Mount, target: string): OciMount {
     default:
       throw new SwarmError(
         'unimplemented',
-        `mounts of type "${wanted.type}" are not supported: use a bind or tmpfs mount for ${target}`,
+        `mounts of type "${wanted.type}" are not supported: use a bind, volume or tmpfs mount for ${target}`,
       );
   }
 }
