@@ -5,7 +5,7 @@ import type { Field, Reader } from './read.ts';
 import { scoped, stackLabel } from './stack.ts';
 
 const place = 'services.*.volumes';
-const types = ['bind', 'volume', 'tmpfs', 'npipe', 'cluster', 'image'] as const;
+const types = ['bind', 'volume', 'tmpfs'] as const;
 const propagations = ['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave'] as const;
 
 export interface MountContext {
@@ -32,7 +32,9 @@ export function convertMounts(context: MountContext, service: Field): readonly M
 
 function convertMount(context: MountContext, item: Field): Mount | undefined {
   const { read } = context;
-  const type = read.oneOf(read.at(item, 'type'), types) ?? 'volume';
+  const given = read.at(item, 'type');
+  const type = given.node === undefined ? 'volume' : read.oneOf(given, types);
+  if (type === undefined) return undefined;
   const target = read.text(read.at(item, 'target'))?.replace(/(.)\/+$/, '$1');
   const source = read.text(read.at(item, 'source'));
   if (target === undefined) {
@@ -46,9 +48,7 @@ function convertMount(context: MountContext, item: Field): Mount | undefined {
   const base = present({ type, source, target, readOnly: readOnly === true ? true : undefined });
   if (type === 'bind') return { ...base, ...bindOptions(read, read.at(item, 'bind')) };
   if (type === 'tmpfs') return { ...base, ...tmpfsOptions(read, read.at(item, 'tmpfs')) };
-  if (type === 'volume') return { ...base, ...namedVolume(context, item, source) };
-  if (type === 'image') read.keys(read.at(item, 'image'), `${place}.image`);
-  return base;
+  return { ...base, ...namedVolume(context, item, source) };
 }
 
 function bindOptions(read: Reader, field: Field): Pick<Mount, 'bindOptions'> {

@@ -265,7 +265,7 @@ export const keys = {
   },
   'services.*.networks.*': {
     aliases: yes('further names'),
-    driver_opts: yes('as they are'),
+    driver_opts: yes('as they are; the driver overlay knows none'),
     gw_priority: no('the way out is chosen by the swarm'),
     interface_name: no('interfaces are named by the node'),
     ipv4_address: no(chosen),
@@ -291,12 +291,12 @@ export const keys = {
   'services.*.volumes': {
     bind: yes('as it is'),
     consistency: skip('Linux has just one'),
-    image: yes('as it is'),
+    image: no('tasks mount paths, volumes and memory; copy what is needed into a volume'),
     read_only: yes('as it is'),
     source: yes('a path of the node, or a volume'),
     target: yes('as it is'),
     tmpfs: yes('as it is'),
-    type: yes('bind, volume, tmpfs; others where the nodes know them'),
+    type: yes('bind, volume or tmpfs'),
     volume: yes('as it is'),
   },
   'services.*.volumes.bind': {
@@ -311,7 +311,6 @@ export const keys = {
     subpath: yes('as it is'),
   },
   'services.*.volumes.tmpfs': { mode: yes('as it is'), size: yes('as it is') },
-  'services.*.volumes.image': { subpath: no('mount the image as a whole') },
   'networks.*': {
     attachable: yes('as it is'),
     driver: yes('overlay; `bridge` is taken as overlay, with a warning'),

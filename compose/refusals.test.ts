@@ -81,6 +81,10 @@ describe('compose/convert, of what cannot be had', () => {
       expect: '4:15: services.web.volumes[0]: there is no volume "nope": declare it under volumes',
     },
     {
+      lines: 'volumes: [{type: image, source: web, target: /w}]',
+      expect: '4:22: services.web.volumes[0].type: "image" is not one of bind, volume, tmpfs',
+    },
+    {
       lines: 'volumes: ["/a:/b:huh"]',
       expect: '4:15: invalid volume "/a:/b:huh": the option "huh" is not known',
     },
