@@ -19,7 +19,7 @@ export const differences: readonly Difference[] = [
   {
     of: 'GET /info',
     what: /^\.CDISpecDirs is extra$/,
-    why: 'A field of newer versions of the API, which tells that there are no such devices.',
+    why: 'A field of newer versions of the API: where descriptions of devices are read from.',
   },
   {
     of: 'GET /info',
