@@ -2,13 +2,16 @@
 import { SwarmError } from '../../lib/errors.ts';
 import type { HealthCheck, Mount } from '../../types/index.ts';
 import type { ContainerConfig, LogConfig, StandaloneConfig } from '../runtime/runtime.ts';
-import { resolveHealthCheck, type ResolvedHealthCheck } from '../task/index.ts';
+import {
+  defaultLogBounds,
+  parseLogFiles,
+  parseLogSize,
+  resolveHealthCheck,
+  type ResolvedHealthCheck,
+} from '../task/index.ts';
 import type { ContainerRecord } from './view.ts';
 
-const mebibyte = 1024 * 1024;
 const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-/** Docker's json-file grows without bound; here a log has an end unless asked otherwise. */
-const defaultLog = { maxSizeBytes: 20 * mebibyte, maxFiles: 5 };
 
 /** What is known only when it is started. */
 export interface Placement {
@@ -124,32 +127,26 @@ export function logOf({ host }: Pick<ContainerRecord, 'host'>): LogConfig {
   const driver = type === 'none' || type === 'local' ? type : 'json-file';
   return {
     driver,
-    maxSizeBytes: size === undefined ? defaultLog.maxSizeBytes : sizeOf(size),
+    maxSizeBytes: size === undefined ? defaultLogBounds.maxSizeBytes : sizeOf(size),
     maxFiles: files === undefined ? filesDefault(size) : countOf(files),
   };
 }
 
 /** As in Docker, a size alone leaves one file. */
 function filesDefault(size: string | undefined): number {
-  return size === undefined ? defaultLog.maxFiles : 1;
+  return size === undefined ? defaultLogBounds.maxFiles : 1;
 }
 
-const units: Readonly<Record<string, number>> = { '': 1, k: 1024, m: mebibyte, g: 1024 * mebibyte };
-
 function sizeOf(text: string): number {
-  if (text === '-1') return Number.MAX_SAFE_INTEGER;
-  const [, number, unit = ''] = /^(\d+(?:\.\d+)?)\s*([kmg]?)i?b?$/i.exec(text.trim()) ?? [];
-  const size = Number(number) * (units[unit.toLowerCase()] ?? Number.NaN);
-  if (!(size >= 1)) throw new SwarmError('invalid-argument', `invalid size: '${text}'`);
-  return Math.floor(size);
+  const size = parseLogSize(text);
+  if (size !== undefined) return size;
+  throw new SwarmError('invalid-argument', `invalid size: '${text}'`);
 }
 
 function countOf(text: string): number {
-  const count = Number(text);
-  if (!Number.isSafeInteger(count) || count < 1) {
-    throw new SwarmError('invalid-argument', `invalid value for max-file: '${text}'`);
-  }
-  return count;
+  const count = parseLogFiles(text);
+  if (count !== undefined) return count;
+  throw new SwarmError('invalid-argument', `invalid value for max-file: '${text}'`);
 }
 
 export function healthCheckOf(check: HealthCheck | undefined): ResolvedHealthCheck | undefined {

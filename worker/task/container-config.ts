@@ -11,6 +11,7 @@ import type {
 import type { Image, ImageConfig } from '../image/images.ts';
 import type { ContainerConfig, LogConfig } from '../runtime/runtime.ts';
 import { resolveHealthCheck, type ResolvedHealthCheck } from './health.ts';
+import { defaultLogBounds, parseLogFiles, parseLogSize } from './log-options.ts';
 import { expandTemplate, type TemplateContext } from '../../lib/template.ts';
 
 /** A container without what is known only when it is started: its network and its files. */
@@ -32,9 +33,7 @@ export interface NodeFacts {
 const containerIdMax = 76;
 const stopGraceMs = 10_000;
 const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-const mebibyte = 1024 * 1024;
-/** Docker's for its driver `local`; json-file, unbounded there, is bounded here as well. */
-const defaultLog: LogConfig = { driver: 'json-file', maxSizeBytes: 20 * mebibyte, maxFiles: 5 };
+const defaultLog: LogConfig = { driver: 'json-file', ...defaultLogBounds };
 
 /**
  * The container's name: `<service>.<slot>.<task id>`, in which the service's part is cut when it is
@@ -247,28 +246,14 @@ function logOf(logDriver: TaskSpec['logDriver']): LogConfig {
   };
 }
 
-const units: Readonly<Record<string, number>> = {
-  '': 1,
-  b: 1,
-  k: 1024,
-  m: mebibyte,
-  g: 1024 * mebibyte,
-};
-
 function sizeOf(text: string): number {
-  if (text === '-1') return Number.MAX_SAFE_INTEGER;
-  const [, number, unit = ''] = /^(\d+(?:\.\d+)?)\s*([kmg]?)i?b?$/i.exec(text.trim()) ?? [];
-  const size = Number(number) * (units[unit.toLowerCase()] ?? Number.NaN);
-  if (!(size >= 1)) {
-    throw new SwarmError('invalid-argument', `invalid log option max-size: "${text}"`);
-  }
-  return Math.floor(size);
+  const size = parseLogSize(text);
+  if (size !== undefined) return size;
+  throw new SwarmError('invalid-argument', `invalid log option max-size: "${text}"`);
 }
 
 function countOf(text: string): number {
-  const count = Number(text);
-  if (!Number.isSafeInteger(count) || count < 1) {
-    throw new SwarmError('invalid-argument', `invalid log option max-file: "${text}"`);
-  }
-  return count;
+  const count = parseLogFiles(text);
+  if (count !== undefined) return count;
+  throw new SwarmError('invalid-argument', `invalid log option max-file: "${text}"`);
 }

@@ -5,4 +5,5 @@
 export * from './container-config.ts';
 export * from './file-content.ts';
 export * from './health.ts';
+export * from './log-options.ts';
 export * from './machine.ts';
