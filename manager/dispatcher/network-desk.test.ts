@@ -284,12 +284,15 @@ describe('a stop', () => {
     assert.deepEqual(test.warnings, []);
   });
 
-  it('is forgotten once the task has ended by itself', async () => {
+  it('is told, and waited for no longer, once the task has ended by itself', async () => {
     const test = await start();
     await test.desire('t0', 'shutdown');
+    settle(test);
+    assert.equal(desired(test, 't0'), 'running');
     await test.status('t0', 'failed');
     assert.equal(test.desk.holds('t0'), false);
     settle(test);
+    assert.equal(desired(test, 't0'), 'shutdown');
     assert.deepEqual(activeAt(test, 'n1'), ['t1', 't2']);
     assert.equal(test.sessions.get('n1')?.endpoint('t0'), undefined);
     assert.equal(test.clock.nextTimerMs() === undefined, false);

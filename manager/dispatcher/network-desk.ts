@@ -69,7 +69,7 @@ export class NetworkDesk {
     for (const event of events) {
       if (event.table !== 'task' || event.object.networks === undefined) continue;
       const { action, object, old } = event;
-      if (action === 'remove' || isTerminal(object.status.state)) this.#gate.drop(object.id);
+      if (action === 'remove' || isTerminal(object.status.state)) this.#letGo(object.id);
       else if (old !== undefined && isWanted(old.desiredState)) this.#holdIfServing(object.id);
     }
     this.#gate.check();
@@ -87,6 +87,13 @@ export class NetworkDesk {
 
   stop(): void {
     this.#gate.stop();
+  }
+
+  /** It has ended before its node was told to stop it. The node is told all the same. */
+  #letGo(taskId: string): void {
+    if (!this.#gate.holds(taskId)) return;
+    this.#gate.drop(taskId);
+    this.#release(taskId);
   }
 
   /** A task that runs and is to stop may be getting requests. */
