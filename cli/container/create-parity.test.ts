@@ -67,7 +67,14 @@ describe('cli/container/create', function suite() {
   const bodyAfter = async (run: () => Promise<unknown>) => {
     daemon.asked.length = 0;
     await run();
-    return withoutNothing(daemon.bodyOf('POST /containers/create'));
+    const body = daemon.bodyOf('POST /containers/create') as {
+      readonly Env: string[] | null;
+      readonly HostConfig: { readonly Binds: string[] | null };
+    };
+    // Docker's CLI keeps these in maps, and sends them in whatever order those have.
+    body.Env?.sort();
+    body.HostConfig.Binds?.sort();
+    return withoutNothing(body);
   };
 
   for (const program of programs) {
