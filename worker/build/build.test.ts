@@ -7,6 +7,22 @@ import { budArguments, type BuildRequest } from './request.ts';
 const plan = (text: string, buildArgs: Record<string, string> = {}, target = '') =>
   planDockerfile(text, { fileName: 'Dockerfile', buildArgs, target }).images;
 
+describe('a build argument that was given', () => {
+  for (const [name, text, bakesArgs] of [
+    ['in ENV', 'FROM a\nARG V\nENV VERSION=$V', true],
+    ['in a label, by its braces', 'FROM a\nARG V\nLABEL v="x${V:-1}"', true],
+    ['by way of another', 'FROM a\nARG V\nARG W=${V}-slim\nWORKDIR /$W', true],
+    ['only in RUN, which the cache tells apart', 'FROM a\nARG V\nRUN echo $V', false],
+    ['only in FROM', 'ARG V\nFROM a:$V\nENV X=1', false],
+    ['nowhere', 'FROM a\nARG OTHER=1\nENV X=$OTHER', false],
+  ] as const) {
+    it(`${bakesArgs ? 'turns the cache off' : 'leaves the cache on'} ${name}`, () => {
+      const options = { fileName: 'Dockerfile', buildArgs: { V: '2' }, target: '' };
+      assert.equal(planDockerfile(text, options).bakesArgs, bakesArgs);
+    });
+  }
+});
+
 describe('what a Dockerfile builds on', () => {
   const cases: readonly { name: string; text: string; expect: readonly string[] }[] = [
     { name: 'one image', text: 'FROM web:1\n', expect: ['web:1'] },

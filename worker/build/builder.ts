@@ -116,13 +116,14 @@ export class Builder implements AsyncDisposable {
     try {
       await unpackTar(context, paths.context, call.signal);
       const dockerfile = await dockerfileIn(paths.context, request.dockerfile);
-      const { images } = planDockerfile(dockerfile.text, {
+      const { images, bakesArgs } = planDockerfile(dockerfile.text, {
         fileName: request.dockerfile,
         buildArgs: request.buildArgs,
         target: request.target,
       });
       for (const name of images) await this.#provide(name, request.pull, folder, call);
-      const args = budArguments(request, { ...paths, dockerfile: dockerfile.path });
+      const noCache = request.noCache || bakesArgs;
+      const args = budArguments({ ...request, noCache }, { ...paths, dockerfile: dockerfile.path });
       await this.#run(args, call);
       const id = (await readFile(paths.idFile, 'utf8')).trim();
       await this.#quietly(['push', '--quiet', id, `dir:${paths.image}`], call.signal);

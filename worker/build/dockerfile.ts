@@ -4,6 +4,11 @@ import { SwarmError } from '../../lib/errors.ts';
 export interface DockerfilePlan {
   /** Names of images as the Dockerfile has them, variables filled in; each once. */
   readonly images: readonly string[];
+  /**
+   * Whether an instruction other than RUN depends on a build argument that was given. buildah's
+   * cache compares such instructions as they are written, and takes a step of other values for one.
+   */
+  readonly bakesArgs: boolean;
 }
 
 interface Line {
@@ -37,6 +42,8 @@ export function planDockerfile(
   const globals = new Map<string, string>();
   const stages = new Set<string>();
   const images = new Set<string>();
+  const given = new Set(Object.keys(options.buildArgs));
+  let bakesArgs = false;
   let count = 0;
   const note = (name: string) => {
     const isStage = stages.has(name.toLowerCase()) || /^\d+$/.test(name);
@@ -47,6 +54,12 @@ export function planDockerfile(
     const instruction = word.toUpperCase();
     if (!known.has(instruction)) {
       throw invalid(`dockerfile parse error line ${number}: unknown instruction: ${instruction}`);
+    }
+    if (instruction === 'ARG') {
+      // What takes its value from one that was given is as good as given.
+      for (const one of rest.split(/\s+/)) if (refersTo(one, given)) given.add(nameOf(one));
+    } else if (instruction !== 'RUN' && instruction !== 'FROM' && refersTo(rest, given)) {
+      bakesArgs = true;
     }
     if (instruction === 'ARG' && count === 0) {
       for (const one of rest.split(/\s+/)) {
@@ -74,7 +87,15 @@ export function planDockerfile(
   if (target !== '' && !isIndex && !stages.has(target.toLowerCase())) {
     throw invalid(`failed to reach build target ${target} in Dockerfile`);
   }
-  return { images: [...images] };
+  return { images: [...images], bakesArgs };
+}
+
+function nameOf(argument: string): string {
+  return argument.split('=', 1)[0] ?? '';
+}
+
+function refersTo(text: string, names: ReadonlySet<string>): boolean {
+  return [...text.matchAll(/\$\{?(\w+)/g)].some(([, name = '']) => names.has(name));
 }
 
 /** The flags before an instruction's operands, where another stage or image may be named. */
