@@ -118,7 +118,10 @@ export class Lab implements AsyncDisposable {
 
   async #makeBridge(): Promise<void> {
     const { bridge, subnet } = pathsOf(this.id);
-    const batch = `link add ${bridge} type bridge
+    // Else its address would be the lowest of its ports', and change as hosts come and go: the
+    // others would go on sending to the old one for a while.
+    const mac = `02:54:53:00:00:${this.id.toString(16).padStart(2, '0')}`;
+    const batch = `link add ${bridge} address ${mac} type bridge
 addr add ${subnet}254/24 dev ${bridge}
 link set ${bridge} up
 `;

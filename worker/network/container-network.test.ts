@@ -14,6 +14,7 @@ import { seededRandom } from '../../lib/random.ts';
 import { networkSpec, type PortConfig } from '../../types/index.ts';
 import type { ContainerNetwork } from './container-network.ts';
 import { createNetwork } from './create.ts';
+import { gatewayBridgeName } from './gateway-bridge.ts';
 import { Netlink } from './netlink.ts';
 import { setNetworkNamespace, unshareNetwork } from './syscalls.ts';
 
@@ -90,6 +91,25 @@ describe('bridge network on the real kernel', function () {
       inside(a.netnsPath, 'busybox', 'ping', '-c1', '-W2', a.gateway ?? ''),
       /1 packets received/,
     );
+  });
+
+  it('keeps the gateway at one hardware address while containers come and go', async () => {
+    const gatewayMac = () => {
+      using netlink = new Netlink();
+      return netlink.link(gatewayBridgeName)?.mac;
+    };
+    const mac = gatewayMac();
+    for (let round = 0; round < 8; round++) {
+      await bridge(`c${round}`);
+      assert.equal(gatewayMac(), mac);
+    }
+    for (let round = 0; round < 8; round++) await network.detach(`c${round}`);
+    assert.equal(gatewayMac(), mac);
+    execFileSync('ip', ['link', 'set', gatewayBridgeName, 'address', '02:00:00:00:00:09']);
+    assert.deepEqual(await network.audit(), [
+      { kind: 'link', what: `the hardware address of ${gatewayBridgeName}` },
+    ]);
+    assert.equal(gatewayMac(), mac);
   });
 
   it('publishes a host-mode port on this host, also on localhost', async () => {

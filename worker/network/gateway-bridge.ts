@@ -20,7 +20,7 @@ import {
 import { HostPorts, type PortMapping } from './host-ports.ts';
 import { Netlink, type Link } from './netlink.ts';
 import type { NetlinkSockets } from './netlink-sockets.ts';
-import { removeLink, setLink } from './netlink/links.ts';
+import { addBridge, removeLink, setLink } from './netlink/links.ts';
 import type { Repair } from './part.ts';
 import {
   defaultLocalPools,
@@ -219,14 +219,21 @@ export class GatewayBridge {
     const link = this.#link;
     const repairs: Repair[] = [];
     let bridge = link.link(bridgeName);
+    // Left to itself a bridge has the lowest address of its ports': containers would send to the
+    // one that the gateway had before the last of them came or went.
+    const mac = macOf(parseAddress(this.gateway));
     if (bridge === undefined) {
-      link.addBridge(bridgeName);
+      link.run(addBridge(bridgeName, { mac }));
       bridge = link.link(bridgeName);
       repairs.push({ kind: 'link', what: bridgeName });
     }
     assert(bridge !== undefined, 'the bridge was just made');
     this.#index = bridge.index;
     const { index } = bridge;
+    if (bridge.mac !== mac) {
+      link.run(setLink(index, { mac }));
+      repairs.push({ kind: 'link', what: `the hardware address of ${bridgeName}` });
+    }
     const cidr = this.cidrOf(this.gateway);
     if (!link.addresses().some((address) => address.linkIndex === index && address.cidr === cidr)) {
       link.addAddress(index, cidr);

@@ -12,7 +12,6 @@ import {
   type LinkAddress,
 } from './netlink/addresses.ts';
 import {
-  addBridge,
   addVeth,
   dumpLinks,
   linkTypes,
@@ -128,10 +127,6 @@ export class Netlink implements Disposable {
     return this.dump(neighbourTypes.get, dumpNeighbours(families.bridge))
       .map(readForwarding)
       .filter(isDefined);
-  }
-
-  addBridge(name: string): void {
-    this.run(addBridge(name));
   }
 
   /** One end joins `master` and is up; the other goes into the namespace `peer.netnsFd`. */

@@ -1,7 +1,7 @@
 /** A bridge of this host, with a pair of links to each container. */
 import { createHash } from 'node:crypto';
 import { assert } from '../../../lib/assert.ts';
-import { hasIpv6, turnIpv6On, writeSettings } from '../container-interfaces.ts';
+import { hasIpv6, macOfAddresses, turnIpv6On, writeSettings } from '../container-interfaces.ts';
 import type { Link, Netlink } from '../netlink.ts';
 import { addAddress } from '../netlink/addresses.ts';
 import { addBridge, addVeth, removeLink, setLink } from '../netlink/links.ts';
@@ -32,8 +32,10 @@ export class BridgeDevice extends Device {
     const repairs: Repair[] = [];
     this.#links = new Map(this.host.links().map((link) => [link.index, link]));
     let bridge = [...this.#links.values()].find((link) => link.name === name);
+    // One of its own: else it has that of a port, and another one as containers come and go.
+    const mac = addresses.length === 0 ? undefined : macOfAddresses(addresses);
     if (bridge === undefined) {
-      this.host.run(addBridge(name, { mtu, up: true }));
+      this.host.run(addBridge(name, { mtu, up: true, ...(mac === undefined ? {} : { mac }) }));
       bridge = this.host.link(name);
       repairs.push({ kind: 'link', what: name });
     }
@@ -42,6 +44,10 @@ export class BridgeDevice extends Device {
     if (!bridge.up) {
       this.host.run(setLink(bridge.index, { up: true }));
       repairs.push({ kind: 'link', what: `${name} was down` });
+    }
+    if (mac !== undefined && bridge.mac !== mac) {
+      this.host.run(setLink(bridge.index, { mac }));
+      repairs.push({ kind: 'link', what: `the hardware address of ${name}` });
     }
     const isIpv6 = hasIpv6(addresses);
     if (isIpv6 && repairs.length > 0) {
