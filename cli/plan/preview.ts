@@ -29,8 +29,8 @@ export const planLong =
   'the managers know, on which every task starts and runs. Ends with 0 where nothing would ' +
   'change, with 2 where something would, with 1 for an error.';
 
-/** Ends with 2 where something would change. */
-const changesExit = 2;
+/** What a plan ends with where something would change. */
+export const changesExit = 2;
 const maxTaskLines = 50;
 const maxValueLength = 200;
 

@@ -130,7 +130,8 @@ describe('cli/stack', function suite() {
       planned.out,
       /\n {2}service shop_agent\n0 to create, 1 to change, 0 to remove\.\n$/,
     );
-    assert.equal((await deploy('--plan')).out, planned.out);
+    assert.equal(planned.code, 2, 'something would change');
+    assert.deepEqual(await deploy('--plan'), planned);
     assert.match((await deploy()).out, /^Updating service shop_web \(id: \w+\)\n$/);
 
     write('compose.yaml', common.replace(/ {2}agent:[^]*?(?=\nnetworks:)/, ''));
@@ -252,6 +253,7 @@ secrets: {s: {name: taken, file: ./pw}}
       assert.equal(theirs.code, 0, theirs.err);
       const planned = await stack('plan', ...files(), 'shop');
       assert.match(planned.out, /Nothing to change\.\n$/);
+      assert.equal(planned.code, 0);
       assert.equal(
         (await docker(program, 'stack', 'ls', '--format', '{{.Name}} {{.Services}}')).out,
         'shop 2\n',

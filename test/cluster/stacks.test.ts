@@ -124,7 +124,9 @@ describe('stacks', () => {
     const first = await idsOf('web', 2);
 
     write('app.conf', 'two');
-    const planned = await stack('plan');
+    const plan = ['stack', 'plan', '-c', join(folder, 'compose.yaml'), 'shop'];
+    const { code, stdout: planned } = await swarm.manager.cliResult(...plan);
+    assert.equal(code, 2, 'something would change');
     assert.match(planned, /^\+ config shop_app_\w+\n/);
     assert.match(
       planned,

@@ -2,8 +2,9 @@ import { connect } from '../../client/index.ts';
 import { exactly, type Command } from '../../command/command.ts';
 import { detachFlag, quietProgressFlag } from '../../command/common-flags.ts';
 import type { Context } from '../../command/context.ts';
-import { commandError } from '../../command/errors.ts';
+import { commandError, silentExit } from '../../command/errors.ts';
 import { bool, oneOf, type FlagValues } from '../../command/flags.ts';
+import { changesExit } from '../../plan/preview.ts';
 import { timeoutFlag, waitConverged } from '../../service/wait.ts';
 import { applySteps, type Deployed } from '../../stack/apply.ts';
 import { buildImages, buildsOf } from '../../stack/build.ts';
@@ -68,6 +69,7 @@ export async function printPlan(context: Context, name: string, flags: FlagValue
   for (const build of buildsOf(stack)) context.out.line(`? ${buildText(build)}`);
   const tasks = await tasksOfPlan(client, steps);
   for (const line of planLines(steps, tasks)) context.out.line(line);
+  if (steps.some((step) => step.do !== 'keep-service')) throw silentExit(changesExit);
 }
 
 /** Conditions are waited for by whoever deploys, and a detached deployment waits for nothing. */
