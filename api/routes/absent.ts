@@ -6,23 +6,33 @@ import { SwarmError } from '../../lib/errors.ts';
 import type { Json } from '../convert/json.ts';
 import type { Route } from '../router.ts';
 
+const noPlugins =
+  'plugins are not installed by this version: one for volumes is found by its socket in ' +
+  '/run/docker/plugins';
+
 const refused: readonly (readonly [methods: readonly Route['method'][], string, string])[] = [
   [
     ['GET'],
     '/containers/{id}/attach/ws',
     'this daemon does not speak WebSocket: attach with POST, and an upgrade to tcp',
   ],
-  [
-    ['GET', 'POST', 'DELETE'],
-    '/plugins/{rest...}',
-    'plugins are not installed by this version: one for volumes is found by its socket in ' +
-      '/run/docker/plugins',
-  ],
+  [['GET', 'POST', 'DELETE'], '/plugins/{rest...}', noPlugins],
 ];
 
 export function absentRoutes(): Route[] {
   return [
     empty('/plugins', []),
+    // `docker inspect` asks for a plugin last: to say that there is none is the truth.
+    {
+      method: 'GET',
+      path: '/plugins/{name}/json',
+      handle(exchange) {
+        throw new SwarmError(
+          'not-found',
+          `plugin ${JSON.stringify(exchange.param('name'))} not found`,
+        );
+      },
+    },
     ...refused.flatMap(([methods, path, sentence]) =>
       methods.map((method) => refusal(method, path, sentence)),
     ),

@@ -116,7 +116,7 @@ export const containerScripts: readonly ContainerScript[] = [
   // Docker 20.10 tells twice of a container that is disconnected while it runs.
   {
     name: 'networks tell who comes and goes',
-    script: `since=$(date +%s); docker network create told >/dev/null
+    script: `sleep 1; since=$(date +%s); docker network create told >/dev/null
       docker run -d --name aa --network told busybox sleep 1000 >/dev/null
       docker network connect bridge aa; docker network disconnect told aa; docker rm -f aa
       docker network rm told; sleep 1
