@@ -21,6 +21,7 @@ import {
   planRemovedFile,
   planRevisedFile,
 } from './file-commands.ts';
+import { ineffective } from './ineffective.ts';
 import { planNewNetwork, planRemovedNetwork, unusedNetworks } from './network-commands.ts';
 import { withLogin, withoutLogin } from './registry-commands.ts';
 import { countChanges, planRestore, type RestoreBatch, type RestoreCounts } from './restore.ts';
@@ -68,7 +69,7 @@ export class Control implements ControlApi {
       const made = newService(store, checked, { ...args, id, nowMs: clock.nowMs() });
       return [{ op: 'put', table: 'service', object: made, base: 0 }];
     });
-    return { id, warnings: [] };
+    return { id, warnings: ineffective(args.spec) };
   }
 
   async updateService(
@@ -82,7 +83,7 @@ export class Control implements ControlApi {
       const object = changedService(store, service, checked, { ...args, nowMs: clock.nowMs() });
       return [{ op: 'put', table: 'service', object, base: service.meta.version }];
     });
-    return { warnings: [] };
+    return { warnings: args.rollback === true ? [] : ineffective(args.spec) };
   }
 
   async removeService({ id }: { id: string }): Promise<void> {
