@@ -67,8 +67,10 @@ describe('containers of other nodes', () => {
     for (const manager of managers()) {
       const atEnd = '[ "$(stty size)" = "25 70" ] && { tty; exit 9; }';
       const wait = `trap 'stty size; ${atEnd}' WINCH; echo ready; while :; do sleep 0.1; done`;
-      // The size is asked of the terminal, and not of the environment.
-      const command = `unset LINES; stty size; echo "name?"; read x; echo "hello $x"; ${wait}`;
+      // The size is asked of the terminal, and not of the environment; it comes with the start or,
+      // as from Docker, right after it.
+      const size = 'until stty size 2>/dev/null; do sleep 0.1; done';
+      const command = `unset LINES; ${size}; echo "name?"; read x; echo "hello $x"; ${wait}`;
       const text = 'name?\tjo\\n\nready\tresize 25x70\n';
       const args = ['exec', '-it', 'talk.1', 'sh', '-c', command];
       const ran = await onTerminal(manager, '31x97', args, text);

@@ -70,6 +70,29 @@ export function buildCases(get: () => Field): void {
     it(`${saving}, by ${cli.name}`, () => saves(get(), cli));
   }
 
+  it('a build of other arguments has nothing of the one before, and the same has it all', async () => {
+    const field = get();
+    const [cli] = dockers;
+    assert.ok(cli);
+    const text = `FROM ${field.image('busybox:1')}\nARG WORD\nENV GREETING=$WORD\nRUN echo made\n`;
+    const folder = contextIn(field, cli, text);
+    const ids: string[] = [];
+    for (const word of ['hello', 'goodbye', 'hello']) {
+      const args = ['--build-arg', `WORD=${word}`, '-t', 'greets:1', folder];
+      const { code, stdout, stderr } = await attempt(field, cli, args);
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, /Step 3\/4 : ENV GREETING=\$WORD/);
+      const format = '{{.Id}} {{.Config.Env}}';
+      const inspect = ['image', 'inspect', '--format', format, 'greets:1'];
+      const [id = '', env = ''] = (await cli.run(field.manager, ...inspect)).split(/ (.*)/s);
+      assert.match(env, new RegExp(`GREETING=${word}\\b`));
+      ids.push(id);
+    }
+    assert.equal(ids[2], ids[0], 'the cache has it');
+    assert.notEqual(ids[1], ids[0]);
+    await cli.run(field.manager, 'image', 'rm', 'greets:1');
+  });
+
   it('a failing build tells the command and its code, and leaves nothing', async () => {
     const field = get();
     for (const cli of dockers) {

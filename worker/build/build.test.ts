@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { isErrorCode } from '../runtime/testing/errors.ts';
-import { planDockerfile } from './dockerfile.ts';
-import { failureOf, isLogLine, translated } from './output.ts';
+import { markStages, planDockerfile } from './dockerfile.ts';
+import { failureOf, isLogLine, translated, translator } from './output.ts';
 import { budArguments, type BuildRequest } from './request.ts';
 
 const plan = (text: string, buildArgs: Record<string, string> = {}, target = '') =>
@@ -16,11 +16,43 @@ describe('a build argument that was given', () => {
     ['only in FROM', 'ARG V\nFROM a:$V\nENV X=1', false],
     ['nowhere', 'FROM a\nARG OTHER=1\nENV X=$OTHER', false],
   ] as const) {
-    it(`${bakesArgs ? 'turns the cache off' : 'leaves the cache on'} ${name}`, () => {
+    it(`${bakesArgs ? 'sets steps apart' : 'leaves the steps as they are'} ${name}`, () => {
       const options = { fileName: 'Dockerfile', buildArgs: { V: '2' }, target: '' };
       assert.equal(planDockerfile(text, options).bakesArgs, bakesArgs);
     });
   }
+});
+
+describe('a marked Dockerfile', () => {
+  it('begins each stage with an argument of its own', () => {
+    const text = '# a\nARG V\nFROM a \\\n  AS one\r\nENV A=$V\n\nfrom scratch\nCOPY --from=one / /';
+    assert.equal(
+      markStages(text, 'x1'),
+      '# a\nARG V\nFROM a \\\n  AS one\r\nARG TS_SWARM_BUILD_ARGS=x1\nENV A=$V\n\n' +
+        'from scratch\nARG TS_SWARM_BUILD_ARGS=x1\nCOPY --from=one / /',
+    );
+  });
+
+  it('is shown as its author wrote it', () => {
+    const translate = translator({ marked: true });
+    const id = '0123456789abcdef';
+    const shown = [
+      '[1/2] STEP 1/3: FROM a',
+      '[1/2] STEP 2/3: ARG TS_SWARM_BUILD_ARGS=x1',
+      `[1/2] --> Using cache ${id}`,
+      `[1/2] --> ${id}`,
+      '[1/2] STEP 3/3: ENV A=$V',
+      `[1/2] --> ${id}`,
+      '[2/2] STEP 1/2: FROM scratch',
+      '[2/2] STEP 2/2: ARG TS_SWARM_BUILD_ARGS=x1',
+    ].flatMap((line) => translate(line) ?? []);
+    assert.deepEqual(shown, [
+      '[1/2] Step 1/2 : FROM a\n',
+      '[1/2] Step 2/2 : ENV A=$V\n',
+      ' ---> 0123456789ab\n',
+      '[2/2] Step 1/1 : FROM scratch\n',
+    ]);
+  });
 });
 
 describe('what a Dockerfile builds on', () => {

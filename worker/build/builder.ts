@@ -1,6 +1,7 @@
 /** Builds images from Dockerfiles: on this node's images, and into them. */
+import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { linkAbort } from '../../lib/abort.ts';
 import { errnoOf, SwarmError } from '../../lib/errors.ts';
@@ -12,8 +13,8 @@ import type { Image, Images, RegistryAuth } from '../image/images.ts';
 import { canonicalString, parseReference, withDefaultTag } from '../image/reference.ts';
 import { Buildah, type BuildahOptions } from './buildah.ts';
 import { dockerfileIn, unpackTar } from './context.ts';
-import { planDockerfile } from './dockerfile.ts';
-import { failureOf, isLogLine, translated } from './output.ts';
+import { markStages, planDockerfile } from './dockerfile.ts';
+import { failureOf, isLogLine, translator } from './output.ts';
 import { budArguments, type BuildRequest } from './request.ts';
 
 export interface BuildCall {
@@ -122,9 +123,15 @@ export class Builder implements AsyncDisposable {
         target: request.target,
       });
       for (const name of images) await this.#provide(name, request.pull, folder, call);
-      const noCache = request.noCache || bakesArgs;
-      const args = budArguments({ ...request, noCache }, { ...paths, dockerfile: dockerfile.path });
-      await this.#run(args, call);
+      const path = bakesArgs ? join(folder, 'Dockerfile') : dockerfile.path;
+      if (bakesArgs) {
+        const { buildArgs } = request;
+        const values = JSON.stringify(Object.entries(buildArgs).toSorted(byName));
+        const value = createHash('sha256').update(values).digest('hex').slice(0, 16);
+        await writeFile(path, markStages(dockerfile.text, value));
+      }
+      const args = budArguments(request, { ...paths, dockerfile: path });
+      await this.#run(args, call, translator({ marked: bakesArgs }));
       const id = (await readFile(paths.idFile, 'utf8')).trim();
       await this.#quietly(['push', '--quiet', id, `dir:${paths.image}`], call.signal);
       await this.#install(paths.image, request.tags);
@@ -134,12 +141,16 @@ export class Builder implements AsyncDisposable {
     }
   }
 
-  async #run(args: readonly string[], { onOutput, signal }: BuildCall): Promise<void> {
+  async #run(
+    args: readonly string[],
+    { onOutput, signal }: BuildCall,
+    translate: (line: string) => string | undefined,
+  ): Promise<void> {
     const { log } = this.#parts;
     const onLine = (line: string) => {
       if (isLogLine(line)) log.info('buildah', { line });
       else {
-        const text = translated(line);
+        const text = translate(line);
         if (text !== undefined) onOutput(text);
       }
     };
@@ -209,6 +220,10 @@ export class Builder implements AsyncDisposable {
     const blob = (digest: string) => createReadStream(join(folder, digest.replace('sha256:', '')));
     await this.#parts.images.load(archiveOf(manifest, tags, blob, blobs));
   }
+}
+
+function byName([a]: readonly [string, string], [b]: readonly [string, string]): number {
+  return a < b ? -1 : 1;
 }
 
 async function sizeBytes(path: string): Promise<number> {

@@ -6,13 +6,16 @@ export interface DockerfilePlan {
   readonly images: readonly string[];
   /**
    * Whether an instruction other than RUN depends on a build argument that was given. buildah's
-   * cache compares such instructions as they are written, and takes a step of other values for one.
+   * cache compares such instructions as they are written, and takes a step of other values for one:
+   * see `markStages`.
    */
   readonly bakesArgs: boolean;
 }
 
 interface Line {
   readonly number: number;
+  /** Of the last line that it goes on to. */
+  readonly lastNumber: number;
   readonly text: string;
 }
 
@@ -90,6 +93,27 @@ export function planDockerfile(
   return { images: [...images], bakesArgs };
 }
 
+/** What stands in each stage of a marked Dockerfile. */
+const markName = 'TS_SWARM_BUILD_ARGS';
+
+/**
+ * Begins each stage with an argument of this value, which sets the steps that follow apart from
+ * those of builds with another.
+ */
+export function markStages(text: string, value: string): string {
+  const raw = text.split('\n');
+  const stages = instructionLines(text).filter(({ text: line }) => /^FROM\s/i.test(line));
+  for (const { lastNumber } of stages.toReversed()) {
+    raw.splice(lastNumber, 0, `ARG ${markName}=${value}`);
+  }
+  return raw.join('\n');
+}
+
+/** Whether an instruction is one that marks a stage. */
+export function isMark(instruction: string): boolean {
+  return instruction.startsWith(`ARG ${markName}=`);
+}
+
 function nameOf(argument: string): string {
   return argument.split('=', 1)[0] ?? '';
 }
@@ -133,7 +157,7 @@ function instructionLines(text: string): readonly Line[] {
       while (/^\s*#/.test(raw[at] ?? ''));
       line += raw[at] ?? '';
     }
-    lines.push({ number, text: line.trim() });
+    lines.push({ number, lastNumber: at + 1, text: line.trim() });
     for (const [, tab = '', word = ''] of line.matchAll(/<<(-?)["']?(\w+)["']?/g)) {
       if (!/^\s*(ADD|COPY|RUN)\b/i.test(line)) continue;
       const isEnd = (one: string) => (tab === '' ? one : one.trimStart()) === word;

@@ -1,4 +1,23 @@
 /** buildah's words in Docker's: what clients of the classic builder look for. Pure. */
+import { isMark } from './dockerfile.ts';
+
+/**
+ * Translates line by line. In a marked Dockerfile each stage has a step that its author did not
+ * write (`markStages`): it is not shown, and not counted.
+ */
+export function translator({ marked }: { readonly marked: boolean }) {
+  let isHidden = false;
+  return (line: string): string | undefined => {
+    const step = /^(\[\d+\/\d+\] )?STEP (\d+)\/(\d+): (.*)$/.exec(line);
+    if (!marked) return translated(line);
+    if (step === null) return isHidden ? undefined : translated(line);
+    const [, stage = '', number = '', total = '', text = ''] = step;
+    isHidden = isMark(text);
+    if (isHidden) return undefined;
+    const own = Number(number) > 1 ? Number(number) - 1 : 1;
+    return translated(`${stage}STEP ${own}/${Number(total) - 1}: ${text}`);
+  };
+}
 
 /** A line that is shown; undefined for one that has no counterpart. */
 export function translated(line: string): string | undefined {
