@@ -78,15 +78,19 @@ export function networkCases(get: () => Field): void {
 /** All but the routing mesh's. */
 async function clear(host: Host): Promise<void> {
   const filters = encodeURIComponent('{"scope":["swarm"],"type":["custom"]}');
-  const left = await host.api<{ Id: string; Ingress: boolean }[]>(
+  const left = await host.api<{ Id: string; Name: string; Ingress: boolean }[]>(
     'GET',
     `/networks?filters=${filters}`,
   );
-  for (const { Id, Ingress } of left) {
+  for (const { Id, Name, Ingress } of left) {
     if (Ingress) continue;
     await until('the network can be removed', async () => {
       const { status } = await host.apiResult('DELETE', `/networks/${Id}`);
       return status === 204 || status === 404;
+    });
+    // Docker's node lets go of its part a while after its managers have.
+    await until('its name is free', async () => {
+      return (await host.apiResult('GET', `/networks/${Name}`)).status === 404;
     });
   }
 }
