@@ -15,7 +15,7 @@ import { addWireguard, removeLink, setLink } from '../netlink/links.ts';
 import { setRoute } from '../netlink/routes.ts';
 import { errno, SyscallError } from '../syscalls.ts';
 import { newKeyPair, publicKeyOf, tunnelAddressOf, tunnelPrefix, type KeyPair } from './keys.ts';
-import { configure, inspect, type WgPeer } from './wg.ts';
+import { changePeers, configure, inspect, type WgPeer } from './wg.ts';
 
 /** One of them is free, or somebody has taken them all. */
 const ports = { first: 51_820, last: 51_839 } as const;
@@ -104,11 +104,13 @@ export class Tunnel {
 
   async setPeers(peers: readonly WgPeer[]): Promise<void> {
     const { netnsFd } = this.#place;
-    await configure(netnsFd, this.record.name, {
-      privateKey: this.#privateKey,
-      port: this.port,
-      peers,
-    });
+    const { name } = this.record;
+    const device = await inspect(netnsFd, name);
+    if (device?.privateKey === this.#privateKey && device.port === this.port) {
+      await changePeers(netnsFd, name, device, peers);
+      return;
+    }
+    await configure(netnsFd, name, { privateKey: this.#privateKey, port: this.port, peers });
   }
 
   /** Packets to other nodes leave by this one. */

@@ -31,9 +31,34 @@ export interface WgDevice {
   readonly peers: readonly WgPeer[];
 }
 
-/** Sessions with peers that stay as they are go on. */
+/**
+ * All of it, for a device that carries nothing yet: a port that is named is opened anew, also where
+ * it is the one that is open already, and what comes in meanwhile is lost.
+ */
 export async function configure(netnsFd: number, name: string, config: WgConfig): Promise<void> {
   await wg(netnsFd, ['syncconf', name, '/dev/stdin'], configText(config));
+}
+
+/** Only what differs from what the device says: peers that stay as they are notice nothing. */
+export async function changePeers(
+  netnsFd: number,
+  name: string,
+  device: WgDevice,
+  wanted: readonly WgPeer[],
+): Promise<void> {
+  const present = new Map(device.peers.map((peer) => [peer.publicKey, peer]));
+  const changed = wanted.filter((peer) => {
+    const old = present.get(peer.publicKey);
+    return old?.endpoint !== peer.endpoint || old.address !== peer.address;
+  });
+  const kept = new Set(wanted.map(({ publicKey }) => publicKey));
+  const gone = [...present.keys()].filter((publicKey) => !kept.has(publicKey));
+  if (gone.length > 0) {
+    await wg(netnsFd, ['set', name, ...gone.flatMap((key) => ['peer', key, 'remove'])]);
+  }
+  if (changed.length > 0) {
+    await wg(netnsFd, ['addconf', name, '/dev/stdin'], peersText(changed));
+  }
 }
 
 /** Undefined where there is no such device, or nobody answers for it. */
@@ -47,11 +72,15 @@ export async function inspect(netnsFd: number, name: string): Promise<WgDevice |
 }
 
 export function configText({ privateKey, port, peers }: WgConfig): string {
+  return `[Interface]\nPrivateKey = ${privateKey}\nListenPort = ${port}\n${peersText(peers)}`;
+}
+
+function peersText(peers: readonly WgPeer[]): string {
   const sections = peers.map(
     ({ publicKey, endpoint, address }) =>
       `[Peer]\nPublicKey = ${publicKey}\nEndpoint = ${endpoint}\nAllowedIPs = ${address}/128\n`,
   );
-  return `[Interface]\nPrivateKey = ${privateKey}\nListenPort = ${port}\n${sections.join('')}`;
+  return sections.join('');
 }
 
 export function parseDump(dump: string): WgDevice {
