@@ -143,7 +143,8 @@ function making(test: Test): void {
         const { Id: _id, Created: _created, Options, IPAM, EnableIPv4: _v4, ...rest } = one;
         const { 'com.docker.network.driver.overlay.vxlanid_list': vni, ...options } = Options;
         assert.match(vni, /^\d+(,\d+)?$/);
-        // Docker forgets the auxiliary addresses.
+        // Docker has the subnets in any order, and forgets the auxiliary addresses.
+        IPAM.Config.sort((a: Json, b: Json) => (a.Subnet < b.Subnet ? -1 : 1));
         for (const config of IPAM.Config) delete config.AuxiliaryAddresses;
         return { ...rest, IPAM, options };
       });
