@@ -46,7 +46,7 @@ import { everyone, type RaftStatus } from '../raft/index.ts';
 import type { Cluster, Node } from '../types/index.ts';
 import { backupOf } from './backup.ts';
 import { LeaderLink } from './leader-link.ts';
-import { newManagerLog, type ManagerLog } from './manager-log.ts';
+import { followSettings, newManagerLog, type ManagerLog } from './manager-log.ts';
 import { followRoot } from './trust.ts';
 import { Tunnels, type TunnelsParts } from './tunnels.ts';
 
@@ -203,6 +203,7 @@ export class Manager implements AsyncDisposable {
     await this.#server.listen();
     this.#transport.greet(this.#others);
     starting.use(followRoot(this.store, this.#parts));
+    starting.use(followSettings(this.store, this.#managerLog));
     starting.use(this.#rotator);
     this.#rotator.start();
     starting.use(this.#lockKeeper);

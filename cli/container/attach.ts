@@ -5,7 +5,7 @@ import type { Context } from '../command/context.ts';
 import { commandError, silentExit } from '../command/errors.ts';
 import { bool } from '../command/flags.ts';
 import { detachKeysFlag } from './detach-keys.ts';
-import { checkTerminal, converse } from './session.ts';
+import { checkTerminal, converse, tellUnlessGone } from './session.ts';
 import { findTarget, type TargetKind } from './target.ts';
 
 const noStdin = bool('no-stdin', 'Do not attach STDIN');
@@ -19,7 +19,9 @@ const proxied = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2']
 export function proxySignals(context: Context, client: Client, path: string): Disposable {
   return context.onSignals(proxied, (signal) => {
     // One that comes when the container has ended finds nobody; its end is told otherwise.
-    client.json('POST', `${path}/kill`, { query: { signal } }).catch(() => undefined);
+    client
+      .json('POST', `${path}/kill`, { query: { signal } })
+      .catch((error: unknown) => tellUnlessGone(context, error));
   });
 }
 

@@ -25,6 +25,13 @@ export function checkTerminal(
   }
 }
 
+/** For what is asked beside the session: that nothing runs (any more) is told by the session. */
+export function tellUnlessGone({ err }: Context, thrown: unknown): void {
+  const error = SwarmError.from(thrown);
+  const { status } = error.details;
+  if (status !== 404 && status !== 409) err.line(error.message);
+}
+
 /** Height and width of the terminal that the user looks at; undefined where there is none. */
 export function terminalSize({ out }: Context): readonly [number, number] | undefined {
   return out.isTerminal ? [out.rows, out.columns] : undefined;
@@ -112,7 +119,9 @@ function followSize(context: Context, client: Client, path: string): Disposable 
     if (size === undefined) return;
     const [h, w] = size;
     // A size that comes before the command runs, or after it has ended, changes nothing.
-    client.json('POST', path, { query: { h, w } }).catch(() => undefined);
+    client
+      .json('POST', path, { query: { h, w } })
+      .catch((error: unknown) => tellUnlessGone(context, error));
   };
   tell();
   return context.onSignals(['SIGWINCH'], tell);

@@ -24,6 +24,31 @@ describeStoreLog('RaftLog', async () => {
   };
 });
 
+describe('RaftLog by the settings of its swarm', () => {
+  it('makes a snapshot after so many entries, and keeps so many older ones', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'raft-log-'));
+    const log = openRaftLog(folder, { segmentBytes });
+    await using store = new Store(log);
+    await store.open();
+    const snapshots = async () => {
+      const names = await readdir(join(folder, 'snapshots'));
+      return names.filter((name) => name.endsWith('.snap')).length;
+    };
+    await createNodes(store, 30);
+    assert.equal(await snapshots(), 0);
+    log.tune({ snapshotInterval: 5, keepOldSnapshots: 2 });
+    // They are written while the log goes on: some changes later there is another.
+    for (let rounds = 0; (await snapshots()) < 3; rounds++) {
+      assert.ok(rounds < 100, 'there are three within 500 entries');
+      await createNodes(store, 5);
+    }
+    await createNodes(store, 50);
+    await store[Symbol.asyncDispose]();
+    assert.equal(await snapshots(), 3);
+    await rm(folder, { recursive: true });
+  });
+});
+
 describe('RaftLog on damaged files', () => {
   let folder: string;
   beforeEach(async () => {

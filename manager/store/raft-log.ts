@@ -20,6 +20,7 @@ import {
   type RaftStatus,
   type Transport,
 } from '../../raft/index.ts';
+import type { SwarmSpec } from '../../types/index.ts';
 import type { ApplyResult, StateMachine, StoreLog } from './log.ts';
 import type { InitialState } from './restored.ts';
 
@@ -157,6 +158,20 @@ export class RaftLog implements StoreLog {
   /** The cipher has a new key: what was encrypted with older ones gives way to it. */
   renewStorageKey(): Promise<void> {
     return this.#translated((node) => node.renewStorageKey());
+  }
+
+  /** When snapshots are made, and what is kept, as the swarm's settings have it. */
+  tune({
+    snapshotInterval,
+    logEntriesForSlowFollowers,
+    keepOldSnapshots,
+  }: SwarmSpec['raft']): void {
+    const { snapshotEntries, keepEntries } = this.#options;
+    this.#node?.tune({
+      snapshotEntries: snapshotInterval ?? snapshotEntries,
+      keepEntries: logEntriesForSlowFollowers ?? keepEntries,
+      keepOldSnapshots: keepOldSnapshots ?? 0,
+    });
   }
 
   receive(message: Message, snapshotData?: Uint8Array): void {

@@ -21,7 +21,7 @@ import {
 import type { LogError } from '../log/index.ts';
 import { diskIsFull, RaftError, refusal } from './errors.ts';
 import { HardStateWriter } from './hard-state.ts';
-import type { NodeOptions, NodePorts, RaftStatus } from './ports.ts';
+import type { NodeOptions, NodePorts, RaftStatus, SnapshotPolicy } from './ports.ts';
 import { Reads } from './reads.ts';
 import { SnapshotSender } from './snapshot-sender.ts';
 import { Storage } from './storage.ts';
@@ -52,6 +52,7 @@ export class RaftNode<T> implements AsyncDisposable {
   #lastSnapshot: number;
   #bytesSinceSnapshot = 0;
   #snapshotting = false;
+  #policy: Omit<SnapshotPolicy, 'keepOldSnapshots'>;
   /** Ticks until the next attempt, after one that failed. */
   #snapshotPause = 0;
   /** A snapshot is to replace what was encrypted with an older key. */
@@ -69,6 +70,7 @@ export class RaftNode<T> implements AsyncDisposable {
     start: { applied: number; hardState: HardState },
   ) {
     this.#options = options;
+    this.#policy = options;
     this.#ports = ports;
     this.#storage = storage;
     this.#keyRenewed = storage.staleIndex > 0;
@@ -194,6 +196,13 @@ export class RaftNode<T> implements AsyncDisposable {
     this.#check();
     await this.#storage.renewKey();
     this.#keyRenewed = true;
+    this.#maybeSnapshot();
+  }
+
+  /** Another policy for snapshots, from now on. */
+  tune(policy: SnapshotPolicy): void {
+    this.#policy = policy;
+    this.#storage.keepOldSnapshots = policy.keepOldSnapshots;
     this.#maybeSnapshot();
   }
 
@@ -398,8 +407,9 @@ export class RaftNode<T> implements AsyncDisposable {
   }
 
   #maybeSnapshot(): void {
+    const { snapshotEntries } = this.#policy;
     const due =
-      this.#applied - this.#lastSnapshot >= this.#options.snapshotEntries ||
+      (snapshotEntries > 0 && this.#applied - this.#lastSnapshot >= snapshotEntries) ||
       this.#bytesSinceSnapshot >= this.#options.snapshotBytes ||
       (this.#keyRenewed && this.#applied > 0 && this.#applied >= this.#storage.staleIndex);
     if (!due || this.#snapshotting || this.#snapshotPause > 0 || this.#closed) return;
@@ -435,7 +445,7 @@ export class RaftNode<T> implements AsyncDisposable {
       throw error;
     }
     if (this.#closed) return;
-    const compactTo = Math.max(0, index - this.#options.keepEntries);
+    const compactTo = Math.max(0, index - this.#policy.keepEntries);
     this.#raft.compact(meta, compactTo);
     // The disk need not keep what is under an old key for followers: they can take the snapshot.
     await this.#storage.compact(covered ? Math.max(compactTo, index) : compactTo);

@@ -8,7 +8,17 @@ export interface InitialState {
   readonly data: Uint8Array;
 }
 
-export interface NodeOptions {
+/** When snapshots are made, and what stays beside the newest. */
+export interface SnapshotPolicy {
+  /** Entries of the log after which a snapshot is made; 0: its bytes alone decide. */
+  readonly snapshotEntries: number;
+  /** Entries that stay in the log behind a snapshot, for followers that are a little behind. */
+  readonly keepEntries: number;
+  /** Snapshots kept besides the newest. */
+  readonly keepOldSnapshots: number;
+}
+
+export interface NodeOptions extends Omit<SnapshotPolicy, 'keepOldSnapshots'> {
   /** `forwardProposals` must be false: a node answers for those that it took as leader only. */
   readonly raft: RaftConfig;
   readonly storage: StorageOptions;
@@ -17,11 +27,8 @@ export interface NodeOptions {
   /** What that first node begins with, such as a backup's content; else it begins empty. */
   readonly initial?: InitialState;
   readonly tickMs: number;
-  /** Entries and bytes of the log after which a snapshot is made. */
-  readonly snapshotEntries: number;
+  /** Bytes of the log after which a snapshot is made in any case. */
   readonly snapshotBytes: number;
-  /** Entries that stay in the log behind a snapshot, for followers that are a little behind. */
-  readonly keepEntries: number;
   /** Proposals that may wait at once. */
   readonly maxProposals: number;
 }

@@ -48,7 +48,8 @@ export class Storage implements AsyncDisposable {
   readonly #folder: string;
   readonly #log: Log;
   readonly #snapshots: Snapshots;
-  readonly #keepSnapshots: number;
+  /** Snapshots kept besides the newest. */
+  keepOldSnapshots: number;
   readonly #cipher: Cipher | undefined;
   /** As last given to the log, durable or not, if nothing has failed since. */
   #lastState: { state: Uint8Array; failures: number } | undefined;
@@ -62,7 +63,7 @@ export class Storage implements AsyncDisposable {
     this.#cipher = options.cipher;
     this.#log = log;
     this.#snapshots = snapshots;
-    this.#keepSnapshots = 1 + (options.keepOldSnapshots ?? 0);
+    this.keepOldSnapshots = options.keepOldSnapshots ?? 0;
   }
 
   static async open(options: StorageOptions): Promise<Storage> {
@@ -167,7 +168,7 @@ export class Storage implements AsyncDisposable {
     this.#saving += 1;
     try {
       await this.#snapshots.save(meta, wrapSnapshot(meta.conf, parts));
-      await this.#snapshots.prune(this.#keepSnapshots);
+      await this.#snapshots.prune(1 + this.keepOldSnapshots);
     } finally {
       this.#saving -= 1;
     }
