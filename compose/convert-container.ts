@@ -1,5 +1,13 @@
 /** What a service's container is: everything of the ContainerSpec but mounts, secrets, configs. */
-import type { ContainerSpec, HealthCheck, TaskSpec } from '../types/index.ts';
+import {
+  devicesLabel,
+  deviceText,
+  parseDevice,
+  privilegedLabel,
+  type ContainerSpec,
+  type HealthCheck,
+  type TaskSpec,
+} from '../types/index.ts';
 import { present } from './convert-deploy.ts';
 import { parseDotenv } from './dotenv.ts';
 import type { Lookup } from './interpolate.ts';
@@ -120,7 +128,34 @@ function convertLabels(context: ContainerContext, service: Field): Record<string
     const text = new TextDecoder().decode(bytes);
     Object.assign(labels, Object.fromEntries(parseDotenv(text, shown, { lookup }, read.problems)));
   }
-  return { ...labels, ...read.record(read.at(service, 'labels')) };
+  return { ...labels, ...read.record(read.at(service, 'labels')), ...privileges(read, service) };
+}
+
+/** What Docker's spec has no field for. */
+function privileges(read: Reader, service: Field): Record<string, string> {
+  const devices = read.items(read.at(service, 'devices')).flatMap((item) => {
+    const text = item.node?.kind === 'mapping' ? longDevice(read, item) : (read.text(item) ?? '');
+    const device = parseDevice(text);
+    if (device !== undefined) return [deviceText(device)];
+    read.problems.add(
+      item.node!.at,
+      /^[^/=]+\/[^/=]+=./.test(text)
+        ? `${item.name}: "${text}" is a vendor's device; ask for a number of them with ` +
+            'deploy.resources.reservations.generic_resources'
+        : `${item.name}: "${text}" is not of the form /dev/NAME[:/dev/OTHER][:rwm]`,
+    );
+    return [];
+  });
+  return {
+    ...(read.boolean(read.at(service, 'privileged')) ? { [privilegedLabel]: 'true' } : {}),
+    ...(devices.length > 0 ? { [devicesLabel]: devices.join(',') } : {}),
+  };
+}
+
+function longDevice(read: Reader, item: Field): string {
+  read.keys(item, 'services.*.devices');
+  const parts = ['source', 'target', 'permissions'].map((key) => read.text(read.at(item, key)));
+  return parts.filter((part) => part !== undefined).join(':');
 }
 
 /** Docker's form, "address name", of Compose's "name=address". */

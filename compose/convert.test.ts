@@ -375,6 +375,19 @@ services:
     assert.equal(stack.networks[0]?.spec?.driver, 'overlay');
   });
 
+  it('has privileges as labels of the containers', () => {
+    const devices = ['/dev/a', '/dev/b:/dev/c', '/dev/d:r', '/dev/e:/dev/f:rw'];
+    const long = '{source: /dev/g, target: /dev/h, permissions: r}';
+    const lines = `privileged: true\ndevices: [${devices.map((text) => `"${text}"`).join()}, ${long}]`;
+    const { TaskTemplate: task } = spec(lines) as unknown as {
+      TaskTemplate: { ContainerSpec: { Labels: Record<string, string> } };
+    };
+    const { 'ts-swarm.privileged': privileged, 'ts-swarm.devices': given } =
+      task.ContainerSpec.Labels;
+    assert.equal(privileged, 'true');
+    assert.equal(given, [...devices, '/dev/g:/dev/h:r'].join());
+  });
+
   it('takes what asks for nothing as nothing', () => {
     const lines = 'privileged: false\ndevices: []\noom_kill_disable: false\ncgroup_parent: ""';
     assert.equal(spec(lines)['Name'], 'shop_web');

@@ -92,10 +92,7 @@ export const keys = {
     deploy: yes('see below'),
     develop: skip('for `docker compose watch`'),
     device_cgroup_rules: no(notForServices),
-    devices: no(
-      'tasks run on any node, and get none of its devices; use ' +
-        'deploy.resources.reservations.generic_resources',
-    ),
+    devices: yes('those of the nodes, where the swarm allows it; the same path on each of them'),
     dns: yes('as it is'),
     dns_opt: yes('as it is'),
     dns_search: yes('as it is'),
@@ -135,7 +132,7 @@ export const keys = {
     ports: yes('see below'),
     post_start: no(hook),
     pre_stop: no(hook),
-    privileged: no('services of a swarm are not privileged; use cap_add'),
+    privileged: yes('where the swarm allows it'),
     profiles: yes('with --profile, or COMPOSE_PROFILES'),
     provider: no('run what it provides as a service, or outside of the stack'),
     pull_policy: yes(
@@ -248,6 +245,11 @@ export const keys = {
     path: yes('as it is'),
     format: yes('`raw`: values as they stand'),
     required: yes('false: a file that is not there is no error'),
+  },
+  'services.*.devices': {
+    source: yes('a path of the nodes'),
+    target: yes('a path in the containers'),
+    permissions: yes('of r, w and m'),
   },
   'services.*.extends': { service: yes('as it is'), file: yes('as it is') },
   'services.*.healthcheck': {

@@ -1,4 +1,5 @@
 /** What a later file says of a thing that an earlier one has: Compose's rules, path by path. */
+import { parseDevice } from '../types/index.ts';
 import { child, mapping, sequence, type Entry, type Mapping, type Node } from './node.ts';
 
 /** Lists of which a later file's is taken whole. */
@@ -11,7 +12,7 @@ const named: Readonly<Record<string, (item: Node) => string>> = {
   'services.*.volumes': (item) => textAt(item, 'target'),
   'services.*.devices': (item) =>
     item.kind === 'scalar'
-      ? (String(item.value).split(':')[1] ?? String(item.value))
+      ? (parseDevice(String(item.value))?.pathInContainer ?? String(item.value))
       : textAt(item, 'target'),
   'services.*.secrets': (item) => textAt(item, 'target') || textAt(item, 'source'),
   'services.*.configs': (item) => textAt(item, 'target') || textAt(item, 'source'),

@@ -9,14 +9,18 @@ describe('compose/convert, of what cannot be had', () => {
       expect: '4:5: services.web.privleged is no key of a compose file: is "privileged" meant?',
     },
     {
-      lines: 'privileged: true',
-      expect:
-        '4:5: services.web.privileged is not supported: services of a swarm are not privileged; use cap_add',
+      lines: 'privileged: much',
+      expect: '4:17: services.web.privileged must be true or false',
     },
     {
-      lines: 'devices: ["/dev/x:/dev/x"]',
+      lines: 'devices: ["dev/x"]',
       expect:
-        '4:5: services.web.devices is not supported: tasks run on any node, and get none of its devices; use deploy.resources.reservations.generic_resources',
+        '4:15: services.web.devices[0]: "dev/x" is not of the form /dev/NAME[:/dev/OTHER][:rwm]',
+    },
+    {
+      lines: 'devices: ["nvidia.com/gpu=all"]',
+      expect:
+        '4:15: services.web.devices[0]: "nvidia.com/gpu=all" is a vendor\'s device; ask for a number of them with deploy.resources.reservations.generic_resources',
     },
     {
       lines: 'ports: ["127.0.0.1:80:80"]',

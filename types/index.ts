@@ -13,6 +13,7 @@ export * from './history.ts';
 export * from './network.ts';
 export * from './objects.ts';
 export * from './preview.ts';
+export * from './privileges.ts';
 export * from './registry.ts';
 export * from './slot-volumes.ts';
 export * from './specs.ts';

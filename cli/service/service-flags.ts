@@ -7,6 +7,7 @@ import { containerFlags } from './container-flags.ts';
 import { dependsFlags } from './depends-flags.ts';
 import { cronFlags, schedule } from './cron-flags.ts';
 import { endpoint, type SpecDraft } from './draft.ts';
+import { privilegeFlags } from './privilege-flags.ts';
 import { networkFlag } from './networks.ts';
 import { taskFlags } from './placement-flags.ts';
 import { parsePublish, portKey, portMatches } from './ports.ts';
@@ -118,7 +119,7 @@ const own: readonly SpecFlag[] = [
 
 /** Every flag that changes a spec. `env`: the environment that the CLI runs in. */
 export function specFlags(env: Readonly<Record<string, string | undefined>>): readonly SpecFlag[] {
-  return [...own, ...containerFlags(env), ...taskFlags];
+  return [...own, ...containerFlags(env), ...privilegeFlags, ...taskFlags];
 }
 
 export function applyFlags(

@@ -1,5 +1,10 @@
 /** The flags that set the swarm's spec, shared by `init` and `swarm update`. */
-import { rebalanceLabel, swarmSpec } from '../../types/index.ts';
+import {
+  allowDevicesLabel,
+  allowPrivilegedLabel,
+  rebalanceLabel,
+  swarmSpec,
+} from '../../types/index.ts';
 import {
   bool,
   durationMs,
@@ -16,6 +21,8 @@ import { parseCsv, splitPair } from '../format/parse.ts';
 import type { SwarmSpec } from '../../types/index.ts';
 import type { Draft } from '../service/draft.ts';
 
+const allowDevices = bool('allow-devices', "Let services ask for nodes' devices");
+const allowPrivileged = bool('allow-privileged', 'Let services ask for privileged containers');
 export const autolock = bool(
   'autolock',
   'Enable manager autolocking (requiring an unlock key to start a stopped manager)',
@@ -59,6 +66,8 @@ const taskLogOpt = list('task-log-opt', 'Options of that logging driver');
 
 export const caFlags = [certExpiry, externalCa];
 export const clusterFlags = [
+  allowDevices,
+  allowPrivileged,
   autolock,
   ...caFlags,
   heartbeat,
@@ -110,10 +119,16 @@ export function changedSpec(current: unknown, values: FlagValues): unknown {
     if (logDriver === undefined) throw usageError('--task-log-opt needs a --task-log-driver');
     logDriver.options = Object.fromEntries(entries);
   });
+  // Docker's spec has no fields for these, and its CLI would send the spec back without them.
+  const label = (key: string, value: string | undefined) => {
+    if (value === undefined) delete spec.labels[key];
+    else spec.labels[key] = value;
+  };
   set(values.get(rebalance), (value) => {
-    // Docker's spec has no field for it, and its CLI would send the spec back without one.
-    if (value === 'off') delete spec.labels[rebalanceLabel];
-    else spec.labels[rebalanceLabel] = value;
+    label(rebalanceLabel, value === 'off' ? undefined : value);
   });
+  const allowed = (isAllowed: boolean) => (isAllowed ? 'true' : undefined);
+  set(values.get(allowDevices), (value) => label(allowDevicesLabel, allowed(value)));
+  set(values.get(allowPrivileged), (value) => label(allowPrivilegedLabel, allowed(value)));
   return swarmSpec.encode(spec);
 }

@@ -11,6 +11,7 @@ import type { StoreView } from '../store/view.ts';
 import { firstStatuses, nextStatuses } from './job-status.ts';
 import { normalizeService } from './normalize.ts';
 import { checkPortConflicts } from './ports.ts';
+import { refuseForbidden } from './privileges.ts';
 import { resolveNetworks } from './service-networks.ts';
 import { refuseUnsupportedService } from './unsupported.ts';
 import { requireFiles } from './validate-file.ts';
@@ -40,6 +41,7 @@ export function newService(
       `name conflicts with an existing object: service ${spec.name} already exists`,
     );
   }
+  refuseForbidden(view, spec);
   requireFiles(view, spec);
   checkPortConflicts(view, spec);
   refuseCircle(view, spec);
@@ -72,6 +74,7 @@ export function changedService(
       ? rolledBack(service, change.nowMs)
       : updatedService(service, resolveNetworks(view, checked), change);
   if (checked === undefined) resolveNetworks(view, next.spec);
+  refuseForbidden(view, next.spec);
   requireFiles(view, next.spec);
   checkPortConflicts(view, next.spec, service.id);
   refuseCircle(view, next.spec);

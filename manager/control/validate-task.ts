@@ -9,6 +9,7 @@ import type {
   TaskSpec,
 } from '../../types/index.ts';
 import { isImageReference } from './image-reference.ts';
+import { validatePrivileges } from './privileges.ts';
 
 const minNanoCpus = 1e6;
 const minMemoryBytes = 4 * 1024 * 1024;
@@ -97,6 +98,7 @@ function validateContainer(container: ContainerSpec): void {
   validateMounts(container.mounts ?? []);
   validatePlaceholders(container);
   validateHealthCheck(container.healthCheck);
+  validatePrivileges(container);
   if ((container.stopGracePeriodMs ?? 0) < 0) {
     throw invalid('ContainerSpec: stop-grace-period cannot be negative');
   }

@@ -6,6 +6,8 @@ import {
   isTerminal,
   isActive,
   dependenciesOf,
+  allowDevicesLabel,
+  allowPrivilegedLabel,
   rebalanceLabel,
   type Cluster,
   type Network,
@@ -235,7 +237,8 @@ export class DirtyKeys {
 /** What of the swarm's spec decides which tasks there are. */
 function settingsOf(cluster: Cluster | undefined): string {
   const { orchestration, labels } = cluster?.spec ?? {};
-  return `${orchestration?.taskHistoryLimit} ${labels?.[rebalanceLabel]}`;
+  const decisive = [rebalanceLabel, allowPrivilegedLabel, allowDevicesLabel];
+  return [orchestration?.taskHistoryLimit, ...decisive.map((key) => labels?.[key])].join(' ');
 }
 
 /** The service had a port or an address that it no longer has. */

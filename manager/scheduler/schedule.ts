@@ -1,6 +1,11 @@
 /** One scheduling run: tasks in, a node or a reason for each out. */
 import type { StoreView } from '../store/view.ts';
-import { stayingVolumesOf, type GenericResource, type Task } from '../../types/index.ts';
+import {
+  stayingVolumesOf,
+  whyForbidden,
+  type GenericResource,
+  type Task,
+} from '../../types/index.ts';
 import { claimOn, filtersFor, requirementKey, type Filters, type FixedAnswers } from './filters.ts';
 import { Homes, type Home } from './homes.ts';
 import { NodeTable } from './node-table.ts';
@@ -80,6 +85,7 @@ class Run {
   /** Tasks of global services: each may only go to the node that it was made for. */
   #confirm(tasks: readonly Task[]): void {
     const sample = tasks[0]!;
+    if (this.#isForbidden(tasks)) return;
     const counts = this.#table.serviceCounts(sample.serviceId);
     const filters = filtersFor(this.#table, sample, counts, this.#fixed);
     for (const task of tasks) {
@@ -93,7 +99,16 @@ class Run {
     }
   }
 
+  /** A setting that is taken back ends nothing that runs, and nothing new begins. */
+  #isForbidden(tasks: readonly Task[]): boolean {
+    const swarm = this.#view.cluster()?.spec.labels;
+    const why = whyForbidden(tasks[0]?.spec.container, swarm);
+    if (why !== undefined) this.#refuse(tasks, why);
+    return why !== undefined;
+  }
+
   #placeGroup(group: readonly Task[]): void {
+    if (this.#isForbidden(group)) return;
     const tasks = this.#bringHome(group);
     const sample = tasks[0];
     if (sample === undefined) return;

@@ -78,4 +78,54 @@ describe('devices', () => {
       assert.equal(told('memory.swappiness'), '10');
     }
   });
+
+  it('are given by path, and privileges, where the swarm allows it', async () => {
+    const swarm = get();
+    const { manager } = swarm;
+    const image = imageOf(swarm, 'sleeper:1');
+    const result = (name: string, ...flags: readonly string[]) =>
+      manager.cliResult('service', 'create', '-d', '--name', name, ...flags, image);
+    const device = ['--device', '/dev/kmsg:/dev/messages:w'];
+    const unasked = await result('log', ...device);
+    assert.match(unasked.stderr, /does not allow .* devices; "ts-swarm swarm update --allow-devi/);
+
+    await manager.cli('swarm', 'update', '--allow-devices');
+    assert.match((await result('all', '--privileged')).stderr, /swarm update --allow-privileged/);
+    assert.equal((await result('log', ...device)).code, 0);
+    await swarm.runs('log', 1);
+    const inLog = (script: string) => manager.cliResult('exec', 'log.1', 'sh', '-c', script);
+    assert.equal((await inLog(': >/dev/messages')).code, 0);
+    assert.match((await inLog('cat /dev/messages')).stderr, /not permitted/, 'w alone was given');
+    const own = await inLog('mknod /dev/own c 1 11 && : >/dev/own && cat /dev/own');
+    assert.match(own.stderr, /not permitted/, 'nor by a node of its own');
+
+    await manager.cli('swarm', 'update', '--allow-privileged');
+    const label = words('--restart-delay 50ms --container-label ts-swarm.privileged=true');
+    await manager.docker('service', 'create', '-d', '--name', 'all', ...label, image);
+    const [task] = await swarm.runs('all', 1);
+    assert.ok(task !== undefined);
+    const capabilities = (pid: number | 'self') =>
+      /^CapEff:\s*(\S+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    assert.equal(capabilities(swarm.pidOf(task)), capabilities('self'));
+
+    // What runs goes on without the setting; nothing new begins, and says why.
+    await manager.cli('swarm', 'update', '--allow-privileged=false');
+    const scaled = await manager.cliResult('service', 'scale', '-d', 'all=2');
+    assert.match(scaled.stderr, /swarm update --allow-privileged/);
+    assert.deepEqual(
+      (await swarm.runs('all', 1)).map(({ id }) => id),
+      [task.id],
+    );
+    process.kill(swarm.pidOf(task), 'SIGKILL');
+    await swarm.untilTasks('its successor waits', 'all', (tasks) =>
+      tasks.some(({ state, err }) => state === 'pending' && err.includes('--allow-privileged')),
+    );
+    await manager.cli('swarm', 'update', '--allow-privileged');
+    await swarm.runs('all', 1);
+    await manager.cli('service', 'update', '-d', '--privileged=false', 'all');
+    await swarm.untilTasks('its container is like others', 'all', (tasks) => {
+      const now = tasks.filter(({ state, desired }) => state === desired && state === 'running');
+      return now.length === 1 && capabilities(swarm.pidOf(now[0]!)) !== capabilities('self');
+    });
+  });
 });

@@ -4,6 +4,7 @@ import {
   containerDocument,
   hostDocument,
   type AssignedTask,
+  type DeviceMapping,
   type TaskStatus,
 } from '../../types/index.ts';
 import type { ContainerInfo } from '../runtime/runtime.ts';
@@ -61,6 +62,8 @@ export function taskView(
     nanoCpus: container?.resources.limits?.nanoCpus ?? 0,
     mounts: container?.mounts ?? [],
     init: container?.init ?? false,
+    privileged: container?.more?.privileged ?? false,
+    devices: container?.more?.devices?.map(deviceDocument) ?? null,
   };
   return {
     record: {
@@ -96,6 +99,10 @@ function stateOf({ state, pid, exit }: ContainerInfo, status: TaskStatus): Conta
       ? {}
       : { exitCode: exit.exitCode, oomKilled: exit.oomKilled, finishedAtMs: exit.atMs }),
   };
+}
+
+function deviceDocument({ pathOnHost, pathInContainer, permissions }: DeviceMapping) {
+  return { pathOnHost, pathInContainer, cgroupPermissions: permissions };
 }
 
 function portOf(port: NonNullable<TaskStatus['ports']>[number]): BoundPort {

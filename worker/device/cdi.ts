@@ -1,8 +1,8 @@
 /** Files of the Container Device Interface: what a container needs to use a vendor's device. */
 import { parse } from 'yaml';
 import { SwarmError } from '../../lib/errors.ts';
-import type { Mount } from '../../types/index.ts';
-import type { DeviceMapping, OciHook } from '../runtime/runtime.ts';
+import type { DeviceMapping, Mount } from '../../types/index.ts';
+import type { OciHook } from '../runtime/runtime.ts';
 
 /** The specification's, in the order in which they are read: later ones win. */
 export const cdiFolders: readonly string[] = ['/etc/cdi', '/var/run/cdi'];

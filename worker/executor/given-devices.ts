@@ -7,7 +7,8 @@ export function withDevices(prepared: PreparedTask, edits: DeviceEdits): Prepare
   const { container } = prepared;
   const byName = Map.groupBy(hooks, ({ hookName }) => hookName);
   const more = {
-    ...(devices.length === 0 ? {} : { devices }),
+    ...container.more,
+    ...(devices.length === 0 ? {} : { devices: [...(container.more?.devices ?? []), ...devices] }),
     ...(hooks.length === 0
       ? {}
       : {

@@ -1,5 +1,5 @@
 /** Runs containers: the port that the task manager drives. Adapters: containerd, and a fake. */
-import type { Mount, Resources } from '../../types/index.ts';
+import type { DeviceMapping, Mount, Resources } from '../../types/index.ts';
 import type { ContainerControls, CpuTuning } from './controls.ts';
 import type { ContainerIo } from './io.ts';
 import type { Layers } from './layers.ts';
@@ -81,17 +81,6 @@ export interface StandaloneConfig {
   readonly hooks?: Readonly<Record<string, readonly OciHook[]>>;
   /** Of the terminal, when it starts. */
   readonly consoleSize?: { readonly width: number; readonly height: number };
-}
-
-export interface DeviceMapping {
-  readonly pathOnHost: string;
-  readonly pathInContainer: string;
-  /** Of "rwm". */
-  readonly permissions: string;
-  /** In the place of the host's. */
-  readonly fileMode?: number;
-  readonly uid?: number;
-  readonly gid?: number;
 }
 
 /** A program of the host that the OCI runtime calls at a point of the container's life. */

@@ -1,6 +1,7 @@
 /** From a task and its image to everything that the runtime has to know. Docker's merge rules. */
 import { SwarmError } from '../../lib/errors.ts';
 import type { AssignedTask } from '../../types/objects.ts';
+import { devicesOf, isPrivileged } from '../../types/privileges.ts';
 import type {
   ContainerSpec,
   HealthCheck,
@@ -88,6 +89,7 @@ export function prepareTask(
       seccompUnconfined: spec.privileges?.seccomp?.mode === 'unconfined',
       stopSignal: spec.stopSignal || image.config.stopSignal || 'SIGTERM',
       log: logOf(task.spec.logDriver ?? task.defaultLogDriver),
+      ...privilegesOf(spec),
     },
     networkMode,
     ...(check === undefined ? {} : { healthCheck: check }),
@@ -132,6 +134,14 @@ function expandedMount(mount: Mount, expand: (text: string) => string): Mount {
           },
         }),
   };
+}
+
+/** The swarm allows them, or the manager would not have placed the task. */
+function privilegesOf(spec: ContainerSpec): Pick<ContainerConfig, 'more'> {
+  const devices = devicesOf(spec);
+  const privileged = isPrivileged(spec);
+  if (!privileged && devices.length === 0) return {};
+  return { more: { privileged, devices } };
 }
 
 function plainPath(path: string): string {
