@@ -11,11 +11,6 @@ const logOptions: ReadonlySet<string> = new Set(['max-size', 'max-file']);
 
 /** Throws `unimplemented` for the first thing that a service asks for in vain. */
 export function refuseUnsupportedService(spec: ServiceSpec): void {
-  for (const port of spec.endpoint?.ports ?? []) {
-    if (port.protocol === 'sctp') {
-      throw unsupported('publishing SCTP ports is not supported by this version; use tcp or udp');
-    }
-  }
   refuseLogDriver(spec.task);
   if (spec.task.container !== undefined) refuseContainer(spec.task.container);
 }

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { binary, runResult } from '../lab/index.ts';
+import { SctpPeers } from './sctp.ts';
 import { imageOf, useSwarm, words } from './swarm.ts';
 
 describe('containers by our CLI', () => {
@@ -141,5 +142,19 @@ describe('containers by our CLI', () => {
     await cli('stop', '--signal', 'KILL', 'web');
     const code = await cli('inspect', '-f', '{{.State.ExitCode}}', 'web');
     assert.equal(code.trim(), '137', 'the signal was not its own');
+  });
+
+  it('publishes SCTP ports, each once', async () => {
+    await using sctp = new SctpPeers();
+    const run = ['-d', '-p', '3999:3868/sctp', image, 'sleep', '1000'];
+    await cli('run', '--name', 'gateway', ...run);
+    const [{ pid } = { pid: 0 }] = get().manager.containers();
+    await sctp.serve({ name: 'gateway', path: `/proc/${pid}/ns/net` }, 3868, 'gateway');
+    const { lab, manager } = get();
+    const outside = { name: 'outside', path: '/proc/self/ns/net' };
+    const [own = ''] = lab.registry.address.split(':');
+    assert.deepEqual(await sctp.ask(outside, manager.address, 3999, 2), [`gateway ${own}`]);
+    const second = await cliResult('run', '--name', 'second', ...run);
+    assert.match(second.stderr, /Bind for 0\.0\.0\.0:3999 failed: port is already allocated/);
   });
 });

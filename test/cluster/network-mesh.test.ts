@@ -2,7 +2,8 @@
 import { strict as assert } from 'node:assert';
 import { createHash, randomBytes } from 'node:crypto';
 import { until } from '../lab/index.ts';
-import { all, namedBySlot, Peers } from './network-peers.ts';
+import { addressesOf, all, namedBySlot, Peers } from './network-peers.ts';
+import { SctpPeers } from './sctp.ts';
 import { imageOf, useSwarm, type TaskView } from './swarm.ts';
 
 const port = { tcp: 8080, bytes: 8081, udp: 8053 } as const;
@@ -11,6 +12,12 @@ const published = [`${port.tcp}:80`, `${port.bytes}:81`, `${port.udp}:53/udp`].f
   text,
 ]);
 const replicas = 2;
+
+interface WireService {
+  readonly Endpoint: {
+    readonly VirtualIPs: readonly { readonly NetworkID: string; readonly Addr: string }[];
+  };
+}
 
 describe('published ports', function () {
   this.timeout(120_000);
@@ -56,6 +63,11 @@ describe('published ports', function () {
         timeoutMs: 15_000,
       },
     );
+  const removeNetwork = (name: string) =>
+    until(`${name} can go`, () => get().cli('network', 'rm', name).catch(String), {
+      accept: (said) => !said.includes('in use'),
+      timeoutMs: 10_000,
+    });
   const bothWays = async (place: Parameters<Peers['ask']>[0], host: string, source: string) => {
     const expected = all('peer', replicas, source);
     assert.deepEqual(await peers.seenBy(place, host, port.tcp), expected, `TCP at ${host}`);
@@ -109,10 +121,7 @@ describe('published ports', function () {
       }
     } finally {
       await swarm.cli('service', 'rm', 'client');
-      await until('the network can go', () => swarm.cli('network', 'rm', 'other').catch(String), {
-        accept: (said) => !said.includes('in use'),
-        timeoutMs: 10_000,
-      });
+      await removeNetwork('other');
     }
   });
 
@@ -127,6 +136,45 @@ describe('published ports', function () {
     const said = Buffer.concat(chunks);
     assert.equal(said.subarray(0, 64).toString(), digest(payload));
     assert.equal(digest(said.subarray(64)), digest(payload));
+  });
+
+  it('carry SCTP: by the mesh, by one host, to virtual addresses and to containers', async () => {
+    const swarm = get();
+    await using sctp = new SctpPeers();
+    await swarm.cli('network', 'create', '-d', 'overlay', 'calls');
+    try {
+      const ports = ['3868:3869/sctp', 'mode=host,published=3870,target=3869,protocol=sctp'];
+      const flags = ports.flatMap((text) => ['--publish', text]);
+      const places = ['--constraint', 'node.hostname!=h3', '--network', 'calls'];
+      const image = imageOf(swarm, 'sleeper:1');
+      await swarm.create('calls', '--mode', 'global', ...flags, ...places, image);
+      const servers = await swarm.running('calls');
+      for (const task of servers) await sctp.serve(peers.inTask(swarm, task), 3869, task.host);
+      const seen = async (where: Parameters<Peers['ask']>[0], host: string, source: string) => {
+        const expected = servers.map((task) => `${task.host} ${source}`).toSorted();
+        await until(`both answer at ${host} in ${where.name}`, () => sctp.ask(where, host, 3868), {
+          accept: (lines) => lines.join() === expected.join(),
+          timeoutMs: 30_000,
+        });
+      };
+      await seen(peers.outside, swarm.host('h3').address, outside());
+      await seen(peers.outside, swarm.host('h1').address, outside());
+      await seen(peers.onHost(swarm.host('h3')), v6(1), v6(3));
+      const [direct] = await sctp.ask(peers.outside, swarm.host('h2').address, 3870, 1);
+      assert.equal(direct, `h2 ${outside()}`, 'by one host');
+      await swarm.create('caller', '--network', 'calls', ...places.slice(0, 2), image);
+      const [caller] = await swarm.running('caller');
+      assert.ok(caller);
+      const [own] = [...(await addressesOf(swarm, 'caller', 'calls')).values()].flat();
+      const { Id } = await swarm.manager.api<{ Id: string }>('GET', '/networks/calls');
+      const { Endpoint } = await swarm.manager.api<WireService>('GET', '/services/calls');
+      const vip = Endpoint.VirtualIPs.find(({ NetworkID }) => NetworkID === Id)?.Addr ?? '';
+      const lines = await sctp.ask(peers.inTask(swarm, caller), vip.split('/')[0] ?? '', 3869);
+      assert.deepEqual(lines, [`h1 ${own}`, `h2 ${own}`], 'by the virtual address');
+    } finally {
+      for (const name of ['calls', 'caller']) await swarm.manager.cliResult('service', 'rm', name);
+      await removeNetwork('calls');
+    }
   });
 
   it('are refused at once where no task runs, and after the service is gone', async () => {

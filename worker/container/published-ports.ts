@@ -5,9 +5,11 @@
 import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { closeSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { errnoOf, messageOf, SwarmError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import { assertSctpTracked, holdSctpPort } from '../network/sctp.ts';
 import type { PortRequest } from './port-requests.ts';
 import type { BoundPort } from './view.ts';
 
@@ -81,6 +83,7 @@ export class PublishedPorts implements AsyncDisposable {
     requests: readonly PortRequest[],
   ): Promise<readonly BoundPort[]> {
     if (requests.length === 0) return [];
+    if (requests.some(({ protocol }) => protocol === 'sctp')) assertSctpTracked();
     const holdings: Holding[] = [];
     try {
       for (const request of requests) {
@@ -211,7 +214,10 @@ async function hold(
   host: string,
   port: number,
 ): Promise<AsyncDisposable> {
-  if (protocol === 'sctp') return { [Symbol.asyncDispose]: () => Promise.resolve() };
+  if (protocol === 'sctp') {
+    const fd = holdSctpPort(4, { address: host, port });
+    return { [Symbol.asyncDispose]: async () => closeSync(fd) };
+  }
   if (protocol === 'udp') {
     const socket = createSocket('udp4');
     socket.bind({ port, address: host, exclusive: true });

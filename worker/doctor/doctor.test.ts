@@ -4,7 +4,7 @@ import { realClock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { NetworkTables } from '../network/tables.ts';
 import { Doctor, type DoctorParts } from './doctor.ts';
-import { examineKernel } from './kernel.ts';
+import { examineKernel, judgeSctp, sctpFacts, type SctpFacts } from './kernel.ts';
 import { examinePorts, parseSockets } from './ports.ts';
 import { judgeConnections, judgeRepairs, judgeSwarm, type SwarmFacts } from './swarm.ts';
 
@@ -32,6 +32,45 @@ describe('the examination of the kernel', function () {
     const [found] = examineKernel([feature]);
     assert.equal(found?.level, 'error');
     assert.match(found?.text ?? '', /warp drives \(EOPNOTSUPP\).*faster than light.*CONFIG_WARP/);
+  });
+});
+
+describe('the examination of SCTP', () => {
+  const published = [{ protocol: 'tcp' }, { protocol: 'sctp' }];
+  const cases: { name: string; facts: SctpFacts; free: string; wanted: string; says: RegExp }[] = [
+    {
+      name: 'all there',
+      facts: { isTracked: true, hasSockets: true },
+      free: 'ok',
+      wanted: 'ok',
+      says: /has sockets/,
+    },
+    {
+      name: 'no sockets',
+      facts: { isTracked: true, hasSockets: false },
+      free: 'ok',
+      wanted: 'warning',
+      says: /CONFIG_IP_SCTP/,
+    },
+    {
+      name: 'not tracked',
+      facts: { isTracked: false, hasSockets: true },
+      free: 'ok',
+      wanted: 'error',
+      says: /CONFIG_NF_CT_PROTO_SCTP/,
+    },
+  ];
+  for (const { name, facts, free, wanted, says } of cases) {
+    it(`judges a kernel: ${name}`, () => {
+      assert.equal(judgeSctp(facts, []).level, free);
+      assert.equal(judgeSctp(facts, published).level, wanted);
+      assert.match(judgeSctp(facts, []).text, says);
+    });
+  }
+
+  it('asks the kernel', function () {
+    if (process.getuid?.() !== 0) this.skip();
+    assert.equal(sctpFacts().isTracked, true);
   });
 });
 

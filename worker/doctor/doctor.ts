@@ -14,7 +14,7 @@ import { finding, type Finding } from './finding.ts';
 import { examineForwarding } from './forwarding.ts';
 import { gatewayBridgeName } from '../network/gateway-bridge.ts';
 import { echoAll } from './icmp.ts';
-import { examineKernel } from './kernel.ts';
+import { examineKernel, judgeSctp, sctpFacts } from './kernel.ts';
 import { examinePorts, type PublishedPort } from './ports.ts';
 import { judgeConnections, judgeRepairs, judgeSwarm, type SwarmFacts } from './swarm.ts';
 
@@ -54,6 +54,7 @@ export class Doctor {
     const checks: Record<string, () => Promise<readonly Finding[]> | readonly Finding[]> = {
       swarm: () => judgeSwarm(swarm()),
       kernel: () => examineKernel(),
+      sctp: () => [judgeSctp(sctpFacts(), this.#publishedPorts())],
       'data-path': () => this.#dataPath(),
       ports: () => examinePorts(this.#publishedPorts(), process.pid),
       repairs: () => judgeRepairs(repairs()),

@@ -30,6 +30,7 @@ import {
   type BaseChain,
   type Rule,
 } from '../network/nft/index.ts';
+import { hasSctpSockets, tracksSctp } from '../network/sctp.ts';
 import { finding, type Finding } from './finding.ts';
 
 export interface Feature {
@@ -124,6 +125,43 @@ export function examineKernel(wanted: readonly Feature[] = features): readonly F
   });
   if (missing.length > 0) return missing;
   return [finding('kernel', 'ok', 'the kernel offers all that networks need')];
+}
+
+export interface SctpFacts {
+  /** Whether connections are followed, and so can be translated. */
+  readonly isTracked: boolean;
+  /** Whether programs can have sockets of it. */
+  readonly hasSockets: boolean;
+}
+
+export function sctpFacts(): SctpFacts {
+  const isTracked = inScratchNamespace(() => {
+    // What follows connections is loaded with the first rule that needs it.
+    const base = hooks.output;
+    const rule = [isFamily.ip, isProtocol('sctp'), translate('dnat', 'ip', someAddress)];
+    const refused = failureOf(nft('', '', '', { base, rule }).try);
+    return refused === undefined && tracksSctp() === true;
+  });
+  return { isTracked, hasSockets: hasSctpSockets() };
+}
+
+/** Few need it: a kernel without it is in order until an SCTP port is published. */
+export function judgeSctp(
+  { isTracked, hasSockets }: SctpFacts,
+  published: readonly { readonly protocol: string }[],
+): Finding {
+  const isWanted = published.some(({ protocol }) => protocol === 'sctp');
+  if (!isTracked) {
+    const text =
+      'the kernel does not track SCTP connections, so that SCTP ports cannot be published on this ' +
+      'host: run a kernel with CONFIG_NF_CT_PROTO_SCTP';
+    return finding('sctp', isWanted ? 'error' : 'ok', text);
+  }
+  if (hasSockets) return finding('sctp', 'ok', 'the kernel carries SCTP, and has sockets for it');
+  const text =
+    'the kernel carries SCTP between other hosts, but programs and containers of this host ' +
+    'cannot open SCTP sockets: load the module sctp, or run a kernel with CONFIG_IP_SCTP';
+  return finding('sctp', isWanted ? 'warning' : 'ok', text);
 }
 
 function failureOf(work: () => void): unknown {

@@ -1,13 +1,18 @@
 /** Whether a port of this host is free: a program that listens on it would lose its traffic. */
 import { createSocket } from 'node:dgram';
+import { closeSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { assert } from '../../lib/assert.ts';
 import { errnoOf, SwarmError } from '../../lib/errors.ts';
 import type { PortConfig } from '../../types/index.ts';
+import { assertSctpTracked, holdSctpPort } from './sctp.ts';
 
 const maxPort = 65_535;
 
-/** Throws SwarmError `already-exists`. `meshOwner`: the service that has it on every node. */
+/**
+ * Throws SwarmError `already-exists`, and `failed-precondition` for what the kernel
+ * cannot translate. `meshOwner`: the service that has it on every node.
+ */
 export async function assertPortFree(
   { protocol, publishedPort = 0 }: PortConfig,
   meshOwner?: string,
@@ -20,9 +25,9 @@ export async function assertPortFree(
     );
   }
   assert(publishedPort > 0 && publishedPort <= maxPort, 'a published port has been chosen');
-  if (protocol === 'sctp') return;
+  if (protocol === 'sctp') assertSctpTracked();
   try {
-    await (protocol === 'tcp' ? probeTcp(publishedPort) : probeUdp(publishedPort));
+    await probes[protocol](publishedPort);
   } catch (error) {
     if (errnoOf(error) !== 'EADDRINUSE') throw error;
     throw new SwarmError(
@@ -32,6 +37,12 @@ export async function assertPortFree(
       { cause: error },
     );
   }
+}
+
+const probes = { tcp: probeTcp, udp: probeUdp, sctp: probeSctp } as const;
+
+async function probeSctp(port: number): Promise<void> {
+  closeSync(holdSctpPort(4, { address: '0.0.0.0', port }));
 }
 
 function probeTcp(port: number): Promise<void> {

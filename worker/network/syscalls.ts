@@ -30,10 +30,14 @@ const bindings = {
 export class SyscallError extends Error {
   override readonly name = 'SyscallError';
   readonly errno: number;
+  /** As Node names it: "EADDRINUSE". */
+  readonly code: string;
 
   constructor(call: string, errno: number) {
-    super(`${call}: ${errnoNames.get(errno) ?? `errno ${errno}`}`);
+    const code = errnoNames.get(errno) ?? `errno ${errno}`;
+    super(`${call}: ${code}`);
     this.errno = errno;
+    this.code = code;
   }
 }
 
@@ -48,6 +52,8 @@ export const errno = {
   busy: codes['EBUSY'] ?? 16,
   noDevice: codes['ENODEV'] ?? 19,
   invalid: codes['EINVAL'] ?? 22,
+  protocolNotSupported: codes['EPROTONOSUPPORT'] ?? 93,
+  typeNotSupported: codes['ESOCKTNOSUPPORT'] ?? 94,
   notSupported: codes['EOPNOTSUPP'] ?? 95,
   addressInUse: codes['EADDRINUSE'] ?? 98,
   addressNotAvailable: codes['EADDRNOTAVAIL'] ?? 99,
@@ -102,7 +108,11 @@ export function rawSocket(family: number, protocol: number): number {
   return checked('socket', bindings.socket(family, type, protocol) as number);
 }
 
-const socketTypes = { tcp: 1, udp: 2 } as const;
+const socketKinds = {
+  tcp: { type: 1, protocol: 0 },
+  udp: { type: 2, protocol: 0 },
+  sctp: { type: 1, protocol: 132 },
+} as const;
 
 /**
  * A socket of the thread's present namespace, for Node to take over: its own ways to make one leave
@@ -110,13 +120,14 @@ const socketTypes = { tcp: 1, udp: 2 } as const;
  * 6 has the port of both families.
  */
 export function internetSocket(
-  protocol: keyof typeof socketTypes,
+  protocol: keyof typeof socketKinds,
   family: 4 | 6,
   bindTo?: { readonly address: string; readonly port: number },
 ): number {
   const domain = family === 4 ? 2 : 10;
-  const type = socketTypes[protocol] | socketCloseOnExec;
-  const fd = checked('socket', bindings.socket(domain, type, 0) as number);
+  const kind = socketKinds[protocol];
+  const type = kind.type | socketCloseOnExec;
+  const fd = checked('socket', bindings.socket(domain, type, kind.protocol) as number);
   if (bindTo === undefined) return fd;
   try {
     if (protocol === 'tcp') setReuseAddress(fd);
@@ -127,6 +138,22 @@ export function internetSocket(
     bytes.copy(name, family === 4 ? 4 : 8);
     const result = bindings.bind(fd, name, name.length) as number;
     checked(`bind ${bindTo.address}:${bindTo.port}`, result);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** A socket that only has a name, which nobody else in the namespace can have meanwhile. */
+export function nameSocket(name: string): number {
+  const [local, datagrams] = [1, 2];
+  const type = datagrams | socketCloseOnExec;
+  const fd = checked('socket', bindings.socket(local, type, 0) as number);
+  try {
+    // A zero ahead of it: of the namespace, not of the file system.
+    const bytes = Buffer.concat([Buffer.from([local, 0, 0]), Buffer.from(name)]);
+    checked(`bind ${name}`, bindings.bind(fd, bytes, bytes.length) as number);
     return fd;
   } catch (error) {
     closeSync(fd);

@@ -105,21 +105,24 @@ export class MeshGate {
       ...removeElements(meshTable, publishedSet.name, closed.map(elementOf)),
       ...addElements(meshTable, publishedSet.name, opened.map(elementOf)),
     ]);
-    this.#forgetDatagrams(opened, closed);
+    this.#forgetUntranslated(opened, closed);
   }
 
-  /** Datagrams have no end: what was known of them does not fit any more. */
-  #forgetDatagrams(opened: readonly PublishedPort[], closed: readonly PublishedPort[]): void {
-    const isUdp = ({ protocol }: PublishedPort) => protocol === 'udp';
-    if (![...opened, ...closed].some(isUdp)) return;
+  /**
+   * Clients that had no answer ask again from the same port, and datagrams have no end: what was
+   * known of them does not fit any more. A TCP client was refused, and comes from another port.
+   */
+  #forgetUntranslated(opened: readonly PublishedPort[], closed: readonly PublishedPort[]): void {
+    const asked = opened.filter(({ protocol }) => protocol !== 'tcp');
+    const ended = closed.filter(({ protocol }) => protocol === 'udp');
+    if (asked.length + ended.length === 0) return;
     this.#netfilter.inside(this.#hostPath, (socket) => {
       for (const family of this.#wanted.families) {
-        const both = { family, protocol: 'udp' } as const;
-        for (const { port } of opened.filter(isUdp)) {
-          forget(socket, { ...both, asked: { port }, unanswered: true });
+        for (const { protocol, port } of asked) {
+          forget(socket, { family, protocol, asked: { port }, unanswered: true });
         }
-        for (const { port } of closed.filter(isUdp)) {
-          forget(socket, { ...both, asked: { port }, server: wire[family].inner });
+        for (const { protocol, port } of ended) {
+          forget(socket, { family, protocol, asked: { port }, server: wire[family].inner });
         }
       }
     });

@@ -3,8 +3,10 @@
  * is in use, instead of waiting for requests that never come. One that had it before is named.
  */
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import { closeSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { inNamespace } from '../namespace.ts';
+import { holdSctpPort } from '../sctp.ts';
 import { errno, internetSocket, SyscallError } from '../syscalls.ts';
 import type { PublishedPort } from './ports.ts';
 
@@ -14,7 +16,21 @@ export interface PortTaken extends PublishedPort {
   readonly reason: string;
 }
 
-type Reserved = Server | UdpSocket;
+/** What is held by a mere descriptor. */
+class Held {
+  readonly #fd: number;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  close(done?: () => void): void {
+    closeSync(this.#fd);
+    done?.();
+  }
+}
+
+type Reserved = Server | UdpSocket | Held;
 
 export class Reservations implements AsyncDisposable {
   readonly #hostPath: string;
@@ -57,15 +73,15 @@ export class Reservations implements AsyncDisposable {
   }
 
   #reserve(port: PublishedPort): void {
-    // There is no such protocol in Node, nor in most kernels.
-    if (port.protocol === 'sctp') return;
     const key = keyOf(port);
     try {
       const socket = this.#open(port.protocol, port.port);
-      socket.once('error', (error) => {
-        this.#reserved.delete(key);
-        this.#taken.set(key, takenOf(port, error.message));
-      });
+      if (!(socket instanceof Held)) {
+        socket.once('error', (error) => {
+          this.#reserved.delete(key);
+          this.#taken.set(key, takenOf(port, error.message));
+        });
+      }
       this.#reserved.set(key, socket);
       this.#taken.delete(key);
     } catch (error) {
@@ -74,8 +90,9 @@ export class Reservations implements AsyncDisposable {
     }
   }
 
-  #open(protocol: 'tcp' | 'udp', port: number): Reserved {
+  #open(protocol: PublishedPort['protocol'], port: number): Reserved {
     const fd = this.#bound(protocol, port);
+    if (protocol === 'sctp') return new Held(fd);
     if (protocol === 'udp') {
       const socket = createSocket('udp6');
       socket.bind({ fd });
@@ -90,10 +107,13 @@ export class Reservations implements AsyncDisposable {
   }
 
   /** For both families, or where the host has no IPv6, for the other alone. */
-  #bound(protocol: 'tcp' | 'udp', port: number): number {
+  #bound(protocol: PublishedPort['protocol'], port: number): number {
     const open = (family: 4 | 6) => {
       const address = family === 6 ? '::' : '0.0.0.0';
-      const bind = () => internetSocket(protocol, family, { address, port });
+      const bind = () =>
+        protocol === 'sctp'
+          ? holdSctpPort(family, { address, port })
+          : internetSocket(protocol, family, { address, port });
       return this.#hostPath === '' ? bind() : inNamespace(this.#hostPath, bind);
     };
     try {

@@ -233,7 +233,8 @@ export function backendTable({ device, subnets, ownAddress }: Backend): Table {
 
 /**
  * A server that has one socket for all addresses answers from the address that its default route
- * has. It must be asked there, or its answers belong to nothing that is known.
+ * has. It must be asked there, or its answers belong to nothing that is known. So it is with UDP,
+ * and with SCTP, of which a server chooses the address of its first answer in the same way.
  */
 function datagramRules(
   comesIn: Statement,
@@ -243,15 +244,13 @@ function datagramRules(
     const address = ownAddress[family];
     if (address === undefined) return [];
     const own = constant(addressBytes(address));
-    return [
-      [
-        comesIn,
-        isFamily[family],
-        isProtocol('udp'),
-        hasNodeMark(ct.mark),
-        translate('dnat', family, own),
-      ],
-    ];
+    return (['udp', 'sctp'] as const).map((protocol) => [
+      comesIn,
+      isFamily[family],
+      isProtocol(protocol),
+      hasNodeMark(ct.mark),
+      translate('dnat', family, own),
+    ]);
   });
 }
 
