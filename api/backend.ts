@@ -89,6 +89,8 @@ export interface HostInfo {
   readonly genericResources: readonly GenericResource[];
   /** Where vendors describe their devices. */
   readonly cdiFolders: readonly string[];
+  /** What they describe: "vendor.com/gpu=0". */
+  readonly cdiDevices: readonly string[];
   readonly insecureRegistries: readonly string[];
 }
 

@@ -70,7 +70,7 @@ describe('clients', () => {
       const init = () => docker('swarm', 'init', '--advertise-addr', '10.99.0.1');
 
       it('asks for versions and facts', async () => {
-        assert.match(await docker('version'), /API version:\s+1\.47 \(minimum version 1\.24\)/);
+        assert.match(await docker('version'), /API version:\s+1\.50 \(minimum version 1\.24\)/);
         const info = await docker('info');
         assert.match(info, /Swarm: inactive/);
         assert.match(info, /Server Version: 0\.1\.0/);

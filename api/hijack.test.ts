@@ -66,7 +66,7 @@ describe('connections that stop being HTTP', () => {
   it('carry what is typed, and what is written, until the container ends', async () => {
     const id = await running({ OpenStdin: true, StdinOnce: true });
     const input = () => backend.made.runtime.io.input.map((text) => text.slice(id.length + 1));
-    const line = 'POST /v1.47/containers/web/attach?stream=1&stdin=1&stdout=1&stderr=1';
+    const line = 'POST /v1.50/containers/web/attach?stream=1&stdin=1&stdout=1&stderr=1';
     const socket = await open(`${request(line, upgrade)}early `);
     socket.end('late');
     const turnsMax = 10_000;
@@ -82,7 +82,7 @@ describe('connections that stop being HTTP', () => {
 
   it('are plain streams for those who ask for no upgrade, and for terminals', async () => {
     const id = await running({ Tty: true });
-    const socket = await open(request('POST /v1.47/containers/web/attach?stream=1&stdout=1'));
+    const socket = await open(request('POST /v1.50/containers/web/attach?stream=1&stdout=1'));
     await once(socket, 'readable');
     backend.made.runtime.write(id, 'stdout', 'said');
     backend.made.runtime.exit(id, 0);

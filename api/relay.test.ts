@@ -129,7 +129,7 @@ describe('containers of other nodes', () => {
 
   it('tell in their own stream that the node has gone', async () => {
     const socket = await send(
-      `POST /v1.47/containers/${hexId}/attach?stream=1&stdout=1&stderr=1`,
+      `POST /v1.50/containers/${hexId}/attach?stream=1&stdout=1&stderr=1`,
       upgrade,
     );
     await once(socket, 'readable');

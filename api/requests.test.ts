@@ -14,8 +14,8 @@ describe('versions in paths', () => {
   const good = [
     { given: '/v1.41/info', minor: 41, path: '/info' },
     { given: '/v1.24/_ping', minor: 24, path: '/_ping' },
-    { given: '/info', minor: 47, path: '/info' },
-    { given: '/volumes/v1', minor: 47, path: '/volumes/v1' },
+    { given: '/info', minor: 50, path: '/info' },
+    { given: '/volumes/v1', minor: 50, path: '/volumes/v1' },
   ];
   for (const { given, minor, path } of good) {
     it(`reads ${given}`, () => assert.deepEqual(splitVersion(given), { minor, path }));
@@ -23,7 +23,7 @@ describe('versions in paths', () => {
 
   it('refuses what is too new or too old, as Docker does', () => {
     assert.throws(() => splitVersion('/v1.99/info'), {
-      message: 'client version 1.99 is too new. Maximum supported API version is 1.47',
+      message: 'client version 1.99 is too new. Maximum supported API version is 1.50',
     });
     assert.throws(() => splitVersion('/v1.12/info'), {
       message:

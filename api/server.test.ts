@@ -72,7 +72,7 @@ describe('the API server', () => {
       const { status, headers, text } = await ask(method, '/_ping');
       assert.equal(status, 200);
       assert.equal(text, method === 'GET' ? 'OK' : '');
-      assert.equal(headers['api-version'], '1.47');
+      assert.equal(headers['api-version'], '1.50');
       assert.equal(headers['ostype'], 'linux');
       assert.equal(headers['docker-experimental'], 'false');
       assert.equal(headers['server'], 'Docker/0.1.0 (linux)');
@@ -91,6 +91,21 @@ describe('the API server', () => {
     { path: '/networks/nope', status: 404, says: /^network nope not found$/ },
     { path: '/events?since=x', status: 400, says: /^invalid value for 'since'/ },
     { path: '/events?since=2&until=1', status: 400, says: /cannot be after/ },
+    {
+      path: '/images/10.99.0.254:5000%2Fweb:1/json?manifests=1&platform=%7B%7D',
+      status: 400,
+      says: /^conflicting options: manifests and platform options cannot both be set$/,
+    },
+    {
+      path: '/images/10.99.0.254:5000%2Fweb:1/history?platform=linux',
+      status: 400,
+      says: /^failed to parse platform: /,
+    },
+    {
+      path: '/images/10.99.0.254:5000%2Fweb:1/json?platform=%7B%22architecture%22:%22arm64%22%7D',
+      status: 404,
+      says: /^not for \(linux\/arm64\)$/,
+    },
     { path: '/images/json?filters={', status: 400, says: /^invalid filter$/ },
   ];
   for (const { path, status, says } of refusals) {

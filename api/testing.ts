@@ -38,7 +38,15 @@ export const testHost: HostInfo = {
   volumeDrivers: ['local'],
   genericResources: [],
   cdiFolders: [],
+  cdiDevices: ['vendor.com/gpu=0'],
   insecureRegistries: ['10.99.0.254:5000', '10.0.0.0/8'],
+};
+
+const testManifest = {
+  mediaType: 'application/vnd.oci.image.manifest.v1+json',
+  digest: `sha256:${'ac'.repeat(32)}`,
+  size: 529,
+  platform: { architecture: 'amd64', os: 'linux' },
 };
 
 export const testImage: Image = {
@@ -69,6 +77,8 @@ export const testImage: Image = {
       { created: '2026-01-02T03:04:06Z', created_by: 'CMD sleep', empty_layer: true },
     ],
   },
+  target: testManifest,
+  manifest: testManifest,
 };
 
 type LogEntry = { task: Task; line: LogLine } | { notice: string };
@@ -132,11 +142,27 @@ export class FakeBackend implements Backend {
       options.onProgress?.({ status: `The push refers to repository [${name}]` });
     },
     tags: async () => ['1', '2'],
-    get: async (name) => (isNamed(name) ? testImage : undefined),
+    get: async (name, { platform = 'linux/amd64' } = {}) => {
+      if (!isNamed(name)) return undefined;
+      if (platform === 'linux/amd64') return testImage;
+      throw new SwarmError('not-found', `not for (${platform})`);
+    },
+    manifests: async () => [
+      {
+        descriptor: testManifest,
+        isAvailable: true,
+        kind: 'image',
+        contentBytes: 600,
+        unpackedBytes: 4000,
+        platform: testManifest.platform,
+        imageId: testImage.id,
+      },
+    ],
     list: async () => [testImage],
     tag: async () => undefined,
-    remove: async (name, { inUse, force }) => {
+    remove: async (name, { inUse, force, platforms }) => {
       if (!isNamed(name)) throw new SwarmError('not-found', `No such image: ${name}`);
+      if (platforms !== undefined) return platforms.map((deleted) => ({ deleted }));
       const user = inUse(testImage.id);
       if (user !== undefined && !force) {
         throw new SwarmError('already-exists', `image is being used by container ${user}`);
@@ -155,17 +181,17 @@ export class FakeBackend implements Backend {
       { name: `${domain}/a`, description: 'd', stars: 5, isOfficial: true, isAutomated: false },
       { name: `${domain}/b`, description: '', stars: 1, isOfficial: false, isAutomated: false },
     ],
-    save: async (names) => {
+    save: async (names, { platform = '' } = {}) => {
       const missing = names.find((name) => !isNamed(name));
       if (missing !== undefined) throw new SwarmError('not-found', `No such image: ${missing}`);
       return (async function* archive() {
-        yield Buffer.from(names.join());
+        yield Buffer.from(names.join() + platform);
       })();
     },
-    load: async (archive) => {
+    load: async (archive, { platform = '' } = {}) => {
       let bytes = 0;
       for await (const chunk of archive) bytes += chunk.length;
-      return [`loaded/${bytes}:1`];
+      return [`loaded${platform}/${bytes}:1`];
     },
     import: async (tarball) => {
       for await (const chunk of tarball) void chunk;

@@ -116,6 +116,7 @@ export class System implements SystemBackend, NodeFacts {
       volumeDrivers: volumes.driverNames,
       genericResources: devices.resources(),
       cdiFolders,
+      cdiDevices: devices.names(),
       labels: Object.entries(this.#options.labels).map(([key, value]) => `${key}=${value}`),
       insecureRegistries: this.#options.insecureRegistries,
     };

@@ -1,4 +1,4 @@
-/** Standalone containers: Docker's ContainerConfig and HostConfig (Engine API v1.47). */
+/** Standalone containers: Docker's ContainerConfig and HostConfig (Engine API v1.50). */
 import {
   boolean,
   integer,

@@ -14,7 +14,7 @@ const ipamConfig = struct({
 });
 export type IpamConfig = TypeOf<typeof ipamConfig>;
 
-/** Docker's NetworkCreateRequest (Engine API v1.47). */
+/** Docker's NetworkCreateRequest (Engine API v1.50). */
 export const networkSpec = struct({
   name: required('Name', string, ''),
   labels: required('Labels', record(string), {}),

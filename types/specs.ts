@@ -1,4 +1,4 @@
-/** What a user asks for: the specs of services, nodes and the swarm (Docker Engine API v1.47). */
+/** What a user asks for: the specs of services, nodes and the swarm (Docker Engine API v1.50). */
 import {
   boolean,
   durationMs,

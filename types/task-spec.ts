@@ -1,4 +1,4 @@
-/** What one task runs: Docker's TaskSpec (Engine API v1.47), declared once for reading and types. */
+/** What one task runs: Docker's TaskSpec (Engine API v1.50), declared once for reading and types. */
 import {
   boolean,
   durationMs,

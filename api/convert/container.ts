@@ -6,12 +6,21 @@ import type {
   ContainerView,
   HealthView,
 } from '../../worker/container/view.ts';
+import type { Image } from '../../worker/image/images.ts';
 import type { MountView } from '../../worker/volume/volume.ts';
+import { descriptorJson } from './image.ts';
 import type { Json, JsonObject } from './json.ts';
 import { timeText, zeroTime } from './time.ts';
 
+/** Of the API, 1.N: since then, containers tell the manifest that they were made of. */
+const firstWithManifest = 48;
+
 export interface ContainerFacts {
   readonly snapshotter: string;
+  /** Of the API's version 1.N that the client speaks. */
+  readonly minor: number;
+  /** The container's image, where it is still here. */
+  readonly image?: Pick<Image, 'manifest'> | undefined;
   /** Bytes; told where they were asked for. */
   readonly size?: { readonly layer: number; readonly whole: number };
 }
@@ -41,6 +50,7 @@ export function containerInspectJson(view: ContainerView, facts: ContainerFacts)
     HostConfig: hostDocument.encode(record.host) as JsonObject,
     GraphDriver: { Data: null, Name: facts.snapshotter },
     ...sizeJson(facts),
+    ...manifestJson(facts),
     Mounts: mountsJson(view),
     Config: containerDocument.encode(record.config) as JsonObject,
     NetworkSettings: networkSettingsJson(view),
@@ -62,6 +72,7 @@ export function containerSummaryJson(
     Created: Math.floor(record.createdAtMs / 1000),
     Ports: view.ports.map(portSummaryJson),
     ...sizesOf(facts),
+    ...manifestJson(facts),
     Labels: record.config.labels ?? {},
     State: state.status,
     Status: statusText(view, nowMs),
@@ -77,6 +88,11 @@ function sizesOf({ size }: ContainerFacts): JsonObject {
     ...(size?.layer ? { SizeRw: size.layer } : {}),
     ...(size?.whole ? { SizeRootFs: size.whole } : {}),
   };
+}
+
+function manifestJson({ image, minor }: ContainerFacts): JsonObject {
+  if (image === undefined || minor < firstWithManifest) return {};
+  return { ImageManifestDescriptor: descriptorJson(image.manifest) };
 }
 
 function sizeJson({ size }: ContainerFacts): JsonObject {

@@ -286,11 +286,34 @@ describe('the engine', () => {
   it('tells its versions in both of Docker’s forms', () => {
     const facts = { version: '0.1.0', host: testHost, nodeVersion: 'v24' };
     const json = wire(versionJson(facts)) as Record<string, unknown>;
-    assert.equal(json['ApiVersion'], '1.47');
+    assert.equal(json['ApiVersion'], '1.50');
     assert.equal(json['MinAPIVersion'], '1.24');
     assert.equal(json['Arch'], 'amd64');
     const [engine] = json['Components'] as { Details: Record<string, string> }[];
-    assert.equal(engine?.Details['ApiVersion'], '1.47');
+    assert.equal(engine?.Details['ApiVersion'], '1.50');
+  });
+
+  it('tells what its version of the API has, and no more', () => {
+    const facts = {
+      version: '0.1.0',
+      dataRoot: '/d',
+      host: testHost,
+      systemTime: '',
+      eventListeners: 0,
+      swarm: {},
+      warnings: [],
+    };
+    const of = (minor: number) => wire(infoJson({ ...facts, minor })) as Record<string, unknown>;
+    assert.deepEqual(of(50)['DiscoveredDevices'], [{ Source: 'cdi', ID: 'vendor.com/gpu=0' }]);
+    assert.deepEqual(of(49)['FirewallBackend'], { Driver: 'nftables' });
+    assert.deepEqual(of(49)['RuncCommit'], { ID: '' });
+    assert.deepEqual(of(48)['RuncCommit'], { ID: '', Expected: '' });
+    const has = (minor: number, key: string) => Object.hasOwn(of(minor), key);
+    assert.deepEqual([has(49, 'DiscoveredDevices'), has(48, 'FirewallBackend')], [false, false]);
+    assert.deepEqual([has(49, 'BridgeNfIptables'), has(50, 'BridgeNfIptables')], [true, false]);
+    const registries = (minor: number) => Object.keys(of(minor)['RegistryConfig'] as object);
+    assert.ok(registries(48).includes('AllowNondistributableArtifactsCIDRs'));
+    assert.ok(!registries(49).includes('AllowNondistributableArtifactsCIDRs'));
   });
 
   it('sorts insecure registries into names and networks', () => {
@@ -304,6 +327,7 @@ describe('the engine', () => {
     } as const;
     const json = wire(
       infoJson({
+        minor: 50,
         version: '0.1.0',
         dataRoot: '/d',
         host: testHost,
@@ -324,12 +348,42 @@ describe('the engine', () => {
 describe('images', () => {
   it('are listed and inspected', () => {
     const createdAtMs = Date.parse(testImage.createdAt);
-    const summary = wire(imageSummaryJson(testImage, createdAtMs)) as Record<string, unknown>;
+    const summary = wire(imageSummaryJson(testImage, createdAtMs, { minor: 50 })) as Record<
+      string,
+      unknown
+    >;
     assert.equal(summary['Created'], 1_767_323_045);
     assert.deepEqual(summary['Labels'], { tier: 'web' });
-    const json = wire(imageInspectJson(testImage)) as Record<string, unknown>;
+    const json = wire(imageInspectJson(testImage, { minor: 50 })) as Record<string, unknown>;
     assert.deepEqual(json['RootFS'], { Type: 'layers', Layers: [`sha256:${'01'.repeat(32)}`] });
     assert.equal(json['Os'], 'linux');
+  });
+});
+
+describe('images of older versions of the API', () => {
+  const keysOf = (minor: number) => ({
+    listed: Object.keys(imageSummaryJson(testImage, 0, { minor })),
+    inspected: Object.keys(imageInspectJson(testImage, { minor })),
+    config: Object.keys(imageInspectJson(testImage, { minor })['Config'] as object),
+  });
+  const cases: readonly (readonly [key: string, first: number, last: number])[] = [
+    ['VirtualSize', 24, 43],
+    ['Descriptor', 48, 50],
+  ];
+  for (const [key, first, last] of cases) {
+    it(`have ${key} from 1.${first} to 1.${last}`, () => {
+      for (let minor = 24; minor <= 50; minor += 1) {
+        const { listed, inspected } = keysOf(minor);
+        const isThere = minor >= first && minor <= last;
+        assert.deepEqual([listed.includes(key), inspected.includes(key)], [isThere, isThere]);
+      }
+    });
+  }
+
+  it('have fields of containers until 1.49', () => {
+    assert.ok(keysOf(49).config.includes('Hostname'));
+    assert.ok(!keysOf(50).config.includes('Hostname'));
+    assert.ok(keysOf(50).config.includes('OnBuild'));
   });
 });
 

@@ -3,7 +3,7 @@ import { genericResource } from '../../types/index.ts';
 import type { HostInfo, SwarmStatus } from '../backend.ts';
 import type { JsonObject } from './json.ts';
 
-export const apiVersionMax = '1.47';
+export const apiVersionMax = '1.50';
 export const apiVersionMin = '1.24';
 
 export interface VersionFacts {
@@ -35,7 +35,16 @@ export function versionJson({ version, host, nodeVersion }: VersionFacts): JsonO
   };
 }
 
+/** Of the API, 1.N: what was taken from this document with it, and what came. */
+const firstWithoutNondistributables = 49;
+const firstWithoutExpectedCommits = 49;
+const firstWithFirewall = 49;
+const firstWithoutBridgeFilters = 50;
+const firstWithDevices = 50;
+
 export interface InfoFacts {
+  /** Of the API's version 1.N that the client speaks. */
+  readonly minor: number;
   readonly version: string;
   readonly dataRoot: string;
   readonly host: HostInfo;
@@ -46,7 +55,7 @@ export interface InfoFacts {
 }
 
 export function infoJson(facts: InfoFacts): JsonObject {
-  const { host } = facts;
+  const { host, minor } = facts;
   return {
     ID: host.engineId,
     Containers: host.containers.running + host.containers.stopped,
@@ -62,7 +71,7 @@ export function infoJson(facts: InfoFacts): JsonObject {
       Authorization: null,
       Log: ['json-file', 'local', 'none'],
     },
-    ...limitsJson(host),
+    ...limitsJson(facts),
     NEventsListener: facts.eventListeners,
     SystemTime: facts.systemTime,
     LoggingDriver: 'json-file',
@@ -72,7 +81,7 @@ export function infoJson(facts: InfoFacts): JsonObject {
     OSType: 'linux',
     Architecture: unameArchitecture(host.architecture),
     IndexServerAddress: 'https://index.docker.io/v1/',
-    RegistryConfig: registryJson(host.insecureRegistries),
+    RegistryConfig: registryJson(facts),
     NCPU: host.cpus,
     MemTotal: host.memoryBytes,
     GenericResources:
@@ -94,11 +103,13 @@ export function infoJson(facts: InfoFacts): JsonObject {
     LiveRestoreEnabled: true,
     Isolation: '',
     InitBinary: '',
-    ContainerdCommit: commitJson(host.containerdVersion),
-    RuncCommit: commitJson(''),
-    InitCommit: commitJson(''),
+    ContainerdCommit: commitJson(host.containerdVersion, minor),
+    RuncCommit: commitJson('', minor),
+    InitCommit: commitJson('', minor),
     SecurityOptions: ['name=seccomp,profile=builtin'],
     CDISpecDirs: host.cdiFolders,
+    ...(minor < firstWithDevices ? {} : devicesJson(host.cdiDevices)),
+    ...(minor < firstWithFirewall ? {} : { FirewallBackend: { Driver: 'nftables' } }),
     Warnings: facts.warnings.length === 0 ? null : facts.warnings,
   };
 }
@@ -131,7 +142,7 @@ export function swarmInfoJson({ status, manager }: SwarmInfoFacts): JsonObject {
 }
 
 /** What the kernel's cgroups can limit: everything that a task's spec may ask for. */
-function limitsJson(host: HostInfo): JsonObject {
+function limitsJson({ host, minor }: InfoFacts): JsonObject {
   return {
     MemoryLimit: true,
     SwapLimit: true,
@@ -143,8 +154,10 @@ function limitsJson(host: HostInfo): JsonObject {
     // Only the first version of cgroups knows it.
     OomKillDisable: host.cgroupVersion === 1,
     IPv4Forwarding: true,
-    BridgeNfIptables: true,
-    BridgeNfIp6tables: true,
+    // What it says is not so for the nftables here; but older clients warn where they miss it.
+    ...(minor < firstWithoutBridgeFilters
+      ? { BridgeNfIptables: true, BridgeNfIp6tables: true }
+      : {}),
     Debug: false,
     NFd: 0,
     NGoroutines: 0,
@@ -153,12 +166,22 @@ function limitsJson(host: HostInfo): JsonObject {
   };
 }
 
-function registryJson(insecure: readonly string[]): JsonObject {
+function devicesJson(names: readonly string[]): JsonObject {
+  if (names.length === 0) return {};
+  return { DiscoveredDevices: names.map((ID) => ({ Source: 'cdi', ID })) };
+}
+
+function registryJson({ host, minor }: InfoFacts): JsonObject {
+  const insecure = host.insecureRegistries;
   const networks = insecure.filter((registry) => registry.includes('/'));
   const names = insecure.filter((registry) => !registry.includes('/'));
   return {
-    AllowNondistributableArtifactsCIDRs: null,
-    AllowNondistributableArtifactsHostnames: null,
+    ...(minor < firstWithoutNondistributables
+      ? {
+          AllowNondistributableArtifactsCIDRs: null,
+          AllowNondistributableArtifactsHostnames: null,
+        }
+      : {}),
     InsecureRegistryCIDRs: ['::1/128', '127.0.0.0/8', ...networks],
     IndexConfigs: {
       'docker.io': { Name: 'docker.io', Mirrors: [], Secure: true, Official: true },
@@ -170,8 +193,8 @@ function registryJson(insecure: readonly string[]): JsonObject {
   };
 }
 
-function commitJson(id: string): JsonObject {
-  return { ID: id, Expected: id };
+function commitJson(id: string, minor: number): JsonObject {
+  return { ID: id, ...(minor < firstWithoutExpectedCommits ? { Expected: id } : {}) };
 }
 
 const architectures: readonly (readonly [docker: string, uname: string])[] = [

@@ -105,19 +105,26 @@ async function list(exchange: Exchange, { backend, clock }: RouteModules): Promi
     })),
   );
   const nowMs = clock.nowMs();
-  await exchange.jsonList(rows, ({ view, size }) =>
-    containerSummaryJson(view, { snapshotter, ...(size === undefined ? {} : { size }) }, nowMs),
-  );
+  const { minor } = exchange;
+  const byId = new Map(images.map((image) => [image.id, image]));
+  await exchange.jsonList(rows, ({ view, size }) => {
+    const image = byId.get(view.record.imageId);
+    const facts = { snapshotter, minor, image, ...(size === undefined ? {} : { size }) };
+    return containerSummaryJson(view, facts, nowMs);
+  });
 }
 
 /** All containers with their sizes, as `docker system df` counts them. */
-export async function containerUsages({ backend, clock }: RouteModules): Promise<JsonObject[]> {
+export async function containerUsages(
+  { backend, clock }: RouteModules,
+  minor: number,
+): Promise<JsonObject[]> {
   const { snapshotter } = await backend.system.info();
   const views = await backend.containers.list();
   return Promise.all(
     views.map(async (view) => {
       const size = await backend.containers.inside.size(view);
-      return containerSummaryJson(view, { snapshotter, size }, clock.nowMs());
+      return containerSummaryJson(view, { snapshotter, minor, size }, clock.nowMs());
     }),
   );
 }
@@ -129,8 +136,15 @@ async function inspect(
 ): Promise<void> {
   const { snapshotter } = await backend.system.info();
   const size = exchange.flag('size') ? await backend.containers.inside.size(view) : undefined;
+  const image = await backend.images.get(view.record.imageId);
+  const { minor } = exchange;
   exchange.json(
-    containerInspectJson(view, { snapshotter, ...(size === undefined ? {} : { size }) }),
+    containerInspectJson(view, {
+      snapshotter,
+      minor,
+      image,
+      ...(size === undefined ? {} : { size }),
+    }),
   );
 }
 

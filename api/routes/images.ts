@@ -29,14 +29,15 @@ export function imageRoutes(modules: RouteModules): Route[] {
       method: 'GET',
       path: '/images/{name...}/json',
       async handle(exchange) {
-        exchange.json(imageInspectJson(await find(modules, exchange.param('name'))));
+        await inspect(exchange, modules);
       },
     },
     {
       method: 'GET',
       path: '/images/{name...}/history',
       async handle(exchange) {
-        const image = await find(modules, exchange.param('name'));
+        const platform = platformOf(exchange, platformSince.history);
+        const image = await find(modules, exchange.param('name'), platform);
         exchange.json(imageHistoryJson(image, (time) => Math.floor(createdAtMs(time) / 1000)));
       },
     },
@@ -56,8 +57,10 @@ export function imageRoutes(modules: RouteModules): Route[] {
       path: '/images/{name...}',
       async handle(exchange) {
         await find(modules, exchange.param('name'));
+        const platforms = goingPlatforms(exchange);
         const removed = await images.remove(exchange.param('name'), {
           force: exchange.flag('force'),
+          ...(platforms.length === 0 ? {} : { platforms }),
           inUse: (imageId) =>
             backend.system.imageUser(imageId) ?? backend.containers.imageUser(imageId),
         });
@@ -106,8 +109,60 @@ export function createdAtMs(createdAt: string): number {
   return Number.isFinite(ms) ? ms : 0;
 }
 
-async function find({ backend }: RouteModules, name: string): Promise<Image> {
-  const image = await backend.images.get(name);
+/** Of the API, 1.N: since then the platform of an image can be told. Before, it was ignored. */
+const platformSince = { push: 46, history: 48, load: 48, save: 48, inspect: 49, remove: 50 };
+/** The same for what an image consists of. */
+const manifestsSince = { list: 47, inspect: 48 };
+
+async function inspect(exchange: Exchange, modules: RouteModules): Promise<void> {
+  const { images } = modules.backend;
+  const { minor } = exchange;
+  const withManifests = minor >= manifestsSince.inspect && exchange.flag('manifests');
+  const platform = platformOf(exchange, platformSince.inspect);
+  if (withManifests && platform !== undefined) {
+    throw new SwarmError(
+      'invalid-argument',
+      'conflicting options: manifests and platform options cannot both be set',
+    );
+  }
+  const image = await find(modules, exchange.param('name'), platform);
+  const manifests = withManifests ? await images.manifests(image) : undefined;
+  const containersOf = await containersByImage(modules, withManifests);
+  exchange.json(
+    imageInspectJson(image, {
+      minor,
+      containersOf,
+      ...(manifests === undefined ? {} : { manifests }),
+    }),
+  );
+}
+
+/** Looked up for those alone who ask for more than the image itself. */
+async function containersByImage(
+  { backend }: RouteModules,
+  isAsked: boolean,
+): Promise<(imageId: string) => readonly string[]> {
+  const views = isAsked ? await backend.containers.list() : [];
+  return (imageId) =>
+    views.filter(({ record }) => record.imageId === imageId).map(({ record }) => record.id);
+}
+
+/** Platforms whose images alone are to go. */
+function goingPlatforms(exchange: Exchange): readonly string[] {
+  if (exchange.minor < platformSince.remove) return [];
+  const platforms = exchange.query.getAll('platforms').map(parsePlatformJson);
+  if (platforms.length > 0 && !exchange.flag('force')) {
+    throw new SwarmError(
+      'invalid-argument',
+      'Content will be removed from all images referencing this variant. Use --force to force ' +
+        'delete.',
+    );
+  }
+  return platforms;
+}
+
+async function find({ backend }: RouteModules, name: string, platform?: string): Promise<Image> {
+  const image = await backend.images.get(name, platform === undefined ? {} : { platform });
   if (image === undefined) {
     const shown = hasVersion(name) ? name : `${name}:latest`;
     throw new SwarmError('not-found', `No such image: ${shown}`);
@@ -140,7 +195,9 @@ async function distribution(exchange: Exchange, modules: RouteModules): Promise<
   }
 }
 
-async function list(exchange: Exchange, { backend }: RouteModules): Promise<void> {
+async function list(exchange: Exchange, modules: RouteModules): Promise<void> {
+  const { backend } = modules;
+  const { minor } = exchange;
   const filters = Filters.parse(exchange.query.get('filters'), imageFilterKeys);
   const images = await backend.images.list();
   const isWanted = imageMatcher(filters, images, (image) => createdAtMs(image.createdAt));
@@ -148,12 +205,18 @@ async function list(exchange: Exchange, { backend }: RouteModules): Promise<void
     .filter(isWanted)
     .map((image) => ({ image, atMs: createdAtMs(image.createdAt) }))
     .toSorted((a, b) => b.atMs - a.atMs || (a.image.id < b.image.id ? -1 : 1));
-  exchange.json(
-    newestFirst.map(({ image, atMs }) => ({
-      ...imageSummaryJson(withNamesAskedFor(filters, image), atMs),
-      ...(exchange.minor < firstWithoutNames ? namesForOld(image) : {}),
-    })),
-  );
+  const withManifests = minor >= manifestsSince.list && exchange.flag('manifests');
+  const containersOf = await containersByImage(modules, withManifests);
+  const rows: JsonObject[] = [];
+  for (const { image, atMs } of newestFirst) {
+    const manifests = withManifests ? { manifests: await backend.images.manifests(image) } : {};
+    const options = { minor, containersOf, ...manifests };
+    rows.push({
+      ...imageSummaryJson(withNamesAskedFor(filters, image), atMs, options),
+      ...(minor < firstWithoutNames ? namesForOld(image) : {}),
+    });
+  }
+  exchange.json(rows);
 }
 
 /** Of the API, 1.N: since then, an image without a name has none in lists, too. */
@@ -202,7 +265,7 @@ async function pull(exchange: Exchange, modules: RouteModules, name: string): Pr
 async function push(exchange: Exchange, { backend }: RouteModules): Promise<void> {
   const reference = joinTag(exchange.param('name'), exchange.query.get('tag'));
   const progress = new ProgressStream(exchange);
-  const platform = platformOf(exchange);
+  const platform = platformOf(exchange, platformSince.push);
   await progress.run(() =>
     backend.images.push(reference, {
       ...authOf(exchange),
@@ -230,9 +293,11 @@ async function importImage(exchange: Exchange, { backend }: RouteModules): Promi
 }
 
 async function load(exchange: Exchange, { backend }: RouteModules): Promise<void> {
+  const platform = platformOf(exchange, platformSince.load);
   const progress = new ProgressStream(exchange);
   await progress.run(async () => {
-    for (const name of await backend.images.load(bodyOf(exchange))) {
+    const options = platform === undefined ? {} : { platform };
+    for (const name of await backend.images.load(bodyOf(exchange), options)) {
       const kind = name.startsWith('sha256:') ? 'Loaded image ID' : 'Loaded image';
       progress.print(`${kind}: ${name}\n`);
     }
@@ -244,13 +309,11 @@ async function save(
   { backend }: RouteModules,
   names: readonly string[],
 ): Promise<void> {
-  if ((exchange.query.get('platform') ?? '') !== '') {
-    throw new SwarmError(
-      'unimplemented',
-      'saving one platform alone is not supported: all that is here of an image is saved',
-    );
-  }
-  const archive = await backend.images.save(names, { signal: exchange.signal });
+  const platform = platformOf(exchange, platformSince.save);
+  const archive = await backend.images.save(names, {
+    signal: exchange.signal,
+    ...(platform === undefined ? {} : { platform }),
+  });
   exchange.begin('application/x-tar');
   for await (const chunk of archive) await exchange.write(chunk);
   exchange.end();
@@ -297,17 +360,26 @@ const platformDocument = struct({
   variant: optional('variant', string),
 });
 
-/** Where the API has a platform as a document, not as text. */
-function platformOf(exchange: Exchange): string | undefined {
-  const text = exchange.query.get('platform') ?? '';
-  if (text === '') return undefined;
+/** Where the API has a platform as a document, not as text; before 1.N of it, there is none. */
+function platformOf(exchange: Exchange, sinceMinor: number): string | undefined {
+  const texts = exchange.query.getAll('platform').filter((text) => text !== '');
+  const [text] = texts;
+  if (text === undefined || exchange.minor < sinceMinor) return undefined;
+  if (texts.length === 1) return parsePlatformJson(text);
+  throw new SwarmError(
+    'invalid-argument',
+    'multiple platform parameters are not supported in this API version: give one',
+  );
+}
+
+function parsePlatformJson(text: string): string {
   try {
     const {
       os = 'linux',
       architecture = '',
-      variant,
+      variant = '',
     } = platformDocument.decode(JSON.parse(text), '');
-    return [os, architecture, variant].filter((part) => part !== undefined).join('/');
+    return [os, architecture, variant].filter((part) => part !== '').join('/');
   } catch (cause) {
     throw new SwarmError('invalid-argument', `failed to parse platform: ${messageOf(cause)}`, {
       cause,

@@ -44,14 +44,14 @@ export function systemRoutes(modules: RouteModules): Route[] {
       method: 'GET',
       path: '/info',
       async handle(exchange) {
-        exchange.json(await info(modules));
+        exchange.json(await info(modules, exchange.minor));
       },
     },
     {
       method: 'GET',
       path: '/system/df',
       async handle(exchange) {
-        exchange.json(await diskUsage(modules, exchange.query.getAll('type')));
+        exchange.json(await diskUsage(modules, exchange));
       },
     },
   ];
@@ -60,7 +60,11 @@ export function systemRoutes(modules: RouteModules): Route[] {
 const usageKinds = ['container', 'image', 'volume', 'build-cache'];
 
 /** What is on the disk; of these kinds alone, where any are named. */
-async function diskUsage(modules: RouteModules, kinds: readonly string[]): Promise<JsonObject> {
+async function diskUsage(
+  modules: RouteModules,
+  { minor, query }: Pick<Exchange, 'minor' | 'query'>,
+): Promise<JsonObject> {
+  const kinds = query.getAll('type');
   const unknown = kinds.find((kind) => !usageKinds.includes(kind));
   if (unknown !== undefined) {
     throw new SwarmError('invalid-argument', `unknown object type: ${unknown}`);
@@ -72,21 +76,24 @@ async function diskUsage(modules: RouteModules, kinds: readonly string[]): Promi
     ...(isAsked('image')
       ? {
           LayersSize: images.reduce((sum, image) => sum + image.sizeBytes, 0),
-          Images: images.map((image) => imageSummaryJson(image, createdAtMs(image.createdAt))),
+          Images: images.map((image) =>
+            imageSummaryJson(image, createdAtMs(image.createdAt), { minor }),
+          ),
         }
       : {}),
-    ...(isAsked('container') ? { Containers: await containerUsages(modules) } : {}),
+    ...(isAsked('container') ? { Containers: await containerUsages(modules, minor) } : {}),
     ...(isAsked('volume') ? { Volumes: await volumeUsages(modules) } : {}),
     ...(isAsked('build-cache') ? { BuildCache: [] } : {}),
   };
 }
 
-async function info({ backend, clock, events }: RouteModules): Promise<JsonObject> {
+async function info({ backend, clock, events }: RouteModules, minor: number): Promise<JsonObject> {
   const { system } = backend;
   const { error, view } = await managerView(backend);
   const status = backend.swarm.status();
   const managers = view === undefined ? 0 : countManagers(view);
   return infoJson({
+    minor,
     version: system.version,
     dataRoot: system.dataRoot,
     host: await system.info(),

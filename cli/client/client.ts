@@ -13,7 +13,7 @@ const { request } = process.getBuiltinModule('node:http');
 const secureRequest = () => process.getBuiltinModule('node:https').request;
 
 /** The newest version of the API that this CLI speaks, and the oldest that it can. */
-const newestVersion = '1.47';
+const newestVersion = '1.50';
 const oldestVersion = '1.24';
 const pingTimeoutMs = 30_000;
 /** No document that the CLI reads as a whole is near this; a stream is read by pieces. */

@@ -28,7 +28,7 @@ export class StubDaemon implements AsyncDisposable {
   readonly #apiVersion: string;
   #answers: Record<string, Answer>;
 
-  constructor(answers: Record<string, Answer>, { apiVersion = '1.47' } = {}) {
+  constructor(answers: Record<string, Answer>, { apiVersion = '1.50' } = {}) {
     this.#answers = answers;
     this.#apiVersion = apiVersion;
     this.host = `unix://${this.#folder}/docker.sock`;

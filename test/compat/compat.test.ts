@@ -15,6 +15,7 @@ import { networkCases } from './network-cases.ts';
 import { buildCases } from './build-cases.ts';
 import { commitCases } from './commit-cases.ts';
 import { loginCases } from './login-cases.ts';
+import { platformCases } from './platform-cases.ts';
 import { pushCases } from './push-cases.ts';
 import { optionCases } from './option-cases.ts';
 import { registryCases } from './registry-cases.ts';
@@ -36,6 +37,7 @@ describe('compatibility with Docker', () => {
   mistakeCases(get);
   registryCases(get);
   imageCases(get);
+  platformCases(get);
   pushCases(get);
   buildCases(get);
   loginCases(get);

@@ -3,17 +3,13 @@ import { strict as assert } from 'node:assert';
 import { pack } from 'tar-stream';
 import { buffer } from 'node:stream/consumers';
 import { run } from '../lab/index.ts';
-import { dockers, newDocker, ownCli, type Cli } from './clients.ts';
-import { refuses, shows } from './covered.ts';
+import { dockers, ownCli, type Cli } from './clients.ts';
+import { shows } from './covered.ts';
 import type { Field } from './field.ts';
 
 type Verbs = Readonly<Record<string, readonly string[]>>;
 
-/** With `--platform`, these ask for a newer API than ours, and docker's CLI says so. */
-const tooNew = ['image save', 'image inspect', 'image history', 'image rm', 'image load'];
-
 export function imageCases(get: () => Field): void {
-  for (const verb of tooNew) refuses(verb, '--platform', 'it needs an API newer than 1.47');
   for (const cli of dockers) {
     describe(`images and facts, by ${cli.name}`, () => {
       const test = (
@@ -29,16 +25,6 @@ export function imageCases(get: () => Field): void {
       pulling(test);
       archives(test);
       facts(test);
-      if (cli === newDocker) {
-        for (const verb of tooNew) {
-          it(`refused by the CLI: ${verb} --platform`, async () => {
-            const words = [...verb.split(' '), '--platform', 'linux/amd64', 'web:1'];
-            const { code, stderr } = await cli.result(get().manager, words);
-            assert.notEqual(code, 0);
-            assert.match(stderr, /requires API version/);
-          });
-        }
-      }
     });
   }
 }

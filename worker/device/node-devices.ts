@@ -66,6 +66,13 @@ export class NodeDevices {
     return [...own, ...ofVendors];
   }
 
+  /** Vendors' devices as people ask for them: "vendor.com/gpu=0". */
+  names(): readonly string[] {
+    return [...this.#cdi]
+      .flatMap(([kind, devices]) => [...devices.keys()].map((name) => `${kind}=${name}`))
+      .toSorted();
+  }
+
   /** Throws `failed-precondition` for a device that is there no more. */
   given(claimed: readonly GenericResource[]): DeviceEdits {
     if (claimed.length === 0) return noEdits;

@@ -8,9 +8,17 @@ import { imagesToSave } from './archive/saved-names.ts';
 import type { CommitRequest } from './commit.ts';
 import { SharedWork } from './concurrency.ts';
 import type { ImageEvents } from './events.ts';
-import type { Distribution, Image, Images, PullProgress, RegistryAuth } from './images.ts';
+import type {
+  Distribution,
+  Image,
+  ImageManifest,
+  Images,
+  PullProgress,
+  RegistryAuth,
+} from './images.ts';
 import type { Library } from './library.ts';
 import { describeDistribution } from './distribution.ts';
+import { manifestsOf } from './manifests.ts';
 import type { OciPlatform } from './oci.ts';
 import { PartReader } from './parts.ts';
 import { parsePlatform } from './platform.ts';
@@ -28,8 +36,10 @@ import { pruneImages, type PruneOptions, type Pruned } from './prune.ts';
 import type { RegistryClient, SearchResult } from './registry/index.ts';
 import { planRemoval } from './remove.ts';
 import type { ContentStore } from './store/content.ts';
+import type { Leases } from './store/leases.ts';
 import type { Unpacker } from './store/unpack.ts';
 import type { ImageRecord, Records } from './store/records.ts';
+import { removeVariants, variantOf } from './variants.ts';
 
 export interface ContainerdImagesParts {
   readonly registry: RegistryClient;
@@ -38,6 +48,7 @@ export interface ContainerdImagesParts {
   readonly host: OciPlatform;
   readonly library: Library;
   readonly content: ContentStore;
+  readonly leases: Leases;
   readonly unpacker: Unpacker;
   readonly records: Records;
   readonly events: ImageEvents;
@@ -87,8 +98,19 @@ export class ContainerdImages implements Images, AsyncDisposable {
     await Promise.allSettled(this.#pushes);
   }
 
-  get(nameOrId: string): Promise<Image | undefined> {
-    return this.#parts.library.get(nameOrId);
+  async get(
+    nameOrId: string,
+    { platform }: { platform?: string } = {},
+  ): Promise<Image | undefined> {
+    const { host, library } = this.#parts;
+    if (platform === undefined) return library.get(nameOrId);
+    const found = await library.find(nameOrId);
+    if (found === undefined) return undefined;
+    return variantOf(this.#parts, nameOrId, found, parsePlatform(platform, host));
+  }
+
+  manifests({ target }: Image): Promise<readonly ImageManifest[]> {
+    return manifestsOf(this.#parts, target);
   }
 
   list(): Promise<readonly Image[]> {
@@ -113,10 +135,25 @@ export class ContainerdImages implements Images, AsyncDisposable {
     events.emit('tag', found.image.id, familiarString(reference));
   }
 
-  async remove(nameOrId: string, { force, inUse }: RemoveOptions): Promise<Removed> {
-    const { events, library, records } = this.#parts;
+  async remove(nameOrId: string, options: RemoveOptions): Promise<Removed> {
+    const { host, library } = this.#parts;
     const found = await library.find(nameOrId);
     if (found === undefined) return this.#removeBroken(nameOrId);
+    const { inUse, platforms = [] } = options;
+    if (platforms.length > 0) {
+      const wanted = platforms.map((platform) => parsePlatform(platform, host));
+      const removed = await removeVariants(this.#parts, nameOrId, found, wanted, inUse);
+      if (removed !== undefined) return removed;
+    }
+    return this.#remove(nameOrId, found, options);
+  }
+
+  async #remove(
+    nameOrId: string,
+    found: NonNullable<Awaited<ReturnType<Library['find']>>>,
+    { force, inUse }: RemoveOptions,
+  ): Promise<Removed> {
+    const { events, records } = this.#parts;
     const { image } = found;
     const plan = planRemoval({
       given: nameOrId,
@@ -205,18 +242,26 @@ export class ContainerdImages implements Images, AsyncDisposable {
     return this.#parts.registry.search(domain, query, options.auth, options.signal);
   }
 
-  async save(names: readonly string[], options: { signal?: AbortSignal } = {}) {
-    const { content, events, library, records } = this.#parts;
+  async save(
+    names: readonly string[],
+    { platform: given, signal }: { platform?: string; signal?: AbortSignal } = {},
+  ) {
+    const { content, events, host, library, records } = this.#parts;
     const reader = new PartReader({ content, library });
     const images = await imagesToSave(names, { library, records });
-    const archive = await saveArchive({ content, reader }, images, options.signal);
+    const platform = given === undefined ? undefined : parsePlatform(given, host);
+    const archive = await saveArchive({ content, reader }, images, { platform, signal });
     for (const { id } of images) events.emit('save', id, id);
     return archive;
   }
 
-  async load(archive: AsyncIterable<Uint8Array>): Promise<readonly string[]> {
-    const { events, loader } = this.#parts;
-    const loaded = await loader.load(archive);
+  async load(
+    archive: AsyncIterable<Uint8Array>,
+    { platform }: { platform?: string } = {},
+  ): Promise<readonly string[]> {
+    const { events, host, loader } = this.#parts;
+    const wanted = platform === undefined ? undefined : parsePlatform(platform, host);
+    const loaded = await loader.load(archive, wanted);
     return loaded.map(({ id, name }) => {
       const shown = name === undefined ? id : familiarString(parseReference(name));
       events.emit('load', id, shown);

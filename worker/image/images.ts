@@ -1,5 +1,6 @@
 /** Images on this node: the port that the task manager and the API use. */
 import type { Platform } from '../../types/index.ts';
+import type { Descriptor, OciPlatform } from './oci.ts';
 import type { SearchResult } from './registry/service.ts';
 import type { SnapshotMount } from '../runtime/rootfs-file.ts';
 import type { ImageRootfs } from '../runtime/runtime.ts';
@@ -44,6 +45,27 @@ export interface Image {
   readonly rootfs: ImageRootfs;
   /** The configuration as stored (Docker's image inspect shows more of it). */
   readonly rawConfig: Readonly<Record<string, unknown>>;
+  /** What its name stands for: an index, or a manifest. */
+  readonly target: Descriptor;
+  /** The manifest that the rest of this tells of. */
+  readonly manifest: Descriptor;
+}
+
+/** A manifest of an image, which may be for another platform, or be none that could run. */
+export interface ImageManifest {
+  readonly descriptor: Descriptor;
+  /** Whether all that it consists of is on this node. */
+  readonly isAvailable: boolean;
+  readonly kind: 'image' | 'attestation' | 'unknown';
+  /** What is here of it, as it came. */
+  readonly contentBytes: number;
+  /** Of an image: what its layers take on the disk; 0 where they are not unpacked. */
+  readonly unpackedBytes?: number;
+  readonly platform?: OciPlatform;
+  /** Digest of its configuration, as containers name what they were made of. */
+  readonly imageId?: string;
+  /** Of an attestation: the manifest that it says something of. */
+  readonly subject?: string | undefined;
 }
 
 export interface RegistryAuth {
@@ -104,14 +126,26 @@ export interface Images {
       signal?: AbortSignal;
     },
   ): Promise<void>;
-  /** By name, id, or unambiguous start of an id. */
-  get(nameOrId: string): Promise<Image | undefined>;
+  /**
+   * By name, id, or unambiguous start of an id. With a platform, the image of just that platform,
+   * unpacked or not; throws `not-found` where the image is here, but not for it.
+   */
+  get(nameOrId: string, options?: { platform?: string }): Promise<Image | undefined>;
+  /** What the image consists of, beside what `get` tells. */
+  manifests(image: Image): Promise<readonly ImageManifest[]>;
   list(): Promise<readonly Image[]>;
   tag(nameOrId: string, newReference: string): Promise<void>;
-  /** Docker's rules: untags; deletes when the last tag goes. `inUse` names containers that need it. */
+  /**
+   * Docker's rules: untags; deletes when the last tag goes. `inUse` names containers that need it.
+   * With platforms, names stay, and what is here for those platforms alone goes.
+   */
   remove(
     nameOrId: string,
-    options: { force: boolean; inUse: (imageId: string) => string | undefined },
+    options: {
+      force: boolean;
+      platforms?: readonly string[];
+      inUse: (imageId: string) => string | undefined;
+    },
   ): Promise<readonly ({ untagged: string } | { deleted: string })[]>;
   /**
    * The images of these names or ids as one archive, which is in both forms that `load` reads. A
@@ -120,7 +154,11 @@ export interface Images {
    */
   save(
     names: readonly string[],
-    options?: { signal?: AbortSignal },
+    options?: {
+      /** Just this platform's images; all that is here where it is absent. */
+      platform?: string;
+      signal?: AbortSignal;
+    },
   ): Promise<AsyncIterable<Uint8Array>>;
   /** An image of the layers of another and of a container's own; returns its id. */
   commit(request: {
@@ -155,8 +193,14 @@ export interface Images {
     query: { readonly term: string; readonly limit: number },
     options?: { auth?: RegistryAuth; signal?: AbortSignal },
   ): Promise<readonly SearchResult[]>;
-  /** A `docker save` or OCI archive (also gzipped). Returns what was loaded. */
-  load(archive: AsyncIterable<Uint8Array>): Promise<readonly string[]>;
+  /**
+   * A `docker save` or OCI archive (also gzipped). Returns what was loaded. With a platform, names
+   * stand for the image of just that platform; throws `not-found` where the archive has none.
+   */
+  load(
+    archive: AsyncIterable<Uint8Array>,
+    options?: { platform?: string },
+  ): Promise<readonly string[]>;
   /** A file-system tarball becomes an image of one layer; `changes` are Dockerfile instructions. */
   import(
     tarball: AsyncIterable<Uint8Array>,

@@ -32,6 +32,7 @@ export interface Resolved {
   readonly id: string;
   readonly manifest: Manifest;
   readonly manifestDigest: string;
+  readonly manifestBytes: number;
   readonly config: ConfigFile;
   readonly chainIds: readonly string[];
   /** Of each layer unpacked, bottom first. */
@@ -136,6 +137,11 @@ export class Library {
     };
   }
 
+  /** What the target stands for is looked up again: not all of it may be here any more. */
+  forget(digest: string): void {
+    this.#resolved.delete(digest);
+  }
+
   async #readAnew(target: Descriptor): Promise<Resolved | undefined> {
     try {
       const resolved = await this.#read(target);
@@ -152,13 +158,20 @@ export class Library {
       await this.#content.read(target.digest, maxManifestBytes),
       target.mediaType,
     );
-    const chosen = top.kind === 'index' ? chooseManifest(top.manifests, this.#runnable) : target;
-    if (chosen === undefined) return undefined;
-    const manifest =
-      top.kind === 'manifest'
-        ? top
-        : parseManifest(await this.#content.read(chosen.digest, maxManifestBytes));
-    if (manifest.kind === 'index') return undefined;
+    if (top.kind === 'manifest') return this.#readManifest(target, top);
+    const best = chooseManifest(top.manifests, this.#runnable);
+    // Without the one that runs here, the name stands for another that is whole.
+    for (const entry of new Set([...(best === undefined ? [] : [best]), ...top.manifests])) {
+      if ((await this.#content.info(entry.digest)) === undefined) continue;
+      const manifest = parseManifest(await this.#content.read(entry.digest, maxManifestBytes));
+      if (manifest.kind === 'index') continue;
+      const resolved = await this.#readManifest(entry, manifest);
+      if (resolved !== undefined) return resolved;
+    }
+    return undefined;
+  }
+
+  async #readManifest(chosen: Descriptor, manifest: Manifest): Promise<Resolved | undefined> {
     const config = parseConfig(await this.#content.read(manifest.config.digest, maxConfigBytes));
     const chain = chainIds(config.diffIds);
     const layerBytes: number[] = [];
@@ -168,7 +181,15 @@ export class Library {
       layerBytes.push(bytes);
     }
     const id = manifest.config.digest;
-    return { id, manifest, manifestDigest: chosen.digest, config, chainIds: chain, layerBytes };
+    return {
+      id,
+      manifest,
+      manifestDigest: chosen.digest,
+      manifestBytes: chosen.size,
+      config,
+      chainIds: chain,
+      layerBytes,
+    };
   }
 }
 
@@ -205,10 +226,12 @@ function findId(entries: readonly Entry[], text: string): string | undefined {
   return id;
 }
 
-function toImage(group: readonly Entry[], named?: ImageRecord): Image {
+/** `group`: all records of one image. What it is like, the first one's `resolved` says. */
+export function toImage(group: readonly Entry[], named?: ImageRecord): Image {
   const [first] = group;
   if (first === undefined) throw new SwarmError('internal', 'an image without a record');
-  const { config, chainIds, id, layerBytes } = first.resolved;
+  const { config, chainIds, id, layerBytes, manifest, manifestBytes, manifestDigest } =
+    first.resolved;
   const references = group
     .map(({ record }) => record.reference)
     .filter((reference) => reference !== undefined);
@@ -227,5 +250,12 @@ function toImage(group: readonly Entry[], named?: ImageRecord): Image {
     config: readImageConfig(config.raw),
     rootfs: { name: name ?? repoTags[0] ?? repoDigests[0] ?? id, chainId: chainIds.at(-1) ?? '' },
     rawConfig: config.raw,
+    target: (named ?? first.record).target,
+    manifest: {
+      mediaType: manifest.mediaType,
+      digest: manifestDigest,
+      size: manifestBytes,
+      platform,
+    },
   };
 }

@@ -4,12 +4,15 @@ import { formatFlag, noTruncFlag } from '../../command/common-flags.ts';
 import { bool } from '../../command/flags.ts';
 import { printList } from '../../format/list.ts';
 import { ellipsis, humanDuration, humanSize } from '../../format/units.ts';
+import { platformFlag, platformJson } from '../../image/platform.ts';
 
 const human = bool('human', 'Print sizes and dates in human readable format', {
   short: 'H',
   shownDefault: 'true',
 });
 const quiet = bool('quiet', 'Only show image IDs', { short: 'q' });
+
+const platform = platformFlag('Show history for the given platform');
 
 interface Step {
   readonly Id: string;
@@ -23,10 +26,12 @@ const commandWidth = 45;
 
 export const command: Command = {
   usage: '[OPTIONS] IMAGE',
-  flags: [formatFlag, human, noTruncFlag, quiet],
+  flags: [formatFlag, human, noTruncFlag, platform, quiet],
   args: exactly(1),
   async run(context, [image = ''], flags) {
-    const steps = await connect(context).get<Step[]>(`/images/${encodeURI(image)}/history`);
+    const query = { platform: platformJson(flags.get(platform)) };
+    const path = `/images/${encodeURI(image)}/history`;
+    const steps = await connect(context).get<Step[]>(path, query);
     const isWhole = flags.get(noTruncFlag) ?? false;
     const isHuman = flags.get(human) ?? true;
     const nowMs = context.clock.nowMs();

@@ -2,6 +2,7 @@ import { connect } from '../../client/index.ts';
 import { atLeast, type Command } from '../../command/command.ts';
 import { inspectFormatFlag } from '../../command/common-flags.ts';
 import { printInspected } from '../../format/inspect.ts';
+import { platformFlag, platformJson } from '../../image/platform.ts';
 
 const optional = new Set(
   (
@@ -11,13 +12,16 @@ const optional = new Set(
   ).split(' '),
 );
 
+const platform = platformFlag('Inspect a specific platform of the multi-platform image');
+
 export const command: Command = {
   usage: '[OPTIONS] IMAGE [IMAGE...]',
-  flags: [inspectFormatFlag],
+  flags: [inspectFormatFlag, platform],
   args: atLeast(1),
   async run(context, references, flags) {
     const client = connect(context);
-    const get = (reference: string) => client.get(`/images/${encodeURI(reference)}/json`);
+    const query = { platform: platformJson(flags.get(platform)) };
+    const get = (reference: string) => client.get(`/images/${encodeURI(reference)}/json`, query);
     await printInspected(context.out, references, get, {
       format: flags.get(inspectFormatFlag),
       optional,

@@ -2,6 +2,7 @@ import { connect } from '../../client/index.ts';
 import { exactly, type Command } from '../../command/command.ts';
 import { commandError } from '../../command/errors.ts';
 import { bool } from '../../command/flags.ts';
+import { platformFlag, platformJson } from '../../image/platform.ts';
 import { showProgress } from '../../image/progress.ts';
 import { fullName, parseReference } from '../../image/reference.ts';
 import { registryAuthFor } from '../../service/registry-auth.ts';
@@ -9,9 +10,11 @@ import { registryAuthFor } from '../../service/registry-auth.ts';
 const allTags = bool('all-tags', 'Push all tags of an image to the repository', { short: 'a' });
 const quiet = bool('quiet', 'Suppress verbose output', { short: 'q' });
 
+const platform = platformFlag('Push just the image of this platform of a multi-platform image');
+
 export const command: Command = {
   usage: '[OPTIONS] NAME[:TAG]',
-  flags: [allTags, quiet],
+  flags: [allTags, platform, quiet],
   args: exactly(1),
   async run(context, [name = ''], flags) {
     const { repository, tag, digest } = parseReference(name);
@@ -26,7 +29,7 @@ export const command: Command = {
       'POST',
       `/images/${encodeURI(repository)}/push`,
       {
-        query: { tag: version },
+        query: { tag: version, platform: platformJson(flags.get(platform)) },
         headers: { 'X-Registry-Auth': await registryAuthFor(repository, context.env) },
       },
     );

@@ -2,10 +2,13 @@ import { SwarmError } from '../../../lib/errors.ts';
 import { connect } from '../../client/index.ts';
 import { atLeast, forEachOperand, type Command } from '../../command/command.ts';
 import { silentExit } from '../../command/errors.ts';
-import { bool } from '../../command/flags.ts';
+import { bool, list } from '../../command/flags.ts';
+import { platformJson } from '../../image/platform.ts';
 
 const force = bool('force', 'Force removal of the image', { short: 'f' });
 const noPrune = bool('no-prune', 'Do not delete untagged parents');
+
+const platform = list('platform', 'Remove only the given platform variant');
 
 interface Removed {
   readonly Untagged?: string;
@@ -14,10 +17,11 @@ interface Removed {
 
 export const command: Command = {
   usage: '[OPTIONS] IMAGE [IMAGE...]',
-  flags: [force, noPrune],
+  flags: [force, noPrune, platform],
   args: atLeast(1),
   async run(context, references, flags) {
     const client = connect(context);
+    const platforms = flags.get(platform)?.map((one) => platformJson(one) ?? '');
     try {
       await forEachOperand(references, async (reference) => {
         const removed = await client.json<readonly Removed[] | null>(
@@ -27,6 +31,7 @@ export const command: Command = {
             query: {
               force: flags.get(force) ? 1 : undefined,
               noprune: flags.get(noPrune) ? 1 : undefined,
+              platforms,
             },
           },
         );

@@ -50,6 +50,7 @@ export class FakeImages implements Pick<Images, 'pull' | 'get'> {
   }
 
   #image(reference: string): Image {
+    const manifest = { mediaType: '', digest: `digest of ${reference}`, size: 1 };
     return {
       id: `id of ${reference}`,
       repoTags: [reference],
@@ -60,6 +61,8 @@ export class FakeImages implements Pick<Images, 'pull' | 'get'> {
       config: { ...imageConfig, ...this.config },
       rootfs: this.rootfs,
       rawConfig: {},
+      target: manifest,
+      manifest,
     };
   }
 }

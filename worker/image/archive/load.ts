@@ -15,7 +15,7 @@ import {
   type Manifest,
   type OciPlatform,
 } from '../oci.ts';
-import { chooseManifest } from '../platform.ts';
+import { chooseManifest, formatPlatform, normalizePlatform } from '../platform.ts';
 import { canonicalString, isDigest, tryParseReference, withDefaultTag } from '../reference.ts';
 import type { ContentStore } from '../store/content.ts';
 import { configLabels, indexLabels, manifestLabels } from '../store/labels.ts';
@@ -37,6 +37,12 @@ export interface LoadedImage {
   readonly id: string;
   /** Canonical; absent for an image that the archive does not name. */
   readonly name: string | undefined;
+}
+
+interface Job {
+  readonly lease: Lease;
+  /** Of an index, just this one. */
+  readonly platform: OciPlatform | undefined;
 }
 
 interface StoredFile {
@@ -70,12 +76,15 @@ export class ArchiveLoader {
     this.#runnable = runnable;
   }
 
-  load(archive: AsyncIterable<Uint8Array>): Promise<readonly LoadedImage[]> {
+  load(
+    archive: AsyncIterable<Uint8Array>,
+    platform?: OciPlatform,
+  ): Promise<readonly LoadedImage[]> {
     return this.#parts.leases.during('load', async (lease) => {
       const contents = await this.#store(archive, lease);
-      if (contents.index !== undefined) return this.#loadOci(contents.index, lease);
+      if (contents.index !== undefined) return this.#loadOci(contents.index, { lease, platform });
       if (contents.dockerManifest !== undefined) {
-        return this.#loadDocker(contents, contents.dockerManifest, lease);
+        return this.#loadDocker(contents, contents.dockerManifest, { lease, platform });
       }
       throw invalid(
         'the archive holds neither index.json nor manifest.json; give the output of docker save, ' +
@@ -132,34 +141,33 @@ export class ArchiveLoader {
     }
   }
 
-  async #loadOci(index: Buffer, lease: Lease): Promise<readonly LoadedImage[]> {
+  async #loadOci(index: Buffer, job: Job): Promise<readonly LoadedImage[]> {
     const document = parseManifest(index, mediaTypes.ociIndex);
     if (document.kind !== 'index') throw invalid("the archive's index.json is no index");
     const loaded: LoadedImage[] = [];
     for (const entry of document.manifests) {
-      const id = await this.#installTarget(entry, lease);
-      if (id !== undefined) loaded.push(await this.#record(entry, id, ociName(entry)));
+      const installed = await this.#installTarget(entry, ociName(entry), job);
+      if (installed === undefined) continue;
+      const { id, target } = installed;
+      loaded.push(await this.#record(target, id, ociName(entry)));
     }
     if (loaded.length === 0) throw invalid('the archive holds no image for this platform');
     return loaded;
   }
 
-  async #loadDocker(
-    contents: Contents,
-    bytes: Buffer,
-    lease: Lease,
-  ): Promise<readonly LoadedImage[]> {
+  async #loadDocker(contents: Contents, bytes: Buffer, job: Job): Promise<readonly LoadedImage[]> {
     const loaded: LoadedImage[] = [];
     for (const { config, layers, names } of readDockerManifest(bytes)) {
       const configFile = find(contents, config);
       const target = await writeManifest(
         this.#parts.content,
-        lease,
+        job.lease,
         { ...configFile, mediaType: mediaTypes.ociConfig },
         layers.map((path) => find(contents, path)),
       );
-      const id = await this.#installTarget(target, lease);
-      if (id === undefined) continue;
+      const installed = await this.#installTarget(target, names[0], job);
+      if (installed === undefined) continue;
+      const { id } = installed;
       for (const name of names) loaded.push(await this.#record(target, id, name));
       if (names.length === 0) loaded.push(await this.#record(target, id, undefined));
     }
@@ -168,25 +176,58 @@ export class ArchiveLoader {
   }
 
   /** Unpacks what a stored manifest, or the best entry of a stored index, describes. */
-  async #installTarget(target: Descriptor, lease: Lease): Promise<string | undefined> {
-    const { content } = this.#parts;
+  async #installTarget(
+    target: Descriptor,
+    name: string | undefined,
+    job: Job,
+  ): Promise<{ id: string; target: Descriptor } | undefined> {
+    const { lease, platform } = job;
     const document = parseManifest(await this.#read(target.digest), target.mediaType);
     if (document.kind === 'manifest') {
+      if (!(await this.#isFor(document, platform))) throw otherPlatform(name, target, job);
       await this.#install(target.digest, document, lease);
-      return document.config.digest;
+      return { id: document.config.digest, target };
     }
-    // An archive may list platforms that it does not hold.
-    const present: Descriptor[] = [];
-    for (const entry of document.manifests) {
-      if ((await content.info(entry.digest)) !== undefined) present.push(entry);
-    }
-    const chosen = chooseManifest(present, this.#runnable);
+    const present = await this.#presentOf(document.manifests);
+    const wanted = platform === undefined ? this.#runnable : [platform];
+    const descriptors = present.map(({ descriptor }) => descriptor);
+    // As with a pull, of none that runs here there is still one to look at, save and push.
+    const other = descriptors.find((one) => (one.platform?.os ?? 'unknown') !== 'unknown');
+    const best = chooseManifest(descriptors, wanted) ?? (platform ? undefined : other);
+    const chosen = present.find(({ descriptor }) => descriptor === best);
+    if (chosen === undefined && platform !== undefined) throw otherPlatform(name, target, job);
     if (chosen === undefined) return undefined;
-    const manifest = parseManifest(await this.#read(chosen.digest), chosen.mediaType);
-    if (manifest.kind !== 'manifest') throw invalid('the archive nests an index in an index');
-    await this.#install(chosen.digest, manifest, lease);
-    await content.setLabels(target.digest, indexLabels([chosen.digest]));
-    return manifest.config.digest;
+    const { descriptor, manifest } = chosen;
+    await this.#install(descriptor.digest, manifest, lease);
+    const id = manifest.config.digest;
+    if (platform !== undefined) return { id, target: descriptor };
+    for (const one of present) {
+      await this.#parts.content.setLabels(one.descriptor.digest, manifestLabels(one.manifest));
+    }
+    const digests = descriptors.map(({ digest }) => digest);
+    await this.#parts.content.setLabels(target.digest, indexLabels(digests));
+    return { id, target };
+  }
+
+  /** An archive may list platforms that it does not hold, or does not hold all of. */
+  async #presentOf(entries: readonly Descriptor[]) {
+    const { content } = this.#parts;
+    const present: { descriptor: Descriptor; manifest: Manifest }[] = [];
+    for (const descriptor of entries) {
+      if ((await content.info(descriptor.digest)) === undefined) continue;
+      const manifest = parseManifest(await this.#read(descriptor.digest), descriptor.mediaType);
+      if (manifest.kind !== 'manifest') throw invalid('the archive nests an index in an index');
+      const blobs = [manifest.config, ...manifest.layers];
+      const infos = await Promise.all(blobs.map(({ digest }) => content.info(digest)));
+      if (infos.every((info) => info !== undefined)) present.push({ descriptor, manifest });
+    }
+    return present;
+  }
+
+  async #isFor(manifest: Manifest, platform: OciPlatform | undefined): Promise<boolean> {
+    if (platform === undefined) return true;
+    const config = parseConfig(await this.#read(manifest.config.digest));
+    return formatPlatform(normalizePlatform(config)) === formatPlatform(platform);
   }
 
   async #install(digest: string, manifest: Manifest, lease: Lease): Promise<void> {
@@ -295,6 +336,18 @@ function layerType(head: Buffer): string {
   if (head[0] === 0x1f && head[1] === 0x8b) return `${mediaTypes.ociLayer}+gzip`;
   const zstd = head.length >= 4 && head.readUInt32BE(0) === 0x28b52ffd;
   return zstd ? `${mediaTypes.ociLayer}+zstd` : mediaTypes.ociLayer;
+}
+
+function otherPlatform(
+  name: string | undefined,
+  { digest }: Descriptor,
+  { platform }: Job,
+): SwarmError {
+  const wanted = platform === undefined ? '' : formatPlatform(platform);
+  return new SwarmError(
+    'not-found',
+    `image ${name ?? digest} was found but does not provide the specified platform (${wanted})`,
+  );
 }
 
 function invalid(message: string): SwarmError {

@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream';
 import { pack, type Pack } from 'tar-stream';
 import { SwarmError } from '../../../lib/errors.ts';
-import { mediaTypes, sha256, type Descriptor } from '../oci.ts';
+import { mediaTypes, sha256, type Descriptor, type OciPlatform } from '../oci.ts';
 import type { Part, PartReader } from '../parts.ts';
 import { canonicalString, familiarName, familiarString, type Reference } from '../reference.ts';
 import type { ContentStore } from '../store/content.ts';
@@ -27,11 +27,17 @@ interface DockerImage {
 /** Always the same, so that the same images give the same archive. */
 const epoch = new Date(0);
 
+export interface SaveOptions {
+  /** Just this platform's images. */
+  readonly platform?: OciPlatform | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Throws before the first byte where an image is not complete. */
 export async function saveArchive(
   parts: { readonly content: ContentStore; readonly reader: PartReader },
   images: readonly SavedImage[],
-  signal?: AbortSignal,
+  { platform, signal }: SaveOptions = {},
 ): Promise<AsyncIterable<Uint8Array>> {
   const { content, reader } = parts;
   const blobs = new Map<string, Blob>();
@@ -41,8 +47,8 @@ export async function saveArchive(
   for (const { target, references } of images) {
     const [first] = references;
     const shown = first ?? { domain: '', path: target.digest };
-    const whole = await reader.wholeIndex(target);
-    const single = await reader.single(shown, target, undefined);
+    const whole = platform === undefined ? await reader.wholeIndex(target) : undefined;
+    const single = await reader.single(shown, target, platform);
     const top = whole === undefined ? descriptorOf(single) : target;
     for (const part of whole ?? [single])
       for (const blob of blobsOf(part)) blobs.set(blob.digest, blob);

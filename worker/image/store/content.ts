@@ -78,6 +78,15 @@ export class ContentStore {
     await this.#client.content.update({ info: { digest, labels }, updateMask: { paths } });
   }
 
+  /** One that is not there is not an error. */
+  async delete(digest: string): Promise<void> {
+    try {
+      await this.#client.content.delete({ digest });
+    } catch (thrown) {
+      if (!(thrown instanceof SwarmError && thrown.code === 'not-found')) throw thrown;
+    }
+  }
+
   /** Repositories of the registry `domain` that the blob is known to be in, the newest last. */
   async sources(digest: string, domain: string): Promise<readonly string[]> {
     const { labels = {} } = (await this.info(digest)) ?? {};
