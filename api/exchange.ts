@@ -5,7 +5,15 @@ import { SwarmError, messageOf } from '../lib/errors.ts';
 import { CodecError, type Codec } from '../types/index.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Json } from './convert/json.ts';
-import { hijackResponse, hijackSocket, writeTo, type Hijacked, type Upgrade } from './hijack.ts';
+import {
+  hijackResponse,
+  hijackSocket,
+  hijackWith,
+  writeTo,
+  type Hijacked,
+  type Upgrade,
+} from './hijack.ts';
+import { openWebSocket } from './websocket.ts';
 
 /** A spec with every secret and label that anyone would write is far below this. */
 const maxJsonBytes = 4 * 1024 * 1024;
@@ -103,6 +111,17 @@ export class Exchange implements Disposable {
     return this.#upgrade === undefined
       ? hijackResponse(this.request, this.#response, contentType, this.#clock)
       : hijackSocket(this.#upgrade, contentType, this.#clock);
+  }
+
+  /** The same in frames of WebSocket. Throws `invalid-argument` where nobody asked for them. */
+  webSocket({ asText }: { readonly asText: boolean }): Hijacked {
+    return openWebSocket(this.request, this.#upgrade, { asText, clock: this.#clock });
+  }
+
+  /** Ends HTTP with another server's answer, and carries what follows it as it comes. */
+  hijackWith(headers: Readonly<Record<string, string>>): Hijacked {
+    if (this.#upgrade === undefined) throw new SwarmError('internal', 'nobody asked to upgrade');
+    return hijackWith(this.#upgrade, headers, this.#clock);
   }
 
   header(name: string, value: string): void {

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
+import { WebSocket } from 'ws';
 import { VirtualClock } from '../lib/clock.ts';
 import { silentLogger } from '../lib/log.ts';
 import { stallMs, writeTo } from './hijack.ts';
@@ -78,6 +79,58 @@ describe('connections that stop being HTTP', () => {
     assert.match(answer, /application\/vnd\.docker\.multiplexed-stream/);
     assert.ok(answer.endsWith('\x02\x00\x00\x00\x00\x00\x00\x04said'));
     assert.equal(input().join(''), 'early lateend');
+  });
+
+  it('are frames of WebSocket for those who ask for them', async () => {
+    const id = await running({ OpenStdin: true, StdinOnce: true });
+    const client = new WebSocket(
+      `ws+unix:${path}:/v1.50/containers/web/attach/ws?stream=1&stdin=1&stderr=1`,
+    );
+    const frames: [text: string, isBinary: boolean][] = [];
+    client.on('message', (data: Buffer, isBinary) => frames.push([data.toString(), isBinary]));
+    await once(client, 'open');
+    client.send('typed');
+    const input = () => backend.made.runtime.io.input.join('');
+    const turnsMax = 10_000;
+    for (let turns = 0; turns < turnsMax && !input().includes('typed'); turns++) await turn();
+    backend.made.runtime.write(id, 'stderr', 'said');
+    backend.made.runtime.exit(id, 0);
+    const [code] = (await once(client, 'close')) as [number];
+    assert.deepEqual(frames, [['said', true]]);
+    assert.equal(code, 1000);
+    assert.match(input(), /typed/);
+  });
+
+  it('are frames of text for clients of before 1.28, of all streams', async () => {
+    const id = await running();
+    const client = new WebSocket(`ws+unix:${path}:/v1.27/containers/web/attach/ws?stream=1`);
+    const frames: [text: string, isBinary: boolean][] = [];
+    client.on('message', (data: Buffer, isBinary) => frames.push([data.toString(), isBinary]));
+    await once(client, 'open');
+    backend.made.runtime.write(id, 'stdout', 'said');
+    backend.made.runtime.exit(id, 0);
+    await once(client, 'close');
+    assert.deepEqual(frames, [['said', false]]);
+  });
+
+  it('are refused to pages of other sites', async () => {
+    await running();
+    const url = `ws+unix:${path}:/containers/web/attach/ws?stream=1`;
+    const client = new WebSocket(url, { origin: 'https://elsewhere.example' });
+    const [, response] = (await once(client, 'unexpected-response')) as [
+      unknown,
+      { statusCode: number },
+    ];
+    assert.equal(response.statusCode, 403);
+    client.on('error', () => undefined);
+    client.terminate();
+  });
+
+  it('are refused where the handshake is none', async () => {
+    await running();
+    const line = 'GET /v1.50/containers/web/attach/ws?stream=1';
+    const answer = await readAll(await open(request(line, 'Connection: close\r\n')));
+    assert.match(answer, /^HTTP\/1\.1 400 [^]*not websocket protocol/);
   });
 
   it('are plain streams for those who ask for no upgrade, and for terminals', async () => {

@@ -62,13 +62,21 @@ export async function readUpgrade(
 }
 
 export function hijackSocket(
-  { socket, rest }: Upgrade,
+  upgrade: Upgrade,
   contentType: string,
   clock: Clock | undefined,
 ): Hijacked {
+  return hijackWith(upgrade, { 'Content-Type': contentType, Upgrade: 'tcp' }, clock);
+}
+
+export function hijackWith(
+  { socket, rest }: Upgrade,
+  headers: Readonly<Record<string, string>>,
+  clock: Clock | undefined,
+): Hijacked {
+  const lines = Object.entries({ ...headers, Connection: 'Upgrade' });
   socket.write(
-    'HTTP/1.1 101 UPGRADED\r\n' +
-      `Content-Type: ${contentType}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n`,
+    `HTTP/1.1 101 UPGRADED\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`,
   );
   return {
     input: inputOf(socket, rest),

@@ -95,6 +95,20 @@ async function settle<T>(promise: Promise<T>, broken: (error: unknown) => SwarmE
   }
 }
 
+/** What two who speak WebSocket agree about is between the client and the node. */
+const handshakeHeaders = ['key', 'version', 'protocol', 'accept'].map(
+  (name) => `sec-websocket-${name}`,
+);
+
+function isWebSocket({ headers }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === 'websocket';
+}
+
+function handshakeOf({ headers }: IncomingMessage): Record<string, string> {
+  const given = handshakeHeaders.map((name) => [name, headers[name]] as const);
+  return Object.fromEntries(given.flatMap(([k, v]) => (v === undefined ? [] : [[k, String(v)]])));
+}
+
 function headersOf({ request, upgrade }: Exchange): Record<string, string> {
   const type = request.headers['content-type'];
   const length = request.headers['content-length'];
@@ -111,7 +125,8 @@ function headersOf({ request, upgrade }: Exchange): Record<string, string> {
         }
       : {
           Connection: 'Upgrade',
-          Upgrade: 'tcp',
+          Upgrade: isWebSocket(request) ? 'websocket' : 'tcp',
+          ...handshakeOf(request),
           'Content-Length': String(upgrade.body.length),
         }),
   };
@@ -177,7 +192,10 @@ async function splice(
   broken: (error: unknown) => SwarmError,
 ): Promise<void> {
   const isFramed = response.headers['content-type'] === framedType;
-  const client = exchange.hijack(streamType(isFramed, exchange.minor));
+  const inFrames = isWebSocket(response);
+  const client = inFrames
+    ? exchange.hijackWith({ Upgrade: 'websocket', ...handshakeOf(response) })
+    : exchange.hijack(streamType(isFramed, exchange.minor));
   const typing = passInput(client.input, upgraded);
   try {
     if (head.length > 0) await client.write(head);
@@ -185,7 +203,8 @@ async function splice(
   } catch (thrown) {
     if (exchange.signal.aborted) return;
     if (!(thrown instanceof ReadError)) throw thrown;
-    await client.write(lastWords(broken(thrown.cause), isFramed));
+    // Words between frames would be none: a connection that breaks off says enough there.
+    if (!inFrames) await client.write(lastWords(broken(thrown.cause), isFramed));
   }
   client.end();
   upgraded.destroy();

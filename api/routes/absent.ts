@@ -11,11 +11,6 @@ const noPlugins =
   '/run/docker/plugins';
 
 const refused: readonly (readonly [methods: readonly Route['method'][], string, string])[] = [
-  [
-    ['GET'],
-    '/containers/{id}/attach/ws',
-    'this daemon does not speak WebSocket: attach with POST, and an upgrade to tcp',
-  ],
   [['GET', 'POST', 'DELETE'], '/plugins/{rest...}', noPlugins],
 ];
 

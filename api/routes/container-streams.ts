@@ -26,6 +26,7 @@ export function containerStreamRoutes(modules: RouteModules): Route[] {
   });
   return [
     on('POST', 'attach', attach),
+    on('GET', 'attach/ws', attachWebSocket),
     on('GET', 'logs', logs),
     on('POST', 'resize', resize),
     on('GET', 'top', top),
@@ -33,12 +34,7 @@ export function containerStreamRoutes(modules: RouteModules): Route[] {
   ];
 }
 
-async function attach(
-  exchange: Exchange,
-  target: Target,
-  { backend, log }: RouteModules,
-): Promise<void> {
-  const { own, view } = target;
+function refuseUnready({ view }: Target): void {
   if (view.state.status === 'paused') {
     throw new SwarmError(
       'aborted',
@@ -51,9 +47,53 @@ async function attach(
       `container ${view.record.id} is restarting, wait until the container is running`,
     );
   }
+}
+
+async function attach(exchange: Exchange, target: Target, modules: RouteModules): Promise<void> {
+  refuseUnready(target);
+  const { view } = target;
   const framed = !view.record.config.tty;
   const wanted = { stdout: exchange.flag('stdout'), stderr: exchange.flag('stderr'), framed };
-  const client = exchange.hijack(streamType(framed, exchange.minor));
+  await join(exchange, target, modules, {
+    wanted,
+    stdin: exchange.flag('stdin'),
+    open: () => exchange.hijack(streamType(framed, exchange.minor)),
+  });
+}
+
+/** Of the API, 1.N: streams can be chosen since the one, frames are binary since the other. */
+const chosenStreamsSince = 42;
+const binaryFramesSince = 28;
+
+/** As in Docker, both outputs are one stream without frames of their own. */
+async function attachWebSocket(
+  exchange: Exchange,
+  target: Target,
+  modules: RouteModules,
+): Promise<void> {
+  refuseUnready(target);
+  const isOn = (name: string) => exchange.minor < chosenStreamsSince || exchange.flag(name);
+  await join(exchange, target, modules, {
+    wanted: { stdout: isOn('stdout'), stderr: isOn('stderr'), framed: false },
+    stdin: isOn('stdin'),
+    open: () => exchange.webSocket({ asText: exchange.minor < binaryFramesSince }),
+  });
+}
+
+interface Joining {
+  readonly wanted: { readonly stdout: boolean; readonly stderr: boolean; readonly framed: boolean };
+  readonly stdin: boolean;
+  readonly open: () => Hijacked;
+}
+
+async function join(
+  exchange: Exchange,
+  target: Target,
+  { backend, log }: RouteModules,
+  { wanted, stdin: isTyped, open }: Joining,
+): Promise<void> {
+  const { own, view } = target;
+  const client = open();
   if (exchange.flag('logs') && (wanted.stdout || wanted.stderr)) {
     await replay(exchange, client, target, backend.containers, wanted);
   }
@@ -61,7 +101,7 @@ async function attach(
     client.end();
     return;
   }
-  const stdin = exchange.flag('stdin') && view.record.config.openStdin;
+  const stdin = isTyped && view.record.config.openStdin;
   const sink = outputSink(client, wanted);
   const request = { stdin, ...(wanted.stdout || wanted.stderr ? { sink } : {}) };
   using attachment =

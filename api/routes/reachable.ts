@@ -30,6 +30,7 @@ const verbs: readonly (readonly [Route['method'], string])[] = [
   ['GET', 'archive'],
   ['PUT', 'archive'],
   ['POST', 'attach'],
+  ['GET', 'attach/ws'],
   ['POST', 'resize'],
   ['POST', 'wait'],
   ['POST', 'exec'],
@@ -145,7 +146,7 @@ class RemoteContainers {
     if (!isManager || state !== 'active') return false;
     const manager = backend.manager();
     const id = exchange.param('id');
-    const verb = routePath.slice(routePath.lastIndexOf('/') + 1);
+    const verb = routePath.slice(routePath.indexOf('{id}/') + '{id}/'.length);
     if (routePath.startsWith('/exec/')) {
       const nodeId = this.#execs.get(id);
       if (nodeId === undefined) return false;

@@ -23,10 +23,12 @@ import { serviceCases } from './service-cases.ts';
 import { stackCases } from './stack-cases.ts';
 import { swarmCases } from './swarm-cases.ts';
 import { volumeCases } from './volume-cases.ts';
+import { webSocketCases } from './websocket-cases.ts';
 
 describe('compatibility with Docker', () => {
   const get = useField();
   containerCases(get);
+  webSocketCases(get);
   volumeCases(get);
   swarmCases(get);
   optionCases(get);
