@@ -13,6 +13,7 @@ import { Builder } from '../worker/build/index.ts';
 import { createImages } from '../worker/image/index.ts';
 import { createNetwork } from '../worker/network/index.ts';
 import { openContainerd } from '../worker/runtime/index.ts';
+import { taskGauge } from '../worker/usage/index.ts';
 import { openVolumes, prepareVolumes } from '../worker/volume/index.ts';
 import { askForPlace } from './attachments.ts';
 import { nodeContainers } from './containers.ts';
@@ -86,19 +87,16 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
   const containers = nodeContainers(options, host, parts);
   starting.use(containers.manager);
   const executor = starting.use(
-    new TaskRunner(
-      { dataRoot, runRoot },
-      {
-        runtime: containers.taskRuntime,
-        images,
-        volumes,
-        devices,
-        network: containers.taskNetwork,
-        attachments: containers.attachments,
-        node: () => system,
-        ...common,
-      },
-    ),
+    new TaskRunner(options, {
+      runtime: containers.taskRuntime,
+      images,
+      volumes,
+      devices,
+      network: containers.taskNetwork,
+      attachments: containers.attachments,
+      node: () => system,
+      ...common,
+    }),
   );
   const metrics = new Metrics();
   network.onRepaired = repairCount(metrics);
@@ -108,6 +106,7 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
       network,
       describe: () => system.describe(),
       examine: () => doctor.examine(),
+      measure: taskGauge({ executor, runtime, ...common }),
       serveTunnel: (socket) => api.serveManager(socket),
       advertiseAddr: options.advertiseAddr,
       managerAddrs: options.managerAddrs,

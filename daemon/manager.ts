@@ -2,12 +2,9 @@
  * Everything that makes this daemon a manager, wired together: the store on its log, the cluster
  * port with its services, and what runs only while this manager leads.
  */
-import { CertificateAuthority } from '../gen/ca_pb.js';
 import { Control as ControlService } from '../gen/control_pb.js';
 import { Doctor as DoctorService } from '../gen/doctor_pb.js';
-import { Attachments, Dispatcher as DispatcherService } from '../gen/dispatcher_pb.js';
-import { LogReader as LogReaderService, Logs as LogsService } from '../gen/logs_pb.js';
-import { Group as GroupService, Raft as RaftService } from '../gen/raft_pb.js';
+import { LogReader as LogReaderService } from '../gen/logs_pb.js';
 import type { ManagerBackend } from '../api/index.ts';
 import type { Clock } from '../lib/clock.ts';
 import { SwarmError, type ErrorCode } from '../lib/errors.ts';
@@ -16,21 +13,14 @@ import { createJoinToken, type NodeIdentity } from '../lib/identity/index.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Random } from '../lib/random.ts';
 import { newIngressNetwork } from '../manager/allocator/index.ts';
+import { Autoscaler } from '../manager/autoscaler/index.ts';
 import { CertificateAuthorityService, RootRotator } from '../manager/ca/index.ts';
-import {
-  Control,
-  ForwardingControl,
-  serveControl,
-  type ControlApi,
-  serveAttachments,
-} from '../manager/control/index.ts';
+import { Control, ForwardingControl, type ControlApi } from '../manager/control/index.ts';
 import {
   Dispatcher,
   forwardedExaminations,
   forwardedLogs,
   LogBroker,
-  serveDoctor,
-  serveLogReader,
 } from '../manager/dispatcher/index.ts';
 import { createUnlockKey, LockKeeper, type KeyStore } from '../manager/keys/index.ts';
 import { ManagerGroup, ManagerRecords, PeerTransport, RoleKeeper } from '../manager/peers/index.ts';
@@ -45,6 +35,7 @@ import {
 import { everyone, type RaftStatus } from '../raft/index.ts';
 import type { Cluster, Node } from '../types/index.ts';
 import { backupOf } from './backup.ts';
+import { serveCluster } from './cluster-services.ts';
 import { LeaderLink } from './leader-link.ts';
 import { followSettings, newManagerLog, type ManagerLog } from './manager-log.ts';
 import { followRoot } from './trust.ts';
@@ -211,6 +202,7 @@ export class Manager implements AsyncDisposable {
     starting.use(this.#reconciler);
     this.#reconciler.start();
     starting.use(this.#roles);
+    starting.use(this.#newAutoscaler()).start();
     starting.defer(() => this.#dispatcher.stop());
     starting.use(this.store.onLeadership((leads) => this.#leadershipChanged(leads)));
     if (this.#options.forceNew === true) await this.#records.forgetOthers(advertiseAddr);
@@ -400,6 +392,12 @@ export class Manager implements AsyncDisposable {
     });
   }
 
+  #newAutoscaler(): Autoscaler {
+    const { clock, log } = this.#parts;
+    const own = { store: this.store, nodes: this.#dispatcher };
+    return new Autoscaler({ ...own, clock, log: log.child({ module: 'autoscaler' }) });
+  }
+
   #newTunnels(): Tunnels {
     const own = { store: this.store, dispatcher: this.#dispatcher, leader: this.#leader };
     return new Tunnels({ ...this.#parts, ...own });
@@ -422,23 +420,16 @@ export class Manager implements AsyncDisposable {
   }
 
   #serve(): void {
-    this.#server.addService(CertificateAuthority, this.ca.handlers, { allow: 'anyone' });
-    this.#server.addService(DispatcherService, this.#dispatcher.handlers, { allow: 'nodes' });
-    this.#tunnels.addTo(this.#server);
-    const attachments = serveAttachments(this.#control, this.store);
-    this.#server.addService(Attachments, attachments, { allow: 'nodes' });
-    this.#server.addService(LogsService, this.#logBroker.handlers, { allow: 'nodes' });
-    this.#server.addService(LogReaderService, serveLogReader(this.#logBroker, this.store), {
-      allow: 'managers',
+    serveCluster(this.#server, {
+      store: this.store,
+      ca: this.ca,
+      dispatcher: this.#dispatcher,
+      tunnels: this.#tunnels,
+      control: this.#control,
+      logBroker: this.#logBroker,
+      transport: this.#transport,
+      group: this.group,
     });
-    this.#server.addService(DoctorService, serveDoctor(this.#dispatcher.examinations), {
-      allow: 'managers',
-    });
-    this.#server.addService(RaftService, this.#transport.handlers, { allow: 'managers' });
-    this.#server.addService(GroupService, this.group.handlers, { allow: 'managers' });
-    // The port has let managers pass only.
-    const control = serveControl(this.#control, () => undefined);
-    this.#server.addService(ControlService, control, { allow: 'managers' });
   }
 
   #leadershipChanged(leads: boolean): void {

@@ -44,6 +44,7 @@ export interface SwarmNodeParts {
   readonly network: SwarmNetwork;
   readonly describe: () => Promise<NodeDescription>;
   readonly examine: () => Promise<readonly Finding[]>;
+  readonly measure: SwarmPartParts['measure'];
   readonly serveTunnel: SwarmPartParts['serveTunnel'];
   /** What this host advertises from now on, whatever it did before: an address, an interface, or ''. */
   readonly advertiseAddr: string;

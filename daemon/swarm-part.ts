@@ -14,7 +14,7 @@ import type { Logger } from '../lib/log.ts';
 import type { Random } from '../lib/random.ts';
 import type { KeyStore } from '../manager/keys/index.ts';
 import type { DataPath, Finding, NodeDescription } from '../types/index.ts';
-import { Agent } from '../worker/agent/index.ts';
+import { Agent, type MeasureTasks } from '../worker/agent/index.ts';
 import type { TaskExecutor } from '../worker/executor/index.ts';
 import { externalStoreFor } from './external-store.ts';
 import { Manager, type ManagerOptions, type ManagerParts } from './manager.ts';
@@ -54,6 +54,7 @@ export interface SwarmPartParts {
   readonly network: SwarmNetwork;
   readonly describe: () => Promise<NodeDescription>;
   readonly examine: () => Promise<readonly Finding[]>;
+  readonly measure: MeasureTasks;
   /** Serves a manager that reaches for this node. */
   readonly serveTunnel: (socket: Duplex) => void;
   /** Where managers may be, should none be found where it was known. */
@@ -137,7 +138,7 @@ export class SwarmPart implements AsyncDisposable {
 
   #newAgent(): Agent {
     const { membership, identity, folder, executor, network, describe } = this.#parts;
-    const { examine, serveTunnel, clock, random, log, onRemoved } = this.#parts;
+    const { examine, measure, serveTunnel, clock, random, log, onRemoved } = this.#parts;
     const { isManager, advertiseAddr, joinedThrough = '' } = membership;
     return new Agent({
       identity,
@@ -153,6 +154,7 @@ export class SwarmPart implements AsyncDisposable {
         };
       },
       examine,
+      measure,
       serveTunnel,
       onNews: (news) => {
         const { node } = news;

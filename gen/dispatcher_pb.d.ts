@@ -143,6 +143,12 @@ export declare type NodeMessage = Message<"tsswarm.dispatcher.NodeMessage"> & {
      */
     value: Findings;
     case: "findings";
+  } | {
+    /**
+     * @generated from field: tsswarm.dispatcher.Measurements measurements = 8;
+     */
+    value: Measurements;
+    case: "measurements";
   } | { case: undefined; value?: undefined };
 };
 
@@ -328,6 +334,12 @@ export declare type ManagerMessage = Message<"tsswarm.dispatcher.ManagerMessage"
      */
     value: TunnelRequest;
     case: "tunnel";
+  } | {
+    /**
+     * @generated from field: tsswarm.dispatcher.MeasureRequest measure = 9;
+     */
+    value: MeasureRequest;
+    case: "measure";
   } | { case: undefined; value?: undefined };
 };
 
@@ -723,6 +735,100 @@ export declare type Findings = Message<"tsswarm.dispatcher.Findings"> & {
  * Use `create(FindingsSchema)` to create a new message.
  */
 export declare const FindingsSchema: GenMessage<Findings>;
+
+/**
+ * The node is to say what these tasks use, once; what it does not run it leaves out.
+ *
+ * @generated from message tsswarm.dispatcher.MeasureRequest
+ */
+export declare type MeasureRequest = Message<"tsswarm.dispatcher.MeasureRequest"> & {
+  /**
+   * Their processor time and memory.
+   *
+   * @generated from field: repeated string usage_of = 1;
+   */
+  usageOf: string[];
+
+  /**
+   * Their TCP connections.
+   *
+   * @generated from field: repeated string connections_of = 2;
+   */
+  connectionsOf: string[];
+};
+
+/**
+ * Describes the message tsswarm.dispatcher.MeasureRequest.
+ * Use `create(MeasureRequestSchema)` to create a new message.
+ */
+export declare const MeasureRequestSchema: GenMessage<MeasureRequest>;
+
+/**
+ * @generated from message tsswarm.dispatcher.Measurements
+ */
+export declare type Measurements = Message<"tsswarm.dispatcher.Measurements"> & {
+  /**
+   * @generated from field: repeated tsswarm.dispatcher.TaskMeasurement tasks = 1;
+   */
+  tasks: TaskMeasurement[];
+};
+
+/**
+ * Describes the message tsswarm.dispatcher.Measurements.
+ * Use `create(MeasurementsSchema)` to create a new message.
+ */
+export declare const MeasurementsSchema: GenMessage<Measurements>;
+
+/**
+ * @generated from message tsswarm.dispatcher.TaskMeasurement
+ */
+export declare type TaskMeasurement = Message<"tsswarm.dispatcher.TaskMeasurement"> & {
+  /**
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+
+  /**
+   * The node's own clock, in milliseconds, which never goes back: counters are compared by it.
+   *
+   * @generated from field: double at_ms = 2;
+   */
+  atMs: number;
+
+  /**
+   * Since the task began.
+   *
+   * @generated from field: optional double cpu_ns = 3;
+   */
+  cpuNs?: number | undefined;
+
+  /**
+   * Without what the kernel can give up at once.
+   *
+   * @generated from field: optional double memory_bytes = 4;
+   */
+  memoryBytes?: number | undefined;
+
+  /**
+   * Open ones that others have made to ports that it listens on.
+   *
+   * @generated from field: optional uint32 connections = 5;
+   */
+  connections?: number | undefined;
+
+  /**
+   * How many it has accepted since it began, also from itself.
+   *
+   * @generated from field: optional double accepted = 6;
+   */
+  accepted?: number | undefined;
+};
+
+/**
+ * Describes the message tsswarm.dispatcher.TaskMeasurement.
+ * Use `create(TaskMeasurementSchema)` to create a new message.
+ */
+export declare const TaskMeasurementSchema: GenMessage<TaskMeasurement>;
 
 /**
  * @generated from service tsswarm.dispatcher.Dispatcher

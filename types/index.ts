@@ -2,6 +2,7 @@
  * Owns the vocabulary that every part shares: the objects of a swarm, their specs, and how Docker's
  * JSON is read into them. Imports nothing but itself, and is pure. Read objects.ts first.
  */
+export * from './autoscale.ts';
 export * from './codec.ts';
 export * from './container.ts';
 export * from './cron.ts';
@@ -10,7 +11,6 @@ export * from './explanation.ts';
 export * from './file-object.ts';
 export * from './finding.ts';
 export * from './history.ts';
-export * from './log-driver.ts';
 export * from './network.ts';
 export * from './objects.ts';
 export * from './preview.ts';

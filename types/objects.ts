@@ -2,6 +2,7 @@
  * The objects that managers replicate. They are plain immutable documents: a change replaces the
  * object. Times are milliseconds since the epoch, always passed in by whoever proposes a change.
  */
+import type { AutoscaleStatus } from './autoscale.ts';
 import type { FileObject } from './file-object.ts';
 import type { DataPath, Network, TaskNetwork, VirtualIp } from './network.ts';
 import type { RegistryLogin } from './registry.ts';
@@ -70,6 +71,8 @@ export interface Service {
   /** Of jobs and cron services alone. */
   readonly jobStatus?: JobStatus;
   readonly cronStatus?: CronStatus;
+  /** Of services whose number of replicas follows what is measured. */
+  readonly autoscale?: AutoscaleStatus;
   /** Its tasks are being spread anew; gone once they are spread. */
   readonly rebalance?: RebalanceStatus;
   /** Ports as published: what the spec left open is filled in by the allocator. */

@@ -1,5 +1,5 @@
 /** What `docker events` shows of changes in the cluster and of this node's images. */
-import type { FileObject, Node, Service } from '../../types/index.ts';
+import { scaledText, type FileObject, type Node, type Service } from '../../types/index.ts';
 import type { ContainerEvent, NetworkEvent } from '../../worker/container/events.ts';
 import type { VolumeEvent } from '../../worker/volume/volume-events.ts';
 import type { ImageEvent, ObjectEvent } from '../backend.ts';
@@ -115,6 +115,19 @@ function serviceAttributes(service: Service, old: Service | undefined): Record<s
       service.spec.mode.replicated?.replicas?.toString(),
     ),
     ...(state === undefined ? {} : change('updatestate', oldState, state)),
+    ...autoscaleAttributes(service, old),
+  };
+}
+
+/** Ours: why the number of replicas is another, or what keeps it from being one. */
+function autoscaleAttributes({ autoscale }: Service, old: Service): Record<string, string> {
+  if (autoscale === undefined) return {};
+  const { scaled, state, message } = autoscale;
+  const isScaled = scaled !== undefined && scaled.atMs !== old.autoscale?.scaled?.atMs;
+  const isTold = message !== '' && message !== old.autoscale?.message;
+  return {
+    ...(isScaled ? { autoscaled: scaledText(scaled) } : {}),
+    ...(isTold ? { [`autoscale.${state}`]: message } : {}),
   };
 }
 

@@ -37,6 +37,7 @@ export function serviceJson(service: Service, status?: ServiceStatus): JsonObjec
     UpdateStatus: updateStatusJson(service),
     ...jobStatusJson(service),
     Rebalance: rebalanceJson(service),
+    Autoscale: autoscaleJson(service),
     ServiceStatus:
       status === undefined
         ? undefined
@@ -187,4 +188,18 @@ function rebalanceJson({ rebalance }: Service): JsonObject | undefined {
   if (rebalance === undefined) return undefined;
   const { state, startedAtMs, message } = rebalance;
   return { State: state, StartedAt: timeText(startedAtMs), Message: message };
+}
+
+/** Not Docker's: there once the service was scaled, or something has kept it from that. */
+function autoscaleJson({ autoscale }: Service): JsonObject | undefined {
+  if (autoscale === undefined) return undefined;
+  const { state, message, scaled } = autoscale;
+  return {
+    State: state,
+    Message: message === '' ? undefined : message,
+    LastScaled:
+      scaled === undefined
+        ? undefined
+        : { At: timeText(scaled.atMs), From: scaled.from, To: scaled.to, Reason: scaled.reason },
+  };
 }

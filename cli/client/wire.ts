@@ -60,6 +60,17 @@ export interface WireService extends WireMeta {
   readonly Spec: WireServiceSpec;
   /** There while tasks are moved (`moving`), or where that was given up (`stopped`). */
   readonly Rebalance?: { readonly State: string; readonly Message: string };
+  /** Of a service that has been autoscaled, or is kept from it. */
+  readonly Autoscale?: {
+    readonly State: string;
+    readonly Message?: string;
+    readonly LastScaled?: {
+      readonly At: string;
+      readonly From: number;
+      readonly To: number;
+      readonly Reason: string;
+    };
+  };
   readonly PreviousSpec?: unknown;
   readonly Endpoint?: { readonly Ports?: readonly WirePort[] | null };
   readonly UpdateStatus?: WireUpdateStatus;

@@ -1,5 +1,7 @@
 /** `service inspect --pretty`. */
 import {
+  autoscaleLabel,
+  autoscaleOf,
   cronOf,
   serviceSpec,
   type ContainerSpec,
@@ -24,6 +26,7 @@ export function prettyService(
     `Name:\t\t${spec.name}`,
     ...pairLines('Labels', spec.labels, ''),
     ...modeLines(spec),
+    ...autoscaleLines(service, spec, nowMs),
     ...cronLines(service, spec),
     ...updateStatusLines(service, nowMs),
     ...placementLines(spec),
@@ -58,6 +61,32 @@ function cronLines({ CronStatus: status = {} }: WireService, spec: ServiceSpec):
     ...optionalLine(' Next Tick:\t', status.NextTick),
     ...optionalLine(' Last Skipped:\t', skipped && `${skipped.Tick}, as ${skipped.Reason}`),
   ];
+}
+
+function autoscaleLines(
+  { Autoscale: status }: WireService,
+  spec: ServiceSpec,
+  nowMs: number,
+): string[] {
+  const settings = autoscaleOf(spec);
+  if (settings === undefined) return [];
+  const scaled = status?.LastScaled;
+  return [
+    'Autoscale:',
+    ` Settings:\t${spec.labels[autoscaleLabel] ?? ''}`,
+    ...optionalLine(' State:\t\t', status?.State),
+    ...optionalLine(' Message:\t', status?.Message),
+    ...optionalLine(' Last Scaled:\t', scaled && lastScaled(scaled, nowMs)),
+  ];
+}
+
+/** `from 2 to 5, 3 minutes ago: cpu at 140% (target 60%)` */
+export function lastScaled(
+  { At, From, To, Reason }: NonNullable<NonNullable<WireService['Autoscale']>['LastScaled']>,
+  nowMs: number,
+): string {
+  const ago = humanDuration(nowMs - Date.parse(At)).toLowerCase();
+  return `from ${From} to ${To}, ${ago} ago: ${Reason}`;
 }
 
 function modeLines({ mode: { global, globalJob, replicated, replicatedJob } }: ServiceSpec) {

@@ -3,6 +3,7 @@ import { bool, list, oneOf, text, unsigned, type FlagValues } from '../command/f
 import { commandError } from '../command/errors.ts';
 import type { PortConfig } from '../../types/index.ts';
 import { splitPair } from '../format/parse.ts';
+import { autoscaleFlags, refuseScaling } from './autoscale-flags.ts';
 import { containerFlags } from './container-flags.ts';
 import { dependsFlags } from './depends-flags.ts';
 import { cronFlags, schedule } from './cron-flags.ts';
@@ -39,6 +40,7 @@ const modeFlag: SpecFlag = {
     if (concurrent !== undefined && replicatedJob === undefined) {
       throw commandError('max-concurrent can only be used with replicated-job mode');
     }
+    if (verb === 'update' && count !== undefined) refuseScaling(spec, values);
     if (replicated !== undefined && count !== undefined) replicated.replicas = count;
     if (replicatedJob === undefined) return;
     if (count !== undefined) replicatedJob.totalCompletions = count;
@@ -97,6 +99,7 @@ const logFlag: SpecFlag = {
 const own: readonly SpecFlag[] = [
   scalar(text('name', 'Service name'), (spec, value) => (spec.name = value), { only: 'create' }),
   modeFlag,
+  ...autoscaleFlags,
   ...cronFlags,
   ...dependsFlags,
   scalar(

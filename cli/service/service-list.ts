@@ -3,7 +3,7 @@ import type { WirePort, WireService } from '../client/wire.ts';
 import type { Column } from '../format/list.ts';
 import type { Client } from '../client/index.ts';
 import { listNodes, listTasks } from './lookup.ts';
-import { cronLabels } from '../../types/index.ts';
+import { autoscaleOf, cronLabels } from '../../types/index.ts';
 import { shownImage } from './task-list.ts';
 
 export interface ServiceRow {
@@ -50,7 +50,9 @@ function replicasText({ service, running, desired, completed }: ServiceRow): str
   }
   const most = service.Spec.TaskTemplate.Placement?.MaxReplicas ?? 0;
   const perNode = most > 0 && service.Spec.Mode?.Replicated ? ` (max ${most} per node)` : '';
-  return `${running}/${desired}${perNode}`;
+  const bounds = autoscaleOf({ labels: service.Spec.Labels ?? {} });
+  const scaled = bounds === undefined ? '' : ` (autoscaled ${bounds.min} to ${bounds.max})`;
+  return `${running}/${desired}${perNode}${scaled}`;
 }
 
 /** `*:8080->80/tcp`; ports that follow each other are drawn as ranges. */

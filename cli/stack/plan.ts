@@ -8,7 +8,7 @@ import {
   type StackService,
 } from '../../compose/index.ts';
 import { SwarmError } from '../../lib/errors.ts';
-import { networkSpec, serviceSpec, type ServiceSpec } from '../../types/index.ts';
+import { networkSpec, serviceSpec, withScale, type ServiceSpec } from '../../types/index.ts';
 import type { WireService } from '../client/wire.ts';
 import { differences, type Difference } from './compare.ts';
 import { isOf, type StackFileState, type StackNetworkState, type StackState } from './state.ts';
@@ -148,7 +148,11 @@ export function serviceChanges(
 ): Difference[] {
   const names = new Map(state.networks.map(({ Id, Name }) => [Id, Name]));
   const old = serviceSpec.decode(current.Spec, 'Spec');
-  const wanted = { ...spec, task: { ...spec.task, forceUpdate: old.task.forceUpdate } };
+  // An autoscaled service has as many replicas as its load asks for, whatever the file says.
+  const wanted = {
+    ...withScale(old, spec),
+    task: { ...spec.task, forceUpdate: old.task.forceUpdate },
+  };
   return differences(comparable(old, names), comparable(wanted, names));
 }
 

@@ -25,7 +25,13 @@ import { ineffective } from './ineffective.ts';
 import { planNewNetwork, planRemovedNetwork, unusedNetworks } from './network-commands.ts';
 import { withLogin, withoutLogin } from './registry-commands.ts';
 import { countChanges, planRestore, type RestoreBatch, type RestoreCounts } from './restore.ts';
-import { changedService, checkedSpec, newService, rebalancedService } from './service-commands.ts';
+import {
+  changedService,
+  checkedSpec,
+  newService,
+  rebalancedService,
+  scaleWarnings,
+} from './service-commands.ts';
 import { updatedCluster, type KeyMakers } from './update-cluster.ts';
 import { validateFile } from './validate-file.ts';
 import { normalizeNetwork, validateNetwork } from './validate-network.ts';
@@ -83,7 +89,9 @@ export class Control implements ControlApi {
       const object = changedService(store, service, checked, { ...args, nowMs: clock.nowMs() });
       return [{ op: 'put', table: 'service', object, base: service.meta.version }];
     });
-    return { warnings: args.rollback === true ? [] : ineffective(args.spec) };
+    if (args.rollback === true) return { warnings: [] };
+    const told = scaleWarnings(args.spec, store.service(args.id)?.spec);
+    return { warnings: [...ineffective(args.spec), ...told] };
   }
 
   async removeService({ id }: { id: string }): Promise<void> {

@@ -4,7 +4,13 @@
  */
 import { SwarmError } from '../../lib/errors.ts';
 import type { Random } from '../../lib/random.ts';
-import { isJobMode, type Service, type ServiceSpec } from '../../types/index.ts';
+import {
+  autoscaleOf,
+  isJobMode,
+  withScale,
+  type Service,
+  type ServiceSpec,
+} from '../../types/index.ts';
 import { circleOf, whyUnmovable } from '../orchestrator/index.ts';
 import { parseConstraints } from '../scheduler/index.ts';
 import type { StoreView } from '../store/view.ts';
@@ -34,7 +40,7 @@ export function newService(
   checked: ServiceSpec,
   made: { readonly id: string; readonly nowMs: number; readonly registryAuth?: string },
 ): Service {
-  const spec = resolveNetworks(view, checked);
+  const spec = withScale(undefined, resolveNetworks(view, checked));
   if (view.serviceByName(spec.name) !== undefined) {
     throw new SwarmError(
       'already-exists',
@@ -107,10 +113,11 @@ export function rebalancedService(service: Service, nowMs: number): Service {
 /** The service with a new spec; what it was stays at hand for a rollback. */
 export function updatedService(
   service: Service,
-  spec: ServiceSpec,
+  given: ServiceSpec,
   change: ServiceChange,
 ): Service {
-  refuseChanges(service.spec, spec);
+  refuseChanges(service.spec, given);
+  const spec = withScale(service.spec, given);
   const { previousRegistryAuth, registryAuth, ...rest } = withoutStatuses(service);
   if (change.registryAuthFrom === 'previous-spec' && service.previousSpec === undefined) {
     throw new SwarmError('failed-precondition', 'service does not have a previous spec');
@@ -124,6 +131,7 @@ export function updatedService(
     previousSpec: service.spec,
     previousSpecVersion: service.specVersion,
     ...nextStatuses(service, spec, change.nowMs),
+    ...autoscaleStatus(service, spec),
     ...auth('registryAuth', change.registryAuth ?? kept),
     ...auth('previousRegistryAuth', registryAuth),
   };
@@ -138,10 +146,12 @@ function rolledBack(service: Service, nowMs: number): Service {
       `service ${service.id} does not have a previous spec`,
     );
   }
+  const spec = withScale(service.spec, previousSpec);
   return {
     ...rest,
-    ...nextStatuses(service, previousSpec, nowMs),
-    spec: previousSpec,
+    ...nextStatuses(service, spec, nowMs),
+    ...autoscaleStatus(service, spec),
+    spec,
     // The tasks of the previous spec that still run are those of the service again.
     specVersion: previousSpecVersion ?? 0,
     previousSpec: service.spec,
@@ -167,7 +177,28 @@ function withoutStatuses(service: Service): Service {
   delete copy.updateStatus;
   delete copy.jobStatus;
   delete copy.cronStatus;
+  delete copy.autoscale;
   return copy;
+}
+
+/** When it was scaled last stays true; what held it is judged anew. */
+function autoscaleStatus({ autoscale }: Service, spec: ServiceSpec): Pick<Service, 'autoscale'> {
+  const scaled = autoscale?.scaled;
+  if (scaled === undefined || autoscaleOf(spec) === undefined) return {};
+  return { autoscale: { state: 'steady', message: '', scaled } };
+}
+
+/** Said where the number of replicas that a command gives is not the one that comes of it. */
+export function scaleWarnings(given: ServiceSpec, stored: ServiceSpec | undefined): string[] {
+  const settings = stored && autoscaleOf(stored);
+  const asked = given.mode.replicated?.replicas;
+  const replicas = stored?.mode.replicated?.replicas ?? 0;
+  if (settings === undefined || asked === undefined || asked === replicas) return [];
+  const { min, max } = settings;
+  return [
+    `${stored?.name} is autoscaled from ${min} to ${max}: it has ${replicas} replicas, whatever ` +
+      `its spec says (${asked}); change the bounds, or take autoscaling away`,
+  ];
 }
 
 /** What identifies a service, or decides who looks after it, stays as it was created. */

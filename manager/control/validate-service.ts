@@ -4,6 +4,7 @@
  */
 import { SwarmError } from '../../lib/errors.ts';
 import { isJobMode, type ServiceSpec, type UpdateConfig } from '../../types/index.ts';
+import { validateAutoscale } from './validate-autoscale.ts';
 import { validateCron } from './validate-cron.ts';
 import { validateFileReferences } from './validate-file.ts';
 import { validateTask } from './validate-task.ts';
@@ -23,6 +24,7 @@ export function validateService(spec: ServiceSpec): void {
   validateFileReferences(spec);
   validateMode(spec);
   validateCron(spec);
+  validateAutoscale(spec);
   validateVolumes(spec);
   validateUpdateConfig(spec.updateConfig);
   validateUpdateConfig(spec.rollbackConfig);

@@ -1,5 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Dispatcher as DispatcherDesc, Hello, NodeMessage } from '../../gen/dispatcher_pb.js';
+import type {
+  Dispatcher as DispatcherDesc,
+  Hello,
+  Measurements,
+  NodeMessage,
+} from '../../gen/dispatcher_pb.js';
 import type { Clock } from '../../lib/clock.ts';
 import { SwarmError, messageOf } from '../../lib/errors.ts';
 import {
@@ -22,7 +27,13 @@ import { NetworkDesk } from './network-desk.ts';
 import { managersFor, newsFor, type ManagersKnown } from './news.ts';
 import { heartbeatPeriodMs } from './period.ts';
 import { newsworthy, orphanedTasks } from './reports.ts';
-import { Session, type Outgoing, type SessionHost, type Subscription } from './session.ts';
+import {
+  Session,
+  type MeasureRequest,
+  type Outgoing,
+  type SessionHost,
+  type Subscription,
+} from './session.ts';
 import { StatusWriter, type Propose } from './status-writer.ts';
 import { readDescription } from './wire.ts';
 
@@ -66,6 +77,7 @@ export class Dispatcher {
   readonly #sessions = new Map<string, Session>();
   readonly #nodes = new LivenessTracker();
   readonly #sessionListeners = new Set<(nodeId: string, connected: boolean) => void>();
+  readonly #measureListeners = new Set<(nodeId: string, measured: Measurements) => void>();
   #run: Run | undefined;
 
   /** What nodes find that look at themselves. */
@@ -135,6 +147,17 @@ export class Dispatcher {
   /** Asks the node to open a tunnel; false where it has no session, or too many requests wait. */
   openTunnel(nodeId: string, id: string): boolean {
     return this.#sessions.get(nodeId)?.openTunnel(id) ?? false;
+  }
+
+  /** Asks the node what tasks of its own use; nothing where it has no session. */
+  measure(nodeId: string, request: MeasureRequest): void {
+    this.#sessions.get(nodeId)?.measure(request);
+  }
+
+  /** Called when a node has answered what it was asked to measure. */
+  onMeasured(listener: (nodeId: string, measured: Measurements) => void): Disposable {
+    this.#measureListeners.add(listener);
+    return { [Symbol.dispose]: () => this.#measureListeners.delete(listener) };
   }
 
   /** Called when a node's session begins, and when it ends with no other in its place. */
@@ -254,6 +277,10 @@ export class Dispatcher {
     },
     news: (nodeId) => newsFor(this.#parts.store, nodeId, this.#known()),
     findings: (...found) => this.examinations.answered(...found),
+    measured: (session, measurements) => {
+      if (this.#sessions.get(session.nodeId) !== session) return;
+      for (const listener of this.#measureListeners) listener(session.nodeId, measurements);
+    },
     taken: () => this.#run?.networks.recheck(),
   };
 

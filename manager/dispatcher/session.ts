@@ -3,6 +3,8 @@ import type {
   ClusterNewsSchema,
   LogSubscriptionSchema,
   ManagerMessageSchema,
+  Measurements,
+  MeasureRequestSchema,
   NodeMessage,
   StatusBatch,
 } from '../../gen/dispatcher_pb.js';
@@ -16,6 +18,7 @@ import { readDescription, readTaskStatus } from './wire.ts';
 
 export type Outgoing = MessageInitShape<typeof ManagerMessageSchema>;
 export type News = MessageInitShape<typeof ClusterNewsSchema>;
+export type MeasureRequest = MessageInitShape<typeof MeasureRequestSchema>;
 export type Subscription = MessageInitShape<typeof LogSubscriptionSchema>;
 
 /** What a session needs of the dispatcher. */
@@ -34,6 +37,8 @@ export interface SessionHost {
   news(nodeId: string): News;
   /** The node has looked at itself, as it was asked. */
   findings(nodeId: string, id: string, findings: Uint8Array): void;
+  /** The node has measured tasks, as it was asked. */
+  measured(session: Session, measurements: Measurements): void;
   /** The node has taken in what it was told. */
   taken(session: Session): void;
 }
@@ -62,6 +67,7 @@ export class Session implements NetworkSession {
   readonly #subscriptions: Subscription[] = [];
   readonly #examinations: string[] = [];
   readonly #tunnels: string[] = [];
+  #measuring: MeasureRequest | undefined;
   readonly #ended = Promise.withResolvers<never>();
   #over = false;
   #due = false;
@@ -163,6 +169,12 @@ export class Session implements NetworkSession {
     return true;
   }
 
+  /** Takes the place of a request that has not been sent yet. */
+  measure(request: MeasureRequest): void {
+    this.#measuring = request;
+    this.#wake?.();
+  }
+
   async #listen(incoming: AsyncIterable<NodeMessage>): Promise<void> {
     for await (const { message } of incoming) {
       if (this.#over) return;
@@ -192,6 +204,9 @@ export class Session implements NetworkSession {
           break;
         case 'findings':
           this.#host.findings(this.nodeId, message.value.id, message.value.findings);
+          break;
+        case 'measurements':
+          this.#host.measured(this, message.value);
           break;
         case 'hello':
           throw new SwarmError('invalid-argument', 'the node said Hello twice in one session');
@@ -265,6 +280,11 @@ export class Session implements NetworkSession {
       return this.#send({ case: 'examine', value: { id: examination } });
     const tunnel = this.#tunnels.shift();
     if (tunnel !== undefined) return this.#send({ case: 'tunnel', value: { id: tunnel } });
+    if (this.#measuring !== undefined) {
+      const value = this.#measuring;
+      this.#measuring = undefined;
+      return this.#send({ case: 'measure', value });
+    }
     if (this.#due && this.#revision - this.#applied < unappliedMax) {
       const set = this.#assignments.incremental();
       this.#due = this.#assignments.dirty;

@@ -2,9 +2,12 @@
 import { dirtiness, wanted } from '../orchestrator/index.ts';
 import type { StoreView } from '../store/view.ts';
 import {
+  autoscaleLabel,
+  autoscaleOf,
   isActive,
   isJobMode,
   isTerminal,
+  scaledText,
   type Reason,
   type Service,
   type ServiceExplanation,
@@ -35,6 +38,7 @@ export function explainService(
       ...unassigned(view, service, tasks),
       ...updateReasons(view, service, tasks, env),
       ...rebalancing(service, env),
+      ...autoscaling(service, env),
       ...failures(view, tasks, env),
     ],
     tasks: odd.slice(0, maxTasks).map((task) => explainTask(view, task, env)),
@@ -118,6 +122,20 @@ function rebalancing({ rebalance }: Service, { nowMs }: { readonly nowMs: number
       ? `its tasks are being spread anew for ${since}`
       : `spreading its tasks anew was given up: ${message}; \`service rebalance\` tries again`;
   return [about('place', text)];
+}
+
+function autoscaling({ spec, autoscale }: Service, { nowMs }: { readonly nowMs: number }) {
+  const settings = autoscaleOf(spec);
+  if (settings === undefined) return [];
+  const { min, max } = settings;
+  const { state = 'steady', message = '', scaled } = autoscale ?? {};
+  const last =
+    scaled === undefined
+      ? 'not scaled yet'
+      : `last ${scaledText(scaled)}, ${lasting(nowMs - scaled.atMs)} ago`;
+  const text = `autoscaled from ${min} to ${max} (${spec.labels[autoscaleLabel]}); ${last}`;
+  const trouble = message === '' ? [] : [about('wait', `autoscaling is ${state}: ${message}`)];
+  return [about('state', text), ...trouble];
 }
 
 function policyOf(config: UpdateConfig | undefined): string {

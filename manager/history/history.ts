@@ -6,7 +6,10 @@ import type { ChangeBatch, ObjectEvent } from '../store/event.ts';
 import type { Node, Service, Task } from '../../types/index.ts';
 
 /** A service as far as it is told of. Its spec is the store's own document. */
-export type PastService = Pick<Service, 'id' | 'spec' | 'specVersion' | 'updateStatus'>;
+export type PastService = Pick<
+  Service,
+  'id' | 'spec' | 'specVersion' | 'updateStatus' | 'autoscale'
+>;
 
 export interface PastTask {
   readonly id: string;
@@ -140,8 +143,15 @@ function recordOf(event: ObjectEvent): Record | undefined {
   return change && { ...at, kind: 'node', ...change };
 }
 
-export function pastService({ id, spec, specVersion, updateStatus }: Service): PastService {
-  return { id, spec, specVersion, ...(updateStatus === undefined ? {} : { updateStatus }) };
+export function pastService(service: Service): PastService {
+  const { id, spec, specVersion, updateStatus, autoscale } = service;
+  return {
+    id,
+    spec,
+    specVersion,
+    ...(updateStatus === undefined ? {} : { updateStatus }),
+    ...(autoscale === undefined ? {} : { autoscale }),
+  };
 }
 
 /** On its way to running a task passes through states that are of no interest later. */

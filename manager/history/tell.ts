@@ -5,6 +5,7 @@ import type { StoreView } from '../store/view.ts';
 import {
   isTerminal,
   isWanted,
+  scaledText,
   serviceSpec,
   type HistoryAnswer,
   type HistoryRecord,
@@ -183,6 +184,8 @@ function tellService({ before, after }: Record & { kind: 'service' }): Told | un
     return { name, by: 'command', text };
   }
   const status = after.updateStatus;
+  const scaling = tellScaling(before, after);
+  if (scaling !== undefined) return { name, by: 'managers', text: scaling };
   if (before.spec === after.spec && before.specVersion === after.specVersion) {
     const isNew = status !== undefined && status.message !== before.updateStatus?.message;
     return isNew ? { name, by: 'managers', text: status.message } : undefined;
@@ -197,6 +200,16 @@ function tellService({ before, after }: Record & { kind: 'service' }): Told | un
   const byItself = isBack && status.message !== 'manually requested rollback';
   const how = isBack ? `rolled back (${status.message})` : 'updated';
   return { name, by: byItself ? 'managers' : 'command', text: `${how}: ${what}` };
+}
+
+/** What autoscaling has done, or is kept from; nothing where it is not about that. */
+function tellScaling(before: PastService, after: PastService): string | undefined {
+  const [was, is] = [before.autoscale, after.autoscale];
+  if (is === undefined || before.specVersion !== after.specVersion) return undefined;
+  if (is.scaled !== undefined && is.scaled.atMs !== was?.scaled?.atMs) return scaledText(is.scaled);
+  const isNew = is.message !== (was?.message ?? '');
+  if (!isNew) return undefined;
+  return is.message === '' ? 'autoscaling goes on' : `autoscaling is ${is.state}: ${is.message}`;
 }
 
 function tellTask(

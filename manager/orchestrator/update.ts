@@ -2,7 +2,13 @@
  * Rolling updates. How far an update has come is read from the tasks: those of the service's present
  * spec version are what it has made, and their times say which slots are still being watched.
  */
-import type { Service, Task, UpdateConfig, UpdateStatus } from '../../types/index.ts';
+import {
+  withScale,
+  type Service,
+  type Task,
+  type UpdateConfig,
+  type UpdateStatus,
+} from '../../types/index.ts';
 import type { Draft, Slot } from './draft.ts';
 import { waitsFor } from './depends.ts';
 import { mayRestart } from './restart.ts';
@@ -199,7 +205,7 @@ function rolledBack(service: Service, message: string, nowMs: number): Service {
   const auth = previousRegistryAuth ?? registryAuth;
   return {
     ...rest,
-    spec: previousSpec ?? service.spec,
+    spec: withScale(service.spec, previousSpec ?? service.spec),
     specVersion: previousSpecVersion ?? 0,
     ...(auth === undefined ? {} : { registryAuth: auth }),
     updateStatus: { state: 'rollback_started', startedAtMs: nowMs, message },

@@ -10,7 +10,7 @@ import type { Finding, Node, NodeDescription } from '../../types/index.ts';
 import type { TaskExecutor } from '../executor/executor.ts';
 import { ManagerList, type KnownManager } from './manager-list.ts';
 import { NewsFile, type ClusterState, type NewsKeeper } from './news-file.ts';
-import { Session, type ClockComparison } from './session.ts';
+import { Session, type ClockComparison, type MeasureTasks } from './session.ts';
 
 export interface AgentParts {
   readonly identity: NodeIdentity;
@@ -22,6 +22,8 @@ export interface AgentParts {
   readonly describe: () => NodeDescription | Promise<NodeDescription>;
   /** Looks at this node, when a manager asks; absent: nobody can. */
   readonly examine?: () => Promise<readonly Finding[]>;
+  /** Says what tasks use, when a manager asks; absent: nobody can. */
+  readonly measure?: MeasureTasks;
   /** Serves a manager that reaches for this node; absent: nobody does. */
   readonly serveTunnel?: (socket: Duplex) => void;
   /** Called when the managers say something new: of this node, of the managers, of the root. */
@@ -223,7 +225,7 @@ export class Agent implements AsyncDisposable {
     previousId: string,
     failures: number,
   ): Promise<{ readonly error: SwarmError; readonly welcomed?: string }> {
-    const { identity, executor, describe, examine, serveTunnel, clock, log } = this.#parts;
+    const { identity, executor, describe, examine, measure, serveTunnel, clock, log } = this.#parts;
     if (addr === '') {
       return { error: new SwarmError('failed-precondition', 'this node knows of no manager') };
     }
@@ -238,6 +240,7 @@ export class Agent implements AsyncDisposable {
           executor,
           describe,
           ...(examine === undefined ? {} : { examine }),
+          ...(measure === undefined ? {} : { measure }),
           ...(serveTunnel === undefined ? {} : { serveTunnel }),
           clock,
           log,

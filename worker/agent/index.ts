@@ -6,3 +6,4 @@
 export { Agent, type AgentParts } from './agent.ts';
 export type { KnownManager } from './manager-list.ts';
 export type { ClusterState, NewsKeeper } from './news-file.ts';
+export type { MeasureTasks } from './session.ts';

@@ -10,6 +10,8 @@ import {
   type ClusterNews,
   type HeartbeatReply,
   type ManagerMessage,
+  type MeasurementsSchema,
+  type MeasureRequest,
   type NodeMessageSchema,
 } from '../../gen/dispatcher_pb.js';
 import type { Clock, Timer } from '../../lib/clock.ts';
@@ -30,6 +32,7 @@ export interface SessionParts {
   readonly describe: () => NodeDescription | Promise<NodeDescription>;
   /** Looks at this node; absent: nobody can. */
   readonly examine?: () => Promise<readonly Finding[]>;
+  readonly measure?: MeasureTasks;
   /** Serves a manager that reaches for this node; absent: nobody does. */
   readonly serveTunnel?: (socket: Duplex) => void;
   readonly onNews: (news: ClusterNews) => void;
@@ -38,6 +41,11 @@ export interface SessionParts {
   readonly clock: Clock;
   readonly log: Logger;
 }
+
+/** Says what tasks use. It does not throw: what cannot be measured is left out. */
+export type MeasureTasks = (
+  request: MeasureRequest,
+) => Promise<MessageInitShape<typeof MeasurementsSchema>>;
 
 /** This host's clock beside that of the manager. */
 export interface ClockComparison {
@@ -146,6 +154,9 @@ export class Session {
         case 'examine':
           void this.#examine(message.value.id);
           break;
+        case 'measure':
+          void this.#measure(message.value);
+          break;
         case 'logs':
           this.#logs.take(message.value);
           break;
@@ -241,6 +252,19 @@ export class Session {
     const document = findingList.encode([...findings]);
     this.#say({ case: 'findings', value: { id, findings: Buffer.from(JSON.stringify(document)) } });
   }
+
+  /** One at a time: a node that is slow to measure is asked again anyway. */
+  async #measure(request: MeasureRequest): Promise<void> {
+    const { measure } = this.#parts;
+    if (measure === undefined || this.#isMeasuring) return;
+    this.#isMeasuring = true;
+    try {
+      this.#say({ case: 'measurements', value: await measure(request) });
+    } finally {
+      this.#isMeasuring = false;
+    }
+  }
+  #isMeasuring = false;
 
   /** Says what the node is, if that has changed since it was last said, and looks again in time. */
   redescribe(): void {

@@ -12,7 +12,7 @@ import { Limiter } from '../executor/limiter.ts';
 import type { Image, Images } from '../image/images.ts';
 import type { NetworkDriver } from '../network/network.ts';
 import type { LogLine, LogQuery, Runtime } from '../runtime/runtime.ts';
-import { keepsLog, readKeptLog } from '../runtime/logs/kept-log.ts';
+import { readKeptLog } from '../runtime/logs/kept-log.ts';
 import type { Volumes, VolumeUser } from '../volume/index.ts';
 import { Archives } from './archive/archives.ts';
 import { Views } from './archive/views.ts';
@@ -334,7 +334,7 @@ export class ContainerManager implements AsyncDisposable {
     const { runtime } = this.#deps;
     if (own === undefined) return runtime.logs(view.runtimeId, query, options);
     const limits = logOf(own.record);
-    if (!keepsLog(limits)) {
+    if (limits.driver === 'none') {
       throw new SwarmError('unimplemented', 'configured logging driver does not support reading');
     }
     return isRunning(own.state) && own.state.status !== 'restarting'

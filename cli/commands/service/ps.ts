@@ -5,6 +5,7 @@ import { filterFlag, formatFlag, noResolveFlag, noTruncFlag } from '../../comman
 import { silentExit } from '../../command/errors.ts';
 import { bool } from '../../command/flags.ts';
 import { gatherFilters, listServices, listTasks } from '../../service/lookup.ts';
+import { lastScaled } from '../../service/pretty.ts';
 import { printTasks } from '../../service/task-list.ts';
 
 const quiet = bool('quiet', 'Only display task IDs', { short: 'q' });
@@ -15,7 +16,7 @@ export const command: Command = {
   args: atLeast(1),
   async run(context, references, flags) {
     const client = connect(context);
-    const { ids, missing } = await resolve(client, references);
+    const { ids, scaled, missing } = await resolve(client, references);
     if (ids.length === 0) throw new SwarmError('not-found', missing.join('\n'));
     const filters = withNodeId(
       gatherFilters(flags.get(filterFlag)),
@@ -28,6 +29,12 @@ export const command: Command = {
       noTrunc: flags.get(noTruncFlag) ?? false,
       noResolve: flags.get(noResolveFlag) ?? false,
     });
+    const isTable = /^(table|$)/.test(flags.get(formatFlag) ?? '') && flags.get(quiet) !== true;
+    // Beside the table, which programs read.
+    for (const { Spec, Autoscale: { LastScaled: last } = {} } of isTable ? scaled : []) {
+      if (last === undefined) continue;
+      context.err.line(`${Spec.Name}: autoscaled ${lastScaled(last, context.clock.nowMs())}`);
+    }
     if (missing.length > 0) {
       context.err.line(missing.join('\n'));
       throw silentExit(1);
@@ -51,7 +58,10 @@ async function resolve(client: Client, references: readonly string[]) {
       missing.push(`service ${reference} is ambiguous (${begun.length} matches found)`);
     } else missing.push(`no such service: ${reference}`);
   }
-  return { ids, missing };
+  const scaled = services.filter(
+    ({ ID, Autoscale }) => ids.includes(ID) && Autoscale !== undefined,
+  );
+  return { ids, scaled, missing };
 }
 
 /** `node=self` is the node that answers; the daemon wants its id. */

@@ -4,6 +4,7 @@ import { atLeast, type Command } from '../../command/command.ts';
 import { detachFlag, quietProgressFlag } from '../../command/common-flags.ts';
 import { commandError } from '../../command/errors.ts';
 import { unsigned } from '../../command/flags.ts';
+import { refuseScaling } from '../../service/autoscale-flags.ts';
 import { splitPair } from '../../format/parse.ts';
 import { findService } from '../../service/lookup.ts';
 import { whenLed } from '../../service/patience.ts';
@@ -73,6 +74,7 @@ export function replicasOf(count: string): number {
 /** Sets the replicas of a service that has some. */
 export function scaling(replicas: number): SpecEdit {
   return (spec) => {
+    refuseScaling(spec);
     const { replicated, replicatedJob } = spec.mode;
     if (replicated !== undefined) replicated.replicas = replicas;
     else if (replicatedJob !== undefined) replicatedJob.totalCompletions = replicas;
