@@ -31,6 +31,24 @@ interface Interface {
   }[];
 }
 
+interface Route {
+  readonly dst: string;
+  readonly table?: string;
+  readonly type?: string;
+}
+
+interface Rule {
+  readonly fwmark?: string;
+  readonly table: string;
+}
+
+interface Bridged {
+  readonly ifname: string;
+  readonly flags: readonly string[];
+  readonly master?: string;
+  readonly linkinfo?: { readonly info_data?: { readonly id?: number } };
+}
+
 interface Ruleset {
   readonly nftables: readonly {
     readonly map?: { readonly name: string; readonly elem?: readonly [unknown, unknown][] };
@@ -50,15 +68,26 @@ export async function factsOfHost(
   const output = await host.exec(script(host.runRoot, names));
   const facts = new Set<string>();
   const bridges = new Map<string, readonly string[]>();
+  const networked = new Set<string>();
   for (const line of output.split('\n')) {
     const [kind, id = '', ...rest] = line.split(' ');
     const text = rest.join(' ');
     const add = (fact: string) => facts.add(fact);
     if (kind === 'network') add(`network ${id}`);
+    if (kind === 'links') links(text).forEach((fact) => add(`network ${id}: ${fact}`));
+    if (kind === 'ports') ports(text).forEach((fact) => add(`network ${id}: ${fact}`));
     if (kind === 'fdb') entries(text).forEach((fact) => add(`network ${id}: ${fact}`));
     if (kind === 'neigh') neighbours(text).forEach((fact) => add(`network ${id}: ${fact}`));
     if (kind === 'bridge') bridges.set(id, addresses(text));
-    if (kind === 'address') addresses(text).forEach((cidr) => add(`container ${id} has ${cidr}`));
+    if (kind === 'address') {
+      const own = addresses(text);
+      own.forEach((cidr) => add(`container ${id} has ${cidr}`));
+      if (own.length > 0) networked.add(id);
+    }
+    // Of containers on no network of the swarm nothing is said.
+    if (kind === 'route' && networked.has(id)) {
+      routes(text).forEach((fact) => add(`container ${id} ${fact}`));
+    }
     if (kind === 'host') published(text).forEach((fact) => add(`host ${fact}`));
     if (kind === 'mesh') mesh(text).forEach((fact) => add(`mesh ${fact}`));
     if (kind === 'nft') balance(text).forEach((fact) => add(`container ${id} ${fact}`));
@@ -80,6 +109,8 @@ echo "host - ${json('nft -j list set inet ts_swarm_mesh published 2>/dev/null')}
 for id in $(ls overlay); do
   in="nsenter --net=overlay/$id"
   echo "network $id"
+  echo "links $id ${json('$in ip -j -d link show')}"
+  echo "ports $id ${json('$in bridge -j fdb show br br0')}"
   echo "fdb $id ${json('$in bridge -j fdb show dev vxlan0')}"
   echo "neigh $id ${json('$in ip -j neighbour show dev vxlan0 nud all')}"
   echo "mesh $id ${json('$in nft -j list maps')}"
@@ -88,6 +119,7 @@ done
 for id in $(ls netns); do
   in="nsenter --net=netns/$id"
   echo "address $id ${json('$in ip -j address')}"
+  echo "route $id [${json('$in ip -j route show table all')},${json('$in ip -j rule')}]"
   echo "nft $id ${json('$in nft -j list table inet ts_swarm 2>/dev/null')}"
   names=
   case $id in
@@ -99,6 +131,36 @@ for id in $(ls netns); do
     echo name $id $name $found
   done
 done`;
+}
+
+/** Of a network's namespace: what is up in its bridge, and the number that its packets carry. */
+function links(text: string): readonly string[] {
+  const up = (JSON.parse(text || '[]') as Bridged[]).filter(({ flags }) => flags.includes('UP'));
+  return up.flatMap(({ ifname, master, linkinfo }) => {
+    if (ifname === 'br0') return ['the bridge is up'];
+    if (ifname !== 'vxlan0' || master !== 'br0') return [];
+    return [`the tunnel ${linkinfo?.info_data?.id} is up in the bridge`];
+  });
+}
+
+/** What the bridge sends to containers of this host. */
+function ports(text: string): readonly string[] {
+  return (JSON.parse(text || '[]') as (Entry & { readonly ifname: string })[])
+    .filter(({ ifname, state }) => ifname.startsWith('port') && state === 'static')
+    .map(({ mac }) => `the bridge leads ${mac} to a container`);
+}
+
+/** Where a container sends packets, and how its replies by the routing mesh find back. */
+function routes(text: string): readonly string[] {
+  const [all, rules] = JSON.parse(text) as readonly [readonly Route[], readonly Rule[]];
+  const through = all.filter(({ type, dst }) => type === undefined && !dst.startsWith('172.'));
+  const main = through.filter(({ table }) => table === undefined);
+  const mesh = through.some(({ table, dst }) => table === '200' && dst === 'default');
+  const marked = rules.some(({ table, fwmark }) => table === '200' && fwmark !== undefined);
+  return [
+    ...main.map(({ dst }) => `has a route to ${dst}`),
+    ...(mesh && marked ? ['sends replies back by the mesh'] : []),
+  ];
 }
 
 function entries(text: string): readonly string[] {

@@ -3,9 +3,10 @@ import { strict as assert } from 'node:assert';
 import { sleep, until } from '../lab/index.ts';
 import type { LoadOutcome } from './load.ts';
 import { failureKinds, nowMs, outcomeLine } from './load.ts';
-import { tablesAreRight } from './network-tables.ts';
+import { netnsOf, tablesAreRight, vipOf } from './network-tables.ts';
 import { clearShop, Shop, shopImages } from './shop.ts';
-import { useSwarm } from './swarm.ts';
+import { useSwarm, type TestSwarm } from './swarm.ts';
+import { Wrk, wrkLine } from './wrk.ts';
 
 const requestsPerSecond = 100;
 const clientHost = 'h1';
@@ -21,6 +22,19 @@ function failedBetween(outcome: LoadOutcome, sinceMs: number): string {
   return `${kinds}, begun ${first.toFixed(0)} to ${last.toFixed(0)} ms after it`;
 }
 
+/** By a container to the shop's virtual address, and by somebody outside to another host's port. */
+async function startWrk(swarm: TestSwarm) {
+  const [client] = await swarm.running('client');
+  assert.ok(client !== undefined);
+  const address = await vipOf(swarm, 'shop', 'front');
+  const host = swarm.host(clientHost);
+  const outside = { address: swarm.host(mesh.to).address, port: 8090 };
+  return [
+    { name: 'VIP', wrk: Wrk.start(host, { address, port: 80, netns: netnsOf(swarm, client) }) },
+    { name: 'mesh', wrk: Wrk.start(swarm.host(mesh.from), outside) },
+  ];
+}
+
 describe('networks whose hosts fail', function () {
   this.timeout(240_000);
   const get = useSwarm({ hosts: 4, managers: 1, images: shopImages });
@@ -30,6 +44,7 @@ describe('networks whose hosts fail', function () {
     const swarm = get();
     const shop = await Shop.open(swarm, { replicas: 6, requestsPerSecond, clientHost, mesh });
     const victim = swarm.host('h3');
+    const wrks = await startWrk(swarm);
     await sleep(1000);
     const killedMs = nowMs();
     await victim.kill();
@@ -50,6 +65,14 @@ describe('networks whose hosts fail', function () {
       );
       const late = outcome.failures.filter(({ startMs }) => startMs > rightMs);
       assert.deepEqual(late, [], 'no request fails once the endpoints have left');
+    }
+    for (const { name, wrk } of wrks) {
+      const rounds = await wrk.stop();
+      console.log(`      host killed, wrk by the ${name}: ${wrkLine(rounds, killedMs)}`);
+      const late = rounds.filter(({ fromMs }) => fromMs > rightMs);
+      const sums = late.map(({ requests, errors }) => ({ isAnswered: requests > 0, errors }));
+      assert.ok(sums.length > 0, `${name}: wrk goes on after it`);
+      for (const sum of sums) assert.deepEqual(sum, { isAnswered: true, errors: 0 }, name);
     }
     await swarm.runs('shop', 6);
   });

@@ -10,6 +10,8 @@ interface WireNetwork {
   readonly Driver: string;
   readonly Scope: string;
   readonly Ingress: boolean;
+  readonly Internal: boolean;
+  readonly Options: Readonly<Record<string, string>> | null;
 }
 
 interface WireService {
@@ -40,6 +42,8 @@ interface WireTask {
     readonly Addresses?: readonly string[];
   }[];
 }
+
+const vniOption = 'com.docker.network.driver.overlay.vxlanid_list';
 
 /** One task on one network, for as long as it holds its address. */
 interface Member {
@@ -202,10 +206,12 @@ function wantedOf(
 ): Set<string> {
   const { networks, members } = store;
   const wanted = new Set<string>();
-  for (const { Id, Ingress } of networks) {
+  for (const { Id, Ingress, Options } of networks) {
     const here = members.some((member) => member.host === host && member.networkId === Id);
     if (!here && !Ingress) continue;
     wanted.add(`network ${Id}`);
+    wanted.add(`network ${Id}: the bridge is up`);
+    wanted.add(`network ${Id}: the tunnel ${Options?.[vniOption]} is up in the bridge`);
     const remote = members
       .filter((member) => member.networkId === Id && member.host !== host)
       .map((member) => ({ cidr: member.cidr, at: member.host.address }));
@@ -225,11 +231,30 @@ function wantedOf(
   for (const fact of meshOf(store)) wanted.add(fact);
   const running = members.filter((one) => one.host === host && one.containerId !== '');
   for (const [containerId, attached] of Map.groupBy(running, (one) => one.containerId)) {
-    for (const { cidr } of attached) wanted.add(`container ${containerId} has ${cidr}`);
+    for (const { cidr, networkId } of attached) {
+      wanted.add(`container ${containerId} has ${cidr}`);
+      const mac = macOf(withoutPrefix(cidr));
+      wanted.add(`network ${networkId}: the bridge leads ${mac} to a container`);
+    }
+    for (const fact of routesOf(attached, networks)) {
+      wanted.add(`container ${containerId} ${fact}`);
+    }
     const ids = new Set(attached.map(({ networkId }) => networkId));
     for (const fact of balanceOf(ids, store)) wanted.add(`container ${containerId} ${fact}`);
   }
   return wanted;
+}
+
+function routesOf(
+  attached: readonly Member[],
+  networks: readonly WireNetwork[],
+): readonly string[] {
+  const on = networks.filter(({ Id }) => attached.some(({ networkId }) => networkId === Id));
+  return [
+    ...attached.map(({ cidr }) => `has a route to ${subnetOf(cidr)}`),
+    ...(on.some(({ Internal }) => !Internal) ? ['has a route to default'] : []),
+    ...(on.some(({ Ingress }) => Ingress) ? ['sends replies back by the mesh'] : []),
+  ];
 }
 
 /** Where published ports lead, which is the same on every host. */
@@ -275,6 +300,18 @@ function balanceOf(networkIds: ReadonlySet<string>, store: Store): readonly stri
 
 function withoutPrefix(cidr: string): string {
   return cidr.split('/')[0] ?? '';
+}
+
+/** "10.0.1.0/24" of "10.0.1.7/24". */
+function subnetOf(cidr: string): string {
+  const [address = '', prefix = ''] = cidr.split('/');
+  let bitsLeft = Number(prefix);
+  const bytes = address.split('.').map((byte) => {
+    const bits = Math.min(8, bitsLeft);
+    bitsLeft -= bits;
+    return Number(byte) & (0xff << (8 - bits));
+  });
+  return `${bytes.join('.')}/${prefix}`;
 }
 
 /** As every node makes it from an IPv4 address. */

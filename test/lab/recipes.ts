@@ -57,8 +57,8 @@ process.on('SIGTERM', () => process.exit(0));
 
 /**
  * Says who it is and who asks: on port 80 in a line to each connection, on port 53 in a datagram
- * for each. On port 81 it answers with the hash of what it gets and then all of it again, once the
- * client has ended its side.
+ * for each, with the number that was in it, if any. On port 81 it answers with the hash of what it
+ * gets and then all of it again, once the client has ended its side.
  */
 function peer(): ImageSpec {
   const script = `
@@ -89,7 +89,10 @@ net
   })
   .listen({ port: 81 });
 const udp = require('node:dgram').createSocket('udp6');
-udp.on('message', (_, from) => udp.send(name + ' ' + plain(from.address), from.port, from.address));
+udp.on('message', (message, from) => {
+  const number = /^\\d+$/.test(message) ? ' ' + message : '';
+  udp.send(name + ' ' + plain(from.address) + number, from.port, from.address);
+});
 udp.bind(53);
 process.on('SIGTERM', () => process.exit(0));
 `;

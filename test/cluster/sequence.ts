@@ -1,0 +1,62 @@
+/** Numbered datagrams that go out steadily, and which of them were answered. */
+import type { Socket } from 'node:dgram';
+import { until } from '../lab/index.ts';
+
+/** So that a server that has to wait for a busy machine's processor can keep those that come. */
+const everyMs = 20;
+const lastAnswersMs = 10_000;
+
+/** To the image `peer`, which says each number back as the last of its words. */
+export class Sequence {
+  readonly name: string;
+  readonly #socket: Socket;
+  readonly #timer: NodeJS.Timeout;
+  readonly #answered = new Set<number>();
+  readonly #errors: string[] = [];
+  #sent = 0;
+
+  private constructor(name: string, socket: Socket, to: { host: string; port: number }) {
+    this.name = name;
+    this.#socket = socket;
+    socket.on('message', (message) => {
+      this.#answered.add(Number(message.toString().split(' ').at(-1)));
+    });
+    socket.on('error', ({ message }) => this.#errors.push(message));
+    this.#timer = setInterval(() => {
+      socket.send(String(this.#sent++), to.port, to.host, (error) => {
+        if (error) this.#errors.push(error.message);
+      });
+    }, everyMs);
+  }
+
+  static start(name: string, socket: Socket, to: { host: string; port: number }): Sequence {
+    return new Sequence(name, socket, to);
+  }
+
+  /** Resolves once so many more are answered than are now. */
+  async goesOn(count: number): Promise<void> {
+    const least = this.#answered.size + count;
+    await until(`${this.name} goes on`, () => this.#answered.size >= least);
+  }
+
+  /** Ends it, and waits for answers that are under way. What is wrong with it, in words. */
+  async stop(): Promise<readonly string[]> {
+    clearInterval(this.#timer);
+    const lost = () =>
+      Array.from({ length: this.#sent }, (_, number) => number).filter(
+        (number) => !this.#answered.has(number),
+      );
+    const endMs = performance.now() + lastAnswersMs;
+    await until('the answers are in', () => lost().length === 0 || performance.now() > endMs, {
+      timeoutMs: 2 * lastAnswersMs,
+    });
+    this.#socket.removeAllListeners();
+    const missing = lost();
+    return [
+      ...this.#errors.map((text) => `${this.name}: ${text}`),
+      ...(missing.length === 0
+        ? []
+        : [`${this.name}: ${missing.length} of ${this.#sent} lost: ${missing.slice(0, 9).join()}`]),
+    ];
+  }
+}
