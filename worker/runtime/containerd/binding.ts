@@ -145,25 +145,53 @@ function bidiStream(call: Call, options: CallOptions): BidiStream<DescMessage, D
     metadataOf(defaults, options),
     deadline(options.timeoutMs ?? 0),
   );
+  const over = Promise.withResolvers<never>();
+  let failure: ServiceError | undefined;
+  const onAbort = () => stream.cancel();
+  options.signal?.addEventListener('abort', onAbort, { once: true });
+  // It comes at any time, also while nobody reads; whoever reads or writes is told.
+  stream.on('error', (error: ServiceError) => (failure = error));
+  stream.on('status', () => {
+    options.signal?.removeEventListener('abort', onAbort);
+    over.reject(failure ?? new Error('the call has ended'));
+  });
+  over.promise.catch(noteHandled);
+  const reason = (thrown: unknown) =>
+    options.signal?.aborted ? (options.signal.reason as Error) : fromGrpc(thrown);
   return {
-    write: (message) =>
-      new Promise((resolve, reject) => {
+    write: async (message) => {
+      const written = new Promise<void>((resolve, reject) => {
         stream.write(create(input, message), (error: Error | null | undefined) => {
-          if (error) reject(fromGrpc(error));
+          if (error) reject(error);
           else resolve();
         });
-      }),
+      });
+      try {
+        // grpc-js forgets what it has not sent of a call that ends, and never says so.
+        await Promise.race([written, over.promise]);
+      } catch (thrown) {
+        throw reason(thrown);
+      }
+    },
     end: () => stream.end(),
     cancel: () => stream.cancel(),
-    [Symbol.asyncIterator]: () => iterate(stream, options.signal),
+    async *[Symbol.asyncIterator]() {
+      yield* iterate(stream, options.signal);
+      // Of a failure before anybody read, the stream itself shows its end alone.
+      if (failure !== undefined) throw reason(failure);
+    },
   };
 }
+
+/** Nobody may be writing when a call ends: its failure is told to who reads or writes next. */
+function noteHandled(): void {}
 
 type Cancellable = AsyncIterable<unknown> & { cancel(): void };
 
 async function* iterate(stream: Cancellable, signal?: AbortSignal): AsyncGenerator<Bytes> {
   const onAbort = () => stream.cancel();
-  signal?.addEventListener('abort', onAbort, { once: true });
+  if (signal?.aborted) onAbort();
+  else signal?.addEventListener('abort', onAbort, { once: true });
   try {
     for await (const message of stream) yield message as Bytes;
   } catch (thrown) {
