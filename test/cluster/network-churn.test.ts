@@ -5,7 +5,7 @@ import { createAndRemove, turnoverFlags } from './turnover.ts';
 
 /** `npm run chaos` has 300 that run, and 5,000 that are removed again at once. */
 const services = 36;
-const brief = 300;
+const brief = 100;
 
 describe('networks whose services come and go', function () {
   this.timeout(240_000);
