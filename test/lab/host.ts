@@ -29,7 +29,7 @@ export interface HostOptions {
 export interface DaemonStart {
   /** On top of the data root, the run root and the insecure registry. */
   readonly flags?: readonly string[];
-  /** Until its API answers. */
+  /** Until its API answers; a minute unless told, for machines that have much else to do. */
   readonly timeoutMs?: number;
 }
 
@@ -159,7 +159,7 @@ export class Host {
     );
     await this.#daemon.ready(
       async () => (await this.apiResult('GET', '/_ping')).status === 200,
-      start.timeoutMs,
+      start.timeoutMs ?? 60_000,
     );
   }
 
