@@ -73,6 +73,11 @@ export interface TaskNetwork {
   readonly driverOpts?: Readonly<Record<string, string>>;
 }
 
+/** Whether each node makes the network for itself, with addresses that it gives itself. */
+export function isNodeLocal({ driver }: Pick<NetworkSpec, 'driver'>): boolean {
+  return driver !== 'overlay';
+}
+
 /** A service's virtual address on a network: one for each address family of the network. */
 export interface VirtualIp {
   readonly networkId: string;
@@ -103,6 +108,8 @@ export interface AssignedNetwork {
   /** UDP port of VXLAN. */
   readonly dataPathPort: number;
   readonly options: Readonly<Record<string, string>>;
+  /** What the node is to make for itself; absent for overlays. */
+  readonly local?: NetworkSpec;
 }
 
 /** A node that the networks of this node reach; sent to a node also of itself. */

@@ -101,6 +101,8 @@ export interface TaskStatus {
   readonly container?: ContainerStatus;
   /** Host-mode ports as bound on the node. */
   readonly ports?: readonly PortConfig[];
+  /** On networks of which the nodes give the addresses. */
+  readonly networks?: readonly Pick<TaskNetwork, 'networkId' | 'addresses'>[];
 }
 
 export interface Task {

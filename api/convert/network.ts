@@ -10,6 +10,7 @@ import type {
   Node,
   Service,
   Task,
+  TaskNetwork,
 } from '../../types/index.ts';
 import type { JsonObject } from './json.ts';
 import { metaJson } from './meta.ts';
@@ -245,8 +246,10 @@ function endpointId(network: Network, id: string): string {
   return `${network.id}/${id}`;
 }
 
-function addressesOf(task: Task, network: Network): readonly string[] {
-  return task.networks?.find(({ networkId }) => networkId === network.id)?.addresses ?? [];
+/** Those that its node gave, where the managers give none. */
+function addressesOf({ networks, status }: Task, { id }: Network): readonly string[] {
+  const isOnIt = ({ networkId }: TaskNetwork) => networkId === id;
+  return (status.networks?.find(isOnIt) ?? networks?.find(isOnIt))?.addresses ?? [];
 }
 
 function addressesJson(addresses: readonly string[]): JsonObject {
@@ -272,12 +275,13 @@ const encodedNetworks = new WeakMap<Network, JsonObject>();
 
 /** A task's networks, the routing mesh's first; those that are gone since are left out. */
 export function attachmentsJson(
-  { networks = [] }: Pick<Task, 'networks'>,
+  { networks = [], status }: Pick<Task, 'networks'> & Partial<Pick<Task, 'status'>>,
   networkOf: (id: string) => Network | undefined,
 ): JsonObject[] | undefined {
   const found = networks.flatMap(({ networkId, addresses }) => {
     const network = networkOf(networkId);
-    return network === undefined ? [] : [{ network, addresses }];
+    const given = status?.networks?.find((one) => one.networkId === networkId)?.addresses;
+    return network === undefined ? [] : [{ network, addresses: given ?? addresses }];
   });
   if (found.length === 0) return undefined;
   const isIngress = ({ spec }: Network) => spec.ingress === true;

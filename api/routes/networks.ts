@@ -197,7 +197,8 @@ async function create(exchange: Exchange, { backend }: RouteModules): Promise<vo
   if (driver !== 'overlay' && !localDrivers.has(driver)) {
     throw new SwarmError('not-found', `plugin "${driver}" not found`);
   }
-  const isLocal = driver !== 'overlay' && !ofSwarm;
+  // Configurations are a node's own, also where somebody asks for another scope.
+  const isLocal = spec.configOnly === true || (driver !== 'overlay' && !ofSwarm);
   const manager = isLocal ? undefined : backend.manager();
   const view = await swarmView(backend);
   if (listNetworks(backend, view).some(({ name }) => name === spec.name)) {

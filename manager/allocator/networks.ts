@@ -1,12 +1,13 @@
 /** What a network is given when it is made: its number and its subnets. */
 import { SwarmError } from '../../lib/errors.ts';
 import type { Random } from '../../lib/random.ts';
-import type {
-  Cluster,
-  IpamConfig,
-  Network,
-  NetworkSpec,
-  NetworkSubnet,
+import {
+  isNodeLocal,
+  type Cluster,
+  type IpamConfig,
+  type Network,
+  type NetworkSpec,
+  type NetworkSubnet,
 } from '../../types/index.ts';
 import {
   contains,
@@ -32,7 +33,8 @@ const v6SubnetPrefix = 64;
 const ulaPrefix = 48;
 
 export interface NetworkAllocation {
-  readonly vni: number;
+  /** Absent, as subnets are, where each node makes the network for itself. */
+  readonly vni?: number;
   readonly subnets: readonly NetworkSubnet[];
 }
 
@@ -53,6 +55,7 @@ export function allocateNetwork(
   spec: NetworkSpec,
   surroundings: NetworkSurroundings,
 ): NetworkAllocation {
+  if (isNodeLocal(spec)) return { subnets: [] };
   const networks = [...surroundings.networks];
   const inUse = networks.flatMap(({ subnets }) =>
     subnets.flatMap(({ subnet }) => parseSubnet(subnet) ?? []),

@@ -96,9 +96,30 @@ const bad: readonly {
   },
   {
     name: 'another driver',
-    spec: network('a', { Driver: 'macvlan' }),
+    spec: network('a', { Driver: 'ipvlan' }),
     code: 'unimplemented',
-    message: /^a network of the whole swarm with the driver "macvlan" is not supported/,
+    message: /^networks with the driver "ipvlan" are not supported/,
+  },
+  {
+    name: 'a subnet of which many nodes would give addresses',
+    spec: network('a', { Driver: 'macvlan', ...config({ Subnet: '10.1.0.0/24' }) }),
+    message: /^nodes that share a link would give the same addresses.*--config-from$/,
+  },
+  {
+    name: 'options beside those of a configuration',
+    spec: network('a', {
+      Driver: 'macvlan',
+      ConfigFrom: { Network: 'conf' },
+      Options: { parent: 'eth0' },
+    }),
+    code: 'permission-denied',
+    message: /^user specified configurations are not supported/,
+  },
+  {
+    name: 'a network of each node that anybody may join',
+    spec: network('a', { Driver: 'bridge', Attachable: true }),
+    code: 'unimplemented',
+    message: /^only services can be on a network/,
   },
   {
     name: 'a second routing mesh',

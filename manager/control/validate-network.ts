@@ -1,6 +1,6 @@
 /** What makes a network's spec a good one: Docker's rules, in Docker's words. */
 import { SwarmError } from '../../lib/errors.ts';
-import type { IpamConfig, NetworkSpec } from '../../types/index.ts';
+import { isNodeLocal, type IpamConfig, type NetworkSpec } from '../../types/index.ts';
 import {
   bitsOf,
   contains,
@@ -14,6 +14,9 @@ import {
 import { builtInNetworks } from '../store/view.ts';
 import { validateName } from './validate-service.ts';
 
+/** Of networks that end at each node, or lead to what the node is connected to. */
+const nodeDrivers: ReadonlySet<string> = new Set(['bridge', 'macvlan']);
+
 /** Room for the network's own address, the gateway, somebody, and the broadcast address. */
 const minHostBits = 2;
 
@@ -26,7 +29,8 @@ export function normalizeNetwork(spec: NetworkSpec): NetworkSpec {
 export function validateNetwork(spec: NetworkSpec): void {
   validateName(spec.name);
   refusePredefined(spec.name);
-  refuseUnsupported(spec);
+  if (isNodeLocal(spec)) validateNodeLocal(spec);
+  else validateOverlay(spec);
   if (spec.ingress === true && spec.attachable === true) {
     throw invalid('ingress network cannot be attachable');
   }
@@ -55,16 +59,49 @@ function refusePredefined(name: string): void {
   }
 }
 
-function refuseUnsupported(spec: NetworkSpec): void {
-  if (spec.driver !== 'overlay') {
-    if (spec.ingress === true) {
-      throw unsupported('only overlay driver is currently supported for ingress network');
-    }
+/** Each node makes it for itself: from what is said here, or from a configuration of its own. */
+function validateNodeLocal(spec: NetworkSpec): void {
+  if (spec.ingress === true) {
+    throw unsupported('only overlay driver is currently supported for ingress network');
+  }
+  if (!nodeDrivers.has(spec.driver)) {
     throw unsupported(
-      `a network of the whole swarm with the driver "${spec.driver}" is not supported by this ` +
-        'version; use overlay, or make the network on each node',
+      `networks with the driver "${spec.driver}" are not supported by this version; use overlay, ` +
+        'macvlan or bridge',
     );
   }
+  if (spec.attachable === true) {
+    throw unsupported(
+      `only services can be on a network of the whole swarm with the driver "${spec.driver}" in ` +
+        'this version: leave --attachable out, or make a network on the node itself for its own ' +
+        'containers',
+    );
+  }
+  const configs = spec.ipam?.configs ?? [];
+  const hasConfiguration = (spec.configFrom?.network ?? '') !== '';
+  const ipamDriver = spec.ipam?.driver ?? '';
+  const hasOwn =
+    configs.length > 0 ||
+    !['', 'default'].includes(ipamDriver) ||
+    Object.keys(spec.options ?? {}).length > 0 ||
+    spec.enableIpv6 === true;
+  if (hasConfiguration && hasOwn) {
+    throw new SwarmError(
+      'permission-denied',
+      'user specified configurations are not supported if the network depends on a configuration ' +
+        'network',
+    );
+  }
+  if (spec.driver !== 'bridge' && configs.length > 0) {
+    throw invalid(
+      'nodes that share a link would give the same addresses of one subnet: make a network with ' +
+        '--config-only on each node, each with an --ip-range of its own, and name it with ' +
+        '--config-from',
+    );
+  }
+}
+
+function validateOverlay(spec: NetworkSpec): void {
   if (spec.scope === 'local') throw invalid('an overlay network is of the scope swarm');
   if (spec.configOnly === true || (spec.configFrom?.network ?? '') !== '') {
     throw unsupported(

@@ -1,5 +1,6 @@
 /** What nodes are told of networks, made from the store's objects. Pure. */
 import {
+  isNodeLocal,
   isWanted,
   type AssignedEndpoint,
   type AssignedNetwork,
@@ -30,6 +31,7 @@ export function assignedNetwork(network: Network, cluster: Cluster | undefined):
     ...keysOf(isEncrypted(options['encrypted']), cluster),
     dataPathPort: (cluster?.dataPathPort ?? 0) || vxlanPort,
     options,
+    ...(isNodeLocal(spec) ? { local: spec } : {}),
   };
 }
 
@@ -63,7 +65,8 @@ export function assignedServiceEndpoint(
 ): AssignedServiceEndpoint {
   const { task, name, endpoint } = service.spec;
   const attachments = attachmentsOf(task).filter(({ target }) => target === network.id);
-  const mode = endpoint?.mode ?? 'vip';
+  // Without an address of its own a service is known by those of its tasks.
+  const mode = isNodeLocal(network.spec) ? 'dnsrr' : (endpoint?.mode ?? 'vip');
   const ports = network.spec.ingress === true ? (service.ports ?? []) : [];
   return {
     id: `${network.id}/${service.id}`,
@@ -110,6 +113,7 @@ export function assignedEndpoint(
   const on = task.networks?.find((network) => network.networkId === networkId);
   if (on === undefined) return undefined;
   const { id, serviceId, nodeId, name } = task;
+  const given = task.status.networks?.find((network) => network.networkId === networkId);
   const containerId = task.status.container?.containerId;
   return {
     id: `${networkId}/${id}`,
@@ -117,7 +121,7 @@ export function assignedEndpoint(
     taskId: id,
     serviceId,
     nodeId,
-    addresses: on.addresses,
+    addresses: given?.addresses ?? on.addresses,
     names: containerId === undefined || containerId === name ? [name] : [name, containerId],
     // A service's aliases are its own: they lead to its virtual address.
     aliases: serviceId === '' ? (on.aliases ?? []) : [],

@@ -26,7 +26,13 @@ export function newsworthy(
 }
 
 function saysMore(present: TaskStatus, next: TaskStatus): boolean {
-  const said = ({ message, err, container, ports }: TaskStatus) => [message, err, container, ports];
+  const said = ({ message, err, container, ports, networks }: TaskStatus) => [
+    message,
+    err,
+    container,
+    ports,
+    networks,
+  ];
   return !isDeepStrictEqual(said(present), said(next));
 }
 

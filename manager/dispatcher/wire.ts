@@ -30,7 +30,8 @@ export function readTaskStatus(bytes: Uint8Array): TaskStatus {
     typeof message !== 'string' ||
     (status.err !== undefined && typeof status.err !== 'string') ||
     (status.container !== undefined && typeof status.container !== 'object') ||
-    (status.ports !== undefined && !Array.isArray(status.ports))
+    (status.ports !== undefined && !Array.isArray(status.ports)) ||
+    (status.networks !== undefined && !areGiven(status.networks))
   ) {
     throw bad('a task status');
   }
@@ -39,6 +40,16 @@ export function readTaskStatus(bytes: Uint8Array): TaskStatus {
     message: message.slice(0, textMax),
     ...(status.err === undefined ? {} : { err: status.err.slice(0, textMax) }),
   };
+}
+
+function areGiven(networks: unknown): boolean {
+  return (
+    Array.isArray(networks) &&
+    networks.every(
+      (one: { networkId?: unknown; addresses?: unknown } | null) =>
+        typeof one?.networkId === 'string' && isNames(one.addresses),
+    )
+  );
 }
 
 /** Throws `invalid-argument` where the parts that planners read are not there. */

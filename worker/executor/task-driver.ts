@@ -71,6 +71,7 @@ export class TaskDriver implements PortHolder {
   #monitor: HealthMonitor | undefined;
   #pid = 0;
   #ports: readonly PortConfig[] = [];
+  #given: NonNullable<TaskStatus['networks']> = [];
   #attached = false;
   #loop: Promise<void> | undefined;
   #again = false;
@@ -93,6 +94,7 @@ export class TaskDriver implements PortHolder {
     this.#status = stored.status ?? task.status;
     this.#prepared = stored.prepared;
     this.#ports = stored.status?.ports ?? [];
+    this.#given = stored.status?.networks ?? [];
     this.#pid = stored.status?.container?.pid ?? 0;
     this.containerId = containerIdOf(task);
     this.#unwanted = linkAbort(context.signal);
@@ -303,7 +305,6 @@ export class TaskDriver implements PortHolder {
     const { networkMode, container } = prepared;
     const { networks = [], spec } = this.#task;
     const dns = spec.container?.dnsConfig;
-    const onNetworks = networks.flatMap(({ addresses }) => addresses);
     const attachment =
       networkMode === 'host'
         ? undefined
@@ -318,7 +319,9 @@ export class TaskDriver implements PortHolder {
             { signal: this.#unwanted.signal },
           );
     this.#ports = attachment?.ports ?? [];
+    this.#given = attachment?.given ?? [];
     this.#attached = true;
+    const onNetworks = [...networks, ...this.#given].flatMap(({ addresses }) => addresses);
     const { mounts, image } = container;
     return {
       ...container,
@@ -453,6 +456,7 @@ export class TaskDriver implements PortHolder {
             },
           }),
       ...(this.#ports.length === 0 ? {} : { ports: this.#ports }),
+      ...(this.#given.length === 0 ? {} : { networks: this.#given }),
     };
     this.#context.onProgress(this, true);
     this.#tell();

@@ -19,6 +19,7 @@ import type { Attachment, AttachRequest, NetworkDriver } from './network.ts';
 import type { OverlayNetworks, OverlayNode } from './overlay/index.ts';
 import type { AttachedContainer, NetworkPart, Repair } from './part.ts';
 import { assertPortFree } from './port-probe.ts';
+import { withinReach } from './reach.ts';
 import { RecordMaker } from './record-maker.ts';
 import type { NetlinkSockets } from './netlink-sockets.ts';
 import { SpareNamespaces } from './spare-namespaces.ts';
@@ -179,7 +180,7 @@ export class ContainerNetwork implements NetworkDriver {
       await this.#adopt(record);
       this.#connected.add(record.containerId);
     }
-    await this.#deps.overlay.removeLeftovers();
+    for (const part of [this.#deps.overlay, this.#deps.local]) await part.removeLeftovers();
     this.#auditWithin(0);
   }
 
@@ -285,7 +286,7 @@ export class ContainerNetwork implements NetworkDriver {
 
   async #apply(networks: NetworkAssignments): Promise<void> {
     const { tables, overlay, parts } = this.#deps;
-    const delta = tables.apply(networks);
+    const delta = tables.apply(withinReach(networks, tables, this.#node?.id));
     if (delta.changes.length === 0) return;
     const { resolve } = this.#news;
     this.#news = Promise.withResolvers<void>();
@@ -433,6 +434,7 @@ export class ContainerNetwork implements NetworkDriver {
   async #untilReady(networks: readonly TaskNetwork[], signal?: AbortSignal): Promise<void> {
     await this.#untilKnown(networks, signal);
     for (const { networkId } of networks) {
+      await this.#deps.local.provide(networkId);
       const obstacle = this.#deps.overlay.obstacle(networkId);
       if (obstacle !== undefined) throw new SwarmError('failed-precondition', obstacle);
     }

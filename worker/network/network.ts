@@ -27,6 +27,8 @@ export interface Attachment {
   readonly gateway?: string;
   /** Where the swarm's names are answered; absent where the container is on no network of it. */
   readonly resolver?: string;
+  /** On networks of the swarm on which this node gives the addresses: what it gave. */
+  readonly given?: readonly Pick<TaskNetwork, 'networkId' | 'addresses'>[];
   /** As bound. */
   readonly ports: readonly PortConfig[];
 }

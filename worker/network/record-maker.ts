@@ -96,15 +96,24 @@ export class RecordMaker {
       ...(wayOut === undefined ? {} : { wayOut }),
       ...(gatewayAddress === undefined ? {} : { gateway: gatewayAddress }),
       ...(networks.length === 0 || resolver === undefined ? {} : { resolver }),
+      given: networks
+        .filter(({ networkId }) => this.#deps.tables.network(networkId)?.local !== undefined)
+        .map(({ networkId, addresses }) => ({ networkId, addresses })),
       ports,
     };
   }
 
-  #needsBridge({ mode, isOnBridge = false }: AttachRequest, networks: readonly TaskNetwork[]) {
+  #needsBridge(
+    { mode, isOnBridge = false, ports }: AttachRequest,
+    networks: readonly TaskNetwork[],
+  ) {
     if (mode === 'none') return false;
-    const leaves = ({ networkId }: TaskNetwork) =>
-      this.#deps.tables.network(networkId)?.internal === false;
-    return networks.length === 0 || isOnBridge || networks.some(leaves);
+    // Networks that the node itself makes have a way out of their own.
+    const leaves = ({ networkId }: TaskNetwork) => {
+      const network = this.#deps.tables.network(networkId);
+      return network?.internal === false && network.local === undefined;
+    };
+    return networks.length === 0 || isOnBridge || ports.length > 0 || networks.some(leaves);
   }
 
   /** On networks of this node addresses are given here; on the swarm's, the managers gave them. */

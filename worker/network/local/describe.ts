@@ -49,6 +49,31 @@ export function ownsParent({ spec }: LocalNetwork, host: Netlink): boolean {
   return parent === '' || (/\.\d{1,4}$/.test(parent) && host.link(parent) === undefined);
 }
 
+/** Throws SwarmError where somebody else has the link that the network is to be made of. */
+export function refuseTakenLinks(
+  { id, spec }: LocalNetwork,
+  others: readonly LocalNetwork[],
+  host: Netlink,
+): void {
+  if (driverOf(spec) === 'bridge') {
+    const name = spec.options?.[options.bridgeName] ?? '';
+    if (name === '' || host.link(name) === undefined) return;
+    throw new SwarmError('already-exists', `a link ${name} is on this host already`);
+  }
+  const parent = spec.options?.[options.parent] ?? '';
+  const other = others.find(
+    (one) =>
+      one.id !== id &&
+      driverOf(one.spec) !== 'bridge' &&
+      one.spec.options?.[options.parent] === parent,
+  );
+  if (parent === '' || other === undefined) return;
+  throw new SwarmError(
+    'permission-denied',
+    `network ${other.spec.name} is already using parent interface ${parent}`,
+  );
+}
+
 function bridgeNameOf({ id, spec }: LocalNetwork): string {
   return spec.options?.[options.bridgeName] || `br-${id.slice(0, shownIdLength)}`;
 }

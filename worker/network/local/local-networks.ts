@@ -3,7 +3,7 @@ import { messageOf, SwarmError } from '../../../lib/errors.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { Random } from '../../../lib/random.ts';
-import type { NetworkAssignments, NetworkSpec } from '../../../types/index.ts';
+import type { AssignedNetwork, NetworkAssignments, NetworkSpec } from '../../../types/index.ts';
 import { interfaceName, macOfAddresses, positionOf } from '../container-interfaces.ts';
 import { inNamespace } from '../namespace.ts';
 import { Netlink } from '../netlink.ts';
@@ -12,19 +12,19 @@ import { difference, NetfilterSocket } from '../nft/index.ts';
 import type { AttachedContainer, NetworkPart, Repair } from '../part.ts';
 import { NetworkTables, type NetworkDelta } from '../tables.ts';
 import { AddressUse, type AddressWish } from './address-use.ts';
-import { bridgeRulesOf, deviceOf, leavesBy, mtuDefault, ownsParent } from './describe.ts';
+import {
+  bridgeRulesOf,
+  deviceOf,
+  leavesBy,
+  mtuDefault,
+  ownsParent,
+  refuseTakenLinks,
+} from './describe.ts';
 import type { Device, Plug } from './device.ts';
 import { checkConfiguration, withConfiguration } from './configurations.ts';
+import { assigned, endpoint } from './named.ts';
 import { NetworkFiles, type KeptNetwork } from './network-files.ts';
-import { hostOf } from '../resolver/addresses.ts';
-import {
-  driverOf,
-  mtuOf,
-  options,
-  planConfiguration,
-  planNetwork,
-  type LocalNetwork,
-} from './plan.ts';
+import { driverOf, mtuOf, planConfiguration, planNetwork, type LocalNetwork } from './plan.ts';
 import { dropTable, localTable, replaceTable } from './ruleset.ts';
 
 export interface LocalNetworksOptions {
@@ -64,6 +64,8 @@ export class LocalNetworks implements NetworkPart {
   readonly #networks = new Map<string, Network>();
   /** Those that are nothing but configurations. */
   readonly #configurations = new Map<string, KeptNetwork>();
+  /** Networks of the swarm that each node makes for itself, as the managers tell of them now. */
+  readonly #ofSwarm = new Map<string, NetworkSpec>();
   #host: Netlink | undefined;
   #netfilter: NetfilterSocket | undefined;
   #turn: Promise<unknown> = Promise.resolve();
@@ -100,7 +102,7 @@ export class LocalNetworks implements NetworkPart {
     if (this.#networks.size > 0) this.#writeRules();
     await this.#tell({
       complete: true,
-      update: [...this.#networks.values()].map(({ kept }) => assigned(kept)),
+      update: this.#made.map(assigned),
       remove: [],
     });
   }
@@ -127,34 +129,77 @@ export class LocalNetworks implements NetworkPart {
       const id = random.id();
       const createdAtMs = clock.nowMs();
       if (spec.configOnly === true) return this.#keepConfiguration({ id, createdAtMs, spec });
-      const named = (name: string) =>
-        [...this.#configurations.values()].find((one) => one.spec.name === name)?.spec;
-      const given = { id, createdAtMs, spec: withConfiguration(spec, named) };
-      const routes = this.#link.routeTable('all').map(({ destination }) => destination);
-      const planned = planNetwork(given, { networks: this.#made, routes });
-      this.#refuseTakenLinks(planned);
-      const kept = { ...planned, ownsParent: ownsParent(planned, this.#link) };
-      const network = this.#add(kept);
-      try {
-        this.#inHome(() => network.device.open());
-        this.#writeRules();
-        this.#files.save(kept);
-      } catch (error) {
-        this.#networks.delete(kept.id);
-        this.#undo(network);
-        throw error;
-      }
+      const kept = this.#make({ id, createdAtMs, spec });
       await this.#tell({ complete: false, update: [assigned(kept)], remove: [] });
       return { id: kept.id, warning: '' };
     });
   }
 
+  #make(given: { id: string; createdAtMs: number; spec: NetworkSpec; isSwarms?: true }) {
+    const named = (name: string) =>
+      [...this.#configurations.values()].find((one) => one.spec.name === name)?.spec;
+    const whole = { ...given, spec: withConfiguration(given.spec, named) };
+    const routes = this.#link.routeTable('all').map(({ destination }) => destination);
+    const networks = this.#all;
+    const planned: KeptNetwork = planNetwork(whole, { networks, routes });
+    refuseTakenLinks(planned, networks, this.#link);
+    const kept = { ...planned, ownsParent: ownsParent(planned, this.#link) };
+    const network = this.#add(kept);
+    try {
+      this.#inHome(() => network.device.open());
+      this.#writeRules();
+      this.#files.save(kept);
+    } catch (error) {
+      this.#networks.delete(kept.id);
+      this.#undo(network);
+      throw error;
+    }
+    return kept;
+  }
+
+  /**
+   * Makes the network of the swarm, if it is one that each node makes for itself, and is not there.
+   * Throws `failed-precondition` with the reason why it cannot be had here.
+   */
+  provide(networkId: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const spec = this.#ofSwarm.get(networkId);
+      if (spec === undefined || this.#networks.has(networkId)) return;
+      try {
+        const createdAtMs = this.#deps.clock.nowMs();
+        // Labels are the swarm's: those of a configuration may come beside them.
+        this.#make({ id: networkId, createdAtMs, isSwarms: true, spec: { ...spec, labels: {} } });
+      } catch (error) {
+        throw new SwarmError(
+          'failed-precondition',
+          `network ${spec.name} cannot be had on this node: ${messageOf(error)}`,
+          { cause: error },
+        );
+      }
+    });
+  }
+
+  /** Those that the managers tell of no more, and that nobody is on. */
+  removeLeftovers(): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const [id, network] of this.#networks) {
+        const isWanted = network.kept.isSwarms !== true || this.#ofSwarm.has(id);
+        if (!isWanted && network.addresses.all.size === 0) this.#drop(network);
+      }
+    });
+  }
+
+  /** Without those of the swarm, which are the managers' to tell of. */
   list(): readonly LocalNetwork[] {
     return [...this.#made, ...this.#configurations.values()];
   }
 
   /** Without those that are nothing but configurations. */
-  get #made(): readonly LocalNetwork[] {
+  get #made(): readonly KeptNetwork[] {
+    return this.#all.filter(({ isSwarms }) => isSwarms !== true);
+  }
+
+  get #all(): readonly KeptNetwork[] {
     return [...this.#networks.values()].map(({ kept }) => kept);
   }
 
@@ -190,9 +235,7 @@ export class LocalNetworks implements NetworkPart {
             'active endpoints',
         );
       }
-      this.#networks.delete(networkId);
-      this.#undo(network);
-      this.#files.delete(networkId);
+      this.#drop(network);
       const remove = [{ type: 'network' as const, id: networkId }];
       await this.#tell({ complete: false, update: [], remove });
     });
@@ -244,10 +287,12 @@ export class LocalNetworks implements NetworkPart {
       network.device.connect(plug);
       network.plugs.set(container.id, plug);
     }
-    if (own.length === 0) return;
+    // Names on networks of the swarm are the managers' to tell.
+    const named = own.filter(({ network }) => network.kept.isSwarms !== true);
+    if (named.length === 0) return;
     await this.#tell({
       complete: false,
-      update: own.map(({ network, addresses, aliases }) =>
+      update: named.map(({ network, addresses, aliases }) =>
         endpoint(network.kept.id, container.id, addresses, aliases),
       ),
       remove: [],
@@ -271,13 +316,20 @@ export class LocalNetworks implements NetworkPart {
       left.push(id);
     }
     if (left.length === 0) return;
+    await this.removeLeftovers();
     const remove = left.map((id) => ({ type: 'endpoint' as const, id: `${id}/${containerId}` }));
     await this.#tell({ complete: false, update: [], remove });
   }
 
-  /** Networks of the swarm are others' affair. */
-  changed(): Promise<void> {
-    return Promise.resolve();
+  /** They are made when somebody comes to them. */
+  async changed(delta: NetworkDelta): Promise<void> {
+    for (const { type, id, object } of delta.changes) {
+      if (type !== 'network') continue;
+      const spec = (object as AssignedNetwork | undefined)?.local;
+      if (spec === undefined) this.#ofSwarm.delete(id);
+      else this.#ofSwarm.set(id, spec);
+    }
+    await this.removeLeftovers();
   }
 
   audit(): Promise<readonly Repair[]> {
@@ -352,6 +404,13 @@ export class LocalNetworks implements NetworkPart {
     return network;
   }
 
+  #drop(network: Network): void {
+    const { id } = network.kept;
+    this.#networks.delete(id);
+    this.#undo(network);
+    this.#files.delete(id);
+  }
+
   /** It is no longer among the networks. */
   #undo({ device, kept }: Network): void {
     if (driverOf(kept.spec) === 'bridge') this.#writeRules();
@@ -367,7 +426,7 @@ export class LocalNetworks implements NetworkPart {
   }
 
   #removeConfiguration({ id, spec }: KeptNetwork): void {
-    if (this.#made.some((one) => one.spec.configFrom?.network === spec.name)) {
+    if (this.#all.some((one) => one.spec.configFrom?.network === spec.name)) {
       throw new SwarmError(
         'permission-denied',
         `error while removing network: configuration network "${spec.name}" is in use`,
@@ -377,29 +436,8 @@ export class LocalNetworks implements NetworkPart {
     this.#files.delete(id);
   }
 
-  #refuseTakenLinks({ id, spec }: LocalNetwork): void {
-    const driver = driverOf(spec);
-    if (driver === 'bridge') {
-      const name = spec.options?.[options.bridgeName] ?? '';
-      if (name === '' || this.#link.link(name) === undefined) return;
-      throw new SwarmError('already-exists', `a link ${name} is on this host already`);
-    }
-    const parent = spec.options?.[options.parent] ?? '';
-    const other = this.#made.find(
-      (one) =>
-        one.id !== id &&
-        driverOf(one.spec) !== 'bridge' &&
-        one.spec.options?.[options.parent] === parent,
-    );
-    if (parent === '' || other === undefined) return;
-    throw new SwarmError(
-      'permission-denied',
-      `network ${other.spec.name} is already using parent interface ${parent}`,
-    );
-  }
-
   #table() {
-    const bridges = this.#made.flatMap((network) => bridgeRulesOf(network));
+    const bridges = this.#all.flatMap((network) => bridgeRulesOf(network));
     return localTable(bridges, this.#options.otherBridges ?? []);
   }
 
@@ -447,46 +485,4 @@ export class LocalNetworks implements NetworkPart {
 
 function only<T>(items: readonly T[]): T | undefined {
   return items.length === 1 ? items[0] : undefined;
-}
-
-function assigned({ id, spec, subnets }: KeptNetwork) {
-  return {
-    type: 'network' as const,
-    object: {
-      id,
-      name: spec.name,
-      driver: driverOf(spec),
-      vni: 0,
-      subnets,
-      internal: spec.internal ?? false,
-      ingress: false,
-      encrypted: false,
-      dataPathPort: 0,
-      options: spec.options ?? {},
-    },
-  };
-}
-
-/** Reverse lookups give the first alias: a container's own name. */
-function endpoint(
-  networkId: string,
-  containerId: string,
-  addresses: readonly string[],
-  aliases: readonly string[],
-) {
-  const [name] = aliases;
-  return {
-    type: 'endpoint' as const,
-    object: {
-      id: `${networkId}/${containerId}`,
-      networkId,
-      taskId: containerId,
-      serviceId: '',
-      nodeId: '',
-      addresses: addresses.map(hostOf),
-      names: [...(name === undefined ? [] : [name]), containerId],
-      aliases: aliases.slice(1),
-      active: true,
-    },
-  };
 }

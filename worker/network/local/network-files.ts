@@ -8,6 +8,8 @@ import type { LocalNetwork } from './plan.ts';
 export interface KeptNetwork extends LocalNetwork {
   /** The link below was made for this network. */
   readonly ownsParent?: boolean;
+  /** A network of the swarm, as this node has made it for itself. */
+  readonly isSwarms?: true;
 }
 
 export class NetworkFiles {

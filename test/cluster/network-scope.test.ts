@@ -1,0 +1,129 @@
+/** Networks of the swarm that each node makes for itself: macvlan by its configuration, bridge. */
+import { strict as assert } from 'node:assert';
+import { runResult, until } from '../lab/index.ts';
+import { addressesOf, Peers } from './network-peers.ts';
+import { imageOf, useSwarm, type TaskView } from './swarm.ts';
+
+describe('networks that each node makes for itself', function () {
+  this.timeout(120_000);
+  const get = useSwarm({ hosts: 2, images: ['sleeper:1'] });
+  let peers: Peers;
+  before(async () => {
+    peers = new Peers();
+    // A daemon that starts anew on a busy machine is not to be taken for a lost one.
+    await get().cli('swarm', 'update', '--dispatcher-heartbeat', '30s');
+  });
+  after(() => peers[Symbol.asyncDispose]());
+
+  const make = (...flags: readonly string[]) => get().cli('network', 'create', ...flags);
+  const removed = (name: string) =>
+    until(`${name} can go`, () => get().manager.cliResult('network', 'rm', name), {
+      accept: ({ code }) => code === 0,
+      timeoutMs: 20_000,
+    });
+  /** As a program in the container asks. */
+  const found = (from: TaskView, name: string, expected: readonly string[]) =>
+    until(
+      `${name} leads to ${expected.join(', ')} on ${from.host}`,
+      async () => {
+        const pid = String(get().pidOf(from));
+        const inside = ['nsenter', '-t', pid, '-m', '-u', '-n', 'nslookup', name];
+        const { stdout } = await runResult(inside, { timeoutMs: 20_000 });
+        const [, ...answers] = stdout.split(/^Name:/m);
+        const all = answers.flatMap((one) => /^Address(?: \d+)?: *(\S+)/m.exec(one)?.[1] ?? []);
+        return all.toSorted().join();
+      },
+      { accept: (addresses) => addresses === expected.join(), timeoutMs: 20_000 },
+    );
+  const started = async (network: string) => {
+    const swarm = get();
+    const flags = ['--mode', 'global', '--network', network];
+    await swarm.create('box', ...flags, imageOf(swarm, 'sleeper:1'));
+    const tasks = await swarm.running('box');
+    assert.equal(tasks.length, 2);
+    const addresses = await addressesOf(swarm, 'box', network);
+    return tasks.map((task) => ({ task, address: addresses.get(task.id)?.[0] ?? '' }));
+  };
+
+  it('give the tasks addresses of the nodes’ own ranges, under which all reach all', async () => {
+    const swarm = get();
+    for (const [index, host] of swarm.hosts.entries()) {
+      const range = ['--subnet', '10.123.0.0/24', '--ip-range', `10.123.0.${64 * (index + 1)}/26`];
+      const parent = ['-o', 'parent=eth0'];
+      await host.cli('network', 'create', '--config-only', ...range, ...parent, 'lan-here');
+    }
+    await make('-d', 'macvlan', '--scope', 'swarm', '--config-from', 'lan-here', 'lan');
+    const format = '{{.Scope}} {{.Driver}} {{.ConfigFrom.Network}}';
+    const shown = await swarm.cli('network', 'inspect', '-f', format, 'lan');
+    assert.equal(shown.trim(), 'swarm macvlan lan-here');
+    const boxes = await started('lan');
+    for (const { task, address } of boxes) {
+      assert.match(address, task.host === 'h1' ? /\.(6[4-9]|[7-9].|1[01].|12.)$/ : /\.1[2-9].$/);
+    }
+    const all = boxes.map(({ address }) => address).toSorted();
+    for (const { task } of boxes) {
+      peers.serve(peers.inTask(swarm, task), { address: '0.0.0.0', port: 80 }, (socket) => {
+        socket.end(`${task.host} ${socket.remoteAddress}`);
+      });
+    }
+    for (const { task, address } of boxes) {
+      for (const name of ['box', 'tasks.box']) await found(task, name, all);
+      for (const other of boxes) {
+        const seen = await peers.ask(peers.inTask(swarm, task), other.address, 80, 5000);
+        assert.equal(seen, `${other.task.host} ${address}`);
+      }
+    }
+    const [far] = boxes.filter(({ task }) => task.host === 'h2');
+    assert.ok(far);
+    await swarm.host('h2').killDaemon();
+    await swarm.host('h2').startDaemon();
+    await swarm.untilNodes('h1 ready, h2 ready');
+    await found(far.task, 'box', all);
+    for (const host of swarm.hosts) {
+      const said = await host.cliResult('network', 'rm', 'lan-here');
+      assert.match(said.stderr, /configuration network "lan-here" is in use/);
+    }
+    await swarm.clear();
+    await removed('lan');
+    for (const host of swarm.hosts) {
+      await until(
+        `${host.name} has let go of its configuration`,
+        () => host.cliResult('network', 'rm', 'lan-here'),
+        { accept: ({ code }) => code === 0, timeoutMs: 20_000 },
+      );
+    }
+  });
+
+  it('are no place for a task where the node has no such configuration', async () => {
+    const swarm = get();
+    await make('-d', 'macvlan', '--scope', 'swarm', '--config-from', 'nowhere', 'lost');
+    const image = imageOf(swarm, 'sleeper:1');
+    await swarm.createDetached('box', '--network', 'lost', '--restart-max-attempts', '1', image);
+    await swarm.untilTasks('tasks fail, and say why', 'box', (tasks) =>
+      tasks.some(({ err }) =>
+        err.includes(
+          'network lost cannot be had on this node: configuration network "nowhere" does not exist',
+        ),
+      ),
+    );
+    await swarm.clear();
+    await removed('lost');
+  });
+
+  it('end at each node where they are bridges, and so do their names', async () => {
+    const swarm = get();
+    await make('-d', 'bridge', '--scope', 'swarm', '--subnet', '10.124.0.0/24', 'pad');
+    for (const { task, address } of await started('pad')) {
+      assert.match(address, /^10\.124\.0\.\d+$/);
+      await found(task, 'box', [address]);
+    }
+    await swarm.clear();
+    await removed('pad');
+    for (const host of swarm.hosts) {
+      await until(`${host.name} has no bridge`, () => host.exec(['ip', '-o', 'link']), {
+        accept: (links) => !/ br-[0-9a-z]{12}/.test(links),
+        timeoutMs: 20_000,
+      });
+    }
+  });
+});
