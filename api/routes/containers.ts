@@ -37,7 +37,11 @@ export function containerRoutes(modules: RouteModules): Route[] {
     on('POST', 'start', start),
     on('POST', 'stop', (exchange, target) => stop(exchange, target, modules)),
     on('POST', 'restart', restart),
-    on('POST', 'kill', (exchange, target) => kill(exchange, target, modules)),
+    {
+      method: 'POST',
+      path: '/containers/{id}/kill',
+      handle: (exchange) => kill(exchange, modules),
+    },
     on('POST', 'pause', async (exchange, target) => {
       await ownOf(target, 'paused').pause();
       exchange.empty(204);
@@ -185,13 +189,13 @@ async function restart(exchange: Exchange, target: Target): Promise<void> {
   exchange.empty(204);
 }
 
-async function kill(exchange: Exchange, target: Target, modules: RouteModules): Promise<void> {
+async function kill(exchange: Exchange, { backend }: RouteModules): Promise<void> {
   const signal = exchange.query.get('signal') || 'SIGKILL';
   signalNumber(signal);
   try {
-    if (target.own === undefined)
-      await modules.backend.containers.inside.killTask(target.view, signal);
-    else await target.own.kill(signal);
+    const { own, view } = await backend.containers.find(exchange.param('id'));
+    if (own === undefined) await backend.containers.inside.killTask(view, signal);
+    else await own.kill(signal);
   } catch (error) {
     const { code, message } = SwarmError.from(error);
     const whole = `cannot kill container: ${exchange.param('id')}: ${message}`;

@@ -293,6 +293,7 @@ function createdAtMs(one: ListedNetwork): number {
 
 /** A task's networks are its service's. */
 async function ownContainer({ backend }: RouteModules, name: string): Promise<Standalone> {
+  if (name === '') throw new SwarmError('invalid-argument', 'invalid name or ID supplied: ""');
   const { own } = await backend.containers.find(name);
   if (own !== undefined) return own;
   throw new SwarmError(

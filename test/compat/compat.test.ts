@@ -4,6 +4,7 @@
  * One set of hosts serves all: the cases are in files of their own, in this order.
  */
 import { containerCases } from './container-cases.ts';
+import { endpointCases } from './endpoint-cases.ts';
 import { useField } from './field.ts';
 import { jsonCases } from './json-cases.ts';
 import { libraryCases } from './library-cases.ts';
@@ -45,6 +46,7 @@ describe('compatibility with Docker', () => {
   loginCases(get);
   commitCases(get);
   libraryCases(get);
+  endpointCases(get);
   jsonCases(get);
 });
 

@@ -42,6 +42,11 @@ export const differences: readonly Difference[] = [
     why: 'The API documents a task’s name; Docker leaves it out.',
   },
   {
+    of: 'GET /tasks/{task}',
+    what: /^\.(Name|Spec\.Runtime) is extra$/,
+    why: 'As in the list of tasks.',
+  },
+  {
     of: 'GET /tasks',
     what: /^\[\]\.Spec\.Runtime is extra$/,
     why: 'Written out as in the service that the task is of.',

@@ -20,6 +20,8 @@ const paths: readonly string[] = [
   '/tasks?filters={"service":["web"]}',
   '/images/json?filters={"reference":["{name}"]}',
   '/images/{image}/json',
+  '/images/{image}/history',
+  '/tasks/{task}',
   '/services/meshed',
   '/tasks?filters={"service":["meshed"]}',
   '/networks/none',
@@ -78,7 +80,9 @@ export function jsonCases(get: () => Field): void {
       it(`GET ${path}`, async () => {
         const field = get();
         const ask = async (host: Host) => {
+          const [task] = path.includes('{task}') ? await field.tasks('web', host) : [];
           const real = path
+            .replace('{task}', task?.ID ?? '')
             .replace('{host}', host.name)
             .replace('{name}', field.image('talker'))
             .replace('{image}', encodeURIComponent(field.image('talker:1')));
@@ -93,6 +97,27 @@ export function jsonCases(get: () => Field): void {
           return listed === undefined;
         });
         assert.deepEqual(unexpected, [], of);
+      });
+    }
+
+    for (const kind of ['secrets', 'configs']) {
+      it(`POST /${kind}/{id}/update`, async () => {
+        const update = async (host: Host) => {
+          const path = `${version}/${kind}/plain`;
+          interface Found {
+            readonly Version: { readonly Index: number };
+            readonly Spec: object;
+          }
+          const { Version, Spec } = await host.api<Found>('GET', path);
+          const changed = { ...Spec, Labels: { a: 'c' } };
+          const at = `${path}/update?version=${Version.Index}`;
+          const { status, body } = await host.apiResult('POST', at, changed);
+          const after = await host.api<{ Spec: object }>('GET', path);
+          return { status, body, spec: after.Spec };
+        };
+        const [ours, theirs] = await Promise.all([get().manager, get().dockerd].map(update));
+        assert.deepEqual(ours, theirs);
+        assert.equal(ours?.status, 200);
       });
     }
 

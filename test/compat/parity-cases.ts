@@ -4,6 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { dockers, newDocker, ownCli } from './clients.ts';
 import { coverage, refuses, shows } from './covered.ts';
+import { endpointListCases } from './endpoint-cases.ts';
 import { flagsOf, pageOf, rowsOf, verbs } from './parity.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -44,6 +45,8 @@ export function parityCases(): void {
       const gone = elsewhere.filter(([file]) => !existsSync(join(root, file)));
       assert.deepEqual(gone, []);
     });
+
+    endpointListCases();
 
     it('ts-swarm has every verb and flag that works here', async () => {
       const lacking: string[] = [];

@@ -1,6 +1,7 @@
 /** docs/parity.md: every flag of the verbs that this product has, and what becomes of it. */
 import type { Cli } from './clients.ts';
 import type { Coverage } from './covered.ts';
+import { endpoints, type Endpoint } from './endpoints.ts';
 
 export const verbs: readonly string[] = [
   ...words('service', 'create update scale rollback rm ls ps inspect logs'),
@@ -100,5 +101,28 @@ export function pageOf(all: readonly (readonly Row[])[], coverage: readonly Cove
     .filter(({ verb }) => verb === refusedValues)
     .map(({ flag, refusal }) => `| \`${flag}\` | ${refusal} |`);
   const end = `## Values of flags that are refused\n\n| given | said |\n| --- | --- |\n`;
-  return [opening, ...sections, `${end}${values.join('\n')}\n`].join('\n');
+  return [opening, ...sections, `${end}${values.join('\n')}\n`, endpointTable()].join('\n');
+}
+
+const aboutEndpoints = `## Endpoints of the API
+
+Of versions 1.24 to 1.50, and what only ts-swarm has. "compared" names the files of \`test/compat/\`
+that hold what is answered beside what Docker's own daemon answers in the same run, with a list of
+the differences that are meant and their reasons; mistakes are compared by their status and message.
+`;
+
+function endpointTable(): string {
+  const rows = endpoints.map((endpoint) => {
+    const { name, sinceMinor } = endpoint;
+    return `| \`${name}\` | ${sinceMinor === 0 ? 'ours' : `1.${sinceMinor}`} | ${hereOf(endpoint)} |`;
+  });
+  return `${aboutEndpoints}\n| endpoint | since | here |\n| --- | --- | --- |\n${rows.join('\n')}\n`;
+}
+
+function hereOf({ compared, mistakes, reason }: Endpoint): string {
+  if (reason?.startsWith('refused: ')) return reason;
+  const files = [...compared, ...(mistakes.length > 0 ? ['endpoint-cases.ts'] : [])];
+  const named = `compared: ${[...new Set(files)].join(', ')}`;
+  if (reason === undefined) return `yes; ${named}`;
+  return mistakes.length === 0 ? `yes; ${reason}` : `yes; ${reason}; ${named}`;
 }

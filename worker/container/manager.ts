@@ -10,6 +10,7 @@ import type { ContainerDocument, CreateExtras, Mount } from '../../types/index.t
 import { ContainerFiles } from '../executor/container-files.ts';
 import { Limiter } from '../executor/limiter.ts';
 import type { Image, Images } from '../image/images.ts';
+import { familiarString, parseReference, withDefaultTag } from '../image/reference.ts';
 import type { NetworkDriver } from '../network/network.ts';
 import type { LogLine, LogQuery, Runtime } from '../runtime/runtime.ts';
 import { readKeptLog } from '../runtime/logs/kept-log.ts';
@@ -380,9 +381,7 @@ export class ContainerManager implements AsyncDisposable {
   }
 
   async #image(name: string, platform: string): Promise<Image> {
-    if (name === '') {
-      throw new SwarmError('invalid-argument', 'no image specified');
-    }
+    if (name === '') throw new SwarmError('invalid-argument', 'no image specified');
     const image = await this.#deps.images.get(name);
     if (image !== undefined) {
       const { os, architecture } = image.platform;
@@ -394,8 +393,8 @@ export class ContainerManager implements AsyncDisposable {
           `${platform}, actual: ${actual}`,
       );
     }
-    const hasTag = name.includes('@') || name.lastIndexOf(':') > name.lastIndexOf('/');
-    throw new SwarmError('not-found', `No such image: ${hasTag ? name : `${name}:latest`}`);
+    const shown = familiarString(withDefaultTag(parseReference(name)));
+    throw new SwarmError('not-found', `No such image: ${shown}`);
   }
 
   #checkName(given: string): string {
