@@ -321,11 +321,10 @@ services:
       replicatedJob: { maxConcurrent: 1, totalCompletions: 1 },
     });
     assert.deepEqual(db?.spec.mode, { replicated: { replicas: 1 } });
-    assert.deepEqual([db?.waitsFor, init?.waitsFor], [[], []]);
-    assert.deepEqual(web?.waitsFor, [
-      { key: 'init', condition: 'service_completed_successfully' },
-      { key: 'db', condition: 'service_healthy' },
-    ]);
+    assert.deepEqual(
+      [db, init, web].map((service) => service?.spec.labels['ts-swarm.depends-on']),
+      [undefined, 'shop_db=started', 'shop_db=healthy,shop_init=completed'],
+    );
   });
 
   it('says what is to be built, and where it is pushed', () => {

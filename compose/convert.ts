@@ -13,7 +13,7 @@ import {
 import { attachFiles, convertFiles } from './convert-files.ts';
 import { convertMounts, externalName } from './convert-mounts.ts';
 import { convertAttachments, convertNetworks, namesBesides } from './convert-networks.ts';
-import { awaitedEnds, inDependencyOrder, waitsOf } from './depends.ts';
+import { awaitedEnds, dependsLabelOf, inDependencyOrder } from './depends.ts';
 import type { Project, Sources } from './load.ts';
 import { Reader, type Field } from './read.ts';
 import {
@@ -42,6 +42,8 @@ interface Conversion extends ConvertOptions {
   readonly configs: ReadonlyMap<string, StackFile>;
   readonly furtherNames: ReadonlyMap<string, readonly string[]>;
   readonly awaited: ReadonlyMap<string, Field>;
+  /** Of the services. */
+  readonly keys: ReadonlySet<string>;
 }
 
 /** What is wrong goes to the project's problems; the result counts only where there are none. */
@@ -65,6 +67,7 @@ export function convertProject(project: Project, options: ConvertOptions): Stack
     configs: convertFiles(files, section('configs'), 'configs'),
     furtherNames: namesBesides(read, services),
     awaited: awaitedEnds(read, services),
+    keys: new Set(read.entries(services).map(([key]) => key)),
   };
   checkVolumes(read, section('volumes'));
   const converted = read
@@ -106,6 +109,9 @@ function convertService(
   const spec: ServiceSpec = {
     name: scoped(name, key),
     labels: {
+      ...dependsLabelOf(read, service, (other) =>
+        conversion.keys.has(other) ? scoped(name, other) : undefined,
+      ),
       ...read.record(read.at(deploy, 'labels')),
       [stackLabel]: name,
       [imageLabel]: container.image,
@@ -142,7 +148,6 @@ function convertService(
     at,
     spec,
     fixedPlatform: placement.platforms !== undefined,
-    waitsFor: waitsOf(read, service),
     ...present({ build }),
   };
 }

@@ -1,6 +1,7 @@
 /** `depends_on` and `links`: what comes before what. */
+import { dependsLabel, dependsText, type Dependency } from '../types/index.ts';
 import type { Field, Reader } from './read.ts';
-import type { StackService, Wait } from './stack.ts';
+import type { StackService } from './stack.ts';
 
 const conditions = [
   'service_started',
@@ -58,14 +59,31 @@ function dependenciesOf(
   });
 }
 
-/** More than that the other service was made before: what a deployment has to wait for. */
-export function waitsOf(read: Reader, service: Field): readonly Wait[] {
-  return read.entries(read.at(service, 'depends_on')).flatMap(([key, field]): Wait[] => {
-    const condition = read.at(field, 'condition').node;
-    const word = condition?.kind === 'scalar' ? condition.value : undefined;
-    const isWait = word === 'service_healthy' || word === 'service_completed_successfully';
-    return isWait ? [{ key, condition: word }] : [];
-  });
+const words = {
+  service_started: 'started',
+  service_healthy: 'healthy',
+  service_completed_successfully: 'completed',
+} as const;
+
+/** What the managers hold the service back for, as its label; `nameOf`: of those that are there. */
+export function dependsLabelOf(
+  read: Reader,
+  service: Field,
+  nameOf: (key: string) => string | undefined,
+): Readonly<Record<string, string>> {
+  const dependencies = read
+    .entries(read.at(service, 'depends_on'))
+    .flatMap(([key, field]): Dependency[] => {
+      const name = nameOf(key);
+      // Whatever is wrong with it is said where the order is made.
+      const { node } = read.at(field, 'condition');
+      const word = conditions.find((known) => node?.kind === 'scalar' && node.value === known);
+      if (name === undefined) return [];
+      return [{ service: name, condition: words[word ?? 'service_started'] }];
+    });
+  // The same text however the file orders them: another one would be a change of the service.
+  const sorted = dependencies.toSorted((a, b) => (a.service < b.service ? -1 : 1));
+  return sorted.length === 0 ? {} : { [dependsLabel]: dependsText(sorted) };
 }
 
 /** Services whose end others wait for, with the place that says so: they run once, as jobs. */

@@ -21,7 +21,6 @@ export {
   type StackFile,
   type StackNetwork,
   type StackService,
-  type Wait,
 } from './stack.ts';
 
 /**

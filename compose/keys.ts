@@ -235,8 +235,7 @@ export const keys = {
   'services.*.deploy.rollback_config': rollout,
   'services.*.depends_on.*': {
     condition: yes(
-      'the deployment waits for it before the service is made or changed; what others wait for to ' +
-        'end is a job',
+      'the managers hold tasks back until it is so; what others wait for to end is a job',
     ),
     required: yes('false: a service that is not there is no error'),
     restart: no('a task is replaced by itself; let the application connect again'),

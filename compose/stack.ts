@@ -30,14 +30,6 @@ export interface StackService {
   readonly fixedPlatform: boolean;
   /** How its image is made, where that is not somebody else's affair. */
   readonly build?: StackBuild;
-  /** What has to have come about before the service is made or changed. */
-  readonly waitsFor: readonly Wait[];
-}
-
-export interface Wait {
-  /** The other service, as the file has it. */
-  readonly key: string;
-  readonly condition: 'service_healthy' | 'service_completed_successfully';
 }
 
 export interface StackBuild {

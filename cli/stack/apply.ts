@@ -13,8 +13,6 @@ import { stepText } from './show.ts';
 
 export interface ApplyOptions {
   readonly withRegistryAuth: boolean;
-  /** Waits until the service has converged: until it is healthy, or a job has completed. */
-  readonly converged: (service: Deployed) => Promise<void>;
 }
 
 /** A service that the plan made or changed, to be waited for. */
@@ -32,28 +30,12 @@ export async function applySteps(
   options: ApplyOptions,
 ): Promise<readonly Deployed[]> {
   const deployed: Deployed[] = [];
-  /** By the names of the file; what was waited for need not be waited for again. */
-  const pending = new Map<string, Deployed>();
   for (const step of steps) {
-    if (step.do === 'create-service' || step.do === 'update-service') {
-      for (const { key } of step.service.waitsFor) {
-        const awaited = pending.get(key);
-        if (awaited !== undefined) await options.converged(awaited);
-        pending.delete(key);
-      }
-    }
     if (step.do !== 'keep-service') context.out.line(stepText(step));
     const done = await applyStep(context, client, step, options);
     if (done !== undefined) deployed.push(done);
-    if (done !== undefined && 'service' in step) pending.set(step.service.key, done);
-    if (step.do === 'keep-service') pending.set(step.service.key, keptService(step.current));
   }
   return deployed;
-}
-
-/** What failed before is no reason against what runs now. */
-function keptService({ ID, Spec, Version }: WireService): Deployed {
-  return { id: ID, name: Spec.Name ?? ID, sinceVersion: Version.Index };
 }
 
 async function applyStep(

@@ -181,6 +181,25 @@ describe('restarts', () => {
     await swarm.containersAre([]);
   });
 
+  it('goes back by itself from an update that never becomes healthy', async () => {
+    const swarm = get();
+    const image = imageOf(swarm, 'sleeper:1');
+    const back = words('--update-failure-action rollback --rollback-monitor 100ms');
+    await swarm.create('fit', ...words('--replicas 2'), ...back, image);
+    const before = (await swarm.runs('fit', 2)).map(({ id }) => id);
+    const health = ['--health-cmd', 'exit 1', ...words('--health-interval 200ms')];
+    await swarm.cli('service', 'update', '-d', ...health, '--health-retries', '1', 'fit');
+    const state = () =>
+      swarm.manager.api<{ UpdateStatus?: { State: string } }>('GET', '/services/fit');
+    await until('it has gone back', state, {
+      accept: ({ UpdateStatus: status }) => status?.State === 'rollback_completed',
+    });
+    const after = (await swarm.runs('fit', 2)).map(({ id }) => id);
+    assert.equal(after.filter((id) => before.includes(id)).length, 1, 'one was not touched');
+    const told = await swarm.cli('service', 'inspect', '--pretty', 'fit');
+    assert.doesNotMatch(told, /exit 1/);
+  });
+
   it('replaces a task that becomes unhealthy later', async () => {
     const swarm = get();
     const health = ['--health-cmd', 'test ! -e /tmp/ill', '--health-interval', '200ms'];

@@ -2,7 +2,7 @@ import { connect } from '../../client/index.ts';
 import { exactly, type Command } from '../../command/command.ts';
 import { detachFlag, quietProgressFlag } from '../../command/common-flags.ts';
 import type { Context } from '../../command/context.ts';
-import { commandError, silentExit } from '../../command/errors.ts';
+import { silentExit } from '../../command/errors.ts';
 import { bool, oneOf, type FlagValues } from '../../command/flags.ts';
 import { changesExit } from '../../plan/preview.ts';
 import { timeoutFlag, waitConverged } from '../../service/wait.ts';
@@ -10,7 +10,7 @@ import { applySteps, type Deployed } from '../../stack/apply.ts';
 import { buildImages, buildsOf } from '../../stack/build.ts';
 import { pinnedSpecs, resolutions } from '../../stack/images.ts';
 import { inputFlags, readStack } from '../../stack/input.ts';
-import { planDeploy, type Step } from '../../stack/plan.ts';
+import { planDeploy } from '../../stack/plan.ts';
 import { tasksOfPlan } from '../../stack/preview.ts';
 import { buildText, planLines } from '../../stack/show.ts';
 import { readState } from '../../stack/state.ts';
@@ -43,7 +43,6 @@ export const command: Command = {
     if (flags.get(plan)) return printPlan(context, name, flags);
     const { client, steps } = await makePlan(context, name, flags, { builds: !flags.get(noBuild) });
     const isDetached = flags.get(detachFlag) ?? false;
-    if (isDetached) refuseWaits(steps);
     const converged = (service: Deployed) =>
       waitConverged(context, client, service.id, {
         name: service.name,
@@ -52,10 +51,7 @@ export const command: Command = {
         sinceVersion: service.sinceVersion,
       });
     const auth = flags.get(withRegistryAuth) ?? false;
-    const deployed = await applySteps(context, client, steps, {
-      withRegistryAuth: auth,
-      converged,
-    });
+    const deployed = await applySteps(context, client, steps, { withRegistryAuth: auth });
     if (steps.every((step) => step.do === 'keep-service')) {
       context.out.line(`Nothing to change: stack ${name} is as the files say.`);
     }
@@ -70,19 +66,6 @@ export async function printPlan(context: Context, name: string, flags: FlagValue
   const tasks = await tasksOfPlan(client, steps);
   for (const line of planLines(steps, tasks)) context.out.line(line);
   if (steps.some((step) => step.do !== 'keep-service')) throw silentExit(changesExit);
-}
-
-/** Conditions are waited for by whoever deploys, and a detached deployment waits for nothing. */
-function refuseWaits(steps: readonly Step[]): void {
-  for (const step of steps) {
-    if (step.do !== 'create-service' && step.do !== 'update-service') continue;
-    const [wait] = step.service.waitsFor;
-    if (wait === undefined) continue;
-    throw commandError(
-      `service ${step.service.key} waits for ${wait.key} (${wait.condition}), which a detached ` +
-        'deployment cannot: leave out --detach',
-    );
-  }
 }
 
 async function makePlan(
