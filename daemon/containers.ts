@@ -1,9 +1,11 @@
 /** Standalone containers beside the tasks: who sees which on the shared runtime and network. */
 import type { Clock } from '../lib/clock.ts';
+import { SwarmError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Random } from '../lib/random.ts';
 import {
   ContainerManager,
+  NetworkLender,
   SwarmAttachments,
   taskContainerHexId,
   type JoinRequest,
@@ -43,6 +45,8 @@ export interface NodeContainers {
   readonly taskNetwork: NetworkDriver;
   /** What the tasks' executor is to be told of them. */
   readonly attachments: SwarmAttachments;
+  /** For the steps of builds. */
+  readonly lender: NetworkLender;
   attach(executor: TaskContainers, askForPlace: AskForPlace): void;
 }
 
@@ -65,9 +69,21 @@ export function nodeContainers(
   );
   const spared = async () =>
     (await runtime.list()).map(({ id }) => id).filter((id) => manager.owns(id));
+  const lender = new NetworkLender({
+    network,
+    ownNetworks: network.local,
+    swarmNetworks: attachments,
+    running: async (nameOrId) => {
+      const { view } = await manager.find(nameOrId);
+      if (view.state.pid > 0) return view;
+      const { name } = view.record;
+      throw new SwarmError('failed-precondition', `container ${name} is not running`);
+    },
+  });
   return {
     manager,
     attachments,
+    lender,
     taskRuntime: changed(runtime, {
       list: async () => (await runtime.list()).filter(({ id }) => !manager.owns(id)),
     }),

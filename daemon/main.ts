@@ -9,8 +9,9 @@ import { Metrics } from '../lib/metrics.ts';
 import { systemRandom as random } from '../lib/random.ts';
 import { cdiFolders, NodeDevices } from '../worker/device/index.ts';
 import { TaskRunner } from '../worker/executor/index.ts';
-import { Builder } from '../worker/build/index.ts';
+import { Builder, type BuildNetworks } from '../worker/build/index.ts';
 import { createImages } from '../worker/image/index.ts';
+import type { Images } from '../worker/image/images.ts';
 import { createNetwork } from '../worker/network/index.ts';
 import { openContainerd } from '../worker/runtime/index.ts';
 import { taskGauge } from '../worker/usage/index.ts';
@@ -79,13 +80,14 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
     starting.use(acquirePidFile(join(folder, 'daemon.pid')));
   }
   const node = await startContainers(options, log, starting);
-  const { builder, devices, images, network, nodeImages, runtime, volumes } = node;
+  const { devices, images, network, nodeImages, runtime, volumes } = node;
   const host = readHostFacts();
   const common = { clock, random, log };
   const system = new System(options, host, { runtime, nodeImages, volumes, devices, random });
   const parts = { runtime, network, images, volumes, ...common };
   const containers = nodeContainers(options, host, parts);
   starting.use(containers.manager);
+  const builder = starting.use(newBuilder(options, images, containers.lender, log));
   const executor = starting.use(
     new TaskRunner(options, {
       runtime: containers.taskRuntime,
@@ -192,18 +194,22 @@ async function startContainers(
       { containerd: containerd.client, log, clock, random },
     ),
   );
-  const builder = starting.use(
-    new Builder(
-      { dataRoot: join(dataRoot, 'build'), runRoot: join(runRoot, 'build') },
-      { images: nodeImages.images, log: log.child({ module: 'build' }), random },
-    ),
-  );
   const { runtime } = containerd;
   const deps = { runtime, clock, random, log };
   const volumes = starting.use(openVolumes({ dataRoot, runRoot }, deps));
   const { images } = nodeImages;
   const devices = new NodeDevices({ own: options.genericResources, cdiFolders }, log);
-  return { network, runtime, volumes, devices, nodeImages, images, builder };
+  return { network, runtime, volumes, devices, nodeImages, images };
+}
+
+function newBuilder(
+  { dataRoot, runRoot }: DaemonOptions,
+  images: Images,
+  networks: BuildNetworks,
+  log: Logger,
+): Builder {
+  const folders = { dataRoot: join(dataRoot, 'build'), runRoot: join(runRoot, 'build') };
+  return new Builder(folders, { images, networks, random, log: log.child({ module: 'build' }) });
 }
 
 function listenOptions(host: string, tls: ApiTls | undefined): ListenOptions {

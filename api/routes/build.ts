@@ -11,9 +11,11 @@ import {
   withDefaultTag,
 } from '../../worker/image/reference.ts';
 import type { Exchange } from '../exchange.ts';
+import { Filters } from '../filters.ts';
 import { ProgressStream } from '../progress-stream.ts';
 import { parseRegistryConfig } from '../registry-auth.ts';
 import type { Route } from '../router.ts';
+import { parseUntil } from '../until.ts';
 import type { RouteModules } from './modules.ts';
 
 const noBuildKit =
@@ -63,20 +65,38 @@ async function build(exchange: Exchange, { backend }: RouteModules): Promise<voi
   });
 }
 
-/** There is nothing to keep but what later builds may use: all of it, or what no tag stands for. */
-async function prune(exchange: Exchange, { backend }: RouteModules): Promise<void> {
-  const { query } = exchange;
-  const kept = ['filters', 'keep-storage', 'reserved-space', 'max-used-space', 'min-free-space'];
-  if (kept.some((name) => !['', '0', '{}', 'null'].includes(query.get(name) ?? ''))) {
+/** What is kept besides: the oldest steps go until no more than this is taken. */
+const keepNames = ['keep-storage', 'reserved-space', 'max-used-space'] as const;
+/** Of Docker's filters, those that say something of this cache: "unused-for" is the old "until". */
+const pruneFilters = ['until', 'unused-for', 'id', 'label', 'label!'] as const;
+
+async function prune(exchange: Exchange, { backend, clock }: RouteModules): Promise<void> {
+  if (number(exchange, 'min-free-space') > 0) {
     throw new SwarmError(
       'unimplemented',
-      'the cache is pruned as a whole: leave out --filter and what is to be kept',
+      'the cache cannot be pruned by the space that is free: say what it may keep',
     );
   }
-  const all = exchange.flag('all');
+  const filters = Filters.parse(exchange.query.get('filters'), pruneFilters);
+  if (filters.has('label')) {
+    // As of a prune of all kinds at once: nothing of the cache has labels.
+    exchange.json({ CachesDeleted: null, SpaceReclaimed: 0 });
+    return;
+  }
+  const moments = [...filters.get('until'), ...filters.get('unused-for')];
   const { signal } = exchange;
-  const freed = (await backend.builder?.prune({ all, signal })) ?? 0;
-  exchange.json({ CachesDeleted: null, SpaceReclaimed: freed });
+  const request = {
+    all: exchange.flag('all'),
+    untilMs: Math.min(Infinity, ...moments.map((text) => parseUntil(text, clock.nowMs()))),
+    ids: filters.get('id'),
+    keepBytes: Math.max(...keepNames.map((name) => number(exchange, name))),
+  };
+  const pruned = await backend.builder?.prune(request, { signal });
+  const deleted = pruned?.ids ?? [];
+  exchange.json({
+    CachesDeleted: deleted.length === 0 ? null : deleted,
+    SpaceReclaimed: pruned?.freedBytes ?? 0,
+  });
 }
 
 function readRequest(exchange: Exchange): BuildRequest {
@@ -88,6 +108,7 @@ function readRequest(exchange: Exchange): BuildRequest {
       .getAll('t')
       .filter((tag) => tag !== '')
       .map(tagOf),
+    remote: text('remote') === 'client-session' ? '' : text('remote'),
     dockerfile: text('dockerfile') === '' ? 'Dockerfile' : text('dockerfile'),
     buildArgs: readRecord(exchange, 'buildargs'),
     labels: readRecord(exchange, 'labels'),
@@ -96,11 +117,7 @@ function readRequest(exchange: Exchange): BuildRequest {
     pull: exchange.flag('pull'),
     squash: exchange.flag('squash'),
     networkMode: text('networkmode'),
-    extraHosts: text('extrahosts').startsWith('[')
-      ? readJson(exchange, 'extrahosts', list(string))
-      : text('extrahosts')
-          .split(',')
-          .filter((entry) => entry !== ''),
+    extraHosts: query.getAll('extrahosts').flatMap((text) => hostsOf(text, exchange)),
     ulimits: readUlimits(exchange),
     memoryBytes: number(exchange, 'memory'),
     memorySwapBytes: number(exchange, 'memswap'),
@@ -119,16 +136,12 @@ function refuseWhatIsNot(exchange: Exchange): void {
   const refusals: readonly (readonly [boolean, string])[] = [
     [text('version') === '2' || text('session') !== '', noBuildKit],
     [
-      !['', 'client-session'].includes(text('remote')),
-      'builds from a remote address are not supported: send the context itself',
-    ],
-    [
       !['', '[]', 'null'].includes(text('securityopt')),
-      'security options are not supported for builds',
+      'the daemon on this platform does not support setting security options on build',
     ],
     [
-      !['', 'default', 'process'].includes(text('isolation')),
-      'there is no isolation to choose here',
+      !['', 'default'].includes(text('isolation')),
+      'there is no isolation to choose here but default',
     ],
     [
       exchange.query.has('rm') && !exchange.flag('rm'),
@@ -157,6 +170,12 @@ function tagOf(text: string): string {
   const reference = withDefaultTag(parseReference(text));
   if (reference.digest === undefined) return canonicalString(reference);
   throw new SwarmError('invalid-argument', 'invalid tag: a digest cannot be given to a build');
+}
+
+/** Docker's client repeats the parameter; others send a list in one, as JSON or with commas. */
+function hostsOf(text: string, exchange: Exchange): readonly string[] {
+  if (text.startsWith('[')) return readJson(exchange, 'extrahosts', list(string));
+  return text.split(',').filter((entry) => entry !== '');
 }
 
 function readUlimits(exchange: Exchange): readonly Ulimit[] {

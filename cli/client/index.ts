@@ -4,6 +4,7 @@
  */
 import type { Context } from '../command/context.ts';
 import { Client } from './client.ts';
+import { resolveContext } from './docker-context.ts';
 import { resolveHost } from './host.ts';
 import { resolveTls } from './tls.ts';
 
@@ -12,8 +13,9 @@ export { defaultRunRoot, resolveHost, socketOf } from './host.ts';
 export type { TlsFlags } from './tls.ts';
 
 export function connect(context: Context): Client {
-  return new Client(resolveHost(context), {
+  const named = resolveContext(context);
+  return new Client(named?.host ?? resolveHost(context), {
     fixedVersion: context.env['DOCKER_API_VERSION'],
-    tls: resolveTls(context),
+    tls: named === undefined ? resolveTls(context) : named.tls,
   });
 }

@@ -20,6 +20,8 @@ export interface Context {
   onSignals(names: readonly NodeJS.Signals[], callback: (name: string) => void): Disposable;
   /** From `--host`; where absent, the environment or the default decides. */
   readonly host: string | undefined;
+  /** From `--context`: the name of one of docker's contexts. */
+  readonly dockerContext?: string | undefined;
   /** From `--tls…`; where absent, the environment decides. */
   readonly tls?: TlsFlags;
 }

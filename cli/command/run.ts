@@ -11,6 +11,7 @@ const programName = 'ts-swarm';
 
 const globalFlags = {
   host: text('host', 'Daemon socket to connect to', { short: 'H' }),
+  context: text('context', "Name of the context of docker's to use for the daemon", { short: 'c' }),
   tls: bool('tls', 'Use TLS to a TCP address; implied by --tlsverify'),
   tlscacert: text('tlscacert', 'Trust certificates signed only by this CA'),
   tlscert: text('tlscert', 'Path to TLS certificate file'),
@@ -39,6 +40,7 @@ async function dispatch(argv: readonly string[], outer: Context): Promise<void> 
   const context: Context = {
     ...outer,
     host: flags.get(globalFlags.host) ?? outer.host,
+    dockerContext: flags.get(globalFlags.context),
     tls: {
       tls: flags.get(globalFlags.tls) === true,
       tlsVerify: flags.get(globalFlags.tlsverify) === true,

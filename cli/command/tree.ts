@@ -36,6 +36,19 @@ const swarmVerbs = {
   },
 } as const satisfies Record<string, Verb>;
 
+const systemVerbs = {
+  df: { short: 'Show disk usage', load: () => import('../commands/system/df.ts') },
+  events: {
+    short: 'Get real time events from the server',
+    load: () => import('../commands/system/events.ts'),
+  },
+  info: {
+    short: 'Display system-wide information',
+    load: () => import('../commands/system/info.ts'),
+  },
+  prune: { short: 'Remove unused data', load: () => import('../commands/system/prune.ts') },
+} as const satisfies Record<string, Verb>;
+
 const imageVerbs = {
   build: {
     short: 'Build an image from a Dockerfile',
@@ -266,6 +279,7 @@ export const tree: Group = {
         update: { short: 'Update the swarm', load: () => import('../commands/swarm/update.ts') },
       },
     },
+    system: { short: 'Manage the host', verbs: systemVerbs },
     daemon: {
       short: 'Run the daemon of this host in front',
       load: () => import('../commands/system/daemon.ts'),
@@ -274,10 +288,7 @@ export const tree: Group = {
       short: 'Say what is wrong with this host and its networks',
       load: () => import('../commands/system/doctor.ts'),
     },
-    events: {
-      short: 'Get real time events from the server',
-      load: () => import('../commands/system/events.ts'),
-    },
+    events: systemVerbs.events,
     explain: {
       short: 'Say why a task or a service is as it is',
       load: () => import('../commands/system/explain.ts'),
@@ -286,10 +297,7 @@ export const tree: Group = {
       short: 'Say what changed, and how things stood at a moment',
       load: () => import('../commands/system/history.ts'),
     },
-    info: {
-      short: 'Display system-wide information',
-      load: () => import('../commands/system/info.ts'),
-    },
+    info: systemVerbs.info,
     plan: {
       short: 'Say what a command would do, without doing it',
       verbs: { service: { short: 'Say what would become of services', verbs: planVerbs } },

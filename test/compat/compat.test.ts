@@ -14,6 +14,7 @@ import { parityCases } from './parity-cases.ts';
 import { mistakeCases } from './mistake-cases.ts';
 import { networkCases } from './network-cases.ts';
 import { buildCases } from './build-cases.ts';
+import { buildFlagCases } from './build-flag-cases.ts';
 import { commitCases } from './commit-cases.ts';
 import { loginCases } from './login-cases.ts';
 import { platformCases } from './platform-cases.ts';
@@ -43,6 +44,7 @@ describe('compatibility with Docker', () => {
   platformCases(get);
   pushCases(get);
   buildCases(get);
+  buildFlagCases(get);
   loginCases(get);
   commitCases(get);
   libraryCases(get);

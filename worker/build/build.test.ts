@@ -1,8 +1,10 @@
 import { strict as assert } from 'node:assert';
 import { isErrorCode } from '../runtime/testing/errors.ts';
+import { prunable } from './cache.ts';
 import { markStages, planDockerfile } from './dockerfile.ts';
 import { failureOf, isLogLine, translated, translator } from './output.ts';
-import { budArguments, type BuildRequest } from './request.ts';
+import { parseRemote } from './remote.ts';
+import { budArguments, hostsWithoutNetwork, type BuildRequest } from './request.ts';
 
 const plan = (text: string, buildArgs: Record<string, string> = {}, target = '') =>
   planDockerfile(text, { fileName: 'Dockerfile', buildArgs, target }).images;
@@ -164,6 +166,7 @@ describe('the output of a build', () => {
 describe('buildah’s arguments', () => {
   const request: BuildRequest = {
     tags: [],
+    remote: '',
     dockerfile: 'Dockerfile',
     buildArgs: {},
     labels: {},
@@ -184,10 +187,10 @@ describe('buildah’s arguments', () => {
     cpusetMems: '',
     cgroupParent: '',
   };
-  const paths = { context: '/c', dockerfile: '/c/Dockerfile', idFile: '/id' };
+  const paths = { context: '/c', dockerfile: '/c/Dockerfile', idFile: '/id', hosts: '/hosts' };
 
   it('name nothing that was not asked for', () => {
-    assert.deepEqual(budArguments(request, paths), [
+    assert.deepEqual(budArguments(request, { place: 'host' }, paths), [
       'build',
       '--format=docker',
       '--pull-never',
@@ -207,12 +210,11 @@ describe('buildah’s arguments', () => {
       target: 't',
       noCache: true,
       squash: true,
-      networkMode: 'none',
       ulimits: [{ name: 'nofile', soft: 1, hard: 2 }],
       memoryBytes: 5,
       cpusetCpus: '0-1',
     };
-    const args = budArguments(given, paths);
+    const args = budArguments(given, { place: 'none' }, paths);
     for (const wanted of [
       '--layers=false',
       '--squash',
@@ -229,10 +231,88 @@ describe('buildah’s arguments', () => {
     }
   });
 
-  it('refuses a network that builds cannot have', () => {
-    assert.throws(
-      () => budArguments({ ...request, networkMode: 'container:x' }, paths),
-      isErrorCode('invalid-argument', /builds cannot use the network "container:x"/),
+  it('name the network of the steps, and whom to ask for names there', () => {
+    const network = {
+      place: { netnsPath: '/run/netns/1' },
+      resolvConf: 'nameserver 127.0.0.11\nsearch a.example b.example\noptions ndots:0\n',
+      gateway: '172.18.0.1',
+    };
+    const extraHosts = ['a:10.0.0.1', 'host:host-gateway', 'six:[fd00::1]'];
+    const args = budArguments({ ...request, extraHosts }, network, paths);
+    assert.deepEqual(
+      args.filter((arg) => /^--(network|dns|add-host)/.test(arg)),
+      [
+        '--network=ns:/run/netns/1',
+        '--dns=127.0.0.11',
+        '--dns-search=a.example',
+        '--dns-search=b.example',
+        '--dns-option=ndots:0',
+        '--add-host=a:10.0.0.1',
+        '--add-host=host:172.18.0.1',
+        '--add-host=six:fd00::1',
+      ],
     );
   });
+
+  it('name the hosts of steps that have no network', () => {
+    const args = budArguments(request, { place: 'none' }, paths);
+    assert.ok(args.includes('--volume=/hosts:/etc/hosts'));
+    assert.equal(
+      hostsWithoutNetwork(['a:10.0.0.1', 'six:[fd00::1]']),
+      '127.0.0.1\tlocalhost\n::1\tlocalhost\n10.0.0.1\ta\nfd00::1\tsix\n',
+    );
+  });
+
+  it('refuses a host without an address', () => {
+    assert.throws(
+      () => budArguments({ ...request, extraHosts: ['x'] }, { place: 'host' }, paths),
+      isErrorCode('invalid-argument', /bad format for add-host: "x"/),
+    );
+  });
+});
+
+describe('what a prune of the cache may take', () => {
+  const entries = [
+    { id: 'ccc', isNamed: false, createdAtMs: 30 },
+    { id: 'abc', isNamed: true, createdAtMs: 10 },
+    { id: 'bbb', isNamed: false, createdAtMs: 20 },
+  ];
+  for (const [name, request, expect] of [
+    ['no image that was built on', {}, ['bbb', 'ccc']],
+    ['all, the oldest first', { all: true }, ['abc', 'bbb', 'ccc']],
+    ['what is older', { all: true, untilMs: 20 }, ['abc']],
+    ['what is named by the beginning of its id', { ids: ['cc', 'x'] }, ['ccc']],
+  ] as const) {
+    it(name, () => {
+      const found = prunable(entries, { all: false, untilMs: Infinity, ids: [], ...request });
+      assert.deepEqual(
+        found.map(({ id }) => id),
+        expect,
+      );
+    });
+  }
+});
+
+describe('the address of a context', () => {
+  for (const [text, expect] of [
+    ['http://a.example/x.tar.gz', { kind: 'http', url: 'http://a.example/x.tar.gz' }],
+    ['https://a.example/b.git', { kind: 'git', url: 'https://a.example/b.git' }],
+    ['http://a/b.git#v1:sub', { kind: 'git', url: 'http://a/b.git', ref: 'v1', folder: 'sub' }],
+    ['git://a/b#:sub', { kind: 'git', url: 'git://a/b', folder: 'sub' }],
+    ['github.com/a/b#main', { kind: 'git', url: 'https://github.com/a/b', ref: 'main' }],
+    ['git@a.example:b/c', { kind: 'git', url: 'git@a.example:b/c' }],
+  ] as const) {
+    it(text, () => {
+      const whole = expect.kind === 'git' ? { ref: 'HEAD', folder: '', ...expect } : expect;
+      assert.deepEqual(parseRemote(text), whole);
+    });
+  }
+  for (const [text, says] of [
+    ['ftp://a/b', /remoteURL \(ftp:\/\/a\/b\) could not be recognized as URL/],
+    ['/etc', /could not be recognized as URL/],
+    ['git://a/b#--upload-pack=x', /a Git reference cannot be "--upload-pack=x"/],
+  ] as const) {
+    it(`is not ${text}`, () =>
+      assert.throws(() => parseRemote(text), isErrorCode('invalid-argument', says)));
+  }
 });

@@ -13,6 +13,8 @@ export interface BuildahOptions {
 
 export interface RunOptions {
   readonly signal: AbortSignal;
+  /** Containers are to have an /etc/hosts of their own in place of the host's. */
+  readonly ownHosts?: boolean;
   readonly onLine?: (line: string, stream: 'stdout' | 'stderr') => void;
 }
 
@@ -32,6 +34,11 @@ const registriesConf =
   'unqualified-search-registries = ["docker.io"]\nshort-name-mode = "permissive"\n';
 /** Images come from this node alone, which has checked their digests. */
 const policy = '{"default":[{"type":"insecureAcceptAnything"}]}\n';
+
+const containersConf = '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\n';
+/** Without the name that buildah gives to the host of its own accord. */
+const hostsOfHost = '[containers]\nhost_containers_internal_ip = "none"\n';
+const ownHosts = `${hostsOfHost}base_hosts_file = "none"\n`;
 
 export class Buildah {
   readonly #options: BuildahOptions;
@@ -71,7 +78,10 @@ export class Buildah {
           XDG_RUNTIME_DIR: runRoot,
           CONTAINERS_REGISTRIES_CONF: join(dataRoot, 'registries.conf'),
           CONTAINERS_STORAGE_CONF: join(dataRoot, 'storage.conf'),
-          CONTAINERS_CONF: join(dataRoot, 'containers.conf'),
+          CONTAINERS_CONF: join(
+            dataRoot,
+            options.ownHosts === true ? 'containers-own-hosts.conf' : 'containers.conf',
+          ),
         },
       },
     );
@@ -120,10 +130,8 @@ export class Buildah {
     await writeFile(join(dataRoot, 'registries.conf'), registriesConf);
     await writeFile(join(dataRoot, 'policy.json'), policy);
     await writeFile(join(dataRoot, 'storage.conf'), '[storage]\ndriver = "overlay"\n');
-    await writeFile(
-      join(dataRoot, 'containers.conf'),
-      '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\n',
-    );
+    await writeFile(join(dataRoot, 'containers.conf'), `${containersConf}${hostsOfHost}`);
+    await writeFile(join(dataRoot, 'containers-own-hosts.conf'), `${containersConf}${ownHosts}`);
   }
 }
 

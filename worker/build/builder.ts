@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { linkAbort } from '../../lib/abort.ts';
-import { errnoOf, SwarmError } from '../../lib/errors.ts';
+import { SwarmError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
 import { archiveOf } from '../image/archive/save.ts';
@@ -12,10 +12,18 @@ import { KeyedMutex, Semaphore } from '../image/concurrency.ts';
 import type { Image, Images, RegistryAuth } from '../image/images.ts';
 import { canonicalString, parseReference, withDefaultTag } from '../image/reference.ts';
 import { Buildah, type BuildahOptions } from './buildah.ts';
+import { pruneCache, type Pruned, type PruneRequest } from './cache.ts';
 import { dockerfileIn, unpackTar } from './context.ts';
 import { markStages, planDockerfile } from './dockerfile.ts';
 import { failureOf, isLogLine, translator } from './output.ts';
-import { budArguments, type BuildRequest } from './request.ts';
+import { fetchRemote, parseRemote, type Fetched } from './remote.ts';
+import {
+  budArguments,
+  hostsWithoutNetwork,
+  type BuildPaths,
+  type BuildRequest,
+  type StepNetwork,
+} from './request.ts';
 
 export interface BuildCall {
   /** The credentials for a registry, such as "docker.io". */
@@ -25,8 +33,19 @@ export interface BuildCall {
   readonly signal: AbortSignal;
 }
 
+/** Networks for the steps of builds. */
+export interface BuildNetworks {
+  /** `mode` as in a request. Given back when it is disposed of. */
+  lend(
+    id: string,
+    mode: string,
+    options: { readonly signal: AbortSignal },
+  ): Promise<StepNetwork & AsyncDisposable>;
+}
+
 export interface BuilderParts {
   readonly images: Images;
+  readonly networks: BuildNetworks;
   readonly log: Logger;
   readonly random: Random;
 }
@@ -83,14 +102,9 @@ export class Builder implements AsyncDisposable {
     }
   }
 
-  /** Forgets what earlier builds have left for later ones. Returns the bytes that this freed. */
-  async prune(options: { readonly all: boolean; readonly signal: AbortSignal }): Promise<number> {
-    const before = await sizeBytes(this.#buildah.storage);
-    const { signal } = options;
-    const what = options.all ? ['--all', '--force'] : ['--prune', '--force'];
-    const { code, lastError } = await this.#buildah.run(['rmi', ...what], { signal });
-    if (code !== 0) throw new SwarmError('internal', `the build cache: ${lastError}`);
-    return Math.max(0, before - (await sizeBytes(this.#buildah.storage)));
+  /** Forgets what earlier builds have left for later ones. */
+  prune(request: PruneRequest, { signal }: { readonly signal: AbortSignal }): Promise<Pruned> {
+    return pruneCache(this.#buildah, request, signal);
   }
 
   /** Ends all builds, and waits until nothing of them runs. */
@@ -112,13 +126,15 @@ export class Builder implements AsyncDisposable {
       context: join(folder, 'context'),
       idFile: join(folder, 'id'),
       image: join(folder, 'image'),
+      hosts: join(folder, 'hosts'),
     };
     await mkdir(paths.context, { recursive: true, mode: 0o700 });
     try {
-      await unpackTar(context, paths.context, call.signal);
-      const dockerfile = await dockerfileIn(paths.context, request.dockerfile);
+      const there = await contextOf(request, context, paths.context, call);
+      const fileName = there.dockerfile ?? request.dockerfile;
+      const dockerfile = await dockerfileIn(there.context, fileName);
       const { images, bakesArgs } = planDockerfile(dockerfile.text, {
-        fileName: request.dockerfile,
+        fileName,
         buildArgs: request.buildArgs,
         target: request.target,
       });
@@ -130,8 +146,8 @@ export class Builder implements AsyncDisposable {
         const value = createHash('sha256').update(values).digest('hex').slice(0, 16);
         await writeFile(path, markStages(dockerfile.text, value));
       }
-      const args = budArguments(request, { ...paths, dockerfile: path });
-      await this.#run(args, call, translator({ marked: bakesArgs }));
+      const inputs = { ...paths, context: there.context, dockerfile: path };
+      await this.#steps(request, inputs, call, { marked: bakesArgs });
       const id = (await readFile(paths.idFile, 'utf8')).trim();
       await this.#quietly(['push', '--quiet', id, `dir:${paths.image}`], call.signal);
       await this.#install(paths.image, request.tags);
@@ -141,12 +157,18 @@ export class Builder implements AsyncDisposable {
     }
   }
 
-  async #run(
-    args: readonly string[],
+  async #steps(
+    request: BuildRequest,
+    paths: BuildPaths,
     { onOutput, signal }: BuildCall,
-    translate: (line: string) => string | undefined,
+    { marked }: { readonly marked: boolean },
   ): Promise<void> {
-    const { log } = this.#parts;
+    const { log, networks, random } = this.#parts;
+    const translate = translator({ marked });
+    const id = createHash('sha256').update(random.id()).digest('hex');
+    await using network = await networks.lend(id, request.networkMode, { signal });
+    await writeFile(paths.hosts, hostsWithoutNetwork(request.extraHosts), { mode: 0o644 });
+    const args = budArguments(request, network, paths);
     const onLine = (line: string) => {
       if (isLogLine(line)) log.info('buildah', { line });
       else {
@@ -154,7 +176,11 @@ export class Builder implements AsyncDisposable {
         if (text !== undefined) onOutput(text);
       }
     };
-    const { code, lastError } = await this.#buildah.run(args, { signal, onLine });
+    const { code, lastError } = await this.#buildah.run(args, {
+      signal,
+      onLine,
+      ownHosts: network.place !== 'host',
+    });
     if (code === 0) return;
     const { message, exitCode } = failureOf(lastError === '' ? `exit status ${code}` : lastError);
     throw new SwarmError('failed-precondition', message, {
@@ -222,22 +248,22 @@ export class Builder implements AsyncDisposable {
   }
 }
 
-function byName([a]: readonly [string, string], [b]: readonly [string, string]): number {
-  return a < b ? -1 : 1;
+/** The files that the client has sent, or those of the address that it has named. */
+async function contextOf(
+  { remote }: BuildRequest,
+  sent: AsyncIterable<Uint8Array>,
+  folder: string,
+  { onOutput, signal }: BuildCall,
+): Promise<Fetched> {
+  if (remote === '') {
+    await unpackTar(sent, folder, signal);
+    return { context: folder };
+  }
+  const parsed = parseRemote(remote);
+  onOutput(`Fetching the build context ${remote}\n`);
+  return fetchRemote(parsed, folder, signal);
 }
 
-async function sizeBytes(path: string): Promise<number> {
-  try {
-    const about = await stat(path);
-    if (!about.isDirectory()) return about.size;
-    let sum = 0;
-    for (const entry of await readdir(path, { withFileTypes: true })) {
-      if (entry.isSymbolicLink()) continue;
-      sum += await sizeBytes(join(path, entry.name));
-    }
-    return sum;
-  } catch (thrown) {
-    if (errnoOf(thrown) === 'ENOENT') return 0;
-    throw thrown;
-  }
+function byName([a]: readonly [string, string], [b]: readonly [string, string]): number {
+  return a < b ? -1 : 1;
 }

@@ -9,8 +9,9 @@ import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { errnoOf, SwarmError } from '../../lib/errors.ts';
 import { detectCompression } from '../image/archive/read.ts';
 
-const maxDockerfileBytes = 4 * 1024 * 1024;
+export const maxDockerfileBytes = 4 * 1024 * 1024;
 const maxComplaintBytes = 4096;
+const blockBytes = 512;
 
 /** Throws `invalid-argument` for what is no tar. */
 export async function unpackTar(
@@ -32,10 +33,10 @@ export async function unpackTar(
   const closed = once(child, 'close');
   try {
     const input = Readable.from(bytes);
-    if (compression === 'none') await pipeline(input, child.stdin, { signal });
+    if (compression === 'none') await pipeline(input, wholeBlocks, child.stdin, { signal });
     else {
       const plain = compression === 'gzip' ? createGunzip() : createZstdDecompress();
-      await pipeline(input, plain, child.stdin, { signal });
+      await pipeline(input, plain, wholeBlocks, child.stdin, { signal });
     }
   } catch (thrown) {
     signal.throwIfAborted();
@@ -54,6 +55,17 @@ export async function unpackTar(
   if (code === 0) return;
   const [first = `tar ended with status ${code}`] = complaint.trim().split('\n');
   throw new SwarmError('invalid-argument', `the build context cannot be unpacked: ${first}`);
+}
+
+/** With --file=-, docker's CLI leaves the last block of its tar unfinished. */
+async function* wholeBlocks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let length = 0;
+  for await (const chunk of source) {
+    length += chunk.length;
+    yield chunk;
+  }
+  const over = length % blockBytes;
+  if (over > 0) yield Buffer.alloc(blockBytes - over);
 }
 
 /** Throws `invalid-argument` in Docker's words where it is missing or not in the context. */

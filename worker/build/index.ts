@@ -1,6 +1,7 @@
 /**
  * Owns building images: contexts, Dockerfiles, buildah and its cache. May import lib, and the
- * images of this node. Read builder.ts first; dockerfile.ts, request.ts and output.ts are pure.
+ * images of this node. Read builder.ts first; dockerfile.ts, request.ts and output.ts are
+ * pure; remote.ts fetches contexts, cache.ts prunes.
  */
-export { Builder, type BuildCall } from './builder.ts';
+export { Builder, type BuildCall, type BuildNetworks } from './builder.ts';
 export type { BuildRequest, Ulimit } from './request.ts';

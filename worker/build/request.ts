@@ -10,6 +10,8 @@ export interface Ulimit {
 export interface BuildRequest {
   /** Canonical names that the image gets; none leaves it without one. */
   readonly tags: readonly string[];
+  /** Where the context is fetched from; empty: it comes with the request. */
+  readonly remote: string;
   /** Path in the context. */
   readonly dockerfile: string;
   readonly buildArgs: Readonly<Record<string, string>>;
@@ -20,7 +22,7 @@ export interface BuildRequest {
   /** Asks the registry for the images that are built on, also where they are present. */
   readonly pull: boolean;
   readonly squash: boolean;
-  /** Docker's: "default", "bridge", "host" or "none"; all but "none" share the host's network. */
+  /** Docker's: "default", "bridge", "host", "none", "container:NAME", or a network's name. */
   readonly networkMode: string;
   /** "name:address". */
   readonly extraHosts: readonly string[];
@@ -37,12 +39,36 @@ export interface BuildRequest {
   readonly cgroupParent: string;
 }
 
-/** Arguments after buildah's own options. Throws `invalid-argument` for what cannot be honoured. */
+/** The network of a build's steps. */
+export interface StepNetwork {
+  readonly place: 'host' | 'none' | { readonly netnsPath: string };
+  /** The text of the resolv.conf that is right there; absent: the host's is. */
+  readonly resolvConf?: string;
+  /** What "host-gateway" stands for; absent: this host itself. */
+  readonly gateway?: string;
+}
+
+export interface BuildPaths {
+  readonly context: string;
+  readonly dockerfile: string;
+  readonly idFile: string;
+  /** A file that steps without any network are to have as /etc/hosts. */
+  readonly hosts: string;
+}
+
+/** Of steps without any network: buildah writes none for them. */
+export function hostsWithoutNetwork(extraHosts: readonly string[]): string {
+  const entries = extraHosts.map((entry) => hostEntry(entry).split(/:(.*)/s));
+  const own = entries.map(([name = '', address = '']) => `${address}\t${name}\n`);
+  return `127.0.0.1\tlocalhost\n::1\tlocalhost\n${own.join('')}`;
+}
+
+/** Arguments after buildah's own options. */
 export function budArguments(
   request: BuildRequest,
-  paths: { readonly context: string; readonly dockerfile: string; readonly idFile: string },
+  network: StepNetwork,
+  paths: BuildPaths,
 ): readonly string[] {
-  const network = networkOf(request.networkMode);
   const option = (name: string, value: number | string) =>
     value === 0 || value === '' ? [] : [`--${name}=${value}`];
   return [
@@ -52,11 +78,12 @@ export function budArguments(
     `--layers=${!request.squash}`,
     ...(request.squash ? ['--squash'] : []),
     ...(request.noCache ? ['--no-cache'] : []),
-    `--network=${network}`,
+    ...networkArguments(network),
+    ...(network.place === 'none' ? [`--volume=${paths.hosts}:/etc/hosts`] : []),
     ...option('target', request.target),
     ...Object.entries(request.buildArgs).map(([name, value]) => `--build-arg=${name}=${value}`),
     ...Object.entries(request.labels).map(([name, value]) => `--label=${name}=${value}`),
-    ...request.extraHosts.map((entry) => `--add-host=${entry}`),
+    ...request.extraHosts.map((entry) => `--add-host=${hostEntry(entry, network.gateway)}`),
     ...request.ulimits.map(({ name, soft, hard }) => `--ulimit=${name}=${soft}:${hard}`),
     ...option('memory', request.memoryBytes),
     ...option('memory-swap', request.memorySwapBytes),
@@ -73,11 +100,24 @@ export function budArguments(
   ];
 }
 
-function networkOf(mode: string): string {
-  if (['', 'default', 'bridge', 'host'].includes(mode)) return 'host';
-  if (mode === 'none') return 'none';
-  throw new SwarmError(
-    'invalid-argument',
-    `builds cannot use the network ${JSON.stringify(mode)}: give default, host or none`,
-  );
+function networkArguments({ place, resolvConf }: StepNetwork): readonly string[] {
+  const network = typeof place === 'string' ? place : `ns:${place.netnsPath}`;
+  if (resolvConf === undefined) return [`--network=${network}`];
+  const lines = resolvConf.split('\n').map((line) => line.trim().split(/\s+/));
+  const all = (name: string) => lines.flatMap(([word, ...rest]) => (word === name ? rest : []));
+  return [
+    `--network=${network}`,
+    ...all('nameserver').map((address) => `--dns=${address}`),
+    ...all('search').map((domain) => `--dns-search=${domain}`),
+    ...all('options').map((option) => `--dns-option=${option}`),
+  ];
+}
+
+/** "name:address"; `host-gateway` stands for this host. Throws `invalid-argument`. */
+function hostEntry(entry: string, gateway = '127.0.0.1'): string {
+  const [, name = '', address = ''] = /^([^:=]+)[:=](.+)$/.exec(entry) ?? [];
+  if (name === '') {
+    throw new SwarmError('invalid-argument', `bad format for add-host: "${entry}"`);
+  }
+  return `${name}:${address === 'host-gateway' ? gateway : address.replace(/^\[|\]$/g, '')}`;
 }

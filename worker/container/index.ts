@@ -6,6 +6,7 @@
 export { SwarmAttachments } from './attachments.ts';
 export type { ContainerEvent, NetworkEvent } from './events.ts';
 export type { ExecView } from './execs.ts';
+export { NetworkLender, type LentNetwork } from './network-lender.ts';
 export {
   ContainerManager,
   ownOf,

@@ -51,6 +51,9 @@ export const noSwarmNetworks: SwarmNetworks = {
   letGo: () => undefined,
 };
 
+/** Who is to be on a network: a container, or what is to be reached as one. */
+export type Joiner = Pick<ContainerRecord, 'id' | 'name'>;
+
 /** A place on a network, before the container is there. */
 export type Place = Omit<ConnectedNetwork, 'macAddress'>;
 
@@ -64,10 +67,7 @@ export class Joining {
   }
 
   /** A place on each of the networks, or on none: then it throws. */
-  async takeAll(
-    record: ContainerRecord,
-    networks: readonly WantedNetwork[],
-  ): Promise<readonly Place[]> {
+  async takeAll(record: Joiner, networks: readonly WantedNetwork[]): Promise<readonly Place[]> {
     const places: Place[] = [];
     try {
       for (const wanted of networks) places.push(await this.#take(record, wanted));
@@ -90,7 +90,7 @@ export class Joining {
     for (const { taskId } of places) if (taskId !== undefined) this.#swarm.joined(taskId);
   }
 
-  async #take(record: ContainerRecord, wanted: WantedNetwork): Promise<Place> {
+  async #take(record: Joiner, wanted: WantedNetwork): Promise<Place> {
     const { network, aliases, ipv4, ipv6 } = wanted;
     if (network === bridgeId) return { ...onBridge, aliases };
     const own = this.#own.get(network);
@@ -133,7 +133,7 @@ const onBridge = {
 
 /** As the driver takes it. */
 export function taskNetworkOf(
-  record: ContainerRecord,
+  record: Joiner,
   { networkId, addresses, aliases }: Place,
 ): TaskNetwork {
   return { networkId, addresses, aliases: namesOf(record, aliases) };
@@ -150,7 +150,7 @@ export function connectedNetwork(place: Place, attachment: Attachment): Connecte
 }
 
 /** What the container is called on a network of its own choice. */
-function namesOf({ name, id }: ContainerRecord, aliases: readonly string[]): readonly string[] {
+function namesOf({ name, id }: Joiner, aliases: readonly string[]): readonly string[] {
   return [name, id.slice(0, shortIdLength), ...aliases];
 }
 

@@ -103,7 +103,8 @@ function withDots(options: readonly string[], ofSwarm: boolean): readonly string
   return [...options, 'ndots:0'];
 }
 
-async function readIfThere(path: string): Promise<string> {
+/** Empty for a file that is not there. */
+export async function readIfThere(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {

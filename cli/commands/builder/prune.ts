@@ -1,17 +1,22 @@
-import { connect } from '../../client/index.ts';
+import { connect, filtersQuery } from '../../client/index.ts';
 import { noArgs, type Command } from '../../command/command.ts';
-import { bool } from '../../command/flags.ts';
+import { bool, bytes, listOf } from '../../command/flags.ts';
 import { humanSize } from '../../format/units.ts';
 import { isConfirmed } from '../../network/confirm.ts';
+import { gatherFilters, parseFilter } from '../../service/lookup.ts';
 
 const all = bool('all', 'Remove all build cache, not just what nothing is named of', {
   short: 'a',
 });
 const force = bool('force', 'Do not prompt for confirmation', { short: 'f' });
+const filter = listOf('filter', 'Provide filter values (e.g. until=24h)', parseFilter, {
+  word: 'filter',
+});
+const keepStorage = bytes('keep-storage', 'Amount of disk space to keep for cache');
 
 export const command: Command = {
   usage: '[OPTIONS]',
-  flags: [all, force],
+  flags: [all, filter, force, keepStorage],
   args: noArgs,
   async run(context, _args, flags) {
     const isAll = flags.get(all) ?? false;
@@ -20,7 +25,13 @@ export const command: Command = {
     const { SpaceReclaimed: freed = 0 } = await connect(context).json<{ SpaceReclaimed?: number }>(
       'POST',
       '/build/prune',
-      { query: { all: isAll ? 1 : undefined } },
+      {
+        query: {
+          all: isAll ? 1 : undefined,
+          filters: filtersQuery(gatherFilters(flags.get(filter))),
+          'keep-storage': flags.get(keepStorage),
+        },
+      },
     );
     context.out.line(`Total reclaimed space: ${humanSize(freed)}`);
   },

@@ -37,7 +37,7 @@ const target = text('target', 'Set the target build stage to build.');
 const ulimit = list('ulimit', 'Ulimit options');
 
 export const command: Command = {
-  usage: '[OPTIONS] PATH | -',
+  usage: '[OPTIONS] PATH | URL | -',
   flags: [
     addHost,
     buildArg,
@@ -66,11 +66,18 @@ export const command: Command = {
   ],
   args: exactly(1),
   async run(context, [source = ''], flags) {
-    const built = await contextOf(context, source, flags.get(file));
+    const remote = /^(?:https?:\/\/|git:\/\/|ssh:\/\/|github\.com\/|git@)/.test(source);
+    const built = remote
+      ? { dockerfile: flags.get(file) ?? '' }
+      : await contextOf(context, source, flags.get(file));
     const response = await connect(context).stream('POST', '/build', {
-      query: { ...queryOf(context, flags), dockerfile: built.dockerfile },
+      query: {
+        ...queryOf(context, flags),
+        dockerfile: built.dockerfile,
+        remote: remote ? source : undefined,
+      },
       headers: { 'X-Registry-Config': await registryConfigFor(context.env) },
-      upload: built.archive,
+      ...('archive' in built ? { upload: built.archive } : {}),
     });
     let id = '';
     await showProgress(context.out, response, { onAux: (aux) => (id = aux.ID ?? id) });
