@@ -13,7 +13,7 @@ function web(replicas: number): ServiceSpec {
 }
 
 async function clusterOf(nodes: number, limits = {}): Promise<SimCluster> {
-  const cluster = new SimCluster(1, limits);
+  const cluster = new SimCluster({ limits });
   await cluster.start();
   for (let n = 0; n < nodes; n++) cluster.addNode(`node-${n}`);
   await cluster.settle();

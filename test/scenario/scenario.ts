@@ -22,6 +22,11 @@
  *     plan rollback NAME              what it would do; it is not done
  *     past [NAME] [at=5s]             what changed; how things stood at that time of the scenario
  *     nodes-of NAME                   how many of its wanted tasks each node has
+ *     secret|config NAME TEXT         revise-secret|revise-config NAME TEXT, rm-secret|rm-config NAME
+ *     files                           revisions of secrets and configs, and who uses them
+ *     promote|demote NODE             slow NODE FACTOR
+ *     weather loss=0.1 double=0.1 late=2s    of messages between workers and managers
+ *     leader [SKEW]                   another manager leads, from a snapshot; its clock is off
  */
 import { serviceStatus } from '../../api/convert/service.ts';
 import { SwarmError } from '../../lib/errors.ts';
@@ -29,16 +34,16 @@ import { tellHistory } from '../../manager/history/index.ts';
 import { explain } from '../../manager/explain/index.ts';
 import type { ObjectEvent } from '../../manager/store/index.ts';
 import {
+  fileKinds,
   isTerminal,
   isWanted,
   rebalanceLabel,
   type PreviewChange,
   type Service,
   type Task,
-  type TaskChange,
 } from '../../types/index.ts';
+import { behaviour, nodeOptions, placesOf, timeOf, weather } from './scenario-words.ts';
 import { SimCluster } from './sim-cluster.ts';
-import { plainBehaviour, type Behaviour } from './sim-worker.ts';
 import { duration, edited, newSpec, wrong } from './spec.ts';
 
 /** Runs a scenario and returns it with the output that it had this time. */
@@ -62,16 +67,22 @@ export async function runScenario(text: string): Promise<string> {
 
 type Command = (words: string[]) => string[] | void | Promise<string[]>;
 
-class Scenario {
-  readonly #cluster = new SimCluster();
+export class Scenario {
+  readonly #cluster: SimCluster;
   readonly #aliases = new Map<string, string>();
   readonly #counts = new Map<string, number>();
-  readonly #startMs = this.#cluster.clock.nowMs();
+  readonly #startMs: number;
   #printed: string[] = [];
+
+  constructor(cluster: SimCluster = new SimCluster()) {
+    this.#cluster = cluster;
+    this.#startMs = cluster.clock.nowMs();
+    cluster.onRefusal = ({ message }) => this.#say(`refused: ${this.#named(message)}`);
+  }
 
   async start(): Promise<void> {
     await this.#cluster.start();
-    this.#cluster.store.onChange(({ events }) => {
+    this.#cluster.onChange(({ events }) => {
       for (const event of events) this.#tell(event);
     });
   }
@@ -91,24 +102,18 @@ class Scenario {
 
   readonly #commands: Readonly<Record<string, Command>> = {
     nodes: (words) => {
-      const options = words.filter((word) => word.includes('='));
-      const pairs = Object.fromEntries(options.map((word) => word.split('=') as [string, string]));
-      const { cpus, memory, gpu, ...labels } = pairs;
-      for (const id of words.filter((word) => !word.includes('='))) {
-        this.#cluster.addNode(id, {
-          labels,
-          ...(cpus === undefined ? {} : { nanoCpus: Number(cpus) * 1e9 }),
-          ...(memory === undefined ? {} : { memoryBytes: Number(memory) * 2 ** 20 }),
-          ...(gpu === undefined ? {} : { generic: { kind: 'gpu', value: Number(gpu) } }),
-        });
-      }
+      const { ids, options } = nodeOptions(words);
+      for (const id of ids) this.#cluster.addNode(id, options);
     },
     image: ([name = '', ...words]) => {
       this.#cluster.behaviours.set(name, behaviour(words));
     },
-    create: ([name = '', ...words]) => this.#cluster.createService(newSpec(name, words)),
+    create: ([name = '', ...words]) => {
+      const { store } = this.#cluster;
+      this.#cluster.createService(newSpec(name, words, store));
+    },
     update: ([name = '', ...words]) =>
-      this.#cluster.updateService(name, (spec) => edited(spec, words)),
+      this.#cluster.updateService(name, (spec) => edited(spec, words, this.#cluster.store)),
     scale: ([word = '']) => {
       const [name = '', replicas = ''] = word.split('=');
       this.#cluster.updateService(name, (spec) => edited(spec, [`replicas=${replicas}`]));
@@ -127,6 +132,25 @@ class Scenario {
     kill: ([id = '']) => this.#cluster.cut(id, { kill: true }),
     restore: ([id = '']) => this.#cluster.restore(id),
     remove: ([id = '']) => this.#cluster.removeNode(id),
+    promote: ([id = '']) => this.#cluster.setRole(id, 'manager'),
+    demote: ([id = '']) => this.#cluster.setRole(id, 'worker'),
+    slow: ([id = '', factor = '1']) => {
+      this.#cluster.worker(id).slowness = Number(factor);
+    },
+    weather: (words) => {
+      this.#cluster.link.weather = weather(words);
+    },
+    leader: async ([skew = '0s']) => {
+      await this.#cluster.changeLeader(duration(skew));
+      return [];
+    },
+    secret: ([name = '', text = '']) => this.#cluster.createFile('secret', name, text),
+    config: ([name = '', text = '']) => this.#cluster.createFile('config', name, text),
+    'revise-secret': ([name = '', text = '']) => this.#cluster.reviseFile('secret', name, text),
+    'revise-config': ([name = '', text = '']) => this.#cluster.reviseFile('config', name, text),
+    'rm-secret': ([name = '']) => this.#cluster.removeFile('secret', name),
+    'rm-config': ([name = '']) => this.#cluster.removeFile('config', name),
+    files: () => this.#files(),
     crash: ([name = '']) => this.#crash(name),
     network: ([name = '', subnet]) => this.#cluster.createNetwork(name, subnet),
     'network-ingress': ([name = '', subnet]) => this.#cluster.createNetwork(name, subnet, true),
@@ -309,6 +333,19 @@ class Scenario {
     return [`${holders.length} held`, ...holders.sort(compare)];
   }
 
+  #files(): string[] {
+    const { store } = this.#cluster;
+    return fileKinds.flatMap((kind) =>
+      [...store.files(kind)]
+        .map(({ id, spec, revision }) => {
+          const users = [...store.servicesOfFile(id)].map((service) => service.spec.name).sort();
+          const used = users.length > 0 ? users.join(', ') : 'no service';
+          return `${kind} ${spec.name} revision ${revision}: ${used}`;
+        })
+        .sort(compare),
+    );
+  }
+
   #say(text: string): void {
     const seconds = (this.#cluster.clock.nowMs() - this.#startMs) / 1000;
     this.#printed.push(`${seconds.toFixed(2)}s ${text}`);
@@ -374,33 +411,6 @@ class Scenario {
   #named(text: string): string {
     return text.replace(/\b[0-9a-z]{25}\b/g, (id) => this.#aliases.get(id) ?? id);
   }
-}
-
-/** `exit=1 after=2s start=100ms stop=1s rejected=reason hangs` */
-function behaviour(words: readonly string[]): Behaviour {
-  let made: Behaviour = plainBehaviour;
-  for (const word of words) {
-    const [key, value = ''] = word.split('=');
-    if (key === 'exit') made = { exitAfterMs: 0, ...made, exitCode: Number(value) };
-    else if (key === 'after') made = { ...made, exitAfterMs: duration(value) };
-    else if (key === 'start') made = { ...made, startMs: duration(value) };
-    else if (key === 'stop') made = { ...made, stopMs: duration(value) };
-    else if (key === 'rejected') made = { ...made, rejected: value.replaceAll('_', ' ') };
-    else if (key === 'hangs') made = { ...made, hangs: true };
-    else throw wrong(`"${word}" says nothing of an image`);
-  }
-  return made;
-}
-
-function placesOf({ change, from, to, reason }: TaskChange): string {
-  if (change === 'wait') return `waits: ${reason}`;
-  if (change === 'replace') return `${from} to ${to}`;
-  return change === 'stop' ? `stops on ${from}` : `new on ${to}`;
-}
-
-/** The time of day, in UTC. */
-function timeOf(ms: number): string {
-  return new Date(ms).toISOString().slice(11, 19);
 }
 
 function compare(a = '', b = ''): number {

@@ -1,32 +1,32 @@
 /**
- * A cluster in virtual time: the real store on a log in memory, the real reconciler, and simulated
- * workers. Nothing sleeps, and a seed decides all that is random.
+ * A cluster in virtual time: the real store on a log in memory, the real control and reconciler, and
+ * simulated workers. Nothing sleeps, and a seed decides all that is random.
  */
 import { strict as assert } from 'node:assert';
 import { setImmediate as turn } from 'node:timers/promises';
-import { VirtualClock } from '../../lib/clock.ts';
+import { VirtualClock, type Clock } from '../../lib/clock.ts';
+import { SwarmError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { seededRandom } from '../../lib/random.ts';
-import { allocateNetwork, newIngressNetwork } from '../../manager/allocator/index.ts';
-import { firstStatuses, nextStatuses } from '../../manager/control/job-status.ts';
-import { normalizeService } from '../../manager/control/normalize.ts';
-import { rebalancedService } from '../../manager/control/service-commands.ts';
-import { resolveNetworks } from '../../manager/control/service-networks.ts';
+import { newIngressNetwork } from '../../manager/allocator/index.ts';
+import { Control } from '../../manager/control/index.ts';
 import { Preview } from '../../manager/preview/index.ts';
-import { Reconciler, type PassLimits } from '../../manager/reconcile/index.ts';
-import { MemoryLog, Store, type Change } from '../../manager/store/index.ts';
-import {
-  isJobMode,
-  type Cluster,
-  type Network,
-  type Node,
-  type Preview as PreviewAnswer,
-  type PreviewChange,
-  type Service,
-  type ServiceSpec,
-  type Task,
-  type TaskStatus,
+import { Reconciler, type PassLimits, type ReconcileStore } from '../../manager/reconcile/index.ts';
+import { MemoryLog, Store, type Change, type ChangeListener } from '../../manager/store/index.ts';
+import type {
+  FileKind,
+  Network,
+  Node,
+  Preview as PreviewAnswer,
+  PreviewChange,
+  Service,
+  ServiceSpec,
+  SwarmSpec,
+  Task,
+  TaskStatus,
 } from '../../types/index.ts';
+import { Link } from './sim-link.ts';
+import { newCluster, nodeDocument, type SimNodeOptions } from './sim-objects.ts';
 import { SimWorker, plainBehaviour, type Behaviour } from './sim-worker.ts';
 
 /** Everything that a moment causes takes a few turns of the event loop; more is a hot loop. */
@@ -35,50 +35,78 @@ const maxTurns = 500;
 /** Silence for this long makes a suspect node one that is down. */
 const downAfterMs = 3000;
 
-export interface SimNodeOptions {
-  readonly labels?: Record<string, string>;
-  readonly nanoCpus?: number;
-  readonly memoryBytes?: number;
-  readonly generic?: { kind: string; value: number };
+/** The longest that a simulation looks at before a snapshot is taken and the log forgotten. */
+const snapshotEntries = 2_000;
+
+export interface SimClusterOptions {
+  readonly seed?: number;
+  readonly limits?: Partial<PassLimits>;
+  /** The store as the reconciler sees it, for planted bugs. */
+  readonly distort?: (store: Store) => ReconcileStore;
 }
 
 export class SimCluster implements AsyncDisposable {
   readonly clock = new VirtualClock();
-  readonly log = new MemoryLog();
-  readonly store = new Store(this.log);
   readonly workers = new Map<string, SimWorker>();
   readonly behaviours = new Map<string, Behaviour>();
+  readonly link: Link;
+  /** Told of commands that are refused; where it is absent, that ends the test. */
+  onRefusal: ((error: SwarmError) => void) | undefined;
   readonly #random;
-  readonly #limits: Partial<PassLimits>;
-  #reconciler: Reconciler;
+  readonly #options: SimClusterOptions;
+  readonly #listeners = new Set<ChangeListener>();
+  #manager: Manager;
+  /** How far the leader's clock is off, milliseconds. */
+  #skewMs = 0;
   #pending = 0;
   #failure: unknown;
 
-  constructor(seed = 1, limits: Partial<PassLimits> = {}) {
+  constructor(options: SimClusterOptions = {}) {
+    const { seed = 1 } = options;
     this.#random = seededRandom(seed);
-    this.#limits = limits;
-    this.#reconciler = this.#newReconciler();
+    this.#options = options;
+    this.link = new Link(this.clock, seededRandom(seed + 1));
+    this.#manager = this.#newManager(new MemoryLog({ snapshotEntries }));
+  }
+
+  get store(): Store {
+    return this.#manager.store;
+  }
+
+  get log(): MemoryLog {
+    return this.#manager.log;
+  }
+
+  get #control(): Control {
+    return this.#manager.control;
   }
 
   async start(): Promise<void> {
     await this.store.open();
-    this.store.onChange(({ events }) => {
+    this.onChange(({ events }) => {
       for (const event of events) {
         if (event.table !== 'task') continue;
-        queueMicrotask(() => this.workers.get(event.object.nodeId)?.notice(event.object.id));
+        const { nodeId, id } = event.object;
+        queueMicrotask(() => this.link.pass(() => this.workers.get(nodeId)?.notice(id)));
       }
     });
+    this.store.onChange((batch) => this.#tell(batch));
     const cluster = newCluster(this.meta);
     this.change([
       { op: 'put', table: 'cluster', base: 0, object: cluster },
       { op: 'put', table: 'network', base: 0, object: newIngressNetwork(cluster, this.#random) },
     ]);
-    this.#reconciler.start();
+    this.#manager.reconciler.start();
     await this.settle();
   }
 
+  /** Of whichever manager leads. */
+  onChange(listener: ChangeListener): void {
+    this.#listeners.add(listener);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#reconciler[Symbol.asyncDispose]();
+    await this.#manager.reconciler[Symbol.asyncDispose]();
     await this.store[Symbol.asyncDispose]();
   }
 
@@ -89,18 +117,12 @@ export class SimCluster implements AsyncDisposable {
 
   /** Proposes; the result is looked at when the cluster settles. */
   change(changes: readonly Change[]): void {
-    this.#pending += 1;
-    void this.store
-      .propose(changes, { atMs: this.clock.nowMs() })
-      .then((result) => {
-        if (!result.applied) this.#failure ??= new Error(result.conflict);
-      })
-      .catch((error: unknown) => {
-        this.#failure ??= error;
-      })
-      .finally(() => {
-        this.#pending -= 1;
-      });
+    const proposed = this.store.propose(changes, { atMs: this.#managerClock.nowMs() });
+    this.#follow(
+      proposed.then((result) => {
+        if (!result.applied) throw new Error(result.conflict);
+      }),
+    );
   }
 
   /** Lets everything happen that needs no time. */
@@ -109,7 +131,7 @@ export class SimCluster implements AsyncDisposable {
       assert.ok(turns < maxTurns, 'the managers go on changing things without time passing');
       const { index } = this.store;
       await turn();
-      await this.#reconciler.idle();
+      await this.#manager.reconciler.idle();
       if (this.#failure !== undefined) throw this.#failure as Error;
       if (this.#pending === 0 && this.store.index === index) return;
     }
@@ -134,48 +156,106 @@ export class SimCluster implements AsyncDisposable {
 
   /** Time passes, and no manager plans anything: then another one takes over. */
   async runLeaderless(durationMs: number): Promise<void> {
-    await this.#reconciler[Symbol.asyncDispose]();
+    await this.#manager.reconciler[Symbol.asyncDispose]();
     await this.run(durationMs);
-    this.#reconciler = this.#newReconciler();
-    this.#reconciler.start();
+    this.#manager = { ...this.#manager, reconciler: this.#newReconciler(this.store) };
+    this.#manager.reconciler.start();
     await this.settle();
   }
 
-  #newReconciler(): Reconciler {
-    return new Reconciler(this.#limits, {
-      store: this.store,
-      clock: this.clock,
+  /**
+   * Another manager leads, which has its tables from a snapshot, and whose clock is off by `skewMs`.
+   */
+  async changeLeader(skewMs = 0): Promise<void> {
+    await this.settle();
+    await this.#manager.reconciler[Symbol.asyncDispose]();
+    await this.settle();
+    const { store } = this.#manager;
+    const digest = store.digest();
+    const snapshot = { index: store.index, bytes: store.snapshot() };
+    await store[Symbol.asyncDispose]();
+    this.#skewMs = skewMs;
+    const storage = { snapshot, entries: [] };
+    this.#manager = this.#newManager(new MemoryLog({ storage, snapshotEntries }));
+    await this.store.open();
+    assert.equal(this.store.digest(), digest, 'a snapshot does not hold what it was made of');
+    this.store.onChange((batch) => this.#tell(batch));
+    this.#manager.reconciler.start();
+    await this.settle();
+  }
+
+  get #managerClock(): Clock {
+    const { clock } = this;
+    return {
+      nowMs: () => clock.nowMs() + this.#skewMs,
+      monotonicMs: () => clock.monotonicMs(),
+      after: (delayMs, callback) => clock.after(delayMs, callback),
+      sleep: (delayMs, options) => clock.sleep(delayMs, options),
+    };
+  }
+
+  /** What the leader holds to be the time, milliseconds. */
+  get managerMs(): number {
+    return this.#managerClock.nowMs();
+  }
+
+  #newManager(log: MemoryLog): Manager {
+    const store = new Store(log);
+    const control = new Control({
+      store,
+      clock: this.#managerClock,
+      random: this.#random,
+      makeJoinToken: () => 'token',
+      makeUnlockKey: () => 'key',
+      checkDemotion: () => undefined,
+    });
+    return { log, store, control, reconciler: this.#newReconciler(store) };
+  }
+
+  #newReconciler(store: Store): Reconciler {
+    const { limits = {}, distort = (present: Store) => present } = this.#options;
+    return new Reconciler(limits, {
+      store: distort(store),
+      clock: this.#managerClock,
       random: this.#random,
       log: silentLogger,
     });
   }
 
+  #tell(batch: Parameters<ChangeListener>[0]): void {
+    for (const listener of this.#listeners) listener(batch);
+  }
+
+  #follow(work: Promise<unknown>): void {
+    this.#pending += 1;
+    void work
+      .catch((thrown: unknown) => {
+        this.#failure ??= thrown;
+      })
+      .finally(() => {
+        this.#pending -= 1;
+      });
+  }
+
+  /** A command of a user's, who may be refused it. */
+  #command(work: Promise<unknown>): void {
+    this.#follow(
+      work.catch((thrown: unknown) => {
+        const error = SwarmError.from(thrown);
+        if (this.onRefusal === undefined || error.code === 'internal') throw thrown;
+        this.onRefusal(error);
+      }),
+    );
+  }
+
   addNode(id: string, options: SimNodeOptions = {}): void {
-    const { labels = {}, nanoCpus = 4e9, memoryBytes = 8 * 2 ** 30, generic } = options;
-    const node: Node = {
-      id,
-      meta: this.meta,
-      spec: { labels, role: 'worker', availability: 'active' },
-      role: 'worker',
-      description: {
-        hostname: id,
-        platform: { architecture: 'x86_64', os: 'linux' },
-        resources: {
-          nanoCpus,
-          memoryBytes,
-          ...(generic === undefined ? {} : { genericResources: [{ discrete: generic }] }),
-        },
-        engine: { version: '1', labels: {}, plugins: [] },
-      },
-      status: { state: 'ready', message: '', addr: '10.0.0.1', atMs: this.clock.nowMs() },
-    };
-    this.change([{ op: 'put', table: 'node', object: node, base: 0 }]);
-    const { store, clock } = this;
+    const object = nodeDocument(id, this.meta, options);
+    this.change([{ op: 'put', table: 'node', object, base: 0 }]);
     const worker: SimWorker = new SimWorker(id, {
-      store,
-      clock,
+      store: () => this.store,
+      clock: this.clock,
       behaviourOf: (image) => this.behaviours.get(image) ?? plainBehaviour,
-      report: (taskId, status) => this.report(taskId, status),
+      report: (taskId, status) => this.link.pass(() => this.report(taskId, status)),
     });
     this.workers.set(id, worker);
   }
@@ -184,16 +264,23 @@ export class SimCluster implements AsyncDisposable {
     this.change([{ op: 'task-status', id, status }]);
   }
 
-  updateNode(id: string, spec: Partial<Node['spec']>): void {
+  updateNode(id: string, edit: Partial<Node['spec']>): void {
+    const { meta, spec } = this.node(id);
+    const asked = { ...spec, ...edit };
+    this.#command(this.#control.updateNode({ id, version: meta.version, spec: asked }));
+  }
+
+  /** Its certificate carries another role from now on. */
+  setRole(id: string, role: Node['role']): void {
     const node = this.node(id);
-    const object = { ...node, spec: { ...node.spec, ...spec } };
+    const object: Node = { ...node, role, spec: { ...node.spec, role } };
     this.change([{ op: 'put', table: 'node', object, base: node.meta.version }]);
   }
 
   setNodeState(id: string, state: Node['status']['state']): void {
     const node = this.store.node(id);
     if (node === undefined) return;
-    const status = { ...node.status, state, atMs: this.clock.nowMs() };
+    const status = { ...node.status, state, atMs: this.#managerClock.nowMs() };
     this.change([{ op: 'node-status', id, status }]);
   }
 
@@ -214,26 +301,21 @@ export class SimCluster implements AsyncDisposable {
   }
 
   removeNode(id: string): void {
-    const node = this.node(id);
-    this.workers.get(id)?.kill();
-    this.workers.delete(id);
-    this.change([{ op: 'delete', table: 'node', id, base: node.meta.version }]);
+    const removed = this.#control.removeNode({ id, force: true }).then(() => {
+      this.workers.get(id)?.kill();
+      this.workers.delete(id);
+    });
+    this.#command(removed);
   }
 
   createNetwork(name: string, subnet?: string, ingress = false): void {
-    const cluster = this.store.cluster();
-    assert.ok(cluster !== undefined);
-    const spec: Network['spec'] = {
-      name,
-      labels: {},
-      driver: 'overlay',
-      ingress,
-      ...(subnet === undefined ? {} : { ipam: { configs: [{ subnet }] } }),
-    };
-    const networks = this.store.networks();
-    const given = allocateNetwork(spec, { cluster, networks, random: this.#random });
-    const object: Network = { id: this.#random.id(), meta: this.meta, spec, ...given };
-    this.change([{ op: 'put', table: 'network', object, base: 0 }]);
+    const ipam = subnet === undefined ? {} : { ipam: { configs: [{ subnet }] } };
+    const spec: Network['spec'] = { name, labels: {}, driver: 'overlay', ingress, ...ipam };
+    this.#command(this.#control.createNetwork({ spec }));
+  }
+
+  removeNetwork(name: string): void {
+    this.#command(this.#control.removeNetwork({ id: this.network(name).id }));
   }
 
   /** What the changes would do. The copy that it is tried on must be whole afterwards. */
@@ -249,88 +331,65 @@ export class SimCluster implements AsyncDisposable {
     return answer;
   }
 
-  removeNetwork(name: string): void {
-    const { id, meta } = this.network(name);
-    this.change([{ op: 'delete', table: 'network', id, base: meta.version }]);
-  }
-
   createService(spec: ServiceSpec): void {
-    const id = this.#random.id();
-    const resolved = resolveNetworks(this.store, normalizeService(spec, this.#random));
-    const object: Service = {
-      id,
-      meta: this.meta,
-      spec: resolved,
-      specVersion: 0,
-      ...firstStatuses(resolved, this.clock.nowMs()),
-    };
-    this.change([{ op: 'put', table: 'service', object, base: 0 }]);
+    this.#command(this.#control.createService({ spec }));
   }
 
   updateService(name: string, edit: (spec: ServiceSpec) => ServiceSpec): void {
-    const service = this.service(name);
-    const edited = normalizeService(edit(service.spec), this.#random);
-    const spec = resolveNetworks(this.store, edited);
-    const { jobStatus, cronStatus, ...rest } = without(service, 'updateStatus');
-    const object: Service = {
-      ...rest,
-      ...nextStatuses(service, spec, this.clock.nowMs()),
-      spec,
-      specVersion: service.meta.version,
-      previousSpec: service.spec,
-      previousSpecVersion: service.specVersion,
-    };
-    this.change([{ op: 'put', table: 'service', object, base: service.meta.version }]);
+    const { id, meta, spec } = this.service(name);
+    this.#command(this.#control.updateService({ id, version: meta.version, spec: edit(spec) }));
   }
 
   rollback(name: string): void {
-    const service = this.service(name);
-    assert.ok(service.previousSpec !== undefined, `${name} has no previous spec`);
-    const nowMs = this.clock.nowMs();
-    const object: Service = {
-      ...without(service, 'updateStatus'),
-      ...nextStatuses(service, service.previousSpec, nowMs),
-      spec: service.previousSpec,
-      specVersion: service.previousSpecVersion ?? 0,
-      previousSpec: service.spec,
-      previousSpecVersion: service.specVersion,
-      ...(isJobMode(service.spec.mode)
-        ? {}
-        : {
-            updateStatus: {
-              state: 'rollback_started',
-              startedAtMs: nowMs,
-              message: 'manually requested rollback',
-            },
-          }),
-    };
-    this.change([{ op: 'put', table: 'service', object, base: service.meta.version }]);
+    const { id, meta, spec } = this.service(name);
+    const version = meta.version;
+    this.#command(this.#control.updateService({ id, version, spec, rollback: true }));
   }
 
   rebalance(name: string): void {
-    const service = this.service(name);
-    const object = rebalancedService(service, this.clock.nowMs());
-    this.change([{ op: 'put', table: 'service', object, base: service.meta.version }]);
-  }
-
-  setLabels(labels: Readonly<Record<string, string>>): void {
-    const cluster = this.store.cluster();
-    assert.ok(cluster !== undefined);
-    const object = { ...cluster, spec: { ...cluster.spec, labels } };
-    this.change([{ op: 'put', table: 'cluster', object, base: cluster.meta.version }]);
+    this.#command(this.#control.rebalanceService({ id: this.service(name).id }));
   }
 
   removeService(name: string): void {
-    const { id, meta } = this.service(name);
-    this.change([{ op: 'delete', table: 'service', id, base: meta.version }]);
+    this.#command(this.#control.removeService({ id: this.service(name).id }));
   }
 
-  setHistoryLimit(limit: number): void {
+  /** The content is the text, in UTF-8. */
+  createFile(kind: FileKind, name: string, text: string): void {
+    const spec = { name, labels: {}, data: base64(text) };
+    this.#command(this.#control.createFile({ kind, spec }));
+  }
+
+  reviseFile(kind: FileKind, name: string, text: string): void {
+    const id = this.#fileId(kind, name);
+    this.#command(this.#control.reviseFile({ kind, id, data: base64(text) }));
+  }
+
+  removeFile(kind: FileKind, name: string): void {
+    this.#command(this.#control.removeFile({ kind, id: this.#fileId(kind, name) }));
+  }
+
+  #fileId(kind: FileKind, name: string): string {
+    const file = this.store.revisions(kind, name).at(-1);
+    assert.ok(file !== undefined, `there is no ${kind} ${name}`);
+    return file.id;
+  }
+
+  setLabels(labels: Readonly<Record<string, string>>): void {
+    this.#changeSwarm((spec) => ({ ...spec, labels }));
+  }
+
+  setHistoryLimit(taskHistoryLimit: number): void {
+    this.#changeSwarm((spec) => ({ ...spec, orchestration: { taskHistoryLimit } }));
+  }
+
+  #changeSwarm(edit: (spec: SwarmSpec) => SwarmSpec): void {
     const cluster = this.store.cluster();
     assert.ok(cluster !== undefined);
-    const spec = { ...cluster.spec, orchestration: { taskHistoryLimit: limit } };
-    const object = { ...cluster, spec };
-    this.change([{ op: 'put', table: 'cluster', object, base: cluster.meta.version }]);
+    const version = cluster.meta.version;
+    const asked = { rotateWorkerToken: false, rotateManagerToken: false };
+    const spec = edit(cluster.spec);
+    this.#command(this.#control.updateCluster({ ...asked, version, spec }));
   }
 
   network(name: string): Network {
@@ -362,30 +421,13 @@ export class SimCluster implements AsyncDisposable {
   }
 }
 
-function without<T, K extends keyof T>(object: T, key: K): Omit<T, K> {
-  const copy = { ...object };
-  delete copy[key];
-  return copy;
+interface Manager {
+  readonly log: MemoryLog;
+  readonly store: Store;
+  readonly control: Control;
+  readonly reconciler: Reconciler;
 }
 
-function newCluster(meta: Cluster['meta']): Cluster {
-  return {
-    id: 'cluster',
-    meta,
-    spec: {
-      name: 'default',
-      labels: {},
-      orchestration: {},
-      raft: {},
-      dispatcher: {},
-      ca: {},
-      taskDefaults: {},
-      encryption: { autoLockManagers: false },
-    },
-    rootCa: { certPem: '', keyPem: '', joinTokens: { worker: '', manager: '' } },
-    dataPathPort: 4789,
-    defaultAddressPools: [],
-    subnetSize: 24,
-    removedNodes: {},
-  };
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64');
 }

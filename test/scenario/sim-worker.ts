@@ -14,9 +14,16 @@ export interface Behaviour {
   readonly rejected?: string;
   /** Never gets as far as running. */
   readonly hangs: boolean;
+  /** Its image is never there: what comes over the network has stopped coming. */
+  readonly stuck?: boolean;
+  /** Never becomes healthy, and is given up this long after its start. */
+  readonly unhealthyMs?: number;
 }
 
 export const plainBehaviour: Behaviour = { startMs: 100, stopMs: 100, exitCode: 0, hangs: false };
+
+/** What hangs is looked at again so often: the image may have been mended. */
+const lookAgainMs = 10_000;
 
 interface Local {
   phase: 'preparing' | 'ready' | 'starting' | 'running' | 'stopping' | 'ended';
@@ -25,7 +32,8 @@ interface Local {
 }
 
 export interface SimWorkerDeps {
-  readonly store: Store;
+  /** Of whichever manager leads. */
+  readonly store: () => Store;
   readonly clock: Clock;
   readonly behaviourOf: (image: string) => Behaviour;
   readonly report: (id: string, status: TaskStatus) => void;
@@ -37,6 +45,8 @@ export class SimWorker {
   readonly #tasks = new Map<string, Local>();
   #connected = true;
   #alive = true;
+  /** Everything takes so many times as long on it. */
+  slowness = 1;
 
   constructor(nodeId: string, deps: SimWorkerDeps) {
     this.nodeId = nodeId;
@@ -84,7 +94,7 @@ export class SimWorker {
   /** One task has changed. */
   notice(id: string): void {
     if (!this.#connected) return;
-    const task = this.#deps.store.task(id);
+    const task = this.#deps.store().task(id);
     if (task === undefined) this.#forget(id);
     else if (compareStates(task.status.state, 'assigned') >= 0) this.#follow(task);
   }
@@ -93,7 +103,7 @@ export class SimWorker {
   sync(): void {
     if (!this.#connected) return;
     const seen = new Set<string>();
-    for (const task of this.#deps.store.tasksOfNode(this.nodeId)) {
+    for (const task of this.#deps.store().tasksOfNode(this.nodeId)) {
       seen.add(task.id);
       if (compareStates(task.status.state, 'assigned') >= 0) this.#follow(task);
     }
@@ -120,8 +130,16 @@ export class SimWorker {
   }
 
   #begin(task: Task, local: Local): void {
-    const { rejected } = this.#behaviour(task);
     this.#say(task.id, local, 'preparing', 'preparing');
+    this.#prepare(task, local);
+  }
+
+  #prepare(task: Task, local: Local): void {
+    const { rejected, stuck = false } = this.#behaviour(task);
+    if (stuck) {
+      this.#later(local, lookAgainMs, () => this.#prepare(task, local));
+      return;
+    }
     this.#later(local, 10, () => {
       if (rejected !== undefined) {
         this.#end(task.id, local, 'rejected', 'preparing', rejected);
@@ -134,10 +152,24 @@ export class SimWorker {
   }
 
   #start(task: Task, local: Local): void {
-    const behaviour = this.#behaviour(task);
     local.phase = 'starting';
     this.#say(task.id, local, 'starting', 'starting');
-    if (behaviour.hangs) return;
+    this.#goOn(task, local);
+  }
+
+  #goOn(task: Task, local: Local): void {
+    const behaviour = this.#behaviour(task);
+    if (behaviour.hangs) {
+      this.#later(local, lookAgainMs, () => this.#goOn(task, local));
+      return;
+    }
+    if (behaviour.unhealthyMs !== undefined) {
+      const why = 'task: unhealthy container';
+      this.#later(local, behaviour.unhealthyMs, () =>
+        this.#end(task.id, local, 'failed', 'starting', why),
+      );
+      return;
+    }
     this.#later(local, behaviour.startMs, () => {
       local.phase = 'running';
       this.#say(task.id, local, 'running', 'started');
@@ -180,7 +212,7 @@ export class SimWorker {
   }
 
   #later(local: Local, delayMs: number, callback: () => void): void {
-    local.timers.push(this.#deps.clock.after(delayMs, callback));
+    local.timers.push(this.#deps.clock.after(delayMs * this.slowness, callback));
   }
 
   #stopTimers(local: Local): void {

@@ -3,6 +3,9 @@ import { SwarmError } from '../../lib/errors.ts';
 import {
   cronLabels,
   dependsLabel,
+  followLabel,
+  type ContainerSpec,
+  type FileKind,
   type PortConfig,
   type ServiceMode,
   type ServiceSpec,
@@ -15,7 +18,12 @@ const modes: Readonly<Record<string, ServiceMode>> = {
   'replicated-job': { replicatedJob: { maxConcurrent: 1, totalCompletions: 1 } },
 };
 
-type Edit = (spec: ServiceSpec, value: string) => ServiceSpec;
+/** What a spec can refer to by name. */
+export interface Files {
+  revisions(kind: FileKind, name: string): readonly { readonly id: string }[];
+}
+
+type Edit = (spec: ServiceSpec, value: string, files: Files) => ServiceSpec;
 
 const edits: Readonly<Record<string, Edit>> = {
   replicas: (spec, value) => ({ ...spec, mode: { replicated: { replicas: Number(value) } } }),
@@ -28,7 +36,12 @@ const edits: Readonly<Record<string, Edit>> = {
   'missed-run': (spec, value) => cron(spec, 'missedRun', value),
   overlap: (spec, value) => cron(spec, 'overlap', value),
   runs: (spec, value) => cron(spec, 'history', value),
-  image: (spec, value) => task(spec, { container: { image: value } }),
+  image: (spec, value) => container(spec, { image: value }),
+  'stop-grace': (spec, value) => container(spec, { stopGracePeriodMs: duration(value) }),
+  secret: (spec, value, files) => withFile(spec, 'secret', value, files),
+  config: (spec, value, files) => withFile(spec, 'config', value, files),
+  volume: (spec, value) => withVolume(spec, value),
+  follow: (spec, value) => ({ ...spec, labels: { ...spec.labels, [followLabel]: value } }),
   force: (spec, value) => task(spec, { forceUpdate: Number(value) }),
   restart: (spec, value) => restart(spec, { condition: value as 'none' | 'on-failure' | 'any' }),
   delay: (spec, value) => restart(spec, { delayMs: duration(value) }),
@@ -40,8 +53,15 @@ const edits: Readonly<Record<string, Edit>> = {
     }),
   spread: (spec, value) =>
     placement(spec, {
-      preferences: [...(spec.task.placement?.preferences ?? []), { spread: { descriptor: value } }],
+      preferences:
+        value === 'none'
+          ? []
+          : [...(spec.task.placement?.preferences ?? []), { spread: { descriptor: value } }],
     }),
+  platform: (spec, value) => {
+    const [os = '', architecture = ''] = value.split('/');
+    return placement(spec, { platforms: [{ os, architecture }] });
+  },
   'max-per-node': (spec, value) => placement(spec, { maxReplicas: Number(value) }),
   cpus: (spec, value) => reserve(spec, { nanoCpus: Number(value) * 1e9 }),
   memory: (spec, value) => reserve(spec, { memoryBytes: Number(value) * 2 ** 20 }),
@@ -70,24 +90,42 @@ const edits: Readonly<Record<string, Edit>> = {
     updating(spec, { failureAction: value as 'pause' | 'continue' | 'rollback' }),
   'max-failure-ratio': (spec, value) => updating(spec, { maxFailureRatio: Number(value) }),
   order: (spec, value) => updating(spec, { order: value as 'stop-first' | 'start-first' }),
+  'rollback-parallelism': (spec, value) => rolling(spec, { parallelism: Number(value) }),
+  'rollback-delay': (spec, value) => rolling(spec, { delayMs: duration(value) }),
+  'rollback-monitor': (spec, value) => rolling(spec, { monitorMs: duration(value) }),
+  'rollback-failure-action': (spec, value) =>
+    rolling(spec, { failureAction: value as 'pause' | 'continue' }),
+  'rollback-max-failure-ratio': (spec, value) => rolling(spec, { maxFailureRatio: Number(value) }),
+  'rollback-order': (spec, value) =>
+    rolling(spec, { order: value as 'stop-first' | 'start-first' }),
 };
 
-export function newSpec(name: string, words: readonly string[]): ServiceSpec {
+const noFiles: Files = { revisions: () => [] };
+
+export function newSpec(
+  name: string,
+  words: readonly string[],
+  files: Files = noFiles,
+): ServiceSpec {
   const spec: ServiceSpec = {
     name,
     labels: {},
     task: { container: { image: 'web:1' }, forceUpdate: 0 },
     mode: { replicated: { replicas: 1 } },
   };
-  return edited(spec, words);
+  return edited(spec, words, files);
 }
 
-export function edited(spec: ServiceSpec, words: readonly string[]): ServiceSpec {
+export function edited(
+  spec: ServiceSpec,
+  words: readonly string[],
+  files: Files = noFiles,
+): ServiceSpec {
   return words.reduce((next, word) => {
     const at = word.indexOf('=');
     const edit = edits[word.slice(0, at)];
     if (at < 0 || edit === undefined) throw wrong(`"${word}" says nothing of a service`);
-    return edit(next, word.slice(at + 1));
+    return edit(next, word.slice(at + 1), files);
   }, spec);
 }
 
@@ -95,7 +133,7 @@ const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h
 
 /** "250ms", "5s", "2m", "24h" in milliseconds. */
 export function duration(text: string): number {
-  const [, number, unit] = /^([\d.]+)(ms|s|m|h)$/.exec(text) ?? [];
+  const [, number, unit] = /^(-?[\d.]+)(ms|s|m|h)$/.exec(text) ?? [];
   if (number === undefined || unit === undefined) throw wrong(`"${text}" is no duration`);
   return Number(number) * (unitsMs[unit] ?? 0);
 }
@@ -114,6 +152,29 @@ function cron(spec: ServiceSpec, key: keyof typeof cronLabels, value: string): S
 
 function task(spec: ServiceSpec, change: Partial<ServiceSpec['task']>): ServiceSpec {
   return { ...spec, task: { ...spec.task, ...change } };
+}
+
+function container(spec: ServiceSpec, change: Partial<ContainerSpec>): ServiceSpec {
+  const present = spec.task.container ?? { image: 'web:1' };
+  return task(spec, { container: { ...present, ...change } });
+}
+
+/** "none" takes all of them away. */
+function withFile(spec: ServiceSpec, kind: FileKind, name: string, files: Files): ServiceSpec {
+  if (name === 'none') return container(spec, { [`${kind}s`]: [] });
+  const id = files.revisions(kind, name).at(-1)?.id ?? 'unknown';
+  const file = { name, uid: '0', gid: '0', mode: 0o444 };
+  const { secrets = [], configs = [] } = spec.task.container ?? {};
+  return kind === 'secret'
+    ? container(spec, { secrets: [...secrets, { secretId: id, secretName: name, file }] })
+    : container(spec, { configs: [...configs, { configId: id, configName: name, file }] });
+}
+
+/** "data-{{.Task.Slot}}:/data" */
+function withVolume(spec: ServiceSpec, value: string): ServiceSpec {
+  const [source = '', target = ''] = value.split(':');
+  const mounts = value === 'none' ? [] : [{ type: 'volume' as const, source, target }];
+  return container(spec, { mounts });
 }
 
 function restart(
@@ -142,6 +203,12 @@ function updating(spec: ServiceSpec, change: Partial<UpdateConfig>): ServiceSpec
   const base = spec.updateConfig ?? { parallelism: 1, maxFailureRatio: 0 };
   const updateConfig = { ...base, ...change };
   return { ...spec, updateConfig, rollbackConfig: updateConfig };
+}
+
+/** Of a rollback alone: to be said after what is said of updates. */
+function rolling(spec: ServiceSpec, change: Partial<UpdateConfig>): ServiceSpec {
+  const base = spec.rollbackConfig ?? { parallelism: 1, maxFailureRatio: 0 };
+  return { ...spec, rollbackConfig: { ...base, ...change } };
 }
 
 /** "host:8080:80" or "ingress:8080:80"; "ingress::80" leaves the port to the swarm. */
