@@ -32,6 +32,12 @@ export function whyWaits(view: StoreView, service: Service): string | undefined 
   return undefined;
 }
 
+/** A task of the service has run, of whichever spec. */
+export function hasBegun(view: StoreView, { id }: Service): boolean {
+  for (const task of view.tasksOfService(id)) if (task.runningAtMs !== undefined) return true;
+  return false;
+}
+
 /** `web → db → web`, where the spec would have services wait for each other; else undefined. */
 export function circleOf(view: StoreView, spec: ServiceSpec): string | undefined {
   const seen = new Set<string>();

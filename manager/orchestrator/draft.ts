@@ -69,6 +69,9 @@ export class Draft {
   /** No room is left for changes in this pass: what is still to be done waits for the next. */
   full = false;
 
+  /** The plan itself makes something to be done that it has not seen to. */
+  isToPlanAgain = false;
+
   /** Whether `changes` more fit; where they do not, the plan is marked as unfinished. */
   room(changes: number): boolean {
     if (this.#spent + changes <= this.#limit) return true;

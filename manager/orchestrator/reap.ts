@@ -2,8 +2,8 @@
 import type { StoreView } from '../store/view.ts';
 import { cronOf, isJobMode, isTerminal, type Service, type Task } from '../../types/index.ts';
 import type { Draft, Slot } from './draft.ts';
-import { evidenceLimit } from './restart.ts';
-import { hasStopped } from './slots.ts';
+import { evidenceLimit, evidenceOf } from './restart.ts';
+import { hasStopped, isLive } from './slots.ts';
 import { deletable, isComplete, wanted } from './task.ts';
 import { isUpdating, madeByUpdate } from './update.ts';
 
@@ -20,6 +20,7 @@ export function reap(draft: Draft): void {
   for (const slot of draft.slots.values()) {
     if (slot.tasks.every(isHeld)) continue;
     giveUpOnLostNodes(draft, slot);
+    const wasLive = isLive(slot);
     const kept = keptTasks(draft, slot);
     const goes = (task: Task) =>
       !isHeld(task) && !kept.has(task) && deletable(draft.view, task) && draft.room(1);
@@ -30,6 +31,8 @@ export function reap(draft: Draft): void {
         expired.has(task.jobIteration ?? 0);
       if (purge && goes(task)) draft.delete(task);
     }
+    // What had the slot count as one that has stopped for good is forgotten: it is to be filled.
+    if (wasLive && !isLive(slot)) draft.isToPlanAgain = true;
     if (limit < 0) continue;
     for (const tasks of isCron ? runsOf(slot) : [slot.tasks]) {
       const spec = tasks.at(-1)?.spec;
@@ -70,7 +73,7 @@ function expiredRuns({ service, slots }: Draft, limit: number): ReadonlySet<numb
 /** Tasks by which the slot is judged: that it has stopped for good, that its update failed. */
 function keptTasks({ service, view }: Draft, slot: Slot): ReadonlySet<Task> {
   if (isJobMode(service.spec.mode)) return keptOfJob(service, slot, view);
-  const kept = new Set<Task>();
+  const kept = new Set(evidenceOf(slot.tasks).filter(isToStay));
   const last = slot.tasks.at(-1);
   if (last !== undefined && hasStopped(slot)) kept.add(last);
   if (isUpdating(service.updateStatus)) {
@@ -87,7 +90,12 @@ function keptOfJob({ jobStatus }: Service, slot: Slot, view: StoreView): Readonl
   const tasks = slot.tasks.filter((task) => task.jobIteration === jobStatus?.iteration);
   const last = tasks.at(-1);
   const isGivenUp = last !== undefined && hasStopped({ ...slot, tasks });
-  return new Set([...tasks.filter(isComplete), ...(isGivenUp ? [last] : [])]);
+  const evidence = evidenceOf(tasks).filter(isToStay);
+  return new Set([...tasks.filter(isComplete), ...evidence, ...(isGivenUp ? [last] : [])]);
+}
+
+function isToStay({ desiredState }: Task): boolean {
+  return desiredState !== 'remove';
 }
 
 /**

@@ -42,16 +42,37 @@ export function mayRestart(task: Task, slot: readonly Task[]): boolean {
   if (condition === 'on-failure' && task.status.state === 'complete') return false;
   const maxAttempts = policy?.maxAttempts ?? 0;
   if (maxAttempts === 0 || !endedItself(task)) return true;
-  const windowMs = policy?.windowMs ?? 0;
+  return attemptsBefore(task, slot).length < maxAttempts;
+}
+
+/**
+ * The tasks that have failed before this one, as the policy counts them. One of another spec is a
+ * new beginning, also where a rollback goes back to a spec that has failed before.
+ */
+function attemptsBefore(task: Task, slot: readonly Task[]): Task[] {
+  const windowMs = task.spec.restartPolicy?.windowMs ?? 0;
   const sinceMs = windowMs === 0 ? -Infinity : task.status.atMs - windowMs;
-  const attempts = slot.filter(
+  let begunMs = -Infinity;
+  for (const { specVersion, meta } of slot) {
+    const isOther = specVersion !== task.specVersion && meta.createdAtMs < task.meta.createdAtMs;
+    if (isOther) begunMs = Math.max(begunMs, meta.createdAtMs);
+  }
+  return slot.filter(
     (other) =>
       other.id !== task.id &&
       other.specVersion === task.specVersion &&
       endedItself(other) &&
+      other.meta.createdAtMs > begunMs &&
       other.status.atMs > sinceMs,
   );
-  return attempts.length < maxAttempts;
+}
+
+/** The tasks of a slot, oldest first, that the policy judges its last one by. */
+export function evidenceOf(slot: readonly Task[]): readonly Task[] {
+  const last = slot.at(-1);
+  const maxAttempts = last?.spec.restartPolicy?.maxAttempts ?? 0;
+  if (last === undefined || maxAttempts === 0) return [];
+  return [...attemptsBefore(last, slot).slice(-maxAttempts), last];
 }
 
 /** Tasks of a slot that are kept however small the history limit: the policy judges by them. */

@@ -18,7 +18,7 @@ export interface ServicePlan extends Plan {
   readonly released: readonly Task[];
   /** The service as the plan changes it; not in `changes`. */
   readonly service?: Service;
-  /** There is more to do than the limit allowed: the service is to be planned again. */
+  /** There is more to do, maybe more than the limit allowed: the service is to be planned again. */
   readonly unfinished: boolean;
   /** Tasks that were looked at. */
   readonly seen: number;
@@ -43,7 +43,7 @@ export function planService(
     changes: draft.changes,
     created: draft.created,
     released: draft.released,
-    unfinished: draft.full,
+    unfinished: draft.full || draft.isToPlanAgain,
     seen: draft.seen,
     ...(wakeAtMs === undefined ? {} : { wakeAtMs }),
     ...(changedService === undefined ? {} : { service: changedService }),

@@ -3,6 +3,7 @@
  * spec version are what it has made, and their times say which slots are still being watched.
  */
 import {
+  dependenciesOf,
   withScale,
   type Service,
   type Task,
@@ -136,7 +137,7 @@ function progressOf(draft: Draft, slot: Slot, settings: Settings): Progress | un
   const made = madeByUpdate(draft.service, slot);
   const first = made[0];
   if (first === undefined) return undefined;
-  const deadlineMs = (first.startAtMs ?? first.meta.createdAtMs) + startTimeoutMs;
+  const deadlineMs = deadlineOf(draft, first);
   const failed = made.find((task) => failedEarly(task, settings.monitorMs));
   const ran = made.map(ranSinceMs).filter((ms) => ms !== undefined);
   if (failed !== undefined) {
@@ -147,6 +148,19 @@ function progressOf(draft: Draft, slot: Slot, settings: Settings): Progress | un
   if (draft.env.nowMs < deadlineMs) return { slot, deadlineMs };
   const lateStart = { task: made.at(-1) ?? first, lateStart: true };
   return { slot, finishedAtMs: deadlineMs, failed: lateStart, deadlineMs };
+}
+
+/**
+ * While it may not begin for what its service waits for, it is never late. Nothing says when that
+ * ended: from then on its time is counted from its last step.
+ */
+function deadlineOf(draft: Draft, task: Task): number {
+  if (draft.waits !== undefined) return Infinity;
+  const { nowMs } = draft.env;
+  const beganMs = task.startAtMs ?? task.meta.createdAtMs;
+  if (dependenciesOf(draft.service.spec).length === 0) return beganMs + startTimeoutMs;
+  const hasWaited = task.status.err?.startsWith(waitsFor) === true;
+  return Math.max(beganMs, hasWaited ? nowMs : task.status.atMs) + startTimeoutMs;
 }
 
 function ranSinceMs(task: Task): number | undefined {
@@ -240,7 +254,9 @@ function launch(
     const works = ({ status }: Task) => status.state === 'running';
     const kept = settings.startFirst ? old.findLast(works) : undefined;
     for (const task of old) if (task !== kept) draft.desire(task, 'shutdown');
-    draft.create(slot, { waitForOthers: kept === undefined });
+    const made = draft.create(slot, { waitForOthers: kept === undefined });
+    // It may be that nothing ever comes of it that would have the service looked at again.
+    draft.wakeAt((made.startAtMs ?? nowMs) + startTimeoutMs);
     free--;
   }
 }

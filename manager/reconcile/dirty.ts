@@ -38,6 +38,8 @@ export class DirtyKeys {
   /** Nodes whose addresses are to be looked at, though nothing else of them has changed. */
   readonly #unaddressed = new Set<string>();
   readonly #waitingNodes = new Set<string>();
+  /** Names of services that were removed. */
+  readonly #gone = new Set<string>();
   /** Tasks of no service that have ended. */
   readonly #attachments = new Set<string>();
   #all = false;
@@ -99,6 +101,7 @@ export class DirtyKeys {
 
   #unmark(): void {
     this.#attachments.clear();
+    this.#gone.clear();
     for (const marks of [this.#services, this.#nodes, this.#networks]) marks.clear();
     this.#unaddressed.clear();
     this.#all = false;
@@ -131,7 +134,7 @@ export class DirtyKeys {
     for (const id of this.#networks) {
       for (const service of view.servicesOfNetwork(id)) services.add(service.id);
     }
-    for (const id of dependents(view, services)) services.add(id);
+    for (const id of dependents(view, services, this.#gone)) services.add(id);
     const isEveryNode = this.#all || this.#allNodes;
     const nodes = isEveryNode
       ? [...view.nodes()].map(({ id }) => id)
@@ -150,6 +153,7 @@ export class DirtyKeys {
     switch (event.table) {
       case 'service':
         this.markService(event.object.id);
+        if (event.action === 'remove' && !this.#all) this.#gone.add(event.object.spec.name);
         if (releases(event.old, event.action === 'remove' ? undefined : event.object)) {
           this.#released();
         }
@@ -175,6 +179,8 @@ export class DirtyKeys {
     }
     const holds = action !== 'remove' && holdsAddresses(task);
     if (old !== undefined && !holds && holdsAddresses(old)) this.#released();
+    // What it used may be a revision that nobody uses any more.
+    if (action === 'remove' && usesFiles(task)) this.markService(task.serviceId);
     // Only a pass makes and deletes tasks, and it knows what it did.
     if (action !== 'update' || old === undefined) return;
     const { state } = task.status;
@@ -234,6 +240,13 @@ export class DirtyKeys {
   }
 }
 
+/** It keeps secrets or configs from being forgotten. */
+function usesFiles({ spec, status }: Task): boolean {
+  if (isTerminal(status.state)) return false;
+  const { secrets = [], configs = [] } = spec.container ?? {};
+  return secrets.length > 0 || configs.length > 0;
+}
+
 /** What of the swarm's spec decides which tasks there are. */
 function settingsOf(cluster: Cluster | undefined): string {
   const { orchestration, labels } = cluster?.spec ?? {};
@@ -253,10 +266,15 @@ function keysOf(service: Service | undefined): string[] {
   return [...ports.map(portKey), ...virtualIps.map((vip) => `${vip.networkId} ${vip.address}`)];
 }
 
-/** Services that wait for one of these. */
-function dependents(view: StoreView, ids: ReadonlySet<string>): string[] {
+/** Services that wait for one of these, or for one that is gone. */
+function dependents(
+  view: StoreView,
+  ids: ReadonlySet<string>,
+  gone: ReadonlySet<string>,
+): string[] {
   if (ids.size === 0) return [];
   const names = new Set([...ids].map((id) => view.service(id)?.spec.name));
+  for (const name of gone) names.add(name);
   return [...view.services()]
     .filter(({ spec }) => dependenciesOf(spec).some(({ service }) => names.has(service)))
     .map(({ id }) => id);

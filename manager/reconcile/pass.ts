@@ -12,7 +12,13 @@ import {
   attachTask,
   whyUnattachable,
 } from '../allocator/index.ts';
-import { planRemovedService, planService, wanted, whyWaits } from '../orchestrator/index.ts';
+import {
+  hasBegun,
+  planRemovedService,
+  planService,
+  wanted,
+  whyWaits,
+} from '../orchestrator/index.ts';
 import { schedule, type Placement, type Refusal } from '../scheduler/index.ts';
 import type { Change } from '../store/change.ts';
 import type { StoreView } from '../store/view.ts';
@@ -104,7 +110,10 @@ class Pass {
   /** Services that ask for something as the allocator leaves them, and why that is not all. */
   readonly #allocated = new Map<string, Service>();
   readonly #blocked = new Map<string, string>();
-  readonly #waits = new Map<string, { readonly why: string | undefined }>();
+  readonly #waits = new Map<
+    string,
+    { readonly why: string | undefined; readonly hasBegun: boolean }
+  >();
   readonly #leftoverNodes: string[] = [];
   readonly #leftoverAttachments: string[] = [];
   readonly #unaddressed: string[] = [];
@@ -287,16 +296,20 @@ class Pass {
     return { free, blocked };
   }
 
-  /** What a task of a service's present spec waits for before the first of them has run. */
+  /**
+   * What a task waits for before the first one of its service's present spec has run. One of an
+   * older spec comes back as it was, but only if the service had begun before.
+   */
   #whyWaits(task: Task): string | undefined {
     const service = this.#view.service(task.serviceId);
-    if (service === undefined || task.specVersion !== service.specVersion) return undefined;
+    if (service === undefined) return undefined;
     let known = this.#waits.get(service.id);
     if (known === undefined) {
-      known = { why: whyWaits(this.#view, service) };
+      const why = whyWaits(this.#view, service);
+      known = { why, hasBegun: why !== undefined && hasBegun(this.#view, service) };
       this.#waits.set(service.id, known);
     }
-    return known.why;
+    return known.hasBegun && task.specVersion !== service.specVersion ? undefined : known.why;
   }
 
   /** Addresses are given to tasks that have a node: those that wait for one hold none. */

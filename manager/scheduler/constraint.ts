@@ -53,7 +53,8 @@ export function constraintsOf(placement: Placement | undefined): readonly Constr
       try {
         return parseConstraint(expression);
       } catch {
-        return { key: expression, equal: true, value: '' };
+        // As a key the expression could name a label, which nodes without it would satisfy.
+        return { key: `unknown ${expression}`, equal: true, value: '' };
       }
     });
     parsedLists.set(expressions, parsed);
