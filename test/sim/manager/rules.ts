@@ -3,14 +3,12 @@ import type { ChangeBatch, ObjectEvent, Store } from '../../../manager/store/ind
 import {
   compareStates,
   isActive,
-  isTerminal,
-  isWanted,
   type AssignedTask,
-  type Network,
   type Node,
   type Task,
 } from '../../../types/index.ts';
 import type { Agenda } from '../agenda.ts';
+import { addressesApart, devicesApart, hostPortsApart, publishedApart } from '../apart.ts';
 import { Violation } from '../violation.ts';
 import { JobRules } from './job-rules.ts';
 
@@ -41,8 +39,9 @@ export class Rules {
   changed({ events }: ChangeBatch, store: Store): void {
     const slots = new Map<string, Task>();
     const nodes = new Set<string>();
-    if (events.length > 0) this.#addressesApart(store);
-    if (events.some(({ table }) => table === 'service')) this.#publishedApart(store);
+    this.checks += 1;
+    if (events.length > 0) addressesApart(store);
+    if (events.some(({ table }) => table === 'service')) publishedApart(store);
     for (const event of events) {
       if (event.table === 'node') this.#sawNode(event.object, event.action);
       if (event.table !== 'task') continue;
@@ -52,7 +51,10 @@ export class Rules {
     }
     for (const task of slots.values()) this.#oneWanted(task, store);
     this.#jobs.changed(events, store);
-    for (const nodeId of nodes) this.#portsApart(nodeId, store);
+    for (const nodeId of nodes) {
+      hostPortsApart(nodeId, store);
+      devicesApart(nodeId, store);
+    }
   }
 
   /** A container is about to run beside those of the same slot that run already. */
@@ -125,69 +127,6 @@ export class Rules {
     const names = wanted.map(({ name }) => name).join(', ');
     throw new Violation('one task is wanted in a slot', names);
   }
-
-  #portsApart(nodeId: string, store: Store): void {
-    const holders = new Map<string, string>();
-    for (const { name, desiredState, ports } of store.tasksOfNode(nodeId)) {
-      if (!isWanted(desiredState)) continue;
-      for (const { protocol, publishedPort } of ports ?? []) {
-        const key = `${protocol}/${publishedPort}`;
-        const holder = holders.get(key);
-        if (holder !== undefined) {
-          const both = `${holder} and ${name} are both given ${key} on ${nodeId}`;
-          throw new Violation('a port is given once', both);
-        }
-        holders.set(key, name);
-      }
-    }
-  }
-
-  /** Looked up in the objects, as the index of addresses is what is to be shown right. */
-  #addressesApart(store: Store): void {
-    this.checks += 1;
-    const holders = new Map<string, string>();
-    const hold = (networkId: string, address: string, who: string) => {
-      const key = `${networkId}/${address.split('/')[0]}`;
-      const holder = holders.get(key);
-      if (holder !== undefined) {
-        throw new Violation('an address is given once', `${holder} and ${who} have ${key}`);
-      }
-      holders.set(key, who);
-    };
-    const mesh = [...store.networks()].find(({ spec }) => spec.ingress === true);
-    for (const { id, ingressAddresses = [] } of store.nodes()) {
-      if (mesh !== undefined) for (const address of ingressAddresses) hold(mesh.id, address, id);
-    }
-    for (const { spec, virtualIps = [] } of store.services()) {
-      for (const { networkId, address } of virtualIps) hold(networkId, address, spec.name);
-    }
-    for (const task of store.tasks()) {
-      if (task.nodeId === '' || isTerminal(task.status.state)) continue;
-      for (const { networkId, addresses } of task.networks ?? []) {
-        const network = store.network(networkId);
-        for (const address of addresses) {
-          hold(networkId, address, task.name);
-          if (network !== undefined) checkGateway(network, address, task.name);
-        }
-      }
-    }
-  }
-
-  #publishedApart(store: Store): void {
-    const owners = new Map<string, string>();
-    for (const { spec, ports = [] } of store.services()) {
-      for (const { protocol, publishedPort, publishMode } of ports) {
-        if (publishMode !== 'ingress') continue;
-        const key = `${protocol}/${publishedPort}`;
-        const owner = owners.get(key);
-        if (owner !== undefined) {
-          const both = `${owner} and ${spec.name} both publish ${key}`;
-          throw new Violation('a port is given once', both);
-        }
-        owners.set(key, spec.name);
-      }
-    }
-  }
 }
 
 /** An address that both tasks have on one network. */
@@ -198,11 +137,6 @@ function sharedAddress(a: Task, b: Task): string | undefined {
     if (shared !== undefined) return shared;
   }
   return undefined;
-}
-
-function checkGateway({ spec, subnets }: Network, address: string, who: string): void {
-  if (!subnets.some(({ gateway }) => address.startsWith(`${gateway}/`))) return;
-  throw new Violation('an address is given once', `${who} has the gateway of ${spec.name}`);
 }
 
 /** Which services update so is settled by their names (client.ts). */
