@@ -22,7 +22,8 @@
  *     plan rollback NAME              what it would do; it is not done
  *     past [NAME] [at=5s]             what changed; how things stood at that time of the scenario
  *     nodes-of NAME                   how many of its wanted tasks each node has
- *     secret|config NAME TEXT         revise-secret|revise-config NAME TEXT, rm-secret|rm-config NAME
+ *     secret|config NAME TEXT         a new one
+ *     revise-secret|revise-config NAME TEXT    rm-secret|rm-config NAME
  *     files                           revisions of secrets and configs, and who uses them
  *     promote|demote NODE             slow NODE FACTOR
  *     weather loss=0.1 double=0.1 late=2s    of messages between workers and managers

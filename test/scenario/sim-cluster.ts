@@ -1,6 +1,6 @@
 /**
- * A cluster in virtual time: the real store on a log in memory, the real control and reconciler, and
- * simulated workers. Nothing sleeps, and a seed decides all that is random.
+ * A cluster in virtual time: the real store on a log in memory, the real control and reconciler,
+ * and simulated workers. Nothing sleeps, and a seed decides all that is random.
  */
 import { strict as assert } from 'node:assert';
 import { setImmediate as turn } from 'node:timers/promises';

@@ -1,4 +1,4 @@
-/** What is never to be had twice, looked up in the objects: the indexes are what is to be shown right. */
+/** What is never to be had twice, looked up in the objects: it is indexes that may be wrong. */
 import type { Store } from '../../manager/store/index.ts';
 import { isActive, isTerminal, type Network } from '../../types/index.ts';
 import { Violation } from './violation.ts';

@@ -42,8 +42,8 @@ function checkNode(task: Task, store: Store, atMs: number): void {
 }
 
 /**
- * Nobody has a second task of a service while another, who could take it, has none: at each level of
- * the preferences, and among the nodes of one branch.
+ * Nobody has a second task of a service while another, who could take it, has none: at each level
+ * of the preferences, and among the nodes of one branch.
  */
 function checkSpread(placed: readonly Task[], store: Store): void {
   const [sample] = placed;

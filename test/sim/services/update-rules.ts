@@ -39,7 +39,7 @@ export class UpdateRules {
     }
   }
 
-  /** A task of an older spec that could have worked on is stopped, with nothing in its place yet. */
+  /** An old task that could have worked on is stopped, and nothing has its place yet. */
   #sawTask({ object, old }: ObjectEvent & { table: 'task' }, index: number, store: Store): void {
     const service = store.service(object.serviceId);
     if (service === undefined || old?.desiredState !== 'running') return;
