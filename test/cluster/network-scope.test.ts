@@ -94,6 +94,24 @@ describe('networks that each node makes for itself', function () {
     }
   });
 
+  it('leave published ports alone, which answer by IPv6 as well', async () => {
+    const swarm = get();
+    const flags = ['--publish', '8080:80', '--constraint', 'node.hostname==h2'];
+    await swarm.create('box', ...flags, imageOf(swarm, 'sleeper:1'));
+    const [task] = await swarm.running('box');
+    assert.ok(task);
+    peers.serve(peers.inTask(swarm, task), { address: '0.0.0.0', port: 80 }, (socket) => {
+      socket.end(`box ${socket.remoteAddress}`);
+    });
+    for (const host of swarm.hosts) {
+      await until(
+        `${host.name} answers by IPv6`,
+        () => peers.ask(peers.onHost(host), '::1', 8080, 5000).catch(String),
+        { accept: (answer) => answer === `box ${host.address}`, timeoutMs: 20_000 },
+      );
+    }
+  });
+
   it('are no place for a task where the node has no such configuration', async () => {
     const swarm = get();
     await make('-d', 'macvlan', '--scope', 'swarm', '--config-from', 'nowhere', 'lost');

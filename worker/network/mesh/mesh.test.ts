@@ -266,6 +266,57 @@ print(' '.join(s.recv(100).decode().split(' ')[1] for s in sockets))
     });
   });
 
+  describe('without IPv6 of its own', () => {
+    let bench: MeshBench;
+    before(async () => {
+      bench = new MeshBench(2, 1500, subnets.slice(0, 1));
+      await bench.assign();
+      await bench.addServer(10, bench.node(0));
+    });
+    after(() => bench[Symbol.asyncDispose]());
+
+    for (const number of [0, 1]) {
+      it(`answers clients of IPv6 on behalf of node ${number}`, async () => {
+        const { host, place } = bench.node(number);
+        const answer = `10 ${host.address}`;
+        for (const [from, to] of [
+          [bench.outside, `fd99::${host.address.split('.').at(-1)}`],
+          [place, '::1'],
+        ] as const) {
+          assert.equal(await bench.wires.ask(from, to, port.tcp, patienceMs), answer);
+          const client = bench.wires.udp(from, 6);
+          for (const _ of ['first', 'second']) {
+            assert.equal(await bench.wires.askUdp(client, to, port.udp, patienceMs), answer);
+          }
+        }
+      });
+    }
+
+    it('carries much, both ways, to the end', async () => {
+      await using other = new MeshBench(1, 1500, subnets.slice(0, 1));
+      await other.assign();
+      const place = await other.node(0).attach(10);
+      other.wires.serve(place, { address: '0.0.0.0', port: 80 }, (socket) => {
+        socket.pipe(socket);
+      });
+      await other.tell(10, other.node(0));
+      const payload = randomBytes(8 * 1024 * 1024);
+      const socket = await other.wires.connect(other.outside, 'fd99::2', port.tcp, patienceMs);
+      socket.end(payload);
+      const chunks: Buffer[] = [];
+      for await (const chunk of socket) chunks.push(chunk as Buffer);
+      assert.ok(Buffer.concat(chunks).equals(payload));
+    });
+
+    it('answers by IPv4 where a host has no IPv6 at all', async () => {
+      const { place, host } = bench.node(1);
+      bench.wires.set(place, 'ipv6/conf/all/disable_ipv6', '1');
+      await bench.node(1).restart(bench.everything());
+      const answer = await bench.wires.ask(bench.outside, host.address, port.tcp, patienceMs);
+      assert.equal(answer, '10 192.168.99.100');
+    });
+  });
+
   it('carries 64 MB whole, on a way that is narrower than either end knows', async () => {
     await using bench = new MeshBench(2, 1280, subnets.slice(0, 1));
     await bench.assign();

@@ -56,7 +56,7 @@ export class Mesh implements NetworkPart {
     this.#log = deps.log.child({ module: 'mesh' });
     this.#hostPath = deps.hostPath ?? '';
     this.#backends = new MeshBackends(deps);
-    this.#reservations = new Reservations(this.#hostPath);
+    this.#reservations = new Reservations(this.#hostPath, { clock: deps.clock, log: this.#log });
     this.#sweeper = new Sweeper({ ...deps, log: this.#log });
   }
 

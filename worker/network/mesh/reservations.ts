@@ -1,13 +1,17 @@
 /**
  * Keeps published ports of the host from other programs: one that wants such a port is told that it
  * is in use, instead of waiting for requests that never come. One that had it before is named.
+ * Clients of IPv6 come to what is held here where the mesh has no IPv6: see ipv6-clients.ts.
  */
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { closeSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
+import type { Clock } from '../../../lib/clock.ts';
+import type { Logger } from '../../../lib/log.ts';
 import { inNamespace } from '../namespace.ts';
 import { holdSctpPort } from '../sctp.ts';
 import { errno, internetSocket, SyscallError } from '../syscalls.ts';
+import { Ipv6Clients, streamsMax } from './ipv6-clients.ts';
 import type { PublishedPort } from './ports.ts';
 
 /** A published port that a program of the host listens on. */
@@ -34,14 +38,18 @@ type Reserved = Server | UdpSocket | Held;
 
 export class Reservations implements AsyncDisposable {
   readonly #hostPath: string;
+  readonly #clients: Ipv6Clients;
   readonly #reserved = new Map<string, Reserved>();
   readonly #taken = new Map<string, PortTaken>();
 
-  constructor(hostPath: string) {
+  /** `hostPath`: the host's namespace; empty: the daemon's own. */
+  constructor(hostPath: string, deps: { readonly clock: Clock; readonly log: Logger }) {
     this.#hostPath = hostPath;
+    this.#clients = new Ipv6Clients({ ...deps, hostPath });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#clients[Symbol.dispose]();
     const closing = this.#reserved.values().map(
       (socket) =>
         new Promise<void>((resolve) => {
@@ -97,10 +105,13 @@ export class Reservations implements AsyncDisposable {
       const socket = createSocket('udp6');
       socket.bind({ fd });
       socket.unref();
+      this.#clients.datagrams(socket, port);
       return socket;
     }
-    // Nobody comes here while the mesh is in place.
-    const server = createServer((socket) => socket.destroy());
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) =>
+      this.#clients.stream(socket, port),
+    );
+    server.maxConnections = streamsMax;
     server.listen({ fd });
     server.unref();
     return server;
