@@ -8,6 +8,7 @@ import type { Logger } from '../lib/log.ts';
 import { Metrics } from '../lib/metrics.ts';
 import { systemRandom as random } from '../lib/random.ts';
 import { cdiFolders, NodeDevices } from '../worker/device/index.ts';
+import { explainedByKernel } from '../worker/doctor/index.ts';
 import { TaskRunner } from '../worker/executor/index.ts';
 import { Builder, type BuildNetworks } from '../worker/build/index.ts';
 import { createImages } from '../worker/image/index.ts';
@@ -174,7 +175,11 @@ async function startContainers(
       { clock, random, log },
     ),
   );
-  await network.start();
+  try {
+    await network.start();
+  } catch (error) {
+    throw explainedByKernel(error);
+  }
   prepareVolumes({ dataRoot });
   const containerd = starting.use(
     await openContainerd(

@@ -1,5 +1,6 @@
 /** `ts-swarm doctor`: what it says of a swarm that is well, and of what goes wrong between hosts. */
 import { strict as assert } from 'node:assert';
+import { join } from 'node:path';
 import { until, type Host } from '../lab/index.ts';
 import { imageOf, useSwarm } from './swarm.ts';
 
@@ -16,6 +17,7 @@ interface Report {
 }
 
 const blocked = 'inet doctor_test';
+const beside = (name: string) => join(import.meta.dirname, name);
 
 describe('the doctor of a swarm', function () {
   this.timeout(180_000);
@@ -39,6 +41,28 @@ describe('the doctor of a swarm', function () {
       accept: (found) => found.length === 0,
       timeoutMs: 30_000,
     });
+
+  /** Starts the daemon of h3 anew by such a command, and waits for a complaint. */
+  const complainsWhen = async (through: readonly string[], expected: RegExp) => {
+    const h3 = get().host('h3');
+    await h3.stopDaemon();
+    await h3.startDaemon({ through });
+    try {
+      await until(`${expected} is said`, async () => complaints(await ask(get().manager)), {
+        accept: (found) => found.some((text) => expected.test(text)),
+        timeoutMs: 30_000,
+      });
+    } finally {
+      await h3.stopDaemon();
+      await h3.startDaemon();
+    }
+  };
+
+  before(async () => {
+    // To an address that nobody has: nothing leaves the lab.
+    const gateway = get().manager.address.replace(/\d+$/, '253');
+    for (const host of get().hosts) await host.exec(`ip route add default via ${gateway}`);
+  });
 
   it('asks every node on any manager, and only its own on a worker', async () => {
     await untilWell();
@@ -101,6 +125,40 @@ describe('the doctor of a swarm', function () {
       assert.deepEqual(complaints(await ask(get().manager)), []);
     } finally {
       await h3.exec(`nft delete table ${table}`);
+    }
+  });
+
+  it('finds a host whose containers have no way out', async () => {
+    await untilWell();
+    const h3 = get().host('h3');
+    const said = async () => complaints(await ask(get().manager)).join('\n');
+    const route = (await h3.exec('ip route show default')).trim();
+    await h3.exec('ip route del default');
+    try {
+      assert.match(await said(), /^h3 egress: this host has no default route: its containers .*$/);
+      await h3.exec('sysctl -qw net.ipv4.ip_forward=0');
+      assert.match(await said(), /^h3 egress: this host forwards no packets .*ip_forward is 0.*$/);
+    } finally {
+      await h3.exec(`sysctl -qw net.ipv4.ip_forward=1; ip route replace ${route}`);
+    }
+  });
+
+  it('tells whose clock differs from the manager’s', () =>
+    complainsWhen(
+      ['env', `NODE_OPTIONS=--import=${beside('shifted-clock.ts')}`, 'TEST_AHEAD_MS=90000'],
+      /^h3 clock: the clock is \d+\.\d s ahead of that of the manager at .*NTP/,
+    ));
+
+  it('need not be asked where the kernel lacks all of it: the daemon says so as it ends', async () => {
+    const h3 = get().host('h3');
+    await h3.stopDaemon();
+    try {
+      await assert.rejects(
+        h3.startDaemon({ through: ['python3', beside('no-netfilter.py')] }),
+        /kernel does not offer address translation, .*EPROTONOSUPPORT.*CONFIG_NFT_NAT/,
+      );
+    } finally {
+      await h3.startDaemon();
     }
   });
 

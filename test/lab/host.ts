@@ -29,6 +29,8 @@ export interface HostOptions {
 export interface DaemonStart {
   /** On top of the data root, the run root and the insecure registry. */
   readonly flags?: readonly string[];
+  /** A command that runs the command after it, such as `env NAME=value`. */
+  readonly through?: readonly string[];
   /** Until its API answers; a minute unless told, for machines that have much else to do. */
   readonly timeoutMs?: number;
 }
@@ -148,6 +150,7 @@ export class Host {
     this.#daemon = await this.start(
       `the daemon of ${this.name}`,
       [
+        ...(start.through ?? []),
         binary,
         'daemon',
         `--data-root=${this.dataRoot}`,

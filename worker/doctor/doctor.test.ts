@@ -4,7 +4,13 @@ import { realClock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { NetworkTables } from '../network/tables.ts';
 import { Doctor, type DoctorParts } from './doctor.ts';
-import { examineKernel, judgeSctp, sctpFacts, type SctpFacts } from './kernel.ts';
+import {
+  examineKernel,
+  explainedByKernel,
+  judgeSctp,
+  sctpFacts,
+  type SctpFacts,
+} from './kernel.ts';
 import { examinePorts, parseSockets } from './ports.ts';
 import { judgeConnections, judgeRepairs, judgeSwarm, type SwarmFacts } from './swarm.ts';
 
@@ -20,18 +26,28 @@ describe('the examination of the kernel', function () {
     );
   });
 
+  const feature = {
+    name: 'warp drives',
+    need: 'packets travel no faster than light',
+    option: 'CONFIG_WARP',
+    try: () => {
+      throw new Error('EOPNOTSUPP');
+    },
+  };
+
   it('says what is missing, and what that means', () => {
-    const feature = {
-      name: 'warp drives',
-      need: 'packets travel no faster than light',
-      option: 'CONFIG_WARP',
-      try: () => {
-        throw new Error('EOPNOTSUPP');
-      },
-    };
     const [found] = examineKernel([feature]);
     assert.equal(found?.level, 'error');
     assert.match(found?.text ?? '', /warp drives \(EOPNOTSUPP\).*faster than light.*CONFIG_WARP/);
+  });
+
+  it('explains why networks could not be started, where it can', () => {
+    const cause = new Error('socket: EPROTONOSUPPORT');
+    assert.equal(explainedByKernel(cause), cause);
+    assert.match(
+      String(explainedByKernel(cause, [feature])),
+      /kernel does not offer warp drives \(socket: EPROTONOSUPPORT\).*CONFIG_WARP/,
+    );
   });
 });
 

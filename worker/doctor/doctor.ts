@@ -10,6 +10,7 @@ import { bridgeName } from '../network/overlay/index.ts';
 import type { AttachedContainer } from '../network/part.ts';
 import type { NetworkTables } from '../network/tables.ts';
 import { echoesOf, judgeDataPath, waysToPeers, type Way } from './data-path.ts';
+import { examineEgress } from './egress.ts';
 import { finding, type Finding } from './finding.ts';
 import { examineForwarding } from './forwarding.ts';
 import { gatewayBridgeName } from '../network/gateway-bridge.ts';
@@ -61,6 +62,7 @@ export class Doctor {
       networks: () => this.#parts.obstacles().map((text) => finding('networks', 'error', text)),
       limits: connections,
       forwarding: () => examineForwarding([gatewayBridgeName]),
+      egress: () => examineEgress(),
     };
     const found = await Promise.all(
       Object.entries(checks).map(async ([check, run]) => {

@@ -4,5 +4,6 @@
  * check that interests you: each is a file.
  */
 export { Doctor, type DoctorParts } from './doctor.ts';
+export { explainedByKernel } from './kernel.ts';
 export type { PublishedPort } from './ports.ts';
 export type { SwarmFacts } from './swarm.ts';

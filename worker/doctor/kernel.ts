@@ -3,7 +3,7 @@
  * says nothing about a kernel that has them built in, or forbids them to a container.
  */
 import { closeSync, openSync } from 'node:fs';
-import { messageOf } from '../../lib/errors.ts';
+import { messageOf, SwarmError } from '../../lib/errors.ts';
 import { inScratchNamespace } from '../network/namespace.ts';
 import { Netlink } from '../network/netlink.ts';
 import { addBridge, addVeth, addVxlan } from '../network/netlink/links.ts';
@@ -114,17 +114,40 @@ export const features: readonly Feature[] = [
 ];
 
 export function examineKernel(wanted: readonly Feature[] = features): readonly Finding[] {
-  const missing = wanted.flatMap((feature) => {
-    const error = inScratchNamespace(() => failureOf(feature.try));
-    if (error === undefined) return [];
-    const { name, need, option } = feature;
+  const missing = missingOf(wanted).map(({ feature: { name, need, option }, error }) => {
     const text =
       `the kernel does not offer ${name} (${messageOf(error)}), so that ${need}: load the module, ` +
       `or run a kernel with ${option}`;
-    return [finding('kernel', 'error', text)];
+    return finding('kernel', 'error', text);
   });
   if (missing.length > 0) return missing;
   return [finding('kernel', 'ok', 'the kernel offers all that networks need')];
+}
+
+/**
+ * Why networks could not be started, where that is the kernel's doing: all that it lacks, in one
+ * error of code `failed-precondition`. The error itself where it lacks nothing.
+ */
+export function explainedByKernel(cause: unknown, wanted: readonly Feature[] = features): unknown {
+  const missing = missingOf(wanted).map(({ feature }) => feature);
+  if (missing.length === 0) return cause;
+  const names = missing.map(({ name }) => name).join(', ');
+  const options = missing.map(({ option }) => option).join(', ');
+  return new SwarmError(
+    'failed-precondition',
+    `containers can have no networks here: the kernel does not offer ${names} ` +
+      `(${messageOf(cause)}); load the modules, or run a kernel with ${options}`,
+    { cause },
+  );
+}
+
+function missingOf(
+  wanted: readonly Feature[],
+): readonly { readonly feature: Feature; readonly error: unknown }[] {
+  return wanted.flatMap((feature) => {
+    const error = inScratchNamespace(() => failureOf(feature.try));
+    return error === undefined ? [] : [{ feature, error }];
+  });
 }
 
 export interface SctpFacts {
