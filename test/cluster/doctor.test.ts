@@ -50,7 +50,7 @@ describe('the doctor of a swarm', function () {
     try {
       await until(`${expected} is said`, async () => complaints(await ask(get().manager)), {
         accept: (found) => found.some((text) => expected.test(text)),
-        timeoutMs: 30_000,
+        timeoutMs: 60_000,
       });
     } finally {
       await h3.stopDaemon();
