@@ -326,6 +326,21 @@ describe('service/service-flags', () => {
     assert.deepEqual(create('--mode global-job --schedule @hourly').mode, { globalJob: {} });
   });
 
+  it('autoscales by a label, which can be changed and taken away', () => {
+    const label = 'min=2,max=5,cpu=60%';
+    const spec = create(`--replicas 3 --autoscale ${label}`);
+    assert.deepEqual(spec.labels, { 'ts-swarm.autoscale': label });
+    assert.deepEqual(spec.mode, { replicated: { replicas: 3 } });
+    const other = update(spec, '--label-add a=b --autoscale max=9,connections=5');
+    assert.deepEqual(other.labels, { a: 'b', 'ts-swarm.autoscale': 'max=9,connections=5' });
+    assert.throws(
+      () => update(spec, '--replicas 4'),
+      /is autoscaled from 2 to 5: change the bounds/,
+    );
+    const fixed = update(spec, '--autoscale none --replicas 4');
+    assert.deepEqual([fixed.labels, fixed.mode], [{}, { replicated: { replicas: 4 } }]);
+  });
+
   const refused: { line: string; verb?: SpecVerb; expect: RegExp }[] = [
     { line: '--mode global --replicas 2', expect: /^replicas can only be used with replicated/ },
     { line: '--mode cron', expect: /^a cron service needs a --schedule/ },

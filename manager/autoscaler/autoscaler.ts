@@ -3,7 +3,6 @@
  * pace, and writes down what follows. Decisions are in the store, on the version that they were
  * made on: a leader that is one no more can make none, and the next goes on from what is there.
  */
-import type { Measurements } from '../../gen/dispatcher_pb.js';
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -19,7 +18,7 @@ import type { Change } from '../store/change.ts';
 import type { ApplyResult } from '../store/log.ts';
 import type { StoreView } from '../store/view.ts';
 import type { QueryAnswer } from './load.ts';
-import { Meter } from './meter.ts';
+import { Meter, type Measurements } from './meter.ts';
 import { paceOf } from './pace.ts';
 import { planAutoscale, type Memory } from './plan.ts';
 import { askPrometheus, fetchText, type Fetch } from './prometheus.ts';

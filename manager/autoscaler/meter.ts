@@ -3,7 +3,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { MeasurementsSchema } from '../../gen/dispatcher_pb.js';
 import type { Sample } from './load.ts';
 
-type Measurements = MessageInitShape<typeof MeasurementsSchema>;
+export type Measurements = MessageInitShape<typeof MeasurementsSchema>;
 type Reading = NonNullable<Measurements['tasks']>[number] & { readonly heardMs: number };
 
 /** Rates are of the time between this many readings. */

@@ -149,6 +149,43 @@ describe('commands on services', () => {
     );
   });
 
+  it('leave the number of replicas to autoscaling, and say so', async () => {
+    const { control, store } = await swarm();
+    const label = { 'ts-swarm.autoscale': 'min=2,max=6,cpu=60%' };
+    const replicas = (count: number) => ({ Mode: { Replicated: { Replicas: count } } });
+    const { id } = await control.createService({ spec: spec('web', { Labels: label }) });
+    const present = () => store.service(id)!;
+    const count = () => present().spec.mode.replicated?.replicas;
+    const update = (overrides: Record<string, unknown>, rollback = false) =>
+      control.updateService({
+        id,
+        version: present().meta.version,
+        spec: spec('web', overrides),
+        rollback,
+      });
+    assert.equal(count(), 2);
+    const scaled = { atMs: 1, from: 2, to: 5, reason: 'cpu' };
+    const object: Service = {
+      ...present(),
+      spec: { ...present().spec, mode: { replicated: { replicas: 5 } } },
+      autoscale: { state: 'held', message: 'x', scaled },
+    };
+    const base = present().meta.version;
+    await store.propose([{ op: 'put', table: 'service', object, base }], { atMs: 1 });
+    const { warnings } = await update({ Labels: label, ...replicas(3) });
+    assert.match(warnings.join(), /^web is autoscaled from 2 to 6: it has 5 replicas, whatever/);
+    assert.equal(count(), 5);
+    assert.deepEqual(present().autoscale, { state: 'steady', message: '', scaled });
+    assert.deepEqual(await update({ Labels: { ...label, a: 'b' }, ...replicas(5) }), {
+      warnings: [],
+    });
+    await update({}, true);
+    assert.equal(count(), 5, 'a rollback takes no replicas away');
+    await update(replicas(1));
+    assert.equal(count(), 1);
+    assert.equal(present().autoscale, undefined);
+  });
+
   it('clear what an earlier update said', async () => {
     const { control, service, propose } = await swarm();
     const { id } = await control.createService({ spec: spec('web') });

@@ -21,6 +21,7 @@
  *     policy on-join|off              whether that is done without being asked for
  *     plan rollback NAME              what it would do; it is not done
  *     past [NAME] [at=5s]             what changed; how things stood at that time of the scenario
+ *     load NAME CORES|unknown         what an autoscaled service has to do
  *     nodes-of NAME                   how many of its wanted tasks each node has
  *     secret|config NAME TEXT         a new one
  *     revise-secret|revise-config NAME TEXT    rm-secret|rm-config NAME
@@ -39,6 +40,7 @@ import {
   isTerminal,
   isWanted,
   rebalanceLabel,
+  scaledText,
   type PreviewChange,
   type Service,
   type Task,
@@ -171,6 +173,8 @@ export class Scenario {
     service: ([name = '']) => this.#describe(name),
     explain: ([name = '']) => this.#explain(name),
     plan: (words) => this.#plan(words),
+    load: ([name = '', cores = '']) =>
+      this.#cluster.load(name, cores === 'unknown' ? undefined : Number(cores)),
     rebalance: ([name = '']) => this.#cluster.rebalance(name),
     policy: ([word = '']) => this.#cluster.setLabels({ [rebalanceLabel]: word }),
     past: (words) => this.#past(words),
@@ -354,10 +358,17 @@ export class Scenario {
 
   #tell(event: ObjectEvent): void {
     if (event.table === 'service') {
-      const { spec, updateStatus } = event.object;
+      const { spec, updateStatus, autoscale } = event.object;
       const before = event.old?.updateStatus;
       if (updateStatus !== undefined && updateStatus.message !== before?.message) {
         this.#say(this.#named(`${spec.name}: ${updateStatus.message}`));
+      }
+      const was = event.old?.autoscale;
+      if (autoscale?.scaled !== undefined && autoscale.scaled.atMs !== was?.scaled?.atMs) {
+        this.#say(`${spec.name}: ${scaledText(autoscale.scaled)}`);
+      }
+      if (autoscale !== undefined && autoscale.state !== (was?.state ?? 'steady')) {
+        this.#say(`${spec.name}: autoscaling is ${autoscale.state} ${autoscale.message}`.trim());
       }
       return;
     }

@@ -9,6 +9,7 @@ import { SwarmError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { seededRandom } from '../../lib/random.ts';
 import { newIngressNetwork } from '../../manager/allocator/index.ts';
+import { Autoscaler } from '../../manager/autoscaler/index.ts';
 import { Control } from '../../manager/control/index.ts';
 import { Preview } from '../../manager/preview/index.ts';
 import { Reconciler, type PassLimits, type ReconcileStore } from '../../manager/reconcile/index.ts';
@@ -26,6 +27,7 @@ import type {
   TaskStatus,
 } from '../../types/index.ts';
 import { Link } from './sim-link.ts';
+import { SimLoad } from './sim-load.ts';
 import { newCluster, nodeDocument, type SimNodeOptions } from './sim-objects.ts';
 import { SimWorker, plainBehaviour, type Behaviour } from './sim-worker.ts';
 
@@ -58,6 +60,9 @@ export class SimCluster implements AsyncDisposable {
   #manager: Manager;
   /** How far the leader's clock is off, milliseconds. */
   #skewMs = 0;
+  /** There once a service is under a load. */
+  #autoscaler: Autoscaler | undefined;
+  readonly #load: SimLoad;
   #pending = 0;
   #failure: unknown;
 
@@ -67,6 +72,7 @@ export class SimCluster implements AsyncDisposable {
     this.#options = options;
     this.link = new Link(this.clock, seededRandom(seed + 1));
     this.#manager = this.#newManager(new MemoryLog({ snapshotEntries }));
+    this.#load = new SimLoad(() => this.store, this.clock);
   }
 
   get store(): Store {
@@ -106,6 +112,7 @@ export class SimCluster implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#autoscaler?.[Symbol.asyncDispose]();
     await this.#manager.reconciler[Symbol.asyncDispose]();
     await this.store[Symbol.asyncDispose]();
   }
@@ -157,9 +164,11 @@ export class SimCluster implements AsyncDisposable {
   /** Time passes, and no manager plans anything: then another one takes over. */
   async runLeaderless(durationMs: number): Promise<void> {
     await this.#manager.reconciler[Symbol.asyncDispose]();
+    await this.#autoscaler?.[Symbol.asyncDispose]();
     await this.run(durationMs);
     this.#manager = { ...this.#manager, reconciler: this.#newReconciler(this.store) };
     this.#manager.reconciler.start();
+    if (this.#autoscaler !== undefined) this.#startAutoscaler();
     await this.settle();
   }
 
@@ -169,6 +178,7 @@ export class SimCluster implements AsyncDisposable {
   async changeLeader(skewMs = 0): Promise<void> {
     await this.settle();
     await this.#manager.reconciler[Symbol.asyncDispose]();
+    await this.#autoscaler?.[Symbol.asyncDispose]();
     await this.settle();
     const { store } = this.#manager;
     const digest = store.digest();
@@ -181,7 +191,20 @@ export class SimCluster implements AsyncDisposable {
     assert.equal(this.store.digest(), digest, 'a snapshot does not hold what it was made of');
     this.store.onChange((batch) => this.#tell(batch));
     this.#manager.reconciler.start();
+    if (this.#autoscaler !== undefined) this.#startAutoscaler();
     await this.settle();
+  }
+
+  /** What the service has to do, in cores; undefined: nodes say nothing of it. */
+  load(name: string, cores: number | undefined): void {
+    this.#load.set(name, cores);
+    if (this.#autoscaler === undefined) this.#startAutoscaler();
+  }
+
+  #startAutoscaler(): void {
+    const parts = { store: this.store, clock: this.#managerClock, nodes: this.#load };
+    this.#autoscaler = new Autoscaler({ ...parts, log: silentLogger });
+    this.#autoscaler.start();
   }
 
   get #managerClock(): Clock {

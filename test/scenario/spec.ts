@@ -1,6 +1,7 @@
 /** Service specs from a scenario's words: `replicas=3 image=web:2 order=start-first`. */
 import { SwarmError } from '../../lib/errors.ts';
 import {
+  autoscaleLabel,
   cronLabels,
   dependsLabel,
   followLabel,
@@ -82,6 +83,7 @@ const edits: Readonly<Record<string, Edit>> = {
     task(spec, {
       networks: value === 'none' ? [] : [...(spec.task.networks ?? []), { target: value }],
     }),
+  autoscale: (spec, value) => ({ ...spec, labels: { ...spec.labels, [autoscaleLabel]: value } }),
   'depends-on': (spec, value) => ({ ...spec, labels: { ...spec.labels, [dependsLabel]: value } }),
   parallelism: (spec, value) => updating(spec, { parallelism: Number(value) }),
   'update-delay': (spec, value) => updating(spec, { delayMs: duration(value) }),
