@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
 import { linkAbort, withAbort } from '../lib/abort.ts';
 import { SwarmError, messageOf } from '../lib/errors.ts';
+import { peerName } from '../lib/peer.ts';
 import { CodecError, type Codec } from '../types/index.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Json } from './convert/json.ts';
@@ -66,6 +67,12 @@ export class Exchange implements Disposable {
 
   [Symbol.dispose](): void {
     this.#controller[Symbol.dispose]();
+  }
+
+  /** Who asks, as a part of a command's arguments; empty where nobody knows. */
+  get asked(): { readonly user?: string } {
+    const user = peerName(this.request.socket);
+    return user === undefined ? {} : { user };
   }
 
   param(name: string): string {

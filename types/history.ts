@@ -10,6 +10,8 @@ const historyRecord = struct({
   name: required('Name', string, ''),
   /** `command`: somebody asked for it. `managers`: they did it themselves. `node`: it was told so. */
   by: required('By', oneOf('command', 'managers', 'node'), 'managers'),
+  /** Whose command: the name in a client's certificate, or a user of the manager's host. */
+  user: optional('User', string),
   text: required('Text', string, ''),
 });
 export type HistoryRecord = TypeOf<typeof historyRecord>;

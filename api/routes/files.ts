@@ -99,7 +99,12 @@ function revisionRoutes(kind: FileKind, { backend }: RouteModules): Route[] {
       async handle(exchange) {
         const { data } = await exchange.body(revision);
         const { id } = findFile(await backend.manager().read(), kind, exchange.param('id'));
-        const made = await backend.manager().control.reviseFile({ kind, id, data });
+        const made = await backend.manager().control.reviseFile({
+          kind,
+          id,
+          data,
+          ...exchange.asked,
+        });
         exchange.json(
           {
             ID: made.id,

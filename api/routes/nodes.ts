@@ -42,7 +42,7 @@ export function nodeRoutes({ backend }: RouteModules): Route[] {
         const spec = await exchange.body(nodeSpec);
         const version = exchange.objectVersion('node');
         const node = findNode(await manager.read(), exchange.param('id'));
-        await manager.control.updateNode({ id: node.id, version, spec });
+        await manager.control.updateNode({ id: node.id, version, spec, ...exchange.asked });
         exchange.empty();
       },
     },
@@ -63,7 +63,11 @@ export function nodeRoutes({ backend }: RouteModules): Route[] {
       async handle(exchange) {
         const manager = backend.manager();
         const node = findNode(await manager.read(), exchange.param('id'));
-        await manager.control.removeNode({ id: node.id, force: exchange.flag('force') });
+        await manager.control.removeNode({
+          id: node.id,
+          force: exchange.flag('force'),
+          ...exchange.asked,
+        });
         exchange.empty();
       },
     },

@@ -25,7 +25,11 @@ export function serviceRoutes(modules: RouteModules): Route[] {
       async handle(exchange) {
         const manager = backend.manager();
         const spec = await exchange.body(serviceSpec);
-        const created = await manager.control.createService({ spec, ...registryAuth(exchange) });
+        const created = await manager.control.createService({
+          spec,
+          ...registryAuth(exchange),
+          ...exchange.asked,
+        });
         exchange.json({ ID: created.id, Warnings: warnings(created.warnings) }, 201);
       },
     },
@@ -64,7 +68,7 @@ export function serviceRoutes(modules: RouteModules): Route[] {
       async handle(exchange) {
         const manager = backend.manager();
         const service = findService(await manager.read(), exchange.param('id'));
-        await manager.control.removeService({ id: service.id });
+        await manager.control.removeService({ id: service.id, ...exchange.asked });
         exchange.empty();
       },
     },
@@ -107,6 +111,7 @@ async function update(exchange: Exchange, { backend }: RouteModules): Promise<vo
     ...registryAuth(exchange),
     ...(from === undefined ? {} : { registryAuthFrom: from }),
     rollback: rollback === 'previous',
+    ...exchange.asked,
   });
   exchange.json({ Warnings: warnings(updated.warnings) });
 }

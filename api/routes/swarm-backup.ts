@@ -75,7 +75,10 @@ async function restoreSpecs(
   const { view } = openBackup(backup);
   let total: RestoreCounts = { created: 0, updated: 0, removed: 0 };
   for (const batch of planBatches(await manager.read(), view)) {
-    const { created, updated, removed } = await manager.control.restore(batch);
+    const { created, updated, removed } = await manager.control.restore({
+      ...batch,
+      ...exchange.asked,
+    });
     total = {
       created: total.created + created,
       updated: total.updated + updated,

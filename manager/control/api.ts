@@ -22,30 +22,39 @@ export interface RevisedFile {
   readonly services: readonly { readonly id: string; readonly name: string }[];
 }
 
+/** Whose command it is, for the history; absent where nobody knows. */
+export interface Asked {
+  readonly user?: string;
+}
+
 export interface ControlApi {
   /**
    * Throws `already-exists` for a taken name or published port, `invalid-argument` for a bad
    * spec.
    */
-  createService(args: {
-    spec: ServiceSpec;
-    /** As in X-Registry-Auth: base64url JSON. */
-    registryAuth?: string;
-  }): Promise<{ id: string; warnings: string[] }>;
+  createService(
+    args: Asked & {
+      spec: ServiceSpec;
+      /** As in X-Registry-Auth: base64url JSON. */
+      registryAuth?: string;
+    },
+  ): Promise<{ id: string; warnings: string[] }>;
 
   /** Throws `aborted` ("update out of sequence") unless `version` is the service's present one. */
-  updateService(args: {
-    id: string;
-    version: number;
-    spec: ServiceSpec;
-    registryAuth?: string;
-    /** Where registryAuth is absent: keep that of the present spec, or take the previous one's. */
-    registryAuthFrom?: 'spec' | 'previous-spec';
-    /** Ignore `spec` and go back to the previous one. */
-    rollback?: boolean;
-  }): Promise<{ warnings: string[] }>;
+  updateService(
+    args: Asked & {
+      id: string;
+      version: number;
+      spec: ServiceSpec;
+      registryAuth?: string;
+      /** Where registryAuth is absent: keep that of the present spec, or take the previous one's. */
+      registryAuthFrom?: 'spec' | 'previous-spec';
+      /** Ignore `spec` and go back to the previous one. */
+      rollback?: boolean;
+    },
+  ): Promise<{ warnings: string[] }>;
 
-  removeService(args: { id: string }): Promise<void>;
+  removeService(args: Asked & { id: string }): Promise<void>;
   /** Has its tasks spread anew. Throws `failed-precondition` where they cannot be moved. */
   rebalanceService(args: { id: string }): Promise<void>;
 
@@ -67,13 +76,13 @@ export interface ControlApi {
    * Puts another content behind the name, and updates the services that use it. `data` is base64.
    * Throws `invalid-argument` for a content that is none.
    */
-  reviseFile(args: { kind: FileKind; id: string; data: string }): Promise<RevisedFile>;
+  reviseFile(args: Asked & { kind: FileKind; id: string; data: string }): Promise<RevisedFile>;
   /** By its id. Throws `invalid-argument` while services use it. */
   removeFile(args: { kind: FileKind; id: string }): Promise<void>;
 
-  updateNode(args: { id: string; version: number; spec: NodeSpec }): Promise<void>;
+  updateNode(args: Asked & { id: string; version: number; spec: NodeSpec }): Promise<void>;
   /** Refused for a node that is not down, unless forced. */
-  removeNode(args: { id: string; force: boolean }): Promise<void>;
+  removeNode(args: Asked & { id: string; force: boolean }): Promise<void>;
 
   updateCluster(args: {
     version: number;
@@ -91,5 +100,5 @@ export interface ControlApi {
   logOut(args: { registry: string }): Promise<void>;
 
   /** Puts a backup's specs in the place of the present ones, in one transaction. */
-  restore(args: RestoreBatch): Promise<RestoreCounts>;
+  restore(args: Asked & RestoreBatch): Promise<RestoreCounts>;
 }

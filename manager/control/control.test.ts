@@ -427,7 +427,7 @@ describe('commands on the swarm', () => {
 
 describe('forwarded commands', () => {
   it('reach the leader, and bring back its answers and errors', async () => {
-    const { control, service } = await swarm();
+    const { control, service, store } = await swarm();
     const handlers = serveControl<string>(control, (role) => {
       if (role !== 'manager') throw new SwarmError('permission-denied', 'managers only');
     });
@@ -442,10 +442,18 @@ describe('forwarded commands', () => {
         },
       }));
     const follower = as('manager');
-    const { id } = await follower.createService({ spec: spec('web') });
+    const { id } = await follower.createService({ spec: spec('web'), user: 'alice' });
     assert.equal(service('web').id, id);
     await fails(follower.removeService({ id: 'x' }), 'not-found', 'service x not found');
-    await follower.removeService({ id });
+    const { meta } = service('web');
+    const asked = { id, version: meta.version, spec: spec('web') };
+    await follower.updateService({ ...asked, user: 'bob' });
+    await follower.removeService({ id, user: 'carol' });
+    assert.deepEqual(
+      store.history.records.map(({ user }) => user),
+      ['alice', 'bob', 'carol'],
+      'the leader knows whose commands they were',
+    );
     await assert.rejects(as('worker').removeService({ id }), { code: 'permission-denied' });
     const unknown = handlers.call(
       { method: 'toString', arguments: Buffer.from('{}') } as never,

@@ -7,7 +7,7 @@ import { certLifeDefaultMs, newRotation } from '../ca/index.ts';
 import type { Change } from '../store/change.ts';
 import type { ApplyResult } from '../store/log.ts';
 import type { StoreView } from '../store/view.ts';
-import type { ControlApi, RevisedFile } from './api.ts';
+import type { Asked, ControlApi, RevisedFile } from './api.ts';
 import {
   planAttachment,
   planRelease,
@@ -74,7 +74,7 @@ export class Control implements ControlApi {
     await this.#commit(() => {
       const made = newService(store, checked, { ...args, id, nowMs: clock.nowMs() });
       return [{ op: 'put', table: 'service', object: made, base: 0 }];
-    });
+    }, args);
     return { id, warnings: ineffective(args.spec) };
   }
 
@@ -88,17 +88,17 @@ export class Control implements ControlApi {
       requireVersion(args.version, service);
       const object = changedService(store, service, checked, { ...args, nowMs: clock.nowMs() });
       return [{ op: 'put', table: 'service', object, base: service.meta.version }];
-    });
+    }, args);
     if (args.rollback === true) return { warnings: [] };
     const told = scaleWarnings(args.spec, store.service(args.id)?.spec);
     return { warnings: [...ineffective(args.spec), ...told] };
   }
 
-  async removeService({ id }: { id: string }): Promise<void> {
+  async removeService({ id, ...asked }: Asked & { id: string }): Promise<void> {
     await this.#commit(() => {
       const service = this.#service(id);
       return [{ op: 'delete', table: 'service', id, base: service.meta.version }];
-    });
+    }, asked);
   }
 
   async rebalanceService({ id }: { id: string }): Promise<void> {
@@ -166,7 +166,7 @@ export class Control implements ControlApi {
       const plan = planRevisedFile(store, kind, { id, newId, data }, clock.nowMs());
       ({ revised } = plan);
       return plan.changes;
-    });
+    }, args);
     return revised;
   }
 
@@ -197,10 +197,14 @@ export class Control implements ControlApi {
       requireSpecKnown(args.version, node);
       const object = { ...node, spec: args.spec, specBase: node.meta.version };
       return [{ op: 'put', table: 'node', object, base: node.meta.version }];
-    });
+    }, args);
   }
 
-  async removeNode({ id, force }: { id: string; force: boolean }): Promise<void> {
+  async removeNode({
+    id,
+    force,
+    ...asked
+  }: Parameters<ControlApi['removeNode']>[0]): Promise<void> {
     await this.#commit(() => {
       const node = this.#node(id);
       if (node.spec.role === 'manager' || node.role === 'manager') {
@@ -220,7 +224,7 @@ export class Control implements ControlApi {
         { op: 'delete', table: 'node', id, base: node.meta.version },
         ...this.#orphaned(id),
       ];
-    });
+    }, asked);
   }
 
   async updateCluster(args: Parameters<ControlApi['updateCluster']>[0]): Promise<void> {
@@ -245,32 +249,36 @@ export class Control implements ControlApi {
     await this.#commit(() => this.#clusterPut((cluster) => withoutLogin(cluster, registry)));
   }
 
-  async restore(batch: RestoreBatch): Promise<RestoreCounts> {
+  async restore({ user, ...batch }: Asked & RestoreBatch): Promise<RestoreCounts> {
     let counts: RestoreCounts = { created: 0, updated: 0, removed: 0 };
-    await this.#commitInTurn(() => {
-      const changes = planRestore(this.#modules.store, batch, {
-        random: this.#modules.random,
-        nowMs: this.#modules.clock.nowMs(),
-      });
-      counts = countChanges(changes);
-      return changes;
-    });
+    await this.#commitInTurn(
+      () => {
+        const changes = planRestore(this.#modules.store, batch, {
+          random: this.#modules.random,
+          nowMs: this.#modules.clock.nowMs(),
+        });
+        counts = countChanges(changes);
+        return changes;
+      },
+      user === undefined ? {} : { user },
+    );
     return counts;
   }
 
   /** For what creates networks: one begins when the one before it has ended, however it ended. */
-  async #commitInTurn(plan: () => readonly Change[]): Promise<void> {
-    const committed = this.#creations.then(() => this.#commit(plan));
+  async #commitInTurn(plan: () => readonly Change[], asked: Asked = {}): Promise<void> {
+    const committed = this.#creations.then(() => this.#commit(plan, asked));
     this.#creations = Promise.allSettled([committed]);
     await committed;
   }
 
   /** Plans on the present state, and again when the store says that it had moved on. */
-  async #commit(plan: () => readonly Change[]): Promise<void> {
+  async #commit(plan: () => readonly Change[], { user }: Asked = {}): Promise<void> {
     const atMs = this.#modules.clock.nowMs();
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
-      const changes = plan();
-      if (changes.length === 0) return;
+      const planned = plan();
+      if (planned.length === 0) return;
+      const changes = user === undefined ? planned : planned.map((change) => asked(change, user));
       const result = await this.#modules.store.propose(changes, { atMs });
       if (result.applied) return;
     }
@@ -332,6 +340,12 @@ export class Control implements ControlApi {
     }
     return cluster;
   }
+}
+
+/** Whose command it was is told of services and nodes; of others no history is kept. */
+function asked(change: Change, user: string): Change {
+  if (change.op !== 'put' && change.op !== 'delete') return change;
+  return change.table === 'service' || change.table === 'node' ? { ...change, user } : change;
 }
 
 function requireVersion(version: number, { meta }: { readonly meta: Service['meta'] }): void {

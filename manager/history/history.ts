@@ -32,7 +32,12 @@ export interface PastNode {
 }
 
 /** One object before and after; absent before it was made, and after it was removed. */
-export type Record = { readonly atMs: number; readonly index: number } & (
+export type Record = {
+  readonly atMs: number;
+  readonly index: number;
+  /** Whose command it was. */
+  readonly user?: string;
+} & (
   | { readonly kind: 'service'; readonly before?: PastService; readonly after?: PastService }
   | { readonly kind: 'task'; readonly before?: PastTask; readonly after?: PastTask }
   | { readonly kind: 'node'; readonly before?: PastNode; readonly after?: PastNode }
@@ -119,8 +124,8 @@ function costOf(record: Record): number {
 
 /** Nothing for a change that says nothing which is told. */
 function recordOf(event: ObjectEvent): Record | undefined {
-  const { atMs, index, action } = event;
-  const at = { atMs, index };
+  const { atMs, index, action, user } = event;
+  const at = { atMs, index, ...(user === undefined ? {} : { user }) };
   const made = <T extends object>(of: (object: never) => T) => {
     const before = event.old === undefined ? undefined : of(event.old as never);
     const after = action === 'remove' ? undefined : of(event.object as never);

@@ -163,14 +163,16 @@ function nameOf(
 
 /** Nothing for what is of no interest: that a task was made, that an old one was forgotten. */
 function tellRecord(record: Record, nodes: ReadonlyMap<string, string>): HistoryRecord | undefined {
-  const { atMs, index, kind } = record;
+  const { atMs, index, kind, user } = record;
   const told =
     kind === 'service'
       ? tellService(record)
       : kind === 'task'
         ? tellTask(record, nodes)
         : tellNode(record);
-  return told && { time: timeText(atMs), index, kind, ...told };
+  if (told === undefined) return undefined;
+  const whose = told.by === 'command' && user !== undefined ? { user } : {};
+  return { time: timeText(atMs), index, kind, ...told, ...whose };
 }
 
 type Told = Pick<HistoryRecord, 'name' | 'by' | 'text'>;

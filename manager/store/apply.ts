@@ -32,7 +32,7 @@ export function applyEntry(state: State, index: number, entry: EncodedEntry): Ou
   const events: ObjectEvent[] = [];
   for (const change of changes) {
     const event = applyChange(state, index, entry.atMs, change);
-    if (event !== undefined) events.push(event);
+    if (event !== undefined) events.push(withUser(event, change));
   }
   return { events };
 }
@@ -111,6 +111,11 @@ function applyChange(
     default:
       return unreachable(change);
   }
+}
+
+function withUser(event: ObjectEvent, change: Change): ObjectEvent {
+  const user = change.op === 'put' || change.op === 'delete' ? change.user : undefined;
+  return user === undefined ? event : { ...event, user };
 }
 
 function put<T extends TableName>(

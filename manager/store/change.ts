@@ -18,6 +18,8 @@ export type Put = {
     readonly table: T;
     readonly object: Tables[T];
     readonly base: number;
+    /** Whose command it comes of, for the history. */
+    readonly user?: string;
   };
 }[TableName];
 
@@ -27,6 +29,8 @@ export interface Delete {
   readonly table: TableName;
   readonly id: string;
   readonly base: number;
+  /** Whose command it comes of, for the history. */
+  readonly user?: string;
 }
 
 /**

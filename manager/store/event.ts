@@ -12,6 +12,8 @@ export type ObjectEvent = {
     readonly old?: Tables[T];
     readonly index: number;
     readonly atMs: number;
+    /** Whose command it was; absent where nobody's, or where nobody knows. */
+    readonly user?: string;
   };
 }[TableName];
 

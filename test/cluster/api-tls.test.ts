@@ -64,6 +64,16 @@ describe('the API over TLS', () => {
     });
   }
 
+  it('has the name in the certificate told by the history', async () => {
+    for (const availability of ['pause', 'active']) {
+      const argv = ['node', 'update', '--availability', availability, 'h1'];
+      await run([binary, ...argv], { env: env(own) });
+    }
+    const told = await host.cli('history');
+    assert.match(told, /node h1 +command \(h1\) +availability active → pause\n/);
+    assert.match(told, /node h1 +command \(h1\) +availability pause → active\n/);
+  });
+
   it('hangs up on those without a certificate', async () => {
     for (const scheme of ['http', 'https']) {
       const url = `${scheme}://${host.address}:${port}/info`;

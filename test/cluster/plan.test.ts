@@ -87,6 +87,7 @@ describe('plan, explain and restart', () => {
 
     const history = (...args: readonly string[]) => swarm.cli('history', ...args, 'web');
     assert.match(await history(), /web\.1 +managers +waits: waits for the service migrate/);
+    assert.match(await history(), /service web +command \(root\) +created: image/);
     const [moment = ''] = /\S+Z(?=.*waits for the service migrate)/.exec(await history()) ?? [];
     assert.match(
       await history('--at', moment),

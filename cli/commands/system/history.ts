@@ -52,8 +52,8 @@ export const command: Command = {
 
 function recordLines(records: readonly HistoryRecord[]): string[] {
   return alignColumns(
-    records.map(({ time, kind, name, by, text: what }) =>
-      [time, `${kind} ${name}`, by, what].join('\t'),
+    records.map(({ time, kind, name, by, user, text: what }) =>
+      [time, `${kind} ${name}`, user === undefined ? by : `${by} (${user})`, what].join('\t'),
     ),
     { minWidth: 0, padding: 2 },
   );
