@@ -26,5 +26,7 @@ describe('what changes nothing', () => {
   it('is nothing elsewhere', () => {
     assert.deepEqual(ineffective(spec()), []);
     assert.deepEqual(ineffective(spec({})), []);
+    const heeded = { 'com.docker.network.endpoint.sysctls': 'net.ipv4.conf.IFNAME.log_martians=1' };
+    assert.deepEqual(ineffective(spec(heeded)), []);
   });
 });

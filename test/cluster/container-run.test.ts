@@ -144,6 +144,32 @@ describe('containers by our CLI', () => {
     assert.equal(code.trim(), '137', 'the signal was not its own');
   });
 
+  it('sets the kernel’s settings of an interface as asked', async () => {
+    await cli('network', 'create', 'yard');
+    try {
+      const option = (value: string) => ['--driver-opt', `${sysctls}=${value}`];
+      const sysctls = 'com.docker.network.endpoint.sysctls';
+      const martians = 'net.ipv4.conf.IFNAME.log_martians=1';
+      const connect = (...flags: readonly string[]) =>
+        cliResult('network', 'connect', ...flags, 'yard', 'box');
+      await cli('run', '-d', '--name', 'box', image, 'sleep', '1000');
+      const wrong = await connect(...option('net.ipv4.conf.eth1.log_martians=1'));
+      assert.match(wrong.stderr, /unrecognised network interface sysctl/);
+      const unknown = await connect(...option('net.ipv4.conf.IFNAME.nosuch=1'));
+      assert.match(unknown.stderr, /does not take the setting net\.ipv4\.conf\.IFNAME\.nosuch=1/);
+      assert.equal((await connect(...option(martians))).code, 0);
+      const files = ['eth0', 'eth1'].map((name) => `/proc/sys/net/ipv4/conf/${name}/log_martians`);
+      assert.equal(await cli('exec', 'box', 'cat', ...files), '0\n1\n');
+      const shown = '{{json .NetworkSettings.Networks.yard.DriverOpts}}';
+      const options = JSON.parse(await cli('inspect', '-f', shown, 'box')) as unknown;
+      assert.deepEqual(options, { [sysctls]: martians });
+      await cli('rm', '-f', 'box');
+    } finally {
+      await cliResult('rm', '-f', 'box');
+      await cli('network', 'rm', 'yard');
+    }
+  });
+
   it('publishes SCTP ports, each once', async () => {
     await using sctp = new SctpPeers();
     const run = ['-d', '-p', '3999:3868/sctp', image, 'sleep', '1000'];

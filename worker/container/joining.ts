@@ -70,7 +70,11 @@ export class Joining {
   async takeAll(record: Joiner, networks: readonly WantedNetwork[]): Promise<readonly Place[]> {
     const places: Place[] = [];
     try {
-      for (const wanted of networks) places.push(await this.#take(record, wanted));
+      for (const wanted of networks) {
+        const { driverOpts } = wanted;
+        const place = await this.#take(record, wanted);
+        places.push(driverOpts === undefined ? place : { ...place, driverOpts });
+      }
     } catch (error) {
       this.giveBack(record.id, places);
       throw error;
@@ -134,9 +138,14 @@ const onBridge = {
 /** As the driver takes it. */
 export function taskNetworkOf(
   record: Joiner,
-  { networkId, addresses, aliases }: Place,
+  { networkId, addresses, aliases, driverOpts }: Place,
 ): TaskNetwork {
-  return { networkId, addresses, aliases: namesOf(record, aliases) };
+  return {
+    networkId,
+    addresses,
+    aliases: namesOf(record, aliases),
+    ...(driverOpts === undefined ? {} : { driverOpts }),
+  };
 }
 
 export function connectedNetwork(place: Place, attachment: Attachment): ConnectedNetwork {

@@ -1,7 +1,9 @@
 import { strict as assert } from 'node:assert';
 import { createExtras, endpointSettings } from '../../types/index.ts';
+import { sysctlsOption } from '../network/endpoint-settings.ts';
 import { wantedNetwork, wantedNetworks } from './networking.ts';
 
+const martians = { [sysctlsOption]: 'net.ipv4.conf.IFNAME.log_martians=1' };
 const settings = (document: object) => endpointSettings.decode(document, '');
 
 describe('networks that a container is to be on', () => {
@@ -9,7 +11,9 @@ describe('networks that a container is to be on', () => {
     ['an address on the bridge', 'bridge', { IPAMConfig: { IPv4Address: '10.0.0.5' } }, /user def/],
     ['an alias on the bridge', 'bridge', { Aliases: ['x'] }, /network-scoped alias/],
     ['links', 'own', { Links: ['a:b'] }, /links are not supported/],
-    ['options', 'own', { DriverOpts: { a: 'b' } }, /no options/],
+    ['options', 'own', { DriverOpts: { a: 'b' } }, /driver option a .* is not known/],
+    ['settings on the bridge', 'bridge', { DriverOpts: martians }, /not for the network bridge/],
+    ['what is no setting', 'own', { DriverOpts: { [sysctlsOption]: 'x=1' } }, /unrecognised/],
     ['a MAC address', 'own', { MacAddress: '02:42:0a:00:00:05' }, /MAC address/],
     [
       'link-local addresses',
@@ -35,6 +39,10 @@ describe('networks that a container is to be on', () => {
     ['none beside the host', 'host', {}, []],
     ["none beside another container's", 'container:x', {}, []],
   ];
+  it('can have settings of the kernel', () => {
+    assert.deepEqual(wantedNetwork('own', settings({ DriverOpts: martians })).driverOpts, martians);
+  });
+
   for (const [name, mode, endpoints, expected] of cases) {
     it(`are ${name}`, () => {
       const extras = createExtras.decode({ NetworkingConfig: { EndpointsConfig: endpoints } }, '');

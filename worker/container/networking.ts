@@ -1,6 +1,7 @@
 /** Which networks a container is to be on: as it is made, and as people change it later. */
 import { SwarmError } from '../../lib/errors.ts';
 import type { ContainerDocument, CreateExtras, EndpointSettings } from '../../types/index.ts';
+import { parseSettings, sysctlsOption } from '../network/endpoint-settings.ts';
 import { parseHost } from '../network/local/ranges.ts';
 import { isNetwork } from './connections.ts';
 import { bridgeId } from './joining.ts';
@@ -47,6 +48,8 @@ export function wantedNetwork(network: string, settings?: EndpointSettings): Wan
   if (network === bridgeId && aliases.length > 0) {
     throw invalid('network-scoped alias is supported only for containers in user defined networks');
   }
+  const driverOpts = settings?.driverOpts ?? {};
+  checkOptions(network, driverOpts);
   checkAddress(ipv4Address, 'IPv4');
   checkAddress(ipv6Address, 'IPv6');
   return {
@@ -54,16 +57,32 @@ export function wantedNetwork(network: string, settings?: EndpointSettings): Wan
     aliases,
     ...(ipv4Address === '' ? {} : { ipv4: ipv4Address }),
     ...(ipv6Address === '' ? {} : { ipv6: ipv6Address }),
+    ...(Object.keys(driverOpts).length === 0 ? {} : { driverOpts }),
   };
 }
 
+/** Of a container's interface the kernel's settings can be chosen, and nothing else. */
+function checkOptions(network: string, driverOpts: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(driverOpts)) {
+    if (name !== sysctlsOption) {
+      throw unsupported(
+        `the driver option ${name} of a container's interface is not known: ${sysctlsOption} is`,
+      );
+    }
+    if (network === bridgeId) {
+      throw unsupported(
+        'driver options of a container’s interface are for networks that people have made, not ' +
+          'for the network bridge',
+      );
+    }
+    parseSettings(value);
+  }
+}
+
 function refuseSettings(settings: EndpointSettings): void {
-  const { links, driverOpts, macAddress, ipamConfig, gwPriority } = settings;
+  const { links, macAddress, ipamConfig, gwPriority } = settings;
   if ((links ?? []).length > 0) {
     throw unsupported('links are not supported: containers on one network find each other by name');
-  }
-  if (Object.keys(driverOpts ?? {}).length > 0) {
-    throw unsupported("the drivers of this version know no options for a container's interface");
   }
   if (macAddress !== '') {
     throw unsupported(

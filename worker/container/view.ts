@@ -56,6 +56,8 @@ export interface WantedNetwork {
   /** Addresses that were asked for, without prefixes. */
   readonly ipv4?: string;
   readonly ipv6?: string;
+  /** Of its interface there. */
+  readonly driverOpts?: Readonly<Record<string, string>>;
 }
 
 /** A network that the container is on now. */
@@ -69,6 +71,7 @@ export interface ConnectedNetwork {
   readonly addresses: readonly string[];
   readonly gateways: readonly string[];
   readonly macAddress: string;
+  readonly driverOpts?: Readonly<Record<string, string>>;
   /** What the managers know the attachment by, on a network of the swarm. */
   readonly taskId?: string;
 }

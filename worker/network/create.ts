@@ -5,6 +5,7 @@ import type { Logger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
 import { Balancer } from './balancer/index.ts';
 import { ContainerNetwork, type ContainerNetworkOptions } from './container-network.ts';
+import { EndpointSettings } from './endpoint-settings.ts';
 import { gatewayBridgeName } from './gateway-bridge.ts';
 import { NetlinkSockets } from './netlink-sockets.ts';
 import { Netfilter } from './nft/index.ts';
@@ -63,7 +64,7 @@ export function createNetwork(
   });
   const balancer = new Balancer({ tables, netfilter, clock, log });
   // The resolver comes last: no name is to lead to a virtual IP that is not there yet.
-  const parts: readonly NetworkPart[] = [local, balancer, mesh, resolver];
+  const parts: readonly NetworkPart[] = [local, new EndpointSettings(), balancer, mesh, resolver];
   const network: ContainerNetwork = new ContainerNetwork(options, {
     tables,
     sockets,
