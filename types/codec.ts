@@ -9,6 +9,17 @@ export interface Codec<T> {
   encode(value: T): unknown;
   /** A field with this value is as good as absent, besides null. */
   readonly absent?: string;
+  /** Of a struct: what it reads. */
+  readonly fields?: readonly DeclaredField[];
+  /** Of a list or a record: what each of its values is. */
+  readonly item?: Codec<unknown>;
+}
+
+export interface DeclaredField {
+  /** As TypeScript has it, and as JSON has it. */
+  readonly name: string;
+  readonly json: string;
+  readonly codec: Codec<unknown>;
 }
 
 /** A JSON value that does not fit its declaration. The message is one sentence for the user. */
@@ -55,6 +66,7 @@ export function struct<F extends { [K in keyof F]: Field<ValueOf<F[K]>, boolean>
     field: field as unknown as Field<unknown, boolean>,
   }));
   return {
+    fields: declared.map(({ name, field: { json, codec } }) => ({ name, json, codec })),
     decode(value, path) {
       const source = object(value, path);
       const out: Record<string, unknown> = {};
@@ -83,6 +95,7 @@ export function struct<F extends { [K in keyof F]: Field<ValueOf<F[K]>, boolean>
 
 export function list<T>(item: Codec<T>): Codec<readonly T[]> {
   return {
+    item,
     decode(value, path) {
       if (!Array.isArray(value)) throw wrong(path, 'an array', value);
       return value.map((entry, index) => item.decode(entry, `${path}[${index}]`));
@@ -93,6 +106,7 @@ export function list<T>(item: Codec<T>): Codec<readonly T[]> {
 
 export function record<T>(item: Codec<T>): Codec<Readonly<Record<string, T>>> {
   return {
+    item,
     decode(value, path) {
       const entries = Object.entries(object(value, path));
       return Object.fromEntries(entries.map(([k, v]) => [k, item.decode(v, join(path, k))]));

@@ -16,6 +16,8 @@ import { healthCheck, mount } from './task-spec.ts';
 /** Docker writes null where nothing was said, and reads it so. */
 export function nullable<T>(codec: Codec<T>): Codec<T | null> {
   return {
+    ...(codec.fields === undefined ? {} : { fields: codec.fields }),
+    ...(codec.item === undefined ? {} : { item: codec.item }),
     decode: (value, path) => (value === null ? null : codec.decode(value, path)),
     encode: (value) => (value === null ? null : codec.encode(value)),
   };
@@ -125,6 +127,7 @@ const limits = {
   deviceRequests: required('DeviceRequests', nullable(list(anything)), null),
   /** Nothing that Linux has any more. */
   kernelMemory: optional('KernelMemory', integer),
+  kernelMemoryTcp: optional('KernelMemoryTCP', integer),
   memoryReservation: required('MemoryReservation', integer, 0),
   memorySwap: required('MemorySwap', integer, 0),
   memorySwappiness: required('MemorySwappiness', nullable(integer), null),

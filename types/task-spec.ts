@@ -12,6 +12,7 @@ import {
   string,
   struct,
   unsigned,
+  type Codec,
   type TypeOf,
 } from './codec.ts';
 
@@ -235,6 +236,8 @@ export const networkAttachment = struct({
 });
 export type NetworkAttachment = TypeOf<typeof networkAttachment>;
 
+const anything: Codec<unknown> = { decode: (value) => value, encode: (value) => value };
+
 export const taskSpec = struct({
   container: optional('ContainerSpec', containerSpec),
   resources: optional('Resources', resources),
@@ -245,6 +248,9 @@ export const taskSpec = struct({
   /** Raised by `service update --force`: another number is another spec. */
   forceUpdate: required('ForceUpdate', unsigned, 0),
   runtime: optional('Runtime', string),
+  /** Not what tasks are made of here: read in order to be refused. */
+  pluginSpec: optional('PluginSpec', anything),
+  networkAttachmentSpec: optional('NetworkAttachmentSpec', anything),
 });
 export type TaskSpec = TypeOf<typeof taskSpec>;
 

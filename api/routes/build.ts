@@ -135,6 +135,7 @@ function refuseWhatIsNot(exchange: Exchange): void {
   const text = (name: string) => exchange.query.get(name) ?? '';
   const refusals: readonly (readonly [boolean, string])[] = [
     [text('version') === '2' || text('session') !== '', noBuildKit],
+    [!['', '[]', 'null'].includes(text('outputs')), noBuildKit],
     [
       !['', '[]', 'null'].includes(text('securityopt')),
       'the daemon on this platform does not support setting security options on build',

@@ -44,7 +44,8 @@ type Standalone = NonNullable<Target['own']>;
 const ipv4 = struct({ enableIpv4: optional('EnableIPv4', boolean) });
 
 /** The spec; what its codec has no word for, and cannot be done, is refused. */
-const createRequest: Codec<NetworkSpec> = {
+export const networkCreateRequest: Codec<NetworkSpec> = {
+  fields: [...(networkSpec.fields ?? []), ...(ipv4.fields ?? [])],
   decode(value, path) {
     if (ipv4.decode(value, path).enableIpv4 === false) {
       throw new SwarmError(
@@ -185,7 +186,7 @@ async function lookUp(exchange: Exchange, { backend }: RouteModules): Promise<Li
 }
 
 async function create(exchange: Exchange, { backend }: RouteModules): Promise<void> {
-  const spec = await exchange.body(createRequest);
+  const spec = await exchange.body(networkCreateRequest);
   const ofSwarm = spec.scope === 'swarm' || spec.ingress === true;
   const driver = spec.driver === '' ? (ofSwarm ? 'overlay' : 'bridge') : spec.driver;
   if (onlyOnce.has(driver)) {

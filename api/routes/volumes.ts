@@ -14,7 +14,7 @@ const pruneKeys = ['all', 'label', 'label!'];
 /** Before this version of the API every volume without a user was pruned. */
 const anonymousOnlySince = 42;
 
-const createRequest = struct({
+export const volumeCreateRequest = struct({
   name: required('Name', string, ''),
   driver: required('Driver', string, ''),
   options: optional('DriverOpts', record(string)),
@@ -63,7 +63,7 @@ export function volumeRoutes(modules: RouteModules): Route[] {
 }
 
 async function create(exchange: Exchange, { backend }: RouteModules): Promise<void> {
-  const { name, driver, options, labels, clusterSpec } = await exchange.body(createRequest);
+  const { name, driver, options, labels, clusterSpec } = await exchange.body(volumeCreateRequest);
   if (clusterSpec !== undefined && clusterSpec !== null) {
     throw new SwarmError('unimplemented', noClusterVolumes);
   }

@@ -12,6 +12,7 @@ const logOptions: ReadonlySet<string> = new Set(['max-size', 'max-file']);
 /** Throws `unimplemented` for the first thing that a service asks for in vain. */
 export function refuseUnsupportedService(spec: ServiceSpec): void {
   refuseLogDriver(spec.task);
+  refuseOtherTasks(spec.task);
   if (spec.task.container !== undefined) refuseContainer(spec.task.container);
 }
 
@@ -26,6 +27,20 @@ function refuseLogDriver({ logDriver }: Pick<TaskSpec, 'logDriver'>): void {
   if (unknown !== undefined) {
     throw unsupported(
       `the log option "${unknown}" is not supported by this version; use max-size and max-file`,
+    );
+  }
+}
+
+function refuseOtherTasks({ networkAttachmentSpec, pluginSpec }: TaskSpec): void {
+  if (pluginSpec !== undefined) {
+    throw unsupported(
+      'plugins are not run as services by this version: start them on each node, where they are ' +
+        'found by their sockets in /run/docker/plugins',
+    );
+  }
+  if (networkAttachmentSpec !== undefined) {
+    throw unsupported(
+      'containers are attached to networks by the node that runs them: use docker run --network',
     );
   }
 }
@@ -45,6 +60,10 @@ function refuseContainer(container: ContainerSpec): void {
   const seLinux = container.privileges?.seLinuxContext;
   if (seLinux !== undefined && Object.values(seLinux).some((value) => value !== '' && !!value)) {
     throw unsupported('SELinux contexts are not supported by this version; leave them out');
+  }
+  const appArmor = container.privileges?.appArmor?.mode ?? '';
+  if (!['', 'default', 'disabled'].includes(appArmor)) {
+    throw unsupported(`AppArmor mode "${appArmor}" is none; use default or disabled`);
   }
   if (!['', 'default'].includes(container.isolation ?? '')) {
     throw unsupported(`isolation "${container.isolation}" is for Windows containers`);

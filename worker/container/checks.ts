@@ -139,6 +139,9 @@ function checkUnsupported(config: ContainerDocument, host: HostDocument): void {
   if (!['', 'default'].includes(host.isolation.toLowerCase())) {
     invalid(`invalid isolation '${host.isolation}' on linux`);
   }
+  if (host.cgroup !== '') {
+    unsupported('the cgroup of another container cannot be joined: leave HostConfig.Cgroup empty');
+  }
   if ((host.links?.length ?? 0) > 0) {
     unsupported('links are not supported: put both containers on one network');
   }
@@ -161,7 +164,7 @@ function checkUnsupported(config: ContainerDocument, host: HostDocument): void {
   if (host.cpuRealtimePeriod !== 0 || host.cpuRealtimeRuntime !== 0) {
     unsupported('realtime scheduling of CPUs is not supported by this version');
   }
-  if (host.kernelMemory) {
+  if (host.kernelMemory || host.kernelMemoryTcp) {
     unsupported('Linux has no limit of kernel memory any more: use a limit of memory');
   }
   if (config.macAddress) {

@@ -24,7 +24,7 @@ export class HealthWatch {
     deps: HealthWatchDeps,
     onChange: (status: HealthView['status']) => void,
   ): HealthWatch | undefined {
-    const check = healthCheckOf(config.healthcheck);
+    const check = healthCheckOf(config);
     if (check === undefined) return undefined;
     const watch: HealthWatch = new HealthWatch(
       (onProbe) =>

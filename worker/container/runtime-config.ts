@@ -1,6 +1,6 @@
 /** From a container's documents to everything that the runtime has to know. */
 import { SwarmError } from '../../lib/errors.ts';
-import type { HealthCheck, Mount } from '../../types/index.ts';
+import type { ContainerDocument, Mount } from '../../types/index.ts';
 import type { ContainerConfig, LogConfig, StandaloneConfig } from '../runtime/runtime.ts';
 import {
   defaultLogBounds,
@@ -149,8 +149,11 @@ function countOf(text: string): number {
   throw new SwarmError('invalid-argument', `invalid value for max-file: '${text}'`);
 }
 
-export function healthCheckOf(check: HealthCheck | undefined): ResolvedHealthCheck | undefined {
-  return resolveHealthCheck(check, undefined);
+export function healthCheckOf({
+  healthcheck,
+  shell,
+}: Pick<ContainerDocument, 'healthcheck' | 'shell'>): ResolvedHealthCheck | undefined {
+  return resolveHealthCheck(healthcheck, undefined, shell);
 }
 
 /** Of the terminal: what a client has asked for, or what the container was made with. */

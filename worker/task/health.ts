@@ -24,9 +24,10 @@ const defaults = {
 export function resolveHealthCheck(
   spec: HealthCheck | undefined,
   image: HealthCheck | undefined,
+  shell: readonly string[] = [],
 ): ResolvedHealthCheck | undefined {
   const test = spec?.test?.length ? spec.test : (image?.test ?? []);
-  const argv = commandOf(test);
+  const argv = commandOf(test, shell.length === 0 ? defaultShell : shell);
   if (argv === undefined) return undefined;
   // Zero means "inherit" in Docker's API.
   const pick = (field: keyof typeof defaults) => spec?.[field] || image?.[field] || defaults[field];
@@ -40,10 +41,16 @@ export function resolveHealthCheck(
   };
 }
 
-function commandOf(test: readonly string[]): readonly string[] | undefined {
+/** What takes a command as one text. */
+const defaultShell = ['/bin/sh', '-c'];
+
+function commandOf(
+  test: readonly string[],
+  shell: readonly string[],
+): readonly string[] | undefined {
   const [kind, ...rest] = test;
   if (kind === undefined || kind === 'NONE' || rest.length === 0) return undefined;
-  return kind === 'CMD-SHELL' ? ['/bin/sh', '-c', rest.join(' ')] : rest;
+  return kind === 'CMD-SHELL' ? [...shell, rest.join(' ')] : rest;
 }
 
 export interface HealthState {
