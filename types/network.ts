@@ -71,6 +71,8 @@ export interface TaskNetwork {
   readonly addresses: readonly string[];
   readonly aliases?: readonly string[];
   readonly driverOpts?: Readonly<Record<string, string>>;
+  /** The default route leads by the network with the highest; absent: 0. */
+  readonly gwPriority?: number;
 }
 
 /** Whether each node makes the network for itself, with addresses that it gives itself. */

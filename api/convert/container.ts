@@ -229,7 +229,7 @@ function endpointJson(
   const [address = '', prefix = '0'] = ofFamily(false).split('/');
   const [address6 = '', prefix6 = '0'] = ofFamily(true).split('/');
   const wanted = record.networks.find(({ network }) => isNetwork({ name, networkId }, network));
-  const { aliases = [], ipv4, ipv6, driverOpts = null } = wanted ?? {};
+  const { aliases = [], ipv4, ipv6, driverOpts = null, gwPriority } = wanted ?? {};
   const isAsked = ipv4 !== undefined || ipv6 !== undefined;
   return {
     IPAMConfig: isAsked ? { IPv4Address: ipv4, IPv6Address: ipv6 } : null,
@@ -237,6 +237,7 @@ function endpointJson(
     Aliases: aliases.length === 0 ? null : aliases,
     MacAddress: macAddress,
     DriverOpts: driverOpts,
+    GwPriority: gwPriority,
     NetworkID: networkId || name,
     EndpointID: state.pid === 0 ? '' : record.id,
     Gateway: gatewayOf(false),

@@ -151,6 +151,7 @@ export function parseNetwork(text: string): { readonly name: string; readonly at
     else if (key === 'ip') at.IPAMConfig = { ...at.IPAMConfig, IPv4Address: value };
     else if (key === 'ip6') at.IPAMConfig = { ...at.IPAMConfig, IPv6Address: value };
     else if (key === 'mac-address') at.MacAddress = value;
+    else if (key === 'gw-priority') at.GwPriority = priorityOf(value);
     else if (key === 'driver-opt') {
       const [option, text2 = ''] = splitPair(value);
       at.DriverOpts = { ...at.DriverOpts, [option]: text2 };
@@ -158,6 +159,11 @@ export function parseNetwork(text: string): { readonly name: string; readonly at
   }
   if (name === '') throw new Error('network name/id is not specified');
   return { name, at };
+}
+
+function priorityOf(text: string): number {
+  if (/^-?\d{1,9}$/.test(text)) return Number(text);
+  throw new Error(`invalid gw-priority: "${text}" is not a number`);
 }
 
 /** `seccomp=FILE` stands for what is in the file. */

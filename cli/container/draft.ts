@@ -6,6 +6,7 @@ export interface EndpointDraft {
   MacAddress?: string;
   IPAMConfig?: { IPv4Address?: string; IPv6Address?: string; LinkLocalIPs?: string[] };
   DriverOpts?: Record<string, string>;
+  GwPriority?: number;
 }
 
 export interface ContainerDraft {

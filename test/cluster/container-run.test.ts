@@ -170,6 +170,39 @@ describe('containers by our CLI', () => {
     }
   });
 
+  it('leave by the network of the highest priority, also while they run', async () => {
+    const networks = ['low', 'high'];
+    for (const [index, name] of networks.entries()) {
+      await cli('network', 'create', '--subnet', `10.125.${index}.0/24`, name);
+    }
+    try {
+      const way = async () => (await cli('exec', 'box', 'ip', 'route')).split('\n')[0] ?? '';
+      await cli('run', '-d', '--name', 'box', image, 'sleep', '1000');
+      const first = await way();
+      assert.match(first, /^default via \S+ dev eth0/);
+      await cli('network', 'connect', '--gw-priority', '-1', 'low', 'box');
+      assert.equal(await way(), first);
+      await cli('network', 'disconnect', 'low', 'box');
+      await cli('network', 'connect', '--gw-priority', '1', 'low', 'box');
+      assert.match(await way(), /^default via 10\.125\.0\.1 dev eth1/);
+      await cli('network', 'connect', '--gw-priority', '2', 'high', 'box');
+      assert.match(await way(), /^default via 10\.125\.1\.1 dev eth2/);
+      await cli('restart', '-t', '0', 'box');
+      assert.match(await way(), /^default via 10\.125\.1\.1 /);
+      await cli('network', 'disconnect', 'high', 'box');
+      assert.match(await way(), /^default via 10\.125\.0\.1 /);
+      await cli('network', 'disconnect', 'low', 'box');
+      assert.equal(await way(), first);
+      await cli('rm', '-f', 'box');
+      const flags = ['--network', 'low', '--network', 'name=high,gw-priority=1'];
+      await cli('run', '-d', '--name', 'box', ...flags, image, 'sleep', '1000');
+      assert.match(await way(), /^default via 10\.125\.1\.1 /);
+    } finally {
+      await cliResult('rm', '-f', 'box');
+      await cli('network', 'rm', ...networks);
+    }
+  });
+
   it('publishes SCTP ports, each once', async () => {
     await using sctp = new SctpPeers();
     const run = ['-d', '-p', '3999:3868/sctp', image, 'sleep', '1000'];

@@ -45,14 +45,13 @@ export function networkCases(get: () => Field): void {
   const title = 'networks come to containers that run, and leave them';
   shows(title, 'network connect', '', '--alias', '--ip', '--ip6');
   shows(title, 'network disconnect', '', '--force');
-  shows('test/cluster/container-run.test.ts', 'network connect', '--driver-opt');
+  shows('test/cluster/container-run.test.ts', 'network connect', '--driver-opt', '--gw-priority');
   refuses('network connect', '--link', noLinks);
   refuses(
     'network connect',
     '--link-local-ip',
     'link-local addresses cannot be chosen in this version',
   );
-  refuses('network connect', '--gw-priority', 'gw-priority is not supported by this version');
   const noted = new Set<string>();
   for (const cli of dockers) {
     describe(`networks, by ${cli.name}`, () => {

@@ -272,10 +272,12 @@ function attachRequest(record: ContainerRecord, places: readonly Place[]): Attac
   const nameservers = record.host.dns ?? [];
   const networks = places.filter(({ networkId }) => networkId !== bridgeId);
   const isOnBridge = networks.length < places.length;
+  const bridgePriority = places.find(({ networkId }) => networkId === bridgeId)?.gwPriority;
   return {
     containerId: record.id,
     mode: places.length === 0 ? 'none' : 'bridge',
     isOnBridge,
+    ...(bridgePriority === undefined ? {} : { bridgePriority }),
     networks: networks.map((place) => taskNetworkOf(record, place)),
     ...(nameservers.length === 0 ? {} : { nameservers }),
     ports: [],

@@ -71,9 +71,13 @@ export class Joining {
     const places: Place[] = [];
     try {
       for (const wanted of networks) {
-        const { driverOpts } = wanted;
+        const { driverOpts, gwPriority } = wanted;
         const place = await this.#take(record, wanted);
-        places.push(driverOpts === undefined ? place : { ...place, driverOpts });
+        places.push({
+          ...place,
+          ...(driverOpts === undefined ? {} : { driverOpts }),
+          ...(gwPriority === undefined ? {} : { gwPriority }),
+        });
       }
     } catch (error) {
       this.giveBack(record.id, places);
@@ -138,13 +142,14 @@ const onBridge = {
 /** As the driver takes it. */
 export function taskNetworkOf(
   record: Joiner,
-  { networkId, addresses, aliases, driverOpts }: Place,
+  { networkId, addresses, aliases, driverOpts, gwPriority }: Place,
 ): TaskNetwork {
   return {
     networkId,
     addresses,
     aliases: namesOf(record, aliases),
     ...(driverOpts === undefined ? {} : { driverOpts }),
+    ...(gwPriority === undefined ? {} : { gwPriority }),
   };
 }
 

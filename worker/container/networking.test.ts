@@ -21,7 +21,6 @@ describe('networks that a container is to be on', () => {
       { IPAMConfig: { LinkLocalIPs: ['169.254.1.1'] } },
       /link-local/,
     ],
-    ['a priority', 'own', { GwPriority: 1 }, /gw-priority/],
     ['what is no address', 'own', { IPAMConfig: { IPv4Address: 'ten' } }, /invalid IPv4 address/],
     ['the other family', 'own', { IPAMConfig: { IPv6Address: '10.0.0.5' } }, /invalid IPv6 addr/],
   ];

@@ -48,6 +48,7 @@ export function wantedNetwork(network: string, settings?: EndpointSettings): Wan
   if (network === bridgeId && aliases.length > 0) {
     throw invalid('network-scoped alias is supported only for containers in user defined networks');
   }
+  const { gwPriority = 0 } = settings ?? {};
   const driverOpts = settings?.driverOpts ?? {};
   checkOptions(network, driverOpts);
   checkAddress(ipv4Address, 'IPv4');
@@ -58,6 +59,7 @@ export function wantedNetwork(network: string, settings?: EndpointSettings): Wan
     ...(ipv4Address === '' ? {} : { ipv4: ipv4Address }),
     ...(ipv6Address === '' ? {} : { ipv6: ipv6Address }),
     ...(Object.keys(driverOpts).length === 0 ? {} : { driverOpts }),
+    ...(gwPriority === 0 ? {} : { gwPriority }),
   };
 }
 
@@ -80,7 +82,7 @@ function checkOptions(network: string, driverOpts: Readonly<Record<string, strin
 }
 
 function refuseSettings(settings: EndpointSettings): void {
-  const { links, macAddress, ipamConfig, gwPriority } = settings;
+  const { links, macAddress, ipamConfig } = settings;
   if ((links ?? []).length > 0) {
     throw unsupported('links are not supported: containers on one network find each other by name');
   }
@@ -91,11 +93,6 @@ function refuseSettings(settings: EndpointSettings): void {
   }
   if ((ipamConfig?.linkLocalIps ?? []).length > 0) {
     throw unsupported('link-local addresses cannot be chosen in this version');
-  }
-  if (gwPriority !== 0) {
-    throw unsupported(
-      'gw-priority is not supported by this version: the first network with a way out is the gateway',
-    );
   }
 }
 

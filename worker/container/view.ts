@@ -58,6 +58,8 @@ export interface WantedNetwork {
   readonly ipv6?: string;
   /** Of its interface there. */
   readonly driverOpts?: Readonly<Record<string, string>>;
+  /** The default route leads by the network with the highest; absent: 0. */
+  readonly gwPriority?: number;
 }
 
 /** A network that the container is on now. */
@@ -72,6 +74,7 @@ export interface ConnectedNetwork {
   readonly gateways: readonly string[];
   readonly macAddress: string;
   readonly driverOpts?: Readonly<Record<string, string>>;
+  readonly gwPriority?: number;
   /** What the managers know the attachment by, on a network of the swarm. */
   readonly taskId?: string;
 }

@@ -19,6 +19,8 @@ export interface AttachmentRecord {
   readonly bridgePosition?: number;
   /** The gateway bridge is a network that it is on, and not only its way out. */
   readonly isOnBridge?: boolean;
+  /** Its default route leads by a network of this node, though it is on the bridge. */
+  readonly leavesByNetwork?: true;
   readonly nameservers?: readonly string[];
 }
 

@@ -186,8 +186,7 @@ export class ContainerNetwork implements NetworkDriver {
 
   /** Why networks of the swarm cannot be had on this node: a sentence for each. */
   obstacles(): readonly string[] {
-    const { tables, overlay } = this.#deps;
-    return [...tables.networks()].flatMap(({ id }) => overlay.obstacle(id) ?? []);
+    return [...this.tables.networks()].flatMap(({ id }) => this.#deps.overlay.obstacle(id) ?? []);
   }
 
   /** Networks of this node alone. */
@@ -372,6 +371,7 @@ export class ContainerNetwork implements NetworkDriver {
       this.#gateway.connect({ record, netnsPath });
     }
     if (container !== undefined) await Promise.all(parts.map((part) => part.attached(container)));
+    if (before.leavesByNetwork) this.#gateway.route({ record, netnsPath });
   }
 
   /** What has failed half-way must not be found by the next try. */
@@ -415,13 +415,13 @@ export class ContainerNetwork implements NetworkDriver {
 
   /** Undefined for a container that is on no network of the swarm. */
   #container(record: AttachmentRecord): AttachedContainer | undefined {
-    const { containerId, address, networks = [], nameservers } = record;
+    const { containerId, address, networks = [], nameservers, leavesByNetwork } = record;
     if (networks.length === 0) return undefined;
     return {
       id: containerId,
       netnsPath: this.#namespaces.path(containerId),
       networks,
-      leavesByBridge: address !== undefined,
+      leavesByBridge: address !== undefined && leavesByNetwork !== true,
       ...(nameservers === undefined ? {} : { nameservers }),
     };
   }

@@ -21,6 +21,7 @@ import { HostPorts, type PortMapping } from './host-ports.ts';
 import { Netlink, type Link } from './netlink.ts';
 import type { NetlinkSockets } from './netlink-sockets.ts';
 import { addBridge, removeLink, setLink } from './netlink/links.ts';
+import { setRoute } from './netlink/routes.ts';
 import type { Repair } from './part.ts';
 import {
   defaultLocalPools,
@@ -177,6 +178,13 @@ export class GatewayBridge {
     configureInterface(this.#inside(plug), link);
   }
 
+  /** The default route of a container that is on the bridge, where it is to lead here. */
+  route(plug: GatewayPlug): void {
+    const { address, leavesByNetwork } = plug.record;
+    if (address === undefined || leavesByNetwork === true) return;
+    this.#inside(plug).netlink.run(setRoute({ destination: '0.0.0.0/0', gateway: this.gateway }));
+  }
+
   #inside({ netnsPath }: GatewayPlug): Inside {
     return { netnsPath, netlink: this.#sockets.of(netnsPath) };
   }
@@ -188,12 +196,13 @@ export class GatewayBridge {
 
   #interfaceOf(record: AttachmentRecord): ContainerInterface {
     const { address = '', networks = [], bridgePosition = networks.length } = record;
+    const isWay = record.leavesByNetwork !== true;
     return {
       name: interfaceName(bridgePosition),
       mac: macOf(parseAddress(address)),
       mtu: this.#mtu,
       addresses: [this.cidrOf(address)],
-      gateway: this.gateway,
+      ...(isWay ? { gateway: this.gateway } : {}),
     };
   }
 

@@ -9,6 +9,8 @@ export interface AttachRequest {
   readonly networks?: readonly TaskNetwork[];
   /** The bridge is wanted beside the networks, also where it is not needed as the way out. */
   readonly isOnBridge?: boolean;
+  /** Of the bridge, where it is wanted: as the networks' own. Absent: 0. */
+  readonly bridgePriority?: number;
   /** Host-mode ports; `publishedPort` absent: the driver chooses one from 30000 to 32767. */
   readonly ports: readonly PortConfig[];
   /** Asked for foreign names instead of the host's, where the swarm's names are answered. */

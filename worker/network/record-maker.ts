@@ -36,6 +36,7 @@ export class RecordMaker {
       ports: onBridge ? choosePorts(request, records.all()) : [],
       ...(networks.length === 0 ? {} : { networks }),
       ...(request.isOnBridge === true ? { isOnBridge: true } : {}),
+      ...this.#wayOf(request, networks, onBridge),
       ...(nameservers === undefined ? {} : { nameservers }),
     };
   }
@@ -73,6 +74,7 @@ export class RecordMaker {
       ports,
       ...(networks.length === 0 ? {} : { networks }),
       ...(isOnBridge === true ? { isOnBridge } : {}),
+      ...this.#wayOf(request, networks, onBridge),
       ...(nameservers === undefined ? {} : { nameservers }),
     };
   }
@@ -81,11 +83,13 @@ export class RecordMaker {
     const { address, networks = [], ports } = record;
     const { gateway, local, resolver } = this.#deps;
     const bridgeAddress = address === undefined ? undefined : gateway.cidrOf(address);
-    const way = bridgeAddress === undefined ? local.wayOf(networks) : undefined;
+    const leavesByBridge = bridgeAddress !== undefined && record.leavesByNetwork !== true;
+    const way = leavesByBridge ? undefined : local.wayOf(networks);
     const addressesOfWay = networks.find(({ networkId }) => networkId === way?.id)?.addresses;
-    const wayOut = bridgeAddress ?? addressesOfWay?.find((cidr) => !cidr.includes(':'));
-    const gatewayAddress =
-      bridgeAddress === undefined ? local.gatewayOf(networks) : gateway.gateway;
+    const wayOut = leavesByBridge
+      ? bridgeAddress
+      : addressesOfWay?.find((cidr) => !cidr.includes(':'));
+    const gatewayAddress = leavesByBridge ? gateway.gateway : local.gatewayOf(networks);
     return {
       netnsPath,
       addresses: [
@@ -101,6 +105,23 @@ export class RecordMaker {
         .map(({ networkId, addresses }) => ({ networkId, addresses })),
       ports,
     };
+  }
+
+  /** Networks of this node come before the bridge only where their priority is higher. */
+  #wayOf(
+    { bridgePriority = 0, isOnBridge = false }: AttachRequest,
+    networks: readonly TaskNetwork[],
+    onBridge: boolean,
+  ): { readonly leavesByNetwork?: true } {
+    const { local } = this.#deps;
+    const isLocal = ({ networkId }: TaskNetwork) => local.has(networkId);
+    const way = local.wayOf(networks);
+    if (!onBridge || way === undefined) return {};
+    const priorities = networks.filter((one) => !isLocal(one)).map(priorityOf);
+    const own = priorityOf(networks.find(({ networkId }) => networkId === way.id));
+    const others = [...(isOnBridge ? [bridgePriority] : []), ...priorities];
+    // What is on the bridge for the sake of its ports alone leaves by it, as their answers do.
+    return others.length > 0 && own > Math.max(...others) ? { leavesByNetwork: true } : {};
   }
 
   #needsBridge(
@@ -130,6 +151,10 @@ export class RecordMaker {
       throw error;
     }
   }
+}
+
+function priorityOf(network: TaskNetwork | undefined): number {
+  return network?.gwPriority ?? 0;
 }
 
 function isAmong(networks: readonly TaskNetwork[], networkId: string): boolean {

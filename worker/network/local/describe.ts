@@ -37,9 +37,16 @@ export function bridgeRulesOf(network: LocalNetwork): readonly BridgeRules[] {
   ];
 }
 
-/** The network that a container's default route leads by: the first that has a way out. */
-export function leavesBy<T extends LocalNetwork>(networks: readonly T[]): T | undefined {
-  return networks.find(({ spec }) => spec.internal !== true && !leadsNowhere(spec));
+/**
+ * The network that a container's default route leads by: of those that have a way out, the first of
+ * the highest priority.
+ */
+export function leavesBy<T extends LocalNetwork>(
+  networks: readonly { readonly network: T; readonly gwPriority?: number | undefined }[],
+): T | undefined {
+  return networks
+    .filter(({ network: { spec } }) => spec.internal !== true && !leadsNowhere(spec))
+    .toSorted((a, b) => (b.gwPriority ?? 0) - (a.gwPriority ?? 0))[0]?.network;
 }
 
 /** Whether the link that containers share is made for this network, and goes with it. */

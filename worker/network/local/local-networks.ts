@@ -9,7 +9,7 @@ import { inNamespace } from '../namespace.ts';
 import { Netlink } from '../netlink.ts';
 import type { NetlinkSockets } from '../netlink-sockets.ts';
 import { difference, NetfilterSocket } from '../nft/index.ts';
-import type { AttachedContainer, NetworkPart, Repair } from '../part.ts';
+import type { AttachedContainer, AttachedNetwork, NetworkPart, Repair } from '../part.ts';
 import { NetworkTables, type NetworkDelta } from '../tables.ts';
 import { AddressUse, type AddressWish } from './address-use.ts';
 import {
@@ -251,14 +251,21 @@ export class LocalNetworks implements NetworkPart {
   }
 
   /** Where the default route of a container leads that has no other way out; of IPv4. */
-  gatewayOf(networks: readonly { readonly networkId: string }[]): string | undefined {
+  gatewayOf(networks: Parameters<LocalNetworks['wayOf']>[0]): string | undefined {
     const gateways = this.wayOf(networks)?.subnets.map(({ gateway }) => gateway) ?? [];
     return gateways.find((address) => !address.includes(':'));
   }
 
   /** The network that a container leaves by that has no other way out. */
-  wayOf(networks: readonly { readonly networkId: string }[]): LocalNetwork | undefined {
-    return leavesBy(networks.flatMap(({ networkId }) => this.#networks.get(networkId)?.kept ?? []));
+  wayOf(
+    networks: readonly Pick<AttachedNetwork, 'networkId' | 'gwPriority'>[],
+  ): LocalNetwork | undefined {
+    return leavesBy(
+      networks.flatMap(({ networkId, gwPriority }) => {
+        const network = this.#networks.get(networkId)?.kept;
+        return network === undefined ? [] : [{ network, gwPriority }];
+      }),
+    );
   }
 
   /** What `reserve` gave, for a container that was never attached. */
@@ -273,8 +280,7 @@ export class LocalNetworks implements NetworkPart {
       const position = positionOf(container.networks, networkId);
       return network === undefined ? [] : [{ network, addresses, aliases, position }];
     });
-    const kept = own.map(({ network }) => network.kept);
-    const way = container.leavesByBridge ? undefined : leavesBy(kept);
+    const way = container.leavesByBridge ? undefined : this.wayOf(container.networks);
     for (const { network, addresses, position } of own) {
       network.addresses.adopt(container.id, addresses);
       const plug = this.#plugOf(container, {
