@@ -1,4 +1,5 @@
 /** JSON as Go's templates see it: times and durations print as Go prints them. */
+import { Printed } from '../../lib/go-template/index.ts';
 import { goDuration } from './units.ts';
 
 const durationKeys = new Set([
@@ -14,29 +15,6 @@ const durationKeys = new Set([
   'HeartbeatPeriod',
 ]);
 const timeKeys = new Set(['CreatedAt', 'UpdatedAt', 'Timestamp', 'StartedAt', 'CompletedAt']);
-
-/** Prints in Go's way, and is still what it was in JSON. */
-export class Printed {
-  readonly #text: string;
-  readonly #json: unknown;
-
-  constructor(text: string, json: unknown) {
-    this.#text = text;
-    this.#json = json;
-  }
-
-  toString(): string {
-    return this.#text;
-  }
-
-  toJSON(): unknown {
-    return this.#json;
-  }
-}
-
-export function isPrinted(value: unknown): value is Printed {
-  return value instanceof Printed;
-}
 
 export function goValue(value: unknown, key = ''): unknown {
   if (typeof value === 'number' && durationKeys.has(key)) {

@@ -3,12 +3,15 @@
  * with, range, define, and Docker's functions. Templates see plain JSON values.
  */
 import { SwarmError } from '../../lib/errors.ts';
-import { TemplateError } from './template-error.ts';
-import { execute } from './template-exec.ts';
-import { functions, headerFunctions } from './template-functions.ts';
-import { parseTemplate } from './template-parse.ts';
+import {
+  dockerFunctions as functions,
+  execute,
+  headerFunctions,
+  parseTemplate,
+  TemplateError,
+} from '../../lib/go-template/index.ts';
 
-export { rowMark } from './template-functions.ts';
+export { rowMark } from '../../lib/go-template/index.ts';
 export { goValue } from './template-values.ts';
 
 export interface Template {

@@ -58,9 +58,9 @@ describe('commands on secrets and configs', () => {
     { name: 'a nameless driver', given: { driver: {} }, says: /^secret driver must have a name$/ },
     { name: 'a template driver', given: { templating: { name: 'j2' } }, says: /"j2".*use golang/ },
     {
-      name: 'what is no placeholder',
+      name: 'what is no template',
       given: { templating: { name: 'golang' }, data: base64('x {{pass .word}} y') },
-      says: /^what stands between braces in the secret key is not a placeholder/,
+      says: /^the secret key is not a template that can be filled in \(line 1\): use those of a host/,
     },
   ]) {
     it(`refuse ${name}`, async () => {

@@ -1,5 +1,6 @@
 /** Docker's rules for secrets and configs, and for naming them in services. Pure. */
 import { SwarmError } from '../../lib/errors.ts';
+import { whyUnfillable } from '../../lib/template.ts';
 import {
   fileReferencesOf,
   type FileKind,
@@ -8,12 +9,11 @@ import {
   type ServiceSpec,
 } from '../../types/index.ts';
 import type { StoreView } from '../store/view.ts';
-import { placeholder } from './validate-task.ts';
 
 const nameLengthMax = 64;
 const namePattern = /^[a-zA-Z0-9]+(?:[a-zA-Z0-9-_.]*[a-zA-Z0-9])?$/;
 /** What only the contents of files may name, besides what hostnames may. */
-const filePlaceholder = /^(?:env|secret|config)\s+"[^"]*"$/;
+const fileFunctions = { env: () => '', secret: () => '', config: () => '' };
 /** A content must be smaller. */
 const bytesMax: Readonly<Record<FileKind, number>> = { secret: 500 * 1024, config: 1000 * 1024 };
 const kinds = { secret: 'secrets', config: 'configs' } as const;
@@ -53,17 +53,16 @@ function validateTemplating(kind: FileKind, { name, data, templating }: FileSpec
     );
   }
   const text = Buffer.from(data ?? '', 'base64').toString('latin1');
-  for (const [whole, expression = ''] of text.matchAll(/\{\{-?(.*?)-?\}\}/gs)) {
-    const word = expression.trim();
-    if (placeholder.test(word) || filePlaceholder.test(word)) continue;
-    // A secret's content is not repeated: it would end up in terminals and logs.
-    const shown = kind === 'config' ? `"${whole}"` : 'what stands between braces';
-    throw invalid(
-      `${shown} in the ${kind} ${name} is not a placeholder: use those of a hostname ` +
-        '(.Service.Name, .Node.Hostname, .Task.Slot …), env "NAME", secret "TARGET" or ' +
-        'config "TARGET"',
-    );
-  }
+  const why = whyUnfillable(text, fileFunctions);
+  if (why === undefined) return;
+  // A secret's content is not repeated: it would end up in terminals and logs.
+  const line = /^template: :(\d+)/.exec(why)?.[1] ?? '1';
+  const shown = kind === 'config' ? ` (${why})` : ` (line ${line})`;
+  throw invalid(
+    `the ${kind} ${name} is not a template that can be filled in${shown}: use those of a hostname ` +
+      '(.Service.Name, .Node.Hostname, .Task.Slot …), env "NAME", secret "TARGET" or ' +
+      'config "TARGET"',
+  );
 }
 
 /** What a spec says of its secrets and configs, before anybody looks whether they are there. */

@@ -1,5 +1,6 @@
 /** Docker's rules for what a task runs. Pure; throws `invalid-argument` in Docker's words. */
 import { SwarmError } from '../../lib/errors.ts';
+import { placeholders, whyUnfillable } from '../../lib/template.ts';
 import type {
   ContainerSpec,
   GenericResource,
@@ -14,11 +15,6 @@ import { validatePrivileges } from './privileges.ts';
 const minNanoCpus = 1e6;
 const minMemoryBytes = 4 * 1024 * 1024;
 const minHealthDurationMs = 1;
-/** What the nodes expand in a hostname, an environment and the sources of mounts. */
-export const placeholder = new RegExp(
-  '^(?:\\.Service\\.(?:ID|Name|Labels\\.[\\w.-]+)|index \\.Service\\.Labels "[^"]*"|' +
-    '\\.Node\\.(?:ID|Hostname|Platform\\.(?:Architecture|OS))|\\.Task\\.(?:ID|Name|Slot))$',
-);
 
 export function validateTask(task: TaskSpec): void {
   validateResources(task);
@@ -96,7 +92,7 @@ function validateContainer(container: ContainerSpec): void {
     throw invalid(`ContainerSpec: "${container.image}" is not a valid repository/tag`);
   }
   validateMounts(container.mounts ?? []);
-  validatePlaceholders(container);
+  validateTemplates(container);
   validateHealthCheck(container.healthCheck);
   validatePrivileges(container);
   if ((container.stopGracePeriodMs ?? 0) < 0) {
@@ -109,22 +105,19 @@ function validateContainer(container: ContainerSpec): void {
   }
 }
 
-/** A node that does not know a placeholder rejects its task: better to hear of it now. */
-function validatePlaceholders(container: ContainerSpec): void {
+/** A node that cannot fill in a template rejects its task: better to hear of it now. */
+function validateTemplates(container: ContainerSpec): void {
   const texts = [
     container.hostname ?? '',
     ...(container.env ?? []),
     ...(container.mounts ?? []).flatMap(expandedTexts),
   ];
   for (const text of texts) {
-    for (const [whole, expression = ''] of text.matchAll(/\{\{-?([^}]*?)-?\}\}/g)) {
-      if (placeholder.test(expression.trim())) continue;
-      throw invalid(
-        `"${whole}" is not a placeholder: use .Service.ID, .Service.Name, ` +
-          '.Service.Labels.<name>, .Node.ID, .Node.Hostname, .Node.Platform.Architecture, ' +
-          '.Node.Platform.OS, .Task.ID, .Task.Name or .Task.Slot',
-      );
-    }
+    const why = whyUnfillable(text);
+    if (why === undefined) continue;
+    throw invalid(
+      `"${text}" is not a template that can be filled in (${why}): use ${placeholders}`,
+    );
   }
 }
 

@@ -341,7 +341,9 @@ const cases: { name: string; given: unknown; code: ErrorCode; says: string }[] =
     given: good({}, { Env: ['A={{.Task.ID}} {{.Node.Name}}'] }),
     code: 'invalid-argument',
     says:
-      '"{{.Node.Name}}" is not a placeholder: use .Service.ID, .Service.Name, ' +
+      '"A={{.Task.ID}} {{.Node.Name}}" is not a template that can be filled in (template: ' +
+      ':1:17: executing "" at <.Node.Name>: map has no entry for key "Name"): use ' +
+      '.Service.ID, .Service.Name, ' +
       '.Service.Labels.<name>, .Node.ID, .Node.Hostname, .Node.Platform.Architecture, ' +
       '.Node.Platform.OS, .Task.ID, .Task.Name or .Task.Slot',
   },
@@ -387,7 +389,7 @@ describe('service specs', () => {
     assert.equal(spec.task.runtime, 'container');
     const named = check({ ...good(), Name: '' });
     assert.match(named.name, /^[a-z]+_[a-z]+_[a-z0-9]{5}$/);
-    check(good({}, { Hostname: '{{.Service.Name}}-{{ .Task.Slot }}', Env: ['A=}}{{'] }));
+    check(good({}, { Hostname: '{{.Service.Name}}-{{ .Task.Slot }}', Env: ['A=}} {'] }));
     assert.deepEqual(check(good({ Mode: { Global: {} } })).mode, { global: {} });
     assert.deepEqual(check(good({ Networks: [{ Target: 'host' }] })).task.networks, [
       { target: 'host' },

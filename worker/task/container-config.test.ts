@@ -130,7 +130,7 @@ describe('container configuration', () => {
       prepare({ env: [`X=${text}`] }).container.env.at(-1),
       `X=service1 front dotted node1 ${id} web.3.${id} .`,
     );
-    assert.throws(() => prepare({ env: ['X={{.Node.Nope}}'] }), /"\{\{\.Node\.Nope\}\}" is not/);
+    assert.throws(() => prepare({ env: ['X={{.Node.Nope}}'] }), /"X=\{\{\.Node\.Nope\}\}" is not/);
   });
 
   it('takes the image’s defaults where the spec says nothing', () => {

@@ -222,8 +222,13 @@ export function contextOf(task: AssignedTask, node: NodeFacts): TemplateContext 
   return {
     service: { id: task.serviceId, name: task.serviceName, labels: task.serviceLabels },
     node: { id: node.id, hostname: node.hostname, ...node.platform },
-    task: { id: task.id, name: task.name, slot: task.slot },
+    task: { id: task.id, name: task.name, slot: slotOf(task) },
   };
+}
+
+/** A task of a global service has no slot: the name has its node's id there. */
+function slotOf({ name, slot }: AssignedTask): string {
+  return name.split('.').at(1) ?? String(slot);
 }
 
 /** The image has nanoseconds and Docker's capitals. */

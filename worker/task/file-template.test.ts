@@ -19,6 +19,13 @@ describe('the content of a templated secret or config', () => {
     ['<{{secret "pw"}}> <{{config "pw"}}>', '<secret \u00e9> <config \u00e9>'],
     ['a  \n{{- .Task.Slot -}}\n  b', 'a  \n{{- .Task.Slot -}}\n  b'.replace(/\s*\{.*\}\s*/s, '2')],
     ['a {{-  .Task.Slot}} b', 'a2 b'],
+    ['{{if eq (env "WHO") "me=you"}}\u00fc{{else}}x{{end}}', '\u00fc'],
+    [
+      '{{with secret "pw"}}[{{.}}]{{end}}{{range $k, $v := .Service.Labels}}{{$k}}={{$v}}{{end}}',
+      '[secret \u00e9]tier=front',
+    ],
+    ['{{printf "%05.1f %q" 3.14159 .Service.Name}}', '003.1 "web"'],
+    ['{{join "-" .Service.Name .Task.Slot}} {{env "WHO" | len}}', 'web-2 6'],
     ['umlaut \u00fc', 'umlaut \u00fc'],
   ] as const) {
     it(JSON.stringify(given), () => {
@@ -34,9 +41,9 @@ describe('the content of a templated secret or config', () => {
   for (const [given, says] of [
     [
       '{{.Nope}}',
-      /^what stands between braces in the config nginx is not a placeholder: use \.Service\.ID/,
+      /^what stands between braces in the config nginx, line 1, is no template .*: use \.Service\.ID/,
     ],
-    ['{{if .Service.Name}}x{{end}}', /in the config nginx is not a placeholder/],
+    ['a\n{{if .Service.Name}}x', /in the config nginx, line 2, is no template/],
     ['{{secret "other"}}', /the config nginx names the secret target "other", which the task/],
   ] as const) {
     it(`refuses ${given}`, () => {

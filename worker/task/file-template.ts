@@ -1,7 +1,8 @@
-/** Docker's placeholders in the content of templated secrets and configs. */
+/** Docker's templates in the content of secrets and configs. */
 import { SwarmError } from '../../lib/errors.ts';
+import { TemplateError } from '../../lib/go-template/index.ts';
+import { expanded, placeholders, type TemplateContext } from '../../lib/template.ts';
 import type { FileKind } from '../../types/index.ts';
-import { evaluate, placeholders, type TemplateContext } from '../../lib/template.ts';
 
 export interface FileContext extends TemplateContext {
   /** The environment that the task's spec gives the container: "NAME=value". */
@@ -12,39 +13,51 @@ export interface FileContext extends TemplateContext {
   readonly what: string;
 }
 
-/** As Go has it: a dash at a brace eats the blanks beyond it. */
-const placeholder = /(?:[ \t\r\n]*\{\{-(?=\s)|\{\{)\s*(.*?)\s*(?:(?<=\s)-\}\}[ \t\r\n]*|\}\})/gs;
-
 /**
- * Bytes that are no text stay as they are. Throws SwarmError `invalid-argument`, naming the
- * placeholder that cannot be filled in.
+ * Bytes that are no text stay as they are. Throws SwarmError `invalid-argument`, naming the line
+ * that cannot be filled in.
  */
 export function expandFile(content: Uint8Array, context: FileContext): Uint8Array {
-  const text = Buffer.from(content).toString('latin1');
-  const expanded = text.replace(placeholder, (_, expression: string) => {
-    const value = valueOf(expression, context);
-    if (value !== undefined) return Buffer.from(value).toString('latin1');
-    // Not the placeholder itself, which may be part of a secret: the sentence is seen by many.
+  // A character of the text stands for a byte, in what is filled in as well.
+  const bytesOf = (value: string | Uint8Array) => Buffer.from(value).toString('latin1');
+  const { service, node, task, env, what } = context;
+  let refusal: SwarmError | undefined;
+  const file = (kind: FileKind) => (target: unknown) => {
+    // The name came as bytes, too.
+    const name = Buffer.from(String(target), 'latin1').toString();
+    const found = context.file(kind, name);
+    if (found !== undefined) return bytesOf(found);
+    refusal = new SwarmError(
+      'invalid-argument',
+      `the ${what} names the ${kind} target "${name}", which the task does not have`,
+    );
+    throw refusal;
+  };
+  const valueOf = (name: unknown) => {
+    const wanted = Buffer.from(String(name), 'latin1').toString();
+    const line = env.find((one) => one.startsWith(`${wanted}=`));
+    return bytesOf(line?.slice(wanted.length + 1) ?? '');
+  };
+  const labels = Object.entries(service.labels).map(([key, value]) => [key, bytesOf(value)]);
+  const asBytes: TemplateContext = {
+    service: { ...service, labels: Object.fromEntries(labels) as Record<string, string> },
+    node: { ...node, hostname: bytesOf(node.hostname) },
+    task,
+  };
+  try {
+    const text = Buffer.from(content).toString('latin1');
+    const functions = { env: valueOf, secret: file('secret'), config: file('config') };
+    return Buffer.from(expanded(text, asBytes, functions), 'latin1');
+  } catch (error) {
+    if (refusal !== undefined) throw refusal;
+    if (!(error instanceof TemplateError)) throw error;
+    // Not the template itself, which may be a secret: the sentence is seen by many.
+    const line = /^template: :(\d+)/.exec(error.message)?.[1];
     throw new SwarmError(
       'invalid-argument',
-      `what stands between braces in the ${context.what} is not a placeholder: use ${placeholders}, ` +
+      `what stands between braces in the ${what}${line === undefined ? '' : `, line ${line},`} is ` +
+        `no template that can be filled in: use ${placeholders}, ` +
         'env "NAME", secret "TARGET" or config "TARGET"',
     );
-  });
-  return Buffer.from(expanded, 'latin1');
-}
-
-function valueOf(expression: string, context: FileContext): string | Uint8Array | undefined {
-  const [, word, name = ''] = /^(env|secret|config)\s+"([^"]*)"$/.exec(expression) ?? [];
-  if (word === undefined) return evaluate(expression, context);
-  if (word === 'env') {
-    const line = context.env.find((one) => one.startsWith(`${name}=`));
-    return line?.slice(name.length + 1) ?? '';
   }
-  const found = context.file(word as FileKind, name);
-  if (found !== undefined) return found;
-  throw new SwarmError(
-    'invalid-argument',
-    `the ${context.what} names the ${word} target "${name}", which the task does not have`,
-  );
 }

@@ -1,6 +1,6 @@
 /** The functions of Go's text/template and those that Docker adds, and how values are printed. */
 
-import { isPrinted } from './template-values.ts';
+import { isPrinted, StringMap } from './values.ts';
 
 export type TemplateFunction = (...args: readonly unknown[]) => unknown;
 
@@ -9,6 +9,7 @@ export function isTrue(value: unknown): boolean {
   if (value === undefined || value === null || typeof value === 'symbol') return false;
   if (Array.isArray(value)) return value.length > 0;
   if (isPrinted(value)) return true;
+  if (value instanceof StringMap) return isTrue(value.entries);
   if (typeof value === 'object') return Object.keys(value).length > 0;
   return Boolean(value);
 }
@@ -19,6 +20,7 @@ export function print(value: unknown): string {
   if (value === null || typeof value === 'symbol') return '<nil>';
   if (Array.isArray(value)) return `[${value.map(print).join(' ')}]`;
   if (isPrinted(value)) return value.toString();
+  if (value instanceof StringMap) return print(value.entries);
   if (typeof value === 'object') {
     const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
     return `map[${entries.map(([key, item]) => `${key}:${print(item)}`).join(' ')}]`;
@@ -45,6 +47,7 @@ function json(value: unknown): string {
 function size(value: unknown): number {
   if (typeof value === 'string') return Buffer.byteLength(value);
   if (Array.isArray(value)) return value.length;
+  if (value instanceof StringMap) return size(value.entries);
   if (typeof value === 'object' && value !== null) return Object.keys(value).length;
   throw new Error(`len of type ${typeof value}`);
 }
@@ -61,6 +64,7 @@ function index(value: unknown, ...keys: readonly unknown[]): unknown {
     }
     if (typeof current !== 'object') throw new Error(`can't index item of type ${typeof current}`);
     const name = String(key);
+    if (current instanceof StringMap) return current.get(name);
     return Object.hasOwn(current, name) ? (current as Record<string, unknown>)[name] : '';
   }, value);
 }
@@ -95,6 +99,9 @@ function sprint(values: readonly unknown[]): string {
   }, '');
 }
 
+/** Go's. */
+const maxWidth = 1e6;
+
 function printf(format: unknown, ...args: readonly unknown[]): string {
   let next = 0;
   const text = String(format).replace(
@@ -103,7 +110,7 @@ function printf(format: unknown, ...args: readonly unknown[]): string {
       if (verb === '%') return '%';
       if (next >= args.length) return `%!${verb}(MISSING)`;
       const body = verbText(verb, args[next++], precision);
-      const room = Number(width ?? 0);
+      const room = Math.min(Number(width ?? 0), maxWidth);
       if (flags.includes('-')) return body.padEnd(room);
       return body.padStart(room, flags.includes('0') && verb !== 's' ? '0' : ' ');
     },
@@ -125,7 +132,9 @@ function verbText(verb: string, value: unknown, precision: string | undefined): 
     case 'd':
       return typeof value === 'number' ? String(Math.trunc(value)) : bad(verb, value);
     case 'f':
-      return typeof value === 'number' ? value.toFixed(Number(precision ?? 6)) : bad(verb, value);
+      return typeof value === 'number'
+        ? value.toFixed(Math.min(Number(precision ?? 6), 100))
+        : bad(verb, value);
     case 'g':
       return typeof value === 'number' ? String(value) : bad(verb, value);
     case 'x':
@@ -155,7 +164,8 @@ const escapesHtml: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-export const functions: Readonly<Record<string, TemplateFunction>> = {
+/** Those of text/template itself. */
+export const goFunctions: Readonly<Record<string, TemplateFunction>> = {
   and: (...values) => values.find((value) => !isTrue(value)) ?? values.at(-1),
   or: (...values) => values.find(isTrue) ?? values.at(-1),
   not: (value) => !isTrue(value),
@@ -174,6 +184,11 @@ export const functions: Readonly<Record<string, TemplateFunction>> = {
   html: (...values) => sprint(values).replace(/[&<>"']/g, (char) => escapesHtml[char] ?? char),
   js: (...values) => JSON.stringify(sprint(values)).slice(1, -1),
   urlquery: (...values) => encodeURIComponent(sprint(values)).replaceAll('%20', '+'),
+};
+
+/** Those that Docker adds in --format, and in the tags of logs. */
+export const dockerFunctions: Readonly<Record<string, TemplateFunction>> = {
+  ...goFunctions,
   json,
   split: (text, separator) => String(text).split(String(separator)),
   join: (values, separator) => {

@@ -1,15 +1,19 @@
 /** Runs a parsed template over plain values, as Go's text/template would. */
-import { unreachable } from '../../lib/assert.ts';
-import { messageOf } from '../../lib/errors.ts';
-import { TemplateError } from './template-error.ts';
-import { isTrue, print, type TemplateFunction } from './template-functions.ts';
-import type { ParsedTemplate, Pipeline, TemplateNode, Term } from './template-parse.ts';
+import { unreachable } from '../assert.ts';
+import { messageOf } from '../errors.ts';
+import { TemplateError } from './error.ts';
+import { isTrue, print, type TemplateFunction } from './functions.ts';
+import { StringMap } from './values.ts';
+import type { ParsedTemplate, Pipeline, TemplateNode, Term } from './parse.ts';
 
 type Functions = Readonly<Record<string, TemplateFunction>>;
 type Signal = 'break' | 'continue' | undefined;
 
 /** Templates may call each other; one that calls itself for ever must end all the same. */
 const maxDepth = 1000;
+/** Templates come from users of the swarm, and managers run them: they end, and soon. */
+const maxSteps = 1_000_000;
+const maxOutput = 16 * 1024 * 1024;
 
 /** A field that this kind of object has in Docker, and that this one left out. */
 const absent = Symbol('absent');
@@ -46,6 +50,7 @@ class Scope {
 
 class Execution {
   output = '';
+  #steps = 0;
   readonly #parsed: ParsedTemplate;
   readonly #functions: Functions;
   readonly #optional: (name: string) => boolean;
@@ -58,6 +63,7 @@ class Execution {
 
   nodes(nodes: readonly TemplateNode[], dot: unknown, scope: Scope, depth: number): Signal {
     for (const node of nodes) {
+      if (++this.#steps > maxSteps) throw new TemplateError('it does not come to an end');
       const signal = this.#node(node, dot, scope, depth);
       if (signal !== undefined) return signal;
     }
@@ -67,11 +73,11 @@ class Execution {
   #node(node: TemplateNode, dot: unknown, scope: Scope, depth: number): Signal {
     switch (node.kind) {
       case 'text':
-        this.output += node.text;
+        this.#write(node.text);
         return undefined;
       case 'action': {
         const value = this.#pipeline(node.pipeline, dot, scope);
-        if (node.pipeline.variables.length === 0) this.output += print(value);
+        if (node.pipeline.variables.length === 0) this.#write(print(value));
         return undefined;
       }
       case 'break':
@@ -92,6 +98,11 @@ class Execution {
       default:
         return unreachable(node);
     }
+  }
+
+  #write(text: string): void {
+    if (this.output.length + text.length > maxOutput) throw new TemplateError('it makes too much');
+    this.output += text;
   }
 
   #call(
@@ -133,10 +144,14 @@ class Execution {
   #entries(value: unknown, pipeline: Pipeline): [unknown, unknown][] {
     if (value === undefined || value === null || value === absent) return [];
     if (Array.isArray(value)) return value.map((item, index) => [index, item]);
+    if (typeof value === 'number' && value > maxSteps) {
+      throw this.#error(pipeline, `range over ${value} is too long`);
+    }
     if (typeof value === 'number')
       return Array.from({ length: value }, (_, index) => [index, index]);
     if (typeof value === 'object') {
-      const object = value as Record<string, unknown>;
+      const object =
+        value instanceof StringMap ? value.entries : (value as Record<string, unknown>);
       return Object.keys(object)
         .sort()
         .map((key) => [key, object[key]]);
@@ -250,6 +265,7 @@ class Execution {
     if (typeof value !== 'object' || Array.isArray(value)) {
       throw this.#error(pipeline, `can't evaluate field ${name} in type ${goType(value)}`);
     }
+    if (value instanceof StringMap) return value.get(name);
     if (Object.hasOwn(value, name)) return (value as Record<string, unknown>)[name];
     // Networks and containers say Id in JSON, and ID in the structs that Docker's templates see.
     if (name === 'ID' && 'Id' in value) return value.Id;

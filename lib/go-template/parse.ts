@@ -1,5 +1,5 @@
 /** Makes the tree of a template. Control structures nest; pipelines are lists of commands. */
-import { lexAction, lexPieces, syntaxError, type Piece, type Token } from './template-lex.ts';
+import { lexAction, lexPieces, syntaxError, type Piece, type Token } from './lex.ts';
 
 export type Operand =
   | { readonly kind: 'dot' }

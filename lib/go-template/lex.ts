@@ -1,5 +1,5 @@
 /** Cuts a template into text and actions, and an action into tokens. */
-import { TemplateError } from './template-error.ts';
+import { TemplateError } from './error.ts';
 
 export interface Piece {
   readonly kind: 'text' | 'action';
