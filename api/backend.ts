@@ -86,6 +86,7 @@ export interface HostInfo {
   readonly snapshotter: string;
   readonly labels: readonly string[];
   readonly volumeDrivers: readonly string[];
+  readonly logDrivers: readonly string[];
   readonly genericResources: readonly GenericResource[];
   /** Where vendors describe their devices. */
   readonly cdiFolders: readonly string[];

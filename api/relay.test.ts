@@ -10,7 +10,7 @@ import { SwarmError } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
 import { makeTask } from '../manager/store/testing.ts';
 import { containerDocument, createExtras, type Task } from '../types/index.ts';
-import { taskContainerHexId } from '../worker/container/tasks.ts';
+import { taskContainerHexId } from '../worker/runtime/hex-id.ts';
 import { containerIdOf } from '../worker/task/index.ts';
 import { createApiServer, type ApiServer } from './server.ts';
 import { FakeBackend, testImage } from './testing.ts';

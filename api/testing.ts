@@ -36,6 +36,7 @@ export const testHost: HostInfo = {
   snapshotter: 'overlayfs',
   labels: [],
   volumeDrivers: ['local'],
+  logDrivers: ['json-file', 'local', 'none', 'syslog'],
   genericResources: [],
   cdiFolders: [],
   cdiDevices: ['vendor.com/gpu=0'],

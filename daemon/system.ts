@@ -5,11 +5,11 @@ import type { HostInfo, ImageEvent, SystemBackend } from '../api/index.ts';
 import { assert } from '../lib/assert.ts';
 import { errnoOf } from '../lib/errors.ts';
 import type { Random } from '../lib/random.ts';
-import type { NodeDescription, Platform } from '../types/index.ts';
+import { logDrivers, type NodeDescription, type Platform } from '../types/index.ts';
 import type { TaskRunner } from '../worker/executor/index.ts';
 import type { NodeFacts } from '../worker/task/index.ts';
 import type { NodeImages } from '../worker/image/index.ts';
-import type { Runtime } from '../worker/runtime/index.ts';
+import { hasJournal, type Runtime } from '../worker/runtime/index.ts';
 import { cdiFolders, type NodeDevices } from '../worker/device/index.ts';
 import type { Volumes } from '../worker/volume/index.ts';
 import type { HostFacts } from './host-facts.ts';
@@ -77,11 +77,17 @@ export class System implements SystemBackend, NodeFacts {
         plugins: [
           ...volumes.driverNames.map((name) => ({ type: 'Volume', name })),
           ...['bridge', 'host', 'null'].map((name) => ({ type: 'Network', name })),
-          ...['json-file', 'local', 'none'].map((name) => ({ type: 'Log', name })),
+          ...(await this.#logDrivers()).map((name) => ({ type: 'Log', name })),
         ],
       },
       ...(stayingVolumes.length === 0 ? {} : { volumes: stayingVolumes }),
     };
+  }
+
+  /** A journal is not on every host. */
+  async #logDrivers(): Promise<readonly string[]> {
+    const isThere = await hasJournal();
+    return logDrivers.filter((name) => name !== 'journald' || isThere).toSorted();
   }
 
   /** Empty while this host is in no swarm. */
@@ -114,6 +120,7 @@ export class System implements SystemBackend, NodeFacts {
       cgroupVersion: runtimeInfo.cgroupVersion,
       snapshotter: runtimeInfo.snapshotter,
       volumeDrivers: volumes.driverNames,
+      logDrivers: await this.#logDrivers(),
       genericResources: devices.resources(),
       cdiFolders,
       cdiDevices: devices.names(),

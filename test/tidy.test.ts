@@ -34,6 +34,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 
 /** Folders whose code is synchronous and deterministic: clock and randomness are passed in. */
 const pureFolders = [
+  'lib/go-template',
   'types',
   'compose',
   'raft/core',
@@ -111,6 +112,7 @@ describe('tidy', () => {
       'manager/store/view.ts',
       'manager/reconcile/plan.ts',
       'manager/control/api.ts',
+      'worker/runtime/logs/remote/config.ts',
     ];
     const wrong = sources
       .filter((source) => pureFolders.some((folder) => source.path.startsWith(`${folder}/`)))

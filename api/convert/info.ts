@@ -69,7 +69,7 @@ export function infoJson(facts: InfoFacts): JsonObject {
       Volume: host.volumeDrivers,
       Network: ['bridge', 'host', 'macvlan', 'null', 'overlay'],
       Authorization: null,
-      Log: ['json-file', 'local', 'none'],
+      Log: host.logDrivers,
     },
     ...limitsJson(facts),
     NEventsListener: facts.eventListeners,

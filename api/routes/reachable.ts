@@ -5,7 +5,7 @@
 import { SwarmError } from '../../lib/errors.ts';
 import type { StoreView } from '../../manager/store/view.ts';
 import type { Task } from '../../types/index.ts';
-import { taskContainerHexId } from '../../worker/container/tasks.ts';
+import { taskContainerHexId } from '../../worker/runtime/hex-id.ts';
 import { containerIdOf } from '../../worker/task/index.ts';
 import type { ManagerBackend } from '../backend.ts';
 import type { Exchange } from '../exchange.ts';

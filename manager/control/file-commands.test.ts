@@ -60,7 +60,7 @@ describe('commands on secrets and configs', () => {
     {
       name: 'what is no template',
       given: { templating: { name: 'golang' }, data: base64('x {{pass .word}} y') },
-      says: /^the secret key is not a template that can be filled in \(line 1\): use those of a host/,
+      says: /^the secret key is not a template that can be filled in \(line 1\): use/,
     },
   ]) {
     it(`refuse ${name}`, async () => {

@@ -3,11 +3,21 @@
  * rather than ignored. Each refusal leaves this file when its feature arrives.
  */
 import { SwarmError } from '../../lib/errors.ts';
-import type { ContainerSpec, Mount, ServiceSpec, SwarmSpec, TaskSpec } from '../../types/index.ts';
+import {
+  isRemoteLogDriver,
+  logDriverOf,
+  logDrivers,
+  logOptionNames,
+  unknownLogOption,
+  whyBadRemote,
+  type ContainerSpec,
+  type Mount,
+  type ServiceSpec,
+  type SwarmSpec,
+  type TaskSpec,
+} from '../../types/index.ts';
 
 const mountTypes: ReadonlySet<Mount['type']> = new Set(['bind', 'tmpfs', 'volume']);
-const logDrivers: ReadonlySet<string> = new Set(['', 'json-file', 'local', 'none']);
-const logOptions: ReadonlySet<string> = new Set(['max-size', 'max-file']);
 
 /** Throws `unimplemented` for the first thing that a service asks for in vain. */
 export function refuseUnsupportedService(spec: ServiceSpec): void {
@@ -17,18 +27,27 @@ export function refuseUnsupportedService(spec: ServiceSpec): void {
 }
 
 function refuseLogDriver({ logDriver }: Pick<TaskSpec, 'logDriver'>): void {
-  const name = logDriver?.name ?? '';
-  if (!logDrivers.has(name)) {
+  const { name = '', options = {} } = logDriver ?? {};
+  const driver = logDriverOf(name);
+  if (driver === undefined) {
     throw unsupported(
-      `the log driver "${name}" is not supported by this version; use json-file, local or none`,
+      `the log driver "${name}" is not supported by this version; use ${listed(logDrivers)}`,
     );
   }
-  const unknown = Object.keys(logDriver?.options ?? {}).find((key) => !logOptions.has(key));
+  const unknown = unknownLogOption(driver, options);
   if (unknown !== undefined) {
+    const known = logOptionNames(driver);
     throw unsupported(
-      `the log option "${unknown}" is not supported by this version; use max-size and max-file`,
+      `the log option "${unknown}" is not supported by this version; ` +
+        (known.length === 0 ? `${driver} has none` : `${driver} has ${listed(known, 'and')}`),
     );
   }
+  const why = isRemoteLogDriver(driver) ? whyBadRemote(options) : undefined;
+  if (why !== undefined) throw new SwarmError('invalid-argument', why);
+}
+
+function listed(words: readonly string[], last = 'or'): string {
+  return `${words.slice(0, -1).join(', ')} ${last} ${words.at(-1) ?? ''}`;
 }
 
 function refuseOtherTasks({ networkAttachmentSpec, pluginSpec }: TaskSpec): void {

@@ -355,9 +355,25 @@ const cases: { name: string; given: unknown; code: ErrorCode; says: string }[] =
   },
   {
     name: 'a log driver from elsewhere',
-    given: task({ LogDriver: { Name: 'syslog' } }),
+    given: task({ LogDriver: { Name: 'gelf' } }),
     code: 'unimplemented',
-    says: 'the log driver "syslog" is not supported by this version; use json-file, local or none',
+    says:
+      'the log driver "gelf" is not supported by this version; ' +
+      'use json-file, local, syslog, journald or none',
+  },
+  {
+    name: 'an option of another log driver',
+    given: task({ LogDriver: { Name: 'local', Options: { tag: 'x' } } }),
+    code: 'unimplemented',
+    says: 'the log option "tag" is not supported by this version; local has max-size and max-file',
+  },
+  {
+    name: 'an address of no log server',
+    given: task({ LogDriver: { Name: 'syslog', Options: { 'syslog-address': 'h:1' } } }),
+    code: 'invalid-argument',
+    says:
+      'the log option syslog-address is "h:1", and can be udp://HOST:PORT, tcp://HOST:PORT, ' +
+      'tcp+tls://HOST:PORT, unix:///PATH or unixgram:///PATH',
   },
 ];
 

@@ -1,6 +1,8 @@
 /** `service logs`: lines of all replicas, wherever they run. */
 import { strict as assert } from 'node:assert';
 import { spawn } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { binary, until, type Host } from '../lab/index.ts';
 import { imageOf, useSwarm, words } from './swarm.ts';
 
@@ -60,6 +62,83 @@ describe('logs', () => {
     }
     const defaults = await swarm.manager.api<{ Spec: { TaskDefaults: unknown } }>('GET', '/swarm');
     assert.deepEqual(defaults.Spec.TaskDefaults, {});
+  });
+
+  it('are sent to servers of logs, and can be read here as well', async () => {
+    const swarm = get();
+    const image = imageOf(swarm, 'talker:1');
+    const [gateway = ''] = swarm.lab.registry.address.split(':');
+    const server = createSocket('udp4');
+    const heard: string[] = [];
+    server.on('message', (bytes) => heard.push(bytes.toString()));
+    server.bind(0, gateway);
+    await once(server, 'listening');
+    try {
+      const options = [
+        `--log-opt=syslog-address=udp://${gateway}:${server.address().port}`,
+        ...words('--log-opt syslog-facility=local0 --log-opt syslog-format=rfc5424'),
+        '--log-opt=tag={{.Name}}',
+      ];
+      const flags = ['--env', 'LINES=2', '--log-driver', 'syslog', ...options];
+      await swarm.create('sent', ...words('--replicas 2'), ...flags, image);
+      await until('the server has all', () => heard.length === 4);
+      for (const message of heard) {
+        assert.match(message, /^<134>1 \S+Z \S+ sent\.[12]\.\S+ \d+ \S+ - line [12] of \S+\n$/);
+      }
+      const kept = await swarm.cli('service', 'logs', '--raw', 'sent');
+      assert.equal(kept.split('\n').filter(Boolean).length, 4);
+      // docker's own CLI, a container of one host, and nothing kept.
+      const own = ['--log-opt', 'cache-disabled=true', '--env', 'LINES=1', '--name', 'one', image];
+      const run = ['run', '-d', '--log-driver', 'syslog', ...options, ...own];
+      await swarm.manager.docker(...run);
+      await until('the server has that too', () => heard.some((text) => text.includes(' one ')));
+      const { stderr } = await swarm.manager.cliResult('logs', 'one');
+      assert.match(stderr, /configured logging driver does not support reading/);
+    } finally {
+      server.close();
+      await swarm.manager.cliResult('rm', '-f', 'one');
+    }
+  });
+
+  it('never wait for a server that is away, and go to a journal where there is one', async () => {
+    const swarm = get();
+    const image = imageOf(swarm, 'talker:1');
+    const [gateway = ''] = swarm.lab.registry.address.split(':');
+    // More than pipe and queue have room for.
+    const much = 'i=0; while [ $i -lt 60000 ]; do echo "$i and more"; i=$((i+1)); done';
+    const job = words('--restart-condition none --log-driver syslog');
+    const nobody = `--log-opt=syslog-address=tcp://${gateway}:9`;
+    await swarm.createDetached('deaf', ...job, nobody, image, 'sh', '-c', much);
+    await swarm.untilTasks('it ends all the same', 'deaf', ([task]) => task?.state === 'complete');
+
+    await swarm.createDetached('noted', '--log-driver', 'journald', image);
+    await swarm.untilTasks(
+      'no host has a journal',
+      'noted',
+      ([task]) => task?.err.includes('missing plugin on 3 nodes') === true,
+    );
+    const { manager } = swarm;
+    const run = ['run', '--rm', '--name', 'noter', '--log-driver', 'journald', image, 'echo', 'hi'];
+    const refused = await manager.cliResult(...run);
+    assert.match(refused.stderr, /journald is not enabled on this host/);
+    await manager.cliResult('rm', '-f', 'noter');
+    const socket = '/run/systemd/journal/socket';
+    const folder = socket.slice(0, socket.lastIndexOf('/'));
+    const listen = [
+      'import socket',
+      's=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)',
+      `s.bind("${socket}")`,
+      'print(s.recv(70000).decode())',
+    ];
+    const heard = manager.exec(`mkdir -p ${folder} && exec timeout 60 python3 -`, {
+      input: listen.join('\n'),
+    });
+    await until('the journal listens', () => manager.exec(`ls ${folder} || true`), {
+      accept: (names) => names.includes('socket'),
+    });
+    assert.equal(await manager.docker(...run), 'hi\n');
+    assert.match(await heard, /^MESSAGE=hi\nPRIORITY=6\nCONTAINER_ID=\w{12}\n/);
+    await manager.exec(`rm ${socket}`);
   });
 
   it('follows replicas on all hosts, also those that start later', async () => {

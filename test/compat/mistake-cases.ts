@@ -85,8 +85,8 @@ const others: readonly { args: string; says: string }[] = [
     says: 'the mount at /v is of type npipe, which this version does not support; use bind, volume or tmpfs',
   },
   {
-    args: '--log-driver syslog',
-    says: 'the log driver "syslog" is not supported by this version; use json-file, local or none',
+    args: '--log-driver gelf',
+    says: 'the log driver "gelf" is not supported by this version; use json-file, local, syslog, journald or none',
   },
   {
     args: '--mount type=bind,source=relative,target=/x',

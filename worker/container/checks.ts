@@ -2,14 +2,10 @@
 import { SwarmError } from '../../lib/errors.ts';
 import type { ContainerDocument, HostDocument } from '../../types/index.ts';
 import { signalNumber } from '../runtime/oci/signals.ts';
+import { logOf } from './runtime-config.ts';
 import { checkRestartPolicy } from './restart-policy.ts';
 
 const memoryMin = 6 * 1024 * 1024;
-const logOptions: Readonly<Record<string, readonly string[]>> = {
-  'json-file': ['max-size', 'max-file', 'compress', 'labels', 'labels-regex', 'env', 'tag'],
-  local: ['max-size', 'max-file', 'compress'],
-  none: [],
-};
 
 export interface HostLimits {
   readonly cpus: number;
@@ -22,7 +18,7 @@ export function checkContainer(
   limits: HostLimits,
 ): void {
   checkRestartPolicy(host.restartPolicy, host.autoRemove);
-  checkLog(host);
+  logOf({ config, host });
   checkResources(host, limits);
   checkNamespaces(config, host);
   checkSecurity(host);
@@ -36,17 +32,6 @@ function invalid(message: string): never {
 
 function unsupported(message: string): never {
   throw new SwarmError('unimplemented', message);
-}
-
-function checkLog({ logConfig: { type, config } }: HostDocument): void {
-  const known = logOptions[type || 'json-file'];
-  if (known === undefined) {
-    return invalid(
-      `logger: no log driver named '${type}' is registered: use json-file, local or none`,
-    );
-  }
-  const unknown = Object.keys(config).find((name) => !known.includes(name));
-  if (unknown !== undefined) invalid(`unknown log opt '${unknown}' for ${type} log driver`);
 }
 
 function checkResources(host: HostDocument, { cpus }: HostLimits): void {

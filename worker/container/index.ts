@@ -24,5 +24,6 @@ export {
 } from './joining.ts';
 export type { WaitCondition } from './standalone.ts';
 export type { Attachment } from './streams.ts';
-export { taskContainerHexId, type TaskContainer } from './tasks.ts';
+export type { TaskContainer } from './tasks.ts';
+export { taskContainerHexId } from '../runtime/hex-id.ts';
 export * from './view.ts';

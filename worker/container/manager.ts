@@ -13,7 +13,7 @@ import type { Image, Images } from '../image/images.ts';
 import { familiarString, parseReference, withDefaultTag } from '../image/reference.ts';
 import type { NetworkDriver } from '../network/network.ts';
 import type { LogLine, LogQuery, Runtime } from '../runtime/runtime.ts';
-import { readKeptLog } from '../runtime/logs/kept-log.ts';
+import { keepsLog, readKeptLog } from '../runtime/logs/kept-log.ts';
 import type { Volumes, VolumeUser } from '../volume/index.ts';
 import { Archives } from './archive/archives.ts';
 import { Views } from './archive/views.ts';
@@ -335,7 +335,7 @@ export class ContainerManager implements AsyncDisposable {
     const { runtime } = this.#deps;
     if (own === undefined) return runtime.logs(view.runtimeId, query, options);
     const limits = logOf(own.record);
-    if (limits.driver === 'none') {
+    if (!keepsLog(limits)) {
       throw new SwarmError('unimplemented', 'configured logging driver does not support reading');
     }
     return isRunning(own.state) && own.state.status !== 'restarting'

@@ -261,7 +261,8 @@ describe('published ports', () => {
 
 describe('what a container cannot have', () => {
   const refused: [object, RegExp][] = [
-    [{ LogConfig: { Type: 'syslog' } }, /no log driver named 'syslog'/],
+    [{ LogConfig: { Type: 'gelf' } }, /no log driver named 'gelf'/],
+    [{ LogConfig: { Type: 'syslog', Config: { 'syslog-facility': 'x' } } }, /syslog-facility/],
     [{ LogConfig: { Type: 'json-file', Config: { speed: '1' } } }, /unknown log opt 'speed'/],
     [{ Memory: 1000 }, /Minimum memory limit allowed is 6MB/],
     [{ NanoCpus: 99e9 }, /Range of CPUs is from 0\.01 to 2\.00/],

@@ -1,14 +1,7 @@
 /** From a container's documents to everything that the runtime has to know. */
-import { SwarmError } from '../../lib/errors.ts';
 import type { ContainerDocument, Mount } from '../../types/index.ts';
-import type { ContainerConfig, LogConfig, StandaloneConfig } from '../runtime/runtime.ts';
-import {
-  defaultLogBounds,
-  parseLogFiles,
-  parseLogSize,
-  resolveHealthCheck,
-  type ResolvedHealthCheck,
-} from '../task/index.ts';
+import type { ContainerConfig, StandaloneConfig } from '../runtime/runtime.ts';
+import { logConfigOf, resolveHealthCheck, type ResolvedHealthCheck } from '../task/index.ts';
 import type { ContainerRecord } from './view.ts';
 
 const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -121,32 +114,32 @@ function envOf({ config }: ContainerRecord): readonly string[] {
   return [...merged.values()];
 }
 
-export function logOf({ host }: Pick<ContainerRecord, 'host'>): LogConfig {
-  const { type, config } = host.logConfig;
-  const { 'max-size': size, 'max-file': files } = config;
-  const driver = type === 'none' || type === 'local' ? type : 'json-file';
-  return {
-    driver,
-    maxSizeBytes: size === undefined ? defaultLogBounds.maxSizeBytes : sizeOf(size),
-    maxFiles: files === undefined ? filesDefault(size) : countOf(files),
-  };
-}
+/** Options that say how to keep a log, and change nothing about what can be read of it. */
+const hints: Readonly<Record<string, readonly string[]>> = {
+  'json-file': ['compress', 'labels', 'labels-regex', 'env', 'tag'],
+  local: ['compress'],
+};
 
-/** As in Docker, a size alone leaves one file. */
-function filesDefault(size: string | undefined): number {
-  return size === undefined ? defaultLogBounds.maxFiles : 1;
-}
+type Logged = Partial<Pick<ContainerRecord, 'id' | 'name' | 'argv' | 'imageId' | 'config'>> &
+  Pick<ContainerRecord, 'host'>;
 
-function sizeOf(text: string): number {
-  const size = parseLogSize(text);
-  if (size !== undefined) return size;
-  throw new SwarmError('invalid-argument', `invalid size: '${text}'`);
-}
-
-function countOf(text: string): number {
-  const count = parseLogFiles(text);
-  if (count !== undefined) return count;
-  throw new SwarmError('invalid-argument', `invalid value for max-file: '${text}'`);
+/** Throws `invalid-argument` for what the log driver does not know. */
+export function logOf({ id = '', name = '', argv = [], imageId = '', config, host }: Logged) {
+  const { type, config: options } = host.logConfig;
+  const passedOver = hints[type || 'json-file'] ?? [];
+  const kept = Object.entries(options).filter(([key]) => !passedOver.includes(key));
+  return logConfigOf(
+    { name: type, options: Object.fromEntries(kept) as Record<string, string> },
+    {
+      id,
+      name,
+      argv,
+      imageId,
+      imageName: config?.image ?? '',
+      env: config?.env ?? [],
+      labels: config?.labels ?? {},
+    },
+  );
 }
 
 export function healthCheckOf({

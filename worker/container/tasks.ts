@@ -1,5 +1,4 @@
 /** The containers of this node's tasks, seen as Docker shows them. */
-import { createHash } from 'node:crypto';
 import {
   containerDocument,
   hostDocument,
@@ -7,6 +6,7 @@ import {
   type DeviceMapping,
   type TaskStatus,
 } from '../../types/index.ts';
+import { taskContainerHexId } from '../runtime/hex-id.ts';
 import type { ContainerInfo } from '../runtime/runtime.ts';
 import type { Volumes } from '../volume/index.ts';
 import type { PreparedTask } from '../task/index.ts';
@@ -18,11 +18,6 @@ export interface TaskContainer {
   readonly task: AssignedTask;
   readonly status: TaskStatus;
   readonly prepared: PreparedTask | undefined;
-}
-
-/** Docker's ids are 64 hexadecimal digits; that of a task's container follows from its name. */
-export function taskContainerHexId(containerId: string): string {
-  return createHash('sha256').update(containerId).digest('hex');
 }
 
 export function taskView(

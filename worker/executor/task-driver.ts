@@ -25,6 +25,7 @@ import {
 import { fileReferencesOf } from '../../types/index.ts';
 import type { NodeDevices } from '../device/index.ts';
 import { checkBindSources } from '../runtime/bind-sources.ts';
+import { taskContainerHexId } from '../runtime/hex-id.ts';
 import type { Volumes } from '../volume/index.ts';
 import type { ContainerFiles } from './container-files.ts';
 import type { FileMounts } from './file-mounts.ts';
@@ -250,7 +251,7 @@ export class TaskDriver implements PortHolder {
     const image = await pulls.get(this.#task, this.#unwanted.signal);
     await devices.refresh();
     const given = devices.given(this.#task.genericResources ?? []);
-    const prepared = withDevices(prepareTask(this.#task, image, node()), given);
+    const prepared = withDevices(prepareTask(this.#task, image, node(), taskContainerHexId), given);
     await checkBindSources(prepared.container.mounts);
     const mounts = await volumes.provide(this.containerId, prepared.container.mounts);
     await this.#givenFiles();

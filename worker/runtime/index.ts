@@ -4,6 +4,7 @@
  * containerd/open.ts; oci/ and logs/ stand alone.
  */
 export * from './runtime.ts';
+export { hasJournal } from './logs/remote/shippers.ts';
 export * from './controls.ts';
 export * from './io.ts';
 export * from './layers.ts';

@@ -1,8 +1,9 @@
 /** Runs containers: the port that the task manager drives. Adapters: containerd, and a fake. */
-import type { DeviceMapping, Mount, Resources } from '../../types/index.ts';
+import type { DeviceMapping, LogDriver, Mount, Resources } from '../../types/index.ts';
 import type { ContainerControls, CpuTuning } from './controls.ts';
 import type { ContainerIo } from './io.ts';
 import type { Layers } from './layers.ts';
+import type { RemoteLogConfig } from './logs/remote/config.ts';
 
 /** Everything that a container needs, resolved: nothing here is looked up again later. */
 export interface ContainerConfig {
@@ -93,7 +94,11 @@ export interface OciHook {
 }
 
 export interface LogConfig {
-  readonly driver: 'json-file' | 'local' | 'none';
+  readonly driver: LogDriver;
+  /** Where it is sent, for a driver that sends it elsewhere. */
+  readonly remote?: RemoteLogConfig;
+  /** Nothing is kept here to be read. */
+  readonly isUnkept?: boolean;
   readonly maxSizeBytes: number;
   readonly maxFiles: number;
 }

@@ -49,6 +49,7 @@ function prepare(
     task,
     { id: 'sha256:1', config: { ...imageConfig, ...more.image }, rootfs },
     node,
+    () => 'f'.repeat(64),
   );
 }
 
@@ -179,9 +180,36 @@ describe('container configuration', () => {
       maxSizeBytes: 10 * 1024 * 1024,
       maxFiles: 2,
     });
-    assert.throws(() => log('syslog', {}), /logging driver "syslog" is not supported/);
-    assert.throws(() => log('local', { 'max-size': 'big' }), /max-size: "big"/);
-    assert.throws(() => log('local', { 'max-file': '0' }), /max-file: "0"/);
+    assert.equal(log('json-file', { 'max-size': '10m' }).maxFiles, 1, 'as in Docker');
+    assert.equal(log('local', { 'max-size': '10m' }).maxFiles, 5, 'as in Docker');
+    assert.throws(() => log('gelf', {}), /no log driver named 'gelf' is registered/);
+    assert.throws(() => log('local', { 'max-size': 'big' }), /invalid size: 'big'/);
+    assert.throws(() => log('local', { 'max-file': '0' }), /invalid value for max-file: '0'/);
+    assert.throws(() => log('local', { tag: 'x' }), /unknown log opt 'tag' for local log driver/);
+  });
+
+  it('knows where a log is sent, and what of it is kept', () => {
+    const log = (name: string, options: Record<string, string>) =>
+      prepare({ env: ['A=1'] }, { task: { logDriver: { name, options } } }).container.log;
+    const tag = '{{.Name}}/{{.ID}}/{{.ImageName}}/{{index .ContainerLabels "from"}}';
+    const options = { 'syslog-address': 'tcp://[::1]:601', 'cache-max-size': '1m', tag };
+    const { remote, ...kept } = log('syslog', { ...options, 'syslog-facility': 'local3' });
+    assert.deepEqual(kept, { driver: 'syslog', maxSizeBytes: 2 ** 20, maxFiles: 5 });
+    assert.deepEqual(remote, {
+      kind: 'syslog',
+      address: { kind: 'tcp', host: '::1', port: 601 },
+      facility: 19,
+      format: '',
+      tag: `web.3.${id}/ffffffffffff/web:1/image`,
+      tls: { isUnverified: false },
+      bufferBytes: 2 ** 20,
+    });
+    const journal = log('journald', { env: 'A', 'cache-disabled': 'true' });
+    assert.equal(journal.isUnkept, true);
+    assert.equal(journal.remote?.kind === 'journald' && journal.remote.fields['A'], '1');
+    assert.throws(() => log('syslog', { tag: '{{.Nope}}' }), /the log option tag: template/);
+    assert.throws(() => log('syslog', { 'syslog-address': 'http://x' }), /can be udp:\/\/HOST/);
+    assert.throws(() => log('syslog', { mode: 'blocking' }), /can be non-blocking/);
   });
 
   it('names containers as containerd takes it', () => {

@@ -10,9 +10,9 @@ import type {
   TaskSpec,
 } from '../../types/task-spec.ts';
 import type { Image, ImageConfig } from '../image/images.ts';
-import type { ContainerConfig, LogConfig } from '../runtime/runtime.ts';
+import type { ContainerConfig } from '../runtime/runtime.ts';
 import { resolveHealthCheck, type ResolvedHealthCheck } from './health.ts';
-import { defaultLogBounds, parseLogFiles, parseLogSize } from './log-options.ts';
+import { logConfigOf } from './log-options.ts';
 import { expandTemplate, type TemplateContext } from '../../lib/template.ts';
 
 /** A container without what is known only when it is started: its network and its files. */
@@ -34,7 +34,6 @@ export interface NodeFacts {
 const containerIdMax = 76;
 const stopGraceMs = 10_000;
 const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-const defaultLog: LogConfig = { driver: 'json-file', ...defaultLogBounds };
 
 /**
  * The container's name: `<service>.<slot>.<task id>`, in which the service's part is cut when it is
@@ -51,11 +50,15 @@ export function containerIdOf(task: Pick<AssignedTask, 'id' | 'name'>): string {
   return clean === '' ? task.id : `${clean}.${task.id}`;
 }
 
-/** Throws SwarmError `invalid-argument` for what cannot be run: the task is then rejected. */
+/**
+ * Throws SwarmError `invalid-argument` for what cannot be run: the task is then rejected. `hexIdOf`:
+ * the id by which Docker's clients know a container.
+ */
 export function prepareTask(
   task: AssignedTask,
   image: Pick<Image, 'id' | 'config' | 'rootfs'>,
   node: NodeFacts,
+  hexIdOf: (containerId: string) => string,
 ): PreparedTask {
   const spec = task.spec.container;
   if (spec === undefined) {
@@ -66,13 +69,24 @@ export function prepareTask(
   const networkMode = networkModeOf(task.spec);
   const hostname = hostnameOf(task, expand(spec.hostname ?? ''), networkMode, node);
   const check = resolveHealthCheck(spec.healthCheck, imageHealthCheck(image.config));
+  const id = containerIdOf(task);
+  const labels = labelsOf(task, image.config, spec);
+  const process = processOf(spec, image.config, hostname, expand);
+  const logged = {
+    ...process,
+    id: hexIdOf(id),
+    name: id,
+    imageId: image.id,
+    imageName: spec.image,
+    labels,
+  };
   return {
     imageId: image.id,
     container: {
-      id: containerIdOf(task),
-      labels: labelsOf(task, image.config, spec),
+      id,
+      labels,
       image: image.rootfs,
-      ...processOf(spec, image.config, hostname, expand),
+      ...process,
       hostname,
       tty: spec.tty ?? false,
       openStdin: spec.openStdin ?? false,
@@ -88,7 +102,7 @@ export function prepareTask(
       noNewPrivileges: spec.privileges?.noNewPrivileges ?? false,
       seccompUnconfined: spec.privileges?.seccomp?.mode === 'unconfined',
       stopSignal: spec.stopSignal || image.config.stopSignal || 'SIGTERM',
-      log: logOf(task.spec.logDriver ?? task.defaultLogDriver),
+      log: logConfigOf(task.spec.logDriver ?? task.defaultLogDriver ?? {}, logged),
       ...privilegesOf(spec),
     },
     networkMode,
@@ -243,32 +257,4 @@ function imageHealthCheck({ healthcheck }: ImageConfig): HealthCheck | undefined
     startIntervalMs: ms(healthcheck.StartInterval),
     retries: healthcheck.Retries ?? 0,
   };
-}
-
-function logOf(logDriver: TaskSpec['logDriver']): LogConfig {
-  const driver = logDriver?.name || defaultLog.driver;
-  if (driver !== 'json-file' && driver !== 'local' && driver !== 'none') {
-    throw new SwarmError(
-      'invalid-argument',
-      `logging driver "${driver}" is not supported: use json-file, local or none`,
-    );
-  }
-  const { 'max-size': size, 'max-file': files } = logDriver?.options ?? {};
-  return {
-    driver,
-    maxSizeBytes: size === undefined ? defaultLog.maxSizeBytes : sizeOf(size),
-    maxFiles: files === undefined ? defaultLog.maxFiles : countOf(files),
-  };
-}
-
-function sizeOf(text: string): number {
-  const size = parseLogSize(text);
-  if (size !== undefined) return size;
-  throw new SwarmError('invalid-argument', `invalid log option max-size: "${text}"`);
-}
-
-function countOf(text: string): number {
-  const count = parseLogFiles(text);
-  if (count !== undefined) return count;
-  throw new SwarmError('invalid-argument', `invalid log option max-file: "${text}"`);
 }

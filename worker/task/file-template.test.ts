@@ -41,7 +41,7 @@ describe('the content of a templated secret or config', () => {
   for (const [given, says] of [
     [
       '{{.Nope}}',
-      /^what stands between braces in the config nginx, line 1, is no template .*: use \.Service\.ID/,
+      /^what stands between braces in the config nginx, line 1, is no .*: use \.Service\.ID/,
     ],
     ['a\n{{if .Service.Name}}x', /in the config nginx, line 2, is no template/],
     ['{{secret "other"}}', /the config nginx names the secret target "other", which the task/],

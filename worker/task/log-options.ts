@@ -1,4 +1,15 @@
-/** The bounds of a container's log, as `--log-opt` has them; the callers say it in their words. */
+/** Where a container's log goes, as `--log-driver` and `--log-opt` have it. */
+import { SwarmError } from '../../lib/errors.ts';
+import {
+  isRemoteLogDriver,
+  logDriverOf,
+  logDrivers,
+  unknownLogOption,
+  type LogDriver,
+} from '../../types/index.ts';
+import { remoteLogConfig, type LoggedContainer } from '../runtime/logs/remote/config.ts';
+import type { LogConfig } from '../runtime/runtime.ts';
+
 const mebibyte = 1024 * 1024;
 const units: Readonly<Record<string, number>> = {
   '': 1,
@@ -22,4 +33,44 @@ export function parseLogSize(text: string): number | undefined {
 export function parseLogFiles(text: string): number | undefined {
   const count = Number(text);
   return Number.isSafeInteger(count) && count >= 1 ? count : undefined;
+}
+
+/** Throws `invalid-argument` in Docker's words for a driver or an option that there is not. */
+export function logConfigOf(
+  { name = '', options = {} }: { readonly name?: string; readonly options?: Options },
+  container: LoggedContainer,
+): LogConfig {
+  const driver = logDriverOf(name);
+  if (driver === undefined) {
+    const known = logDrivers.join(', ');
+    throw invalid(`logger: no log driver named '${name}' is registered: use one of ${known}`);
+  }
+  const unknown = unknownLogOption(driver, options);
+  if (unknown !== undefined) throw invalid(`unknown log opt '${unknown}' for ${driver} log driver`);
+  if (!isRemoteLogDriver(driver)) return { driver, ...boundsOf(driver, options, '') };
+  return {
+    driver,
+    ...boundsOf(driver, options, 'cache-'),
+    remote: remoteLogConfig(driver, options, container),
+    ...(/^(?:1|t|true)$/i.test(options['cache-disabled'] ?? '') ? { isUnkept: true } : {}),
+  };
+}
+
+type Options = Readonly<Record<string, string>>;
+
+function boundsOf(driver: LogDriver, options: Options, prefix: string) {
+  const size = options[`${prefix}max-size`];
+  const files = options[`${prefix}max-file`];
+  const maxSizeBytes = size === undefined ? defaultLogBounds.maxSizeBytes : parseLogSize(size);
+  if (maxSizeBytes === undefined) throw invalid(`invalid size: '${size}'`);
+  // As in Docker, a size alone leaves json-file one file.
+  const isAlone = size !== undefined && driver === 'json-file';
+  const filesDefault = isAlone ? 1 : defaultLogBounds.maxFiles;
+  const maxFiles = files === undefined ? filesDefault : parseLogFiles(files);
+  if (maxFiles === undefined) throw invalid(`invalid value for max-file: '${files}'`);
+  return { maxSizeBytes, maxFiles };
+}
+
+function invalid(message: string): SwarmError {
+  return new SwarmError('invalid-argument', message);
 }

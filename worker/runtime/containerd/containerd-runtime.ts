@@ -8,6 +8,8 @@ import type { Random } from '../../../lib/random.ts';
 import { LogFile } from '../logs/log-file.ts';
 import { LogBudget, LogPump } from '../logs/log-pump.ts';
 import { readLog } from '../logs/log-reader.ts';
+import { keepsLog } from '../logs/kept-log.ts';
+import { Shippers } from '../logs/remote/shippers.ts';
 import { signalNumber } from '../oci/signals.ts';
 import type { ContainerControls } from '../controls.ts';
 import type { ContainerIo } from '../io.ts';
@@ -77,6 +79,7 @@ export class ContainerdRuntime implements Runtime {
   readonly #context: CreationContext;
   readonly #deps: RuntimeDeps;
   readonly #budget: LogBudget;
+  readonly #shippers: Shippers;
   readonly #execs: ExecRunner;
   readonly #sessions: Sessions;
   readonly io: ContainerIo;
@@ -104,6 +107,7 @@ export class ContainerdRuntime implements Runtime {
       groups: new ShimGroups({ sizeMax: shimGroupMax, nextName: () => `${nonce}-${groups++}` }),
     };
     this.#budget = new LogBudget(deps.clock);
+    this.#shippers = new Shippers(deps);
     this.#execs = new ExecRunner(setup, deps);
     const find = (id: string) => this.#get(id);
     this.#sessions = new Sessions(setup, deps, find);
@@ -251,7 +255,7 @@ export class ContainerdRuntime implements Runtime {
     { signal }: { signal?: AbortSignal } = {},
   ): AsyncGenerator<LogLine> {
     const held = this.#get(id);
-    if (held.meta.log.driver === 'none') {
+    if (!keepsLog(held.meta.log)) {
       throw new SwarmError(
         'failed-precondition',
         'configured logging driver does not support reading',
@@ -270,6 +274,7 @@ export class ContainerdRuntime implements Runtime {
     await this.#following;
     await Promise.allSettled(this.#work);
     for (const held of this.#held.values()) await held.pump?.close();
+    await this.#shippers[Symbol.asyncDispose]();
     if (this.#held.size === 0) {
       await unmountOciBinary(this.#setup.ociRuntime, this.#setup.paths);
       await removeCgroup(this.#setup.paths.cgroupParent, this.#setup.host.cgroupVersion);
@@ -309,8 +314,12 @@ export class ContainerdRuntime implements Runtime {
     const { paths } = this.#setup;
     const streams = meta.tty ? (['stdout'] as const) : (['stdout', 'stderr'] as const);
     const pipes = streams.map((stream) => ({ stream, path: paths.fifo(id, stream) }));
-    const discards = meta.log.driver === 'none';
-    return new LogPump(pipes, file, { budget: this.#budget, log: this.#deps.log, discards });
+    return new LogPump(pipes, file, {
+      budget: this.#budget,
+      log: this.#deps.log,
+      discards: !keepsLog(meta.log),
+      taker: this.#shippers.takerOf(id, meta.log.remote),
+    });
   }
 
   /** Lets the held process go on without the help of the OCI runtime, where that can be done. */

@@ -7,6 +7,7 @@ import { SwarmError } from '../../../lib/errors.ts';
 import { checkBindSources } from '../bind-sources.ts';
 import type { ContainerConfig } from '../runtime.ts';
 import { makeFifo } from '../logs/fifo.ts';
+import { checkRemoteLog } from '../logs/remote/shippers.ts';
 import type { LogPump } from '../logs/log-pump.ts';
 import { ociSpec, type OciSpec } from '../oci/spec.ts';
 import { resolveUser, type UserFiles } from '../oci/user.ts';
@@ -63,6 +64,7 @@ export async function createContainer(
   const { client, paths, snapshotter } = context;
   const { id } = config;
   await checkBindSources(config.mounts);
+  await checkRemoteLog(config.log.remote);
   await using undo = new AsyncDisposableStack();
   const options = signal === undefined ? {} : { signal };
 

@@ -1,9 +1,14 @@
-/** A log that no running container writes any more. */
+/** What is kept of a container's log, also when no running container writes it any more. */
 import { access } from 'node:fs/promises';
 import { errnoOf } from '../../../lib/errors.ts';
-import type { LogLine, LogQuery } from '../runtime.ts';
+import type { LogConfig, LogLine, LogQuery } from '../runtime.ts';
 import { LogFile, type RotationLimits } from './log-file.ts';
 import { readLog } from './log-reader.ts';
+
+/** Whether what a container writes can be read here later. */
+export function keepsLog({ driver, isUnkept }: LogConfig): boolean {
+  return driver !== 'none' && isUnkept !== true;
+}
 
 /** Nothing where there is no log yet. */
 export async function* readKeptLog(

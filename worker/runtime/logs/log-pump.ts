@@ -9,6 +9,7 @@ import { readFifo } from './fifo.ts';
 import { encodeEntry, LineSplitter, Stamper, type Stream } from './json-lines.ts';
 import type { OutputSink } from '../io.ts';
 import type { LogFile } from './log-file.ts';
+import type { RemoteLine } from './remote/format.ts';
 
 const readAsync = promisify(read);
 
@@ -42,6 +43,12 @@ export class LogBudget {
   }
 }
 
+/** Takes lines to somewhere else, and keeps nobody waiting. */
+export interface LineTaker {
+  ship(line: RemoteLine): void;
+  close(): void;
+}
+
 interface Source {
   readonly stream: Stream;
   readonly path: string;
@@ -58,16 +65,23 @@ export class LogPump {
   readonly #stamper = new Stamper();
   readonly #sources: readonly Source[];
   readonly #discards: boolean;
+  readonly #taker: LineTaker | undefined;
   readonly #sinks = new Set<OutputSink>();
   #closing = false;
 
-  /** Starts to read. The pipes must exist. With `discards`, only sinks get what is written. */
+  /** Starts to read. The pipes must exist. With `discards`, the file gets nothing. */
   constructor(
     pipes: readonly { readonly stream: Stream; readonly path: string }[],
     file: LogFile,
-    deps: { readonly budget: LogBudget; readonly log: Logger; readonly discards?: boolean },
+    deps: {
+      readonly budget: LogBudget;
+      readonly log: Logger;
+      readonly discards?: boolean;
+      readonly taker?: LineTaker | undefined;
+    },
   ) {
     this.file = file;
+    this.#taker = deps.taker;
     this.#discards = deps.discards ?? false;
     this.#budget = deps.budget;
     this.#log = deps.log;
@@ -104,9 +118,10 @@ export class LogPump {
   /** Writes the unfinished lines, and ends the log. */
   async #finish(): Promise<void> {
     for (const source of this.#sources) {
-      if (!this.#discards) await this.#append(this.#encode(source, source.splitter.end()));
+      await this.#append(this.#encode(source, source.splitter.end()));
     }
     await this.file.end();
+    this.#taker?.close();
     for (const sink of this.#sinks) sink.end();
     this.#sinks.clear();
   }
@@ -152,10 +167,10 @@ export class LogPump {
   async #write(source: Source, bytes: Uint8Array): Promise<number> {
     const startMs = this.#budget.clock.monotonicMs();
     const handed = this.#handOver(source.stream, bytes);
-    const text = this.#discards ? '' : this.#encode(source, source.splitter.push(bytes));
+    const text = this.#readsLines ? this.#encode(source, source.splitter.push(bytes)) : '';
     const spentMs = this.#budget.clock.monotonicMs() - startMs;
     // Without a log it is the reader that slows the writer down.
-    const restMs = this.#discards ? 0 : this.#budget.charge(spentMs);
+    const restMs = this.#readsLines ? this.#budget.charge(spentMs) : 0;
     await this.#append(text);
     await handed;
     return restMs;
@@ -204,8 +219,18 @@ export class LogPump {
     }
   }
 
+  get #readsLines(): boolean {
+    return !this.#discards || this.#taker !== undefined;
+  }
+
   #encode(source: Source, texts: readonly string[]): string {
     const nowMs = this.#budget.clock.nowMs();
+    for (const line of this.#taker === undefined ? [] : texts) {
+      const isPartial = !line.endsWith('\n');
+      const text = isPartial ? line : line.slice(0, -1);
+      this.#taker?.ship({ stream: source.stream, text, isPartial, timeMs: nowMs });
+    }
+    if (this.#discards) return '';
     return texts
       .map((text) => encodeEntry(text, source.stream, this.#stamper.next(nowMs)))
       .join('');
