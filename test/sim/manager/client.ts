@@ -23,6 +23,7 @@ const kinds: Readonly<Record<string, readonly string[]>> = {
   log: ['mode=global', 'parallelism=2', 'failure-action=continue'],
   pub: ['replicas=2', 'publish=ingress::80', 'network=back', 'failure-action=continue'],
   hostport: ['replicas=2', 'publish=host:8080:80', 'failure-action=continue'],
+  load: ['replicas=2', 'autoscale=min=1,max=6,cpu=50%,window=5s', 'failure-action=continue'],
   sums: ['mode=replicated-job', 'completions=4', 'max-concurrent=2', 'network=back'],
   sweep: ['mode=global-job', 'max-attempts=2'],
   tick: ['mode=replicated-job', 'schedule=*/5_*_*_*_*_*', 'overlap=forbid'],

@@ -11,6 +11,7 @@ import type { Agenda } from '../agenda.ts';
 import { addressesApart, devicesApart, hostPortsApart, publishedApart } from '../apart.ts';
 import { Violation } from '../violation.ts';
 import { JobRules } from './job-rules.ts';
+import { scalesWithinBounds } from './scale-rules.ts';
 
 /** A held task starts after this time, whether its predecessor has stopped or not. */
 const patienceMs = 60_000;
@@ -43,6 +44,7 @@ export class Rules {
     if (events.length > 0) addressesApart(store);
     if (events.some(({ table }) => table === 'service')) publishedApart(store);
     for (const event of events) {
+      scalesWithinBounds(event);
       if (event.table === 'node') this.#sawNode(event.object, event.action);
       if (event.table !== 'task') continue;
       this.#sawTask(event);

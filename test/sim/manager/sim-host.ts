@@ -8,6 +8,7 @@ import { Agent, type ClusterState, type NewsKeeper } from '../../../worker/agent
 import { NetworkTables } from '../../../worker/network/tables.ts';
 import { honest, type Planted } from './planted.ts';
 import { SimProcess } from './process.ts';
+import { simGauge } from './gauge.ts';
 import { SimExecutor } from './sim-executor.ts';
 import { SessionCall } from './streams.ts';
 import type { Swarm } from './swarm.ts';
@@ -76,6 +77,7 @@ export class SimHost {
       managers: this.#swarm.managers.filter(({ isGone }) => !isGone).map(({ addr }) => addr),
       executor,
       describe: () => this.#describe(),
+      measure: simGauge(this.#swarm, process.clock),
       onRemoved: (reason) => this.#swarm.note(this.id, reason.message),
       clock: process.clock,
       random: process.random,

@@ -3,6 +3,7 @@ import { create } from '@bufbuild/protobuf';
 import { RaftMessageSchema } from '../../../gen/raft_pb.js';
 import { SwarmError } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
+import { Autoscaler } from '../../../manager/autoscaler/index.ts';
 import { Control } from '../../../manager/control/index.ts';
 import { Dispatcher } from '../../../manager/dispatcher/index.ts';
 import { decodeMessage, encodeMessage } from '../../../manager/peers/codec.ts';
@@ -29,6 +30,7 @@ interface Running {
   readonly control: Control;
   readonly dispatcher: Dispatcher;
   readonly reconciler: Reconciler;
+  readonly autoscaler: Autoscaler;
 }
 
 export class SimManager {
@@ -128,7 +130,8 @@ export class SimManager {
     });
     const view = this.#planted.view(store);
     const reconciler = new Reconciler({}, { store: view, clock, random, log });
-    return { process, store, raft, control, dispatcher, reconciler };
+    const autoscaler = new Autoscaler({ store, nodes: dispatcher, clock, log });
+    return { process, store, raft, control, dispatcher, reconciler, autoscaler };
   }
 
   #newLog(process: SimProcess, log: Logger): RaftLog {
@@ -165,7 +168,7 @@ export class SimManager {
     );
   }
 
-  async #open({ process, store, dispatcher, reconciler }: Running): Promise<void> {
+  async #open({ process, store, dispatcher, reconciler, autoscaler }: Running): Promise<void> {
     store.onChange((batch) => {
       if (this.#swarm.witness.isFresh && process.alive) {
         this.#swarm.checked(() => this.#swarm.rules.changed(batch, store));
@@ -176,6 +179,7 @@ export class SimManager {
     });
     await store.open();
     reconciler.start();
+    autoscaler.start();
     store.onLeadership((leads) => {
       if (!process.alive) return;
       this.#swarm.note(this.id, leads ? 'leads' : 'follows');
