@@ -61,7 +61,7 @@ export class Leases {
   }
 
   async #create(purpose: string, lifeMs: number): Promise<string> {
-    const id = `ts-swarm-${purpose}-${randomUUID()}`;
+    const id = `${prefixOf(purpose)}${randomUUID()}`;
     const expiry = new Date(this.#clock.nowMs() + lifeMs).toISOString();
     await this.#client.leases.create({ id, labels: { 'containerd.io/gc.expire': expiry } });
     return id;
@@ -71,9 +71,37 @@ export class Leases {
     const { resources } = await this.#client.leases.listResources({ id });
     const wanted = resources.filter(({ type }) => type === 'content' || type === 'ingests');
     if (wanted.length === 0) return;
+    const earlier = await this.#resumable();
     const resumeId = await this.#create('resume', resumeLifeMs);
     for (const resource of wanted) {
       await this.#client.leases.addResource({ id: resumeId, resource });
     }
+    // Tasks that come and go may give up a pull again and again: one lease of its parts will do.
+    const held = new Set(wanted.map(nameOf));
+    for (const lease of earlier) await this.#dropCovered(lease, held);
   }
+
+  /** Another pull that was given up may have done so in the same moment. */
+  async #dropCovered(id: string, held: ReadonlySet<string>): Promise<void> {
+    try {
+      const { resources } = await this.#client.leases.listResources({ id });
+      const isCovered = resources.every((part) => held.has(nameOf(part)));
+      if (isCovered) await this.#client.leases.delete({ id });
+    } catch (thrown) {
+      if (!(thrown instanceof SwarmError && thrown.code === 'not-found')) throw thrown;
+    }
+  }
+
+  async #resumable(): Promise<readonly string[]> {
+    const { leases } = await this.#client.leases.list({ filters: [] });
+    return leases.map(({ id }) => id).filter((id) => id.startsWith(prefixOf('resume')));
+  }
+}
+
+function prefixOf(purpose: string): string {
+  return `ts-swarm-${purpose}-`;
+}
+
+function nameOf({ type, id }: { readonly type: string; readonly id: string }): string {
+  return `${type} ${id}`;
 }
