@@ -71,6 +71,12 @@ export class ProgressStream {
     return this.#printed.length <= maxPrinted;
   }
 
+  /** Text that programs look for: a message of its own, whatever else waits. */
+  tell(stream: string): void {
+    this.#printKey = '';
+    this.#put(`message/${this.#messages++}`, { stream });
+  }
+
   #put(key: string, line: Json): void {
     // The latest state of a layer takes its place at the end, so that lines stay in order of time.
     this.#waiting.delete(key);

@@ -57,10 +57,14 @@ async function build(exchange: Exchange, { backend }: RouteModules): Promise<voi
       signal: link.signal,
     });
     progress.report({ status: '', aux: { ID: id } });
-    if (isQuiet) progress.print(`${id}\n`);
-    show(`Successfully built ${id.replace('sha256:', '').slice(0, 12)}\n`);
+    if (isQuiet) {
+      progress.tell(`${id}\n`);
+      return;
+    }
+    // Libraries find the image's id at the end of a message.
+    progress.tell(`Successfully built ${id.replace('sha256:', '').slice(0, 12)}\n`);
     for (const tag of request.tags) {
-      show(`Successfully tagged ${familiarString(parseReference(tag))}\n`);
+      progress.tell(`Successfully tagged ${familiarString(parseReference(tag))}\n`);
     }
   });
 }

@@ -39,6 +39,14 @@ export class Cli {
     });
   }
 
+  /** The same, without being told of a host. */
+  local(
+    args: readonly string[],
+    { env }: { readonly env: Record<string, string> },
+  ): Promise<RunResult> {
+    return runResult([this.path, ...args], { timeoutMs, env: { ...cleanEnv, ...env } });
+  }
+
   async lines(host: Host, ...args: readonly string[]): Promise<readonly string[]> {
     return (await this.run(host, ...args)).split('\n').filter((line) => line !== '');
   }

@@ -24,6 +24,7 @@ import { registryCases } from './registry-cases.ts';
 import { serviceCases } from './service-cases.ts';
 import { stackCases } from './stack-cases.ts';
 import { swarmCases } from './swarm-cases.ts';
+import { systemCases } from './system-cases.ts';
 import { volumeCases } from './volume-cases.ts';
 import { webSocketCases } from './websocket-cases.ts';
 
@@ -46,6 +47,7 @@ describe('compatibility with Docker', () => {
   buildCases(get);
   buildFlagCases(get);
   loginCases(get);
+  systemCases(get);
   commitCases(get);
   libraryCases(get);
   endpointCases(get);

@@ -61,6 +61,12 @@ export function libraryCases(get: () => Field): void {
       const argv = ['/usr/bin/python3', script, manager.url, get().image('talker:1')];
       assert.equal(await run(argv, { timeoutMs: 60_000 }), 'all is well\n');
     });
+
+    it('docker-py does what it has for one node', async () => {
+      const script = join(import.meta.dirname, 'docker-py-node.py');
+      const argv = ['/usr/bin/python3', script, get().manager.url, get().image('busybox:1')];
+      assert.equal(await run(argv, { timeoutMs: 60_000 }), 'all is well\n');
+    });
   });
 }
 

@@ -23,6 +23,7 @@ export const verbs: readonly string[] = [
     'ls inspect start stop kill restart pause unpause rename wait rm prune top logs attach exec ' +
       'cp diff export port stats update',
   ),
+  ...words('system', 'df prune'),
   'events',
   'info',
   'version',
