@@ -11,6 +11,8 @@ import { silentLogger } from '../lib/log.ts';
 import { makeService, makeTask } from '../manager/store/testing.ts';
 import type { Service } from '../types/index.ts';
 import { createApiServer, type ApiServer } from './index.ts';
+import type { Exchange } from './exchange.ts';
+import { ProgressStream } from './progress-stream.ts';
 import { FakeBackend, testImage } from './testing.ts';
 
 const service: Service = makeService('s1');
@@ -205,6 +207,27 @@ describe('streams of the API', () => {
         { status: 'Downloading', progressDetail: { current: 1, total: 2 }, id: 'aa' },
         { status: 'Pull complete', progressDetail: {}, id: 'aa' },
       ]);
+    });
+
+    it('keeps text apart that programs look for', async () => {
+      const exchange = { started: false, begin: () => undefined, end: () => undefined };
+      const written: string[] = [];
+      const progress = new ProgressStream({
+        ...exchange,
+        write: (line: string) => Promise.resolve(void written.push(line)),
+      } as unknown as Exchange);
+      await progress.run(async () => {
+        progress.print('a\n');
+        progress.print('b\n');
+        progress.print('c\n');
+        progress.tell('done\n');
+        progress.print('d\n');
+        await Promise.resolve();
+      });
+      assert.deepEqual(
+        written.map((line) => (JSON.parse(line) as { stream: string }).stream),
+        ['a\n', 'b\nc\n', 'done\n', 'd\n'],
+      );
     });
 
     it('that never began is a status, and one that breaks off is the last line', async () => {

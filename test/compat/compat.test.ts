@@ -8,6 +8,7 @@ import { endpointCases } from './endpoint-cases.ts';
 import { useField } from './field.ts';
 import { jsonCases } from './json-cases.ts';
 import { libraryCases } from './library-cases.ts';
+import { credentialCases } from './credential-cases.ts';
 import { fileCases } from './file-cases.ts';
 import { imageCases } from './image-cases.ts';
 import { parityCases } from './parity-cases.ts';
@@ -47,6 +48,7 @@ describe('compatibility with Docker', () => {
   buildCases(get);
   buildFlagCases(get);
   loginCases(get);
+  credentialCases(get);
   systemCases(get);
   commitCases(get);
   libraryCases(get);
