@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { pack } from 'tar-stream';
+import { gatewayBridgeName } from '../../worker/network/gateway-bridge.ts';
 import { dockers, newDocker, oldDocker, ownCli, type Cli } from './clients.ts';
 import { refuses, shows } from './covered.ts';
 import type { Field } from './field.ts';
@@ -159,10 +160,8 @@ async function networks(field: Field): Promise<void> {
     assert.deepEqual(links.toSorted(), ['eth0', 'lo'], out);
     assert.equal(up, told(out, 'gateway')[0]?.split(' ')[0], out);
     assert.deepEqual((await on('--network', 'none')).links, ['lo']);
-    const ofHost = await run('run', '--rm', '--network', 'host', image, 'ip', '-o', 'addr');
-    for (const link of (await on('--network', 'host')).links) {
-      assert.match(ofHost, new RegExp(`^\\d+: ${link}\\b`, 'm'));
-    }
+    const ofHost = (await on('--network', 'host')).links;
+    assert.ok(ofHost.includes(gatewayBridgeName), ofHost.join());
     const named = await on('--network', 'for-builds');
     const withoutLast = (text = '') => text.split('.').slice(0, 3);
     assert.deepEqual(withoutLast(named.own), withoutLast(address), named.out);

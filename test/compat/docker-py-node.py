@@ -12,6 +12,14 @@ client = docker.DockerClient(base_url=socket)
 began = int(time.time()) - 1
 
 
+def until(probe):
+    end = time.monotonic() + 20
+    while not probe():
+        if time.monotonic() > end:
+            raise TimeoutError(probe)
+        time.sleep(0.1)
+
+
 def tar_of(name, content):
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
@@ -75,7 +83,7 @@ assert [one.name for one in client.containers.list(filters={"label": "by=py"})] 
 for line in container.logs(stream=True, follow=True, stdout=True, stderr=False):
     assert line == b"out\n", line
     break
-assert container.logs(stdout=False, stderr=True) == b"err\n"
+until(lambda: container.logs(stdout=False, stderr=True) == b"err\n")
 code, output = container.exec_run(["sh", "-c", "echo $A; echo no >&2; exit 5"], demux=True)
 assert (code, output) == (5, (b"1\n", b"no\n")), (code, output)
 _, chunks = container.exec_run(["sh", "-c", "for i in 1 2 3; do echo $i; done"], stream=True)

@@ -42,13 +42,12 @@ async function prunes(field: Field, cli: Cli): Promise<void> {
   const before = await counts();
   const kinds = ['Build Cache', 'Containers', 'Images', 'Local Volumes'];
   assert.deepEqual(Object.keys(before).toSorted(), kinds);
-  const [total = '', active = '', size = '', free = ''] = before['Containers'] ?? [];
+  const [total = '', active = ''] = before['Containers'] ?? [];
   assert.ok(Number(total) > Number(active), JSON.stringify(before));
-  assert.match(`${size} ${free}`, /[3-9](\.\d+)?MB .*[3-9](\.\d+)?MB/);
   const table = await cli.run(manager, 'system', 'df');
   assert.match(table, /^TYPE +TOTAL +ACTIVE +SIZE +RECLAIMABLE\n/);
   const details = await cli.run(manager, 'system', 'df', '-v');
-  assert.match(details, /Containers space usage:\n\n.*\n(.*\n)*.*to-prune/);
+  assert.match(details, /Containers space usage:\n\n.*\n(.*\n)*.* 3MB .*to-prune/);
   assert.ok(details.includes(volume));
   const args = ['-a', '-f', '--volumes', '--filter', `label=${own}`];
   const out = await cli.run(manager, 'system', 'prune', ...args);
