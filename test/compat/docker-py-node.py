@@ -147,7 +147,8 @@ for wanted in (
     ("network", "connect"),
     ("network", "create"),
     ("volume", "create"),
-    ("image", "pull"),
+    ("image", "tag"),
+    ("image", "save"),
     ("secret", "create"),
     ("config", "remove"),
 ):
