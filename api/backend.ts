@@ -7,6 +7,8 @@ import type { Backup } from '../manager/store/backup-file.ts';
 import type { ExternalStore } from '../manager/store/etcd/address.ts';
 import type { StoreView } from '../manager/store/view.ts';
 import type {
+  CsiReply,
+  CsiRequest,
   Finding,
   GenericResource,
   NodeFindings,
@@ -32,6 +34,11 @@ export interface Backend {
   readonly containers: ContainerManager;
   /** The volumes of this node. */
   readonly volumes: Volumes;
+  /** The CSI drivers of this node; absent where it knows of none. */
+  readonly csi?: {
+    /** Throws what the driver says, or `not-found` for one that is not here. */
+    call(request: CsiRequest, options: { signal: AbortSignal }): Promise<CsiReply>;
+  };
   /** Absent where the node has no networks but those that every node has. */
   readonly networks?: NodeNetworks;
   /** Absent where nobody can examine the host. */

@@ -4,6 +4,7 @@ import type { StoreView } from '../manager/store/view.ts';
 import {
   isTerminal,
   type Cluster,
+  type ClusterVolume,
   type FileKind,
   type FileObject,
   type Node,
@@ -89,6 +90,17 @@ export function currentFiles(view: StoreView, kind: FileKind): FileObject[] {
   return [...view.files(kind)].filter(
     (file) => view.revisions(kind, file.spec.name).at(-1)?.id === file.id,
   );
+}
+
+/** A cluster volume by its name, its id, or the start of it. */
+export function findVolume(
+  volumes: readonly ClusterVolume[],
+  input: string,
+): ClusterVolume | undefined {
+  const exact = volumes.find(({ id, spec }) => spec.name === input || id === input);
+  if (exact !== undefined || input === '') return exact;
+  const found = volumes.filter(({ id }) => id.startsWith(input));
+  return found.length > 1 ? only('volume', input, volumes, () => false) : found[0];
 }
 
 export function findCluster(view: StoreView): Cluster {

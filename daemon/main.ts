@@ -18,6 +18,7 @@ import { openContainerd } from '../worker/runtime/index.ts';
 import { taskGauge } from '../worker/usage/index.ts';
 import { openVolumes, prepareVolumes } from '../worker/volume/index.ts';
 import { askForPlace } from './attachments.ts';
+import { openCsi } from './cluster-volumes.ts';
 import { nodeContainers } from './containers.ts';
 import { newDoctor } from './doctor.ts';
 import { readHostFacts } from './host-facts.ts';
@@ -81,20 +82,18 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
     starting.use(acquirePidFile(join(folder, 'daemon.pid')));
   }
   const node = await startContainers(options, log, starting);
-  const { devices, images, network, nodeImages, runtime, volumes } = node;
+  const { csi, images, network, runtime, volumes } = node;
   const host = readHostFacts();
   const common = { clock, random, log };
-  const system = new System(options, host, { runtime, nodeImages, volumes, devices, random });
-  const parts = { runtime, network, images, volumes, ...common };
-  const containers = nodeContainers(options, host, parts);
+  const system = new System(options, host, { ...node, csi: csi.drivers, random });
+  const containers = nodeContainers(options, host, { ...node, ...common });
   starting.use(containers.manager);
   const builder = starting.use(newBuilder(options, images, containers.lender, log));
   const executor = starting.use(
     new TaskRunner(options, {
+      ...node,
       runtime: containers.taskRuntime,
-      images,
-      volumes,
-      devices,
+      clusterVolumes: csi.volumes,
       network: containers.taskNetwork,
       attachments: containers.attachments,
       node: () => system,
@@ -132,6 +131,7 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
     containers: containers.manager,
     networks: network,
     volumes,
+    csi: csi.api,
     doctor,
     manager: () => swarm.manager(),
   };
@@ -204,7 +204,8 @@ async function startContainers(
   const volumes = starting.use(openVolumes({ dataRoot, runRoot }, deps));
   const { images } = nodeImages;
   const devices = new NodeDevices({ own: options.genericResources, cdiFolders }, log);
-  return { network, runtime, volumes, devices, nodeImages, images };
+  const csi = starting.use(openCsi(options, { clock, log }));
+  return { network, runtime, volumes, csi, devices, nodeImages, images };
 }
 
 function newBuilder(

@@ -12,7 +12,6 @@ import { ClusterServer } from '../lib/grpc/index.ts';
 import { createJoinToken, type NodeIdentity } from '../lib/identity/index.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Random } from '../lib/random.ts';
-import { newIngressNetwork } from '../manager/allocator/index.ts';
 import { Autoscaler } from '../manager/autoscaler/index.ts';
 import { CertificateAuthorityService, RootRotator } from '../manager/ca/index.ts';
 import { Control, ForwardingControl, type ControlApi } from '../manager/control/index.ts';
@@ -22,6 +21,7 @@ import {
   forwardedLogs,
   LogBroker,
 } from '../manager/dispatcher/index.ts';
+import type { VolumeKeeper } from '../manager/csi/index.ts';
 import { createUnlockKey, LockKeeper, type KeyStore } from '../manager/keys/index.ts';
 import { ManagerGroup, ManagerRecords, PeerTransport, RoleKeeper } from '../manager/peers/index.ts';
 import { Reconciler } from '../manager/reconcile/index.ts';
@@ -36,8 +36,10 @@ import { everyone, type RaftStatus } from '../raft/index.ts';
 import type { Cluster, Node } from '../types/index.ts';
 import { backupOf } from './backup.ts';
 import { serveCluster } from './cluster-services.ts';
+import { newVolumeKeeper } from './cluster-volumes.ts';
 import { LeaderLink } from './leader-link.ts';
 import { followSettings, newManagerLog, type ManagerLog } from './manager-log.ts';
+import { firstChanges } from './new-swarm.ts';
 import { followRoot } from './trust.ts';
 import { Tunnels, type TunnelsParts } from './tunnels.ts';
 
@@ -106,6 +108,7 @@ export class Manager implements AsyncDisposable {
   readonly #reconciler: Reconciler;
   readonly #roles: RoleKeeper;
   readonly #lockKeeper: LockKeeper;
+  readonly #volumes: VolumeKeeper;
   readonly #rotator: RootRotator;
   readonly #running = new AsyncDisposableStack();
 
@@ -153,15 +156,15 @@ export class Manager implements AsyncDisposable {
       log: log.child({ module: 'ca' }),
     });
     this.#dispatcher = new Dispatcher({
+      ...parts,
       store,
       leaderId: () => this.#log.status?.leader ?? '',
       addrOf: (id) => this.#addrOf(id),
-      clock,
-      random,
-      log,
+      onReleased: (...what) => this.#volumes.released(...what),
     });
     this.#logBroker = new LogBroker({ store, dispatcher: this.#dispatcher, clock, random, log });
     this.#tunnels = this.#newTunnels();
+    this.#volumes = newVolumeKeeper(store, this.#tunnels, parts);
     this.#reconciler = new Reconciler({}, { store, clock, random, log, onStep: parts.onStep });
     this.#roles = new RoleKeeper({ store, group: this.group, clock, log });
     this.#lockKeeper = this.#newLockKeeper();
@@ -203,6 +206,7 @@ export class Manager implements AsyncDisposable {
     this.#reconciler.start();
     starting.use(this.#roles);
     starting.use(this.#newAutoscaler()).start();
+    starting.use(this.#volumes);
     starting.defer(() => this.#dispatcher.stop());
     starting.use(this.store.onLeadership((leads) => this.#leadershipChanged(leads)));
     if (this.#options.forceNew === true) await this.#records.forgetOthers(advertiseAddr);
@@ -435,6 +439,7 @@ export class Manager implements AsyncDisposable {
   #leadershipChanged(leads: boolean): void {
     const { log } = this.#parts;
     this.#roles.setLeads(leads);
+    this.#volumes.setLeads(leads);
     if (!leads) {
       this.#dispatcher.stop();
       return;
@@ -469,18 +474,9 @@ export class Manager implements AsyncDisposable {
     }
   }
 
-  async #writeFirst({ cluster, node }: { cluster: Cluster; node: Node }): Promise<void> {
+  async #writeFirst(first: { cluster: Cluster; node: Node }): Promise<void> {
     if (this.store.cluster() !== undefined) return;
-    await this.#propose([
-      { op: 'put', table: 'cluster', object: cluster, base: 0 },
-      { op: 'put', table: 'node', object: node, base: 0 },
-      {
-        op: 'put',
-        table: 'network',
-        object: newIngressNetwork(cluster, this.#parts.random),
-        base: 0,
-      },
-    ]);
+    await this.#propose(firstChanges(first, this.#parts.random));
   }
 
   async #propose(changes: readonly Change[]): Promise<void> {

@@ -3,8 +3,10 @@ import type { InitOptions } from '../api/index.ts';
 import type { Clock } from '../lib/clock.ts';
 import { createJoinToken } from '../lib/identity/index.ts';
 import type { Random } from '../lib/random.ts';
+import { newIngressNetwork } from '../manager/allocator/index.ts';
 import type { RootCa } from '../manager/ca/index.ts';
 import { createUnlockKey } from '../manager/keys/index.ts';
+import type { Change } from '../manager/store/index.ts';
 import type { Cluster, Node } from '../types/index.ts';
 
 export function newCluster(
@@ -51,4 +53,17 @@ export function firstNode(
     status: { state: 'unknown', message: 'not heard of yet', addr: host, atMs: nowMs },
     manager: { addr, leader: true },
   };
+}
+
+/** With the routing mesh's network, which every swarm begins with. */
+export function firstChanges(
+  { cluster, node }: { readonly cluster: Cluster; readonly node: Node },
+  random: Random,
+): Change[] {
+  const network = newIngressNetwork(cluster, random);
+  return [
+    { op: 'put', table: 'cluster', object: cluster, base: 0 },
+    { op: 'put', table: 'node', object: node, base: 0 },
+    { op: 'put', table: 'network', object: network, base: 0 },
+  ];
 }

@@ -11,6 +11,7 @@ import type { NodeFacts } from '../worker/task/index.ts';
 import type { NodeImages } from '../worker/image/index.ts';
 import { hasJournal, type Runtime } from '../worker/runtime/index.ts';
 import { cdiFolders, type NodeDevices } from '../worker/device/index.ts';
+import type { CsiDrivers } from '../worker/csi/index.ts';
 import type { Volumes } from '../worker/volume/index.ts';
 import type { HostFacts } from './host-facts.ts';
 import type { DaemonOptions } from './options.ts';
@@ -25,6 +26,7 @@ export interface SystemParts {
   readonly nodeImages: NodeImages;
   readonly volumes: Pick<Volumes, 'driverNames' | 'refreshDrivers' | 'stayingNames' | 'onNews'>;
   readonly devices: NodeDevices;
+  readonly csi: Pick<CsiDrivers, 'infos' | 'refresh' | 'onChange'>;
   readonly random: Random;
 }
 
@@ -49,7 +51,8 @@ export class System implements SystemBackend, NodeFacts {
 
   /** The parts that themselves need to know what this host is. */
   attach({ executor, swarm }: { executor: TaskRunner; swarm: SwarmNode }): void {
-    const { devices, volumes } = this.#parts;
+    const { csi, devices, volumes } = this.#parts;
+    csi.onChange = () => swarm.redescribe();
     volumes.onNews = () => swarm.redescribe();
     devices.onChange = () => swarm.redescribe();
     this.#executor = executor;
@@ -58,8 +61,9 @@ export class System implements SystemBackend, NodeFacts {
 
   /** What this node tells the managers about itself. */
   async describe(): Promise<NodeDescription> {
-    const { devices, volumes } = this.#parts;
-    await Promise.all([volumes.refreshDrivers(), devices.refresh()]);
+    const { csi, devices, volumes } = this.#parts;
+    await Promise.all([volumes.refreshDrivers(), devices.refresh(), csi.refresh()]);
+    const csiInfos = csi.infos();
     const genericResources = devices.resources();
     const stayingVolumes = volumes.stayingNames();
     const { cpus, memoryBytes } = this.#host;
@@ -81,6 +85,7 @@ export class System implements SystemBackend, NodeFacts {
         ],
       },
       ...(stayingVolumes.length === 0 ? {} : { volumes: stayingVolumes }),
+      ...(csiInfos.length === 0 ? {} : { csi: csiInfos }),
     };
   }
 
@@ -104,8 +109,8 @@ export class System implements SystemBackend, NodeFacts {
   }
 
   async info(): Promise<HostInfo> {
-    const { devices, runtime, nodeImages, volumes } = this.#parts;
-    await Promise.all([volumes.refreshDrivers(), devices.refresh()]);
+    const { csi, devices, runtime, nodeImages, volumes } = this.#parts;
+    await Promise.all([volumes.refreshDrivers(), devices.refresh(), csi.refresh()]);
     const runtimeInfo = runtime.info();
     const [containers, images] = await Promise.all([runtime.list(), nodeImages.images.list()]);
     const running = containers.filter(({ state }) => state === 'running').length;

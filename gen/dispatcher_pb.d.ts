@@ -149,6 +149,12 @@ export declare type NodeMessage = Message<"tsswarm.dispatcher.NodeMessage"> & {
      */
     value: Measurements;
     case: "measurements";
+  } | {
+    /**
+     * @generated from field: tsswarm.dispatcher.VolumeReleased released = 9;
+     */
+    value: VolumeReleased;
+    case: "released";
   } | { case: undefined; value?: undefined };
 };
 
@@ -157,6 +163,31 @@ export declare type NodeMessage = Message<"tsswarm.dispatcher.NodeMessage"> & {
  * Use `create(NodeMessageSchema)` to create a new message.
  */
 export declare const NodeMessageSchema: GenMessage<NodeMessage>;
+
+/**
+ * The node was told to give a cluster volume back, and has: nothing of it is mounted there any more.
+ *
+ * @generated from message tsswarm.dispatcher.VolumeReleased
+ */
+export declare type VolumeReleased = Message<"tsswarm.dispatcher.VolumeReleased"> & {
+  /**
+   * @generated from field: string volume_id = 1;
+   */
+  volumeId: string;
+
+  /**
+   * Of which publication, as it was assigned; empty where the node never had it.
+   *
+   * @generated from field: string publication = 2;
+   */
+  publication: string;
+};
+
+/**
+ * Describes the message tsswarm.dispatcher.VolumeReleased.
+ * Use `create(VolumeReleasedSchema)` to create a new message.
+ */
+export declare const VolumeReleasedSchema: GenMessage<VolumeReleased>;
 
 /**
  * The node leaves the swarm: it is down from now on, and not only once it is missed. The manager
@@ -563,7 +594,8 @@ export declare type AssignmentChange = Message<"tsswarm.dispatcher.AssignmentCha
   /**
    * "task", or an object of the networks that the node is on: "network", "peer",
    * "service-endpoint", "endpoint"; "secret" and "config", which tasks wait for, and which may come
-   * in a later set; later "volume". Within a set the networks'
+   * in a later set; "volume", of the cluster's, whose removal the node answers with VolumeReleased,
+   * and whose object then is its publication. Within a set the networks'
    * objects come before the tasks that count on them. What a node does not know it passes over.
    *
    * @generated from field: string type = 2;

@@ -42,6 +42,7 @@ const pureFolders = [
   'manager/allocator',
   'manager/explain',
   'manager/scheduler',
+  'manager/volume',
   'worker/task',
   'api/convert',
 ];

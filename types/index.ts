@@ -3,6 +3,7 @@
  * JSON is read into them. Imports nothing but itself, and is pure. Read objects.ts first.
  */
 export * from './autoscale.ts';
+export * from './cluster-volume.ts';
 export * from './codec.ts';
 export * from './container.ts';
 export * from './cron.ts';

@@ -3,6 +3,7 @@
  * object. Times are milliseconds since the epoch, always passed in by whoever proposes a change.
  */
 import type { AutoscaleStatus } from './autoscale.ts';
+import type { ClusterVolume, CsiInfo, VolumeAttachment } from './cluster-volume.ts';
 import type { FileObject } from './file-object.ts';
 import type { DataPath, Network, TaskNetwork, VirtualIp } from './network.ts';
 import type { RegistryLogin } from './registry.ts';
@@ -134,6 +135,8 @@ export interface Task {
   readonly genericResources?: readonly GenericResource[];
   /** Swarm networks that it is on, in the order of its interfaces; the routing mesh's comes last. */
   readonly networks?: readonly TaskNetwork[];
+  /** The cluster volumes that its mounts stand for, from its assignment on. */
+  readonly volumes?: readonly VolumeAttachment[];
   /** Of a task of no service: the container of its node that has its place on the network. */
   readonly attachedContainerId?: string;
 }
@@ -168,6 +171,8 @@ export interface NodeDescription {
   readonly dataPath?: DataPath;
   /** Names of the volumes whose content is on this node's own disk: not of anonymous ones. */
   readonly volumes?: readonly string[];
+  /** The drivers of cluster volumes that it has. */
+  readonly csi?: readonly CsiInfo[];
 }
 
 export interface NodeStatus {
@@ -254,5 +259,6 @@ export interface Tables {
   readonly network: Network;
   readonly secret: FileObject;
   readonly config: FileObject;
+  readonly volume: ClusterVolume;
 }
 export type TableName = keyof Tables;

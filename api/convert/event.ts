@@ -51,6 +51,11 @@ export function objectEvent(event: ObjectEvent): DockerEvent | undefined {
   if (event.table === 'network') {
     return swarmEvent(event, 'network', { name: event.object.spec.name });
   }
+  if (event.table === 'volume') {
+    // Where it is published is nothing that a person has done.
+    if (event.old?.spec === event.object.spec && event.action === 'update') return undefined;
+    return swarmEvent(event, 'volume', { name: event.object.spec.name });
+  }
   if (event.table === 'secret' || event.table === 'config') {
     return fileEvent(event, event.object);
   }
@@ -94,7 +99,7 @@ export function imageEvent(event: ImageEvent): DockerEvent {
 
 function swarmEvent(
   event: ObjectEvent,
-  type: 'service' | 'node' | 'network' | 'secret' | 'config',
+  type: 'service' | 'node' | 'network' | 'secret' | 'config' | 'volume',
   attributes: Readonly<Record<string, string>>,
 ): DockerEvent {
   const { action, object, atMs } = event;

@@ -5,6 +5,7 @@ import {
   type NodeStatus,
   type TlsInfo,
 } from '../../types/index.ts';
+import { csiInfoJson } from './cluster-volume.ts';
 import type { JsonObject } from './json.ts';
 import { metaJson } from './meta.ts';
 
@@ -47,7 +48,8 @@ export function tlsInfoJson(tlsInfo: TlsInfo | undefined): JsonObject {
   };
 }
 
-function descriptionJson({ description }: Node, tlsInfo: TlsInfo | undefined): JsonObject {
+function descriptionJson(node: Node, tlsInfo: TlsInfo | undefined): JsonObject {
+  const { description } = node;
   if (description === undefined) {
     return { Platform: {}, Resources: {}, Engine: {}, TLSInfo: tlsInfoJson(tlsInfo) };
   }
@@ -67,6 +69,7 @@ function descriptionJson({ description }: Node, tlsInfo: TlsInfo | undefined): J
       Labels: Object.keys(engine.labels).length === 0 ? undefined : engine.labels,
       Plugins: engine.plugins.map(({ type, name }) => ({ Type: type, Name: name })),
     },
+    CSIInfo: csiInfoJson(node),
     // What the node itself has said is nearer to the truth while the root is being replaced.
     TLSInfo: tlsInfoJson(description.tls ?? tlsInfo),
   };

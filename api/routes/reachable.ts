@@ -12,6 +12,7 @@ import type { Exchange } from '../exchange.ts';
 import { findTask, placeName } from '../lookup.ts';
 import { relay } from '../relay.ts';
 import type { Route } from '../router.ts';
+import { csiRoutes } from './cluster-volumes.ts';
 import { containerArchiveRoutes } from './container-archive.ts';
 import { containerRoutes } from './containers.ts';
 import { containerStreamRoutes } from './container-streams.ts';
@@ -62,11 +63,11 @@ function isReachable({ method, path }: Route): boolean {
   );
 }
 
-/** What managers may ask of this node: its tasks' containers, and none that it keeps itself. */
+/** What managers may ask of this node: its tasks' containers, none of its own, and its drivers. */
 export function servedToManagers(modules: RouteModules): Route[] {
   const { containers } = modules.backend;
   const reachable = ownRoutes(modules).filter(isReachable);
-  return reachable.map((route) => ({
+  const ofContainers = reachable.map((route): Route => ({
     ...route,
     async handle(exchange) {
       const id = exchange.param('id');
@@ -78,6 +79,7 @@ export function servedToManagers(modules: RouteModules): Route[] {
       await route.handle(exchange);
     },
   }));
+  return [...ofContainers, ...csiRoutes(modules)];
 }
 
 /**

@@ -1,12 +1,29 @@
-/** Volumes of this node. */
+/** Volumes of this node, and on managers those of the swarm. */
 import { SwarmError } from '../../lib/errors.ts';
-import { optional, record, required, string, struct } from '../../types/index.ts';
+import {
+  clusterVolumeSpec,
+  optional,
+  record,
+  required,
+  string,
+  struct,
+  type ClusterVolume,
+} from '../../types/index.ts';
 import { isAnonymous, type Volume } from '../../worker/volume/index.ts';
+import { clusterVolumeJson } from '../convert/cluster-volume.ts';
 import { volumeJson, volumeUsageJson } from '../convert/volume.ts';
 import type { JsonObject } from '../convert/json.ts';
+import type { Backend } from '../backend.ts';
 import type { Exchange } from '../exchange.ts';
 import { Filters } from '../filters.ts';
+import { findVolume } from '../lookup.ts';
 import type { Route } from '../router.ts';
+import {
+  clusterVolumes,
+  createClusterVolume,
+  findClusterVolume,
+  updateClusterVolume,
+} from './cluster-volumes.ts';
 import type { RouteModules } from './modules.ts';
 
 const listKeys = ['dangling', 'driver', 'label', 'name'];
@@ -19,18 +36,11 @@ export const volumeCreateRequest = struct({
   driver: required('Driver', string, ''),
   options: optional('DriverOpts', record(string)),
   labels: optional('Labels', record(string)),
-  clusterSpec: optional('ClusterVolumeSpec', {
-    decode: (value: unknown) => value,
-    encode: (value: unknown) => value,
-  }),
+  clusterSpec: optional('ClusterVolumeSpec', clusterVolumeSpec),
 });
 
-const noClusterVolumes =
-  'cluster volumes need a CSI driver, and this version has none: create a volume of a driver that ' +
-  'every node has, such as local with NFS, or a volume plugin';
-
 export function volumeRoutes(modules: RouteModules): Route[] {
-  const { volumes } = modules.backend;
+  const { backend } = modules;
   return [
     { method: 'GET', path: '/volumes', handle: (exchange) => list(exchange, modules) },
     { method: 'POST', path: '/volumes/create', handle: (exchange) => create(exchange, modules) },
@@ -38,34 +48,48 @@ export function volumeRoutes(modules: RouteModules): Route[] {
     {
       method: 'GET',
       path: '/volumes/{name}',
-      async handle(exchange) {
-        exchange.json(volumeJson(await volumes.inspect(exchange.param('name'))));
-      },
+      handle: (exchange) => inspect(exchange, modules),
     },
     {
       method: 'PUT',
       path: '/volumes/{name}',
-      handle(exchange) {
-        // Only those of the cluster can change, and none is.
-        volumes.get(exchange.param('name'));
-        throw new SwarmError('unimplemented', noClusterVolumes);
-      },
+      handle: (exchange) => updateClusterVolume(exchange, backend),
     },
     {
       method: 'DELETE',
       path: '/volumes/{name}',
-      async handle(exchange) {
-        await volumes.remove(exchange.param('name'), { force: exchange.flag('force') });
-        exchange.empty(204);
-      },
+      handle: (exchange) => remove(exchange, modules),
     },
   ];
 }
 
+/** This node's own comes first, as in Docker. */
+async function inspect(exchange: Exchange, { backend }: RouteModules): Promise<void> {
+  const name = exchange.param('name');
+  try {
+    exchange.json(volumeJson(await backend.volumes.inspect(name)));
+  } catch (error) {
+    if (SwarmError.from(error).code !== 'not-found') throw error;
+    exchange.json(clusterVolumeJson(await findClusterVolume(backend, name)));
+  }
+}
+
+async function remove(exchange: Exchange, { backend }: RouteModules): Promise<void> {
+  const name = exchange.param('name');
+  const force = exchange.flag('force');
+  const isOwn = backend.volumes.list().some((volume) => volume.name === name);
+  const found = isOwn ? undefined : findVolume(await clusterVolumes(backend), name);
+  if (found === undefined) await backend.volumes.remove(name, { force });
+  else await backend.manager().control.removeVolume({ id: found.id, force });
+  exchange.empty(204);
+}
+
 async function create(exchange: Exchange, { backend }: RouteModules): Promise<void> {
   const { name, driver, options, labels, clusterSpec } = await exchange.body(volumeCreateRequest);
-  if (clusterSpec !== undefined && clusterSpec !== null) {
-    throw new SwarmError('unimplemented', noClusterVolumes);
+  if (clusterSpec !== undefined) {
+    const wanted = { name, driver, options, labels, cluster: clusterSpec };
+    exchange.json(await createClusterVolume(backend, wanted), 201);
+    return;
   }
   const request = { name, driver, options: options ?? null, labels: labels ?? null };
   exchange.json(volumeJson(await backend.volumes.create(request)), 201);
@@ -83,7 +107,23 @@ async function list(exchange: Exchange, { backend }: RouteModules): Promise<void
       filters.labels('label', labels ?? {}) &&
       (dangling === undefined || dangling === !isUsed(name)),
   );
-  exchange.json({ Volumes: found.map(volumeJson), Warnings: null });
+  const ofSwarm = await clusterVolumes(backend);
+  const isHeld = await usedClusterVolumes(backend, ofSwarm);
+  const fitting = ofSwarm.filter(
+    ({ id, spec }) =>
+      filters.any('name', (part) => spec.name.includes(part)) &&
+      filters.any('driver', (wanted) => wanted === spec.driver.name) &&
+      filters.labels('label', spec.labels) &&
+      (dangling === undefined || dangling === !isHeld(id)),
+  );
+  const all = [...found.map(volumeJson), ...fitting.map(clusterVolumeJson)];
+  exchange.json({ Volumes: all, Warnings: null });
+}
+
+async function usedClusterVolumes(backend: Backend, volumes: readonly ClusterVolume[]) {
+  if (volumes.length === 0) return () => false;
+  const view = await backend.manager().read();
+  return (id: string) => [...view.tasksOfVolume(id)].length > 0;
 }
 
 function danglingOf(filters: Filters): boolean | undefined {

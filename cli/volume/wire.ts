@@ -8,7 +8,15 @@ export interface WireVolume {
   readonly Scope: string;
   readonly Labels?: Readonly<Record<string, string>> | null;
   /** Of a volume of the cluster's, from a CSI driver. */
-  readonly ClusterVolume?: unknown;
+  readonly ClusterVolume?: WireClusterVolume;
+}
+
+export interface WireClusterVolume {
+  readonly ID: string;
+  readonly Version: { readonly Index: number };
+  readonly Spec: { readonly Group?: string; readonly Availability?: string };
+  readonly PublishStatus?: readonly unknown[];
+  readonly Info?: { readonly VolumeID?: string };
 }
 
 /** Throws the daemon's "no such volume". */

@@ -4,12 +4,14 @@
  * so that a follower can forward a call to the leader (proto/control.proto) as it is.
  */
 import type {
+  ClusterVolumeSpec,
   FileKind,
   FileSpec,
   NetworkSpec,
   NodeSpec,
   ServiceSpec,
   SwarmSpec,
+  VolumeSpec,
 } from '../../types/index.ts';
 import type { RestoreBatch, RestoreCounts } from './restore.ts';
 
@@ -79,6 +81,16 @@ export interface ControlApi {
   reviseFile(args: Asked & { kind: FileKind; id: string; data: string }): Promise<RevisedFile>;
   /** By its id. Throws `invalid-argument` while services use it. */
   removeFile(args: { kind: FileKind; id: string }): Promise<void>;
+
+  /**
+   * A cluster volume, which its driver is then asked for. Throws `already-exists` for a taken name,
+   * `invalid-argument` for a bad spec.
+   */
+  createVolume(args: { spec: VolumeSpec }): Promise<{ id: string }>;
+  /** Only the availability can be changed. Throws `aborted` unless `version` is the present one. */
+  updateVolume(args: { id: string; version: number; spec: ClusterVolumeSpec }): Promise<void>;
+  /** Its driver deletes it; `force` only forgets it. Throws `failed-precondition` while it is used. */
+  removeVolume(args: { id: string; force: boolean }): Promise<void>;
 
   updateNode(args: Asked & { id: string; version: number; spec: NodeSpec }): Promise<void>;
   /** Refused for a node that is not down, unless forced. */

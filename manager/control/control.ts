@@ -35,6 +35,7 @@ import {
 import { updatedCluster, type KeyMakers } from './update-cluster.ts';
 import { validateFile } from './validate-file.ts';
 import { normalizeNetwork, validateNetwork } from './validate-network.ts';
+import { planChangedVolume, planNewVolume, planRemovedVolume } from './volume-commands.ts';
 
 /** The store as commands need it. */
 export interface ControlStore extends StoreView {
@@ -172,6 +173,21 @@ export class Control implements ControlApi {
 
   async removeFile({ kind, id }: Parameters<ControlApi['removeFile']>[0]): Promise<void> {
     await this.#commit(() => planRemovedFile(this.#modules.store, kind, id));
+  }
+
+  async createVolume({ spec }: Parameters<ControlApi['createVolume']>[0]) {
+    const { store, clock, random } = this.#modules;
+    const id = random.id();
+    await this.#commit(() => planNewVolume(store, { id, spec, nowMs: clock.nowMs() }));
+    return { id };
+  }
+
+  async updateVolume(args: Parameters<ControlApi['updateVolume']>[0]): Promise<void> {
+    await this.#commit(() => planChangedVolume(this.#modules.store, args));
+  }
+
+  async removeVolume(args: Parameters<ControlApi['removeVolume']>[0]): Promise<void> {
+    await this.#commit(() => planRemovedVolume(this.#modules.store, args));
   }
 
   /** For a node that has asked for itself. Throws as `planAttachment` does. */

@@ -19,6 +19,9 @@ const methods: ReadonlySet<string> = new Set<Method>([
   'updateFile',
   'reviseFile',
   'removeFile',
+  'createVolume',
+  'updateVolume',
+  'removeVolume',
   'updateNode',
   'removeNode',
   'updateCluster',
@@ -118,6 +121,20 @@ export class ForwardingControl implements ControlApi {
 
   removeFile(args: Parameters<ControlApi['removeFile']>[0]): Promise<void> {
     return this.#call('removeFile', args);
+  }
+
+  createVolume(
+    args: Parameters<ControlApi['createVolume']>[0],
+  ): ReturnType<ControlApi['createVolume']> {
+    return this.#call('createVolume', args);
+  }
+
+  updateVolume(args: Parameters<ControlApi['updateVolume']>[0]): Promise<void> {
+    return this.#call('updateVolume', args);
+  }
+
+  removeVolume(args: Parameters<ControlApi['removeVolume']>[0]): Promise<void> {
+    return this.#call('removeVolume', args);
   }
 
   updateNode(args: Parameters<ControlApi['updateNode']>[0]): Promise<void> {

@@ -1,13 +1,14 @@
 /** Docker's rules for what a task runs. Pure; throws `invalid-argument` in Docker's words. */
 import { SwarmError } from '../../lib/errors.ts';
 import { placeholders, whyUnfillable } from '../../lib/template.ts';
-import type {
-  ContainerSpec,
-  GenericResource,
-  HealthCheck,
-  Mount,
-  RestartPolicy,
-  TaskSpec,
+import {
+  groupPrefix,
+  type ContainerSpec,
+  type GenericResource,
+  type HealthCheck,
+  type Mount,
+  type RestartPolicy,
+  type TaskSpec,
 } from '../../types/index.ts';
 import { isImageReference } from './image-reference.ts';
 import { validatePrivileges } from './privileges.ts';
@@ -152,9 +153,26 @@ function validateMounts(mounts: readonly Mount[]): void {
     if (mount.type === 'volume' && !mount.source && mount.volumeOptions?.subpath) {
       throw invalid(`${mount.target}: must not set Subpath when using anonymous volumes`);
     }
+    if (mount.type === 'cluster') validateClusterMount(mount);
     if (mount.type === 'tmpfs' && (mount.source ?? '') !== '') {
       throw invalid('invalid tmpfs source, source must be empty');
     }
+  }
+}
+
+/** Which volume it is has to be known before there is a node, and a slot. */
+function validateClusterMount({ source = '', target }: Mount): void {
+  if (['', groupPrefix].includes(source)) {
+    throw invalid(
+      `the cluster volume at ${target} needs a source: the name of one, or group:<name> for any ` +
+        'of a group',
+    );
+  }
+  if (source.includes('{{') || target.includes('{{')) {
+    throw invalid(
+      `the cluster volume ${source} cannot have placeholders: use group:<name>, of which each ` +
+        'task gets one',
+    );
   }
 }
 

@@ -310,7 +310,7 @@ const cases: { name: string; given: unknown; code: ErrorCode; says: string }[] =
     code: 'unimplemented',
     says:
       'the mount at /data is of type image, which this version does not support; use bind, ' +
-      'volume or tmpfs',
+      'volume, tmpfs or cluster',
   },
   {
     name: 'a job that is to be updated bit by bit',

@@ -6,6 +6,7 @@ import { FileFeed, type FileChange } from './file-feed.ts';
 import type { NetworkBook } from './network-book.ts';
 import { NetworkFeed, type NetworkChange } from './network-feed.ts';
 import type { StopGate } from './stop-gate.ts';
+import { VolumeFeed, type VolumeChange } from './volume-feed.ts';
 import { encodeJson } from './wire.ts';
 
 interface TaskChange {
@@ -17,10 +18,13 @@ interface TaskChange {
 
 export interface AssignmentSet {
   readonly kind: Assignments_Kind;
-  readonly changes: readonly (TaskChange | NetworkChange | FileChange)[];
+  readonly changes: readonly (TaskChange | NetworkChange | FileChange | VolumeChange)[];
 }
 
-type View = Pick<StoreView, 'task' | 'tasksOfNode' | 'service' | 'file' | 'cluster'>;
+type View = Pick<
+  StoreView,
+  'task' | 'tasksOfNode' | 'service' | 'file' | 'cluster' | 'volume' | 'volumes' | 'revisions'
+>;
 
 export interface NodeAssignmentsParts {
   readonly view: View;
@@ -56,6 +60,8 @@ interface Unacknowledged {
 export class NodeAssignments {
   /** What the node is told of networks. */
   readonly networks: NetworkFeed;
+  /** What the node is told of cluster volumes. */
+  readonly volumes: VolumeFeed;
   readonly #files: FileFeed;
   readonly #parts: NodeAssignmentsParts;
   readonly #nodeId: string;
@@ -72,10 +78,12 @@ export class NodeAssignments {
     this.#nodeId = nodeId;
     this.networks = new NetworkFeed(parts.book, nodeId);
     this.#files = new FileFeed(parts.view);
+    this.volumes = new VolumeFeed(parts.view, nodeId);
   }
 
   get dirty(): boolean {
-    return this.#dirty.size > 0 || this.networks.dirty || this.#files.dirty;
+    const feeds = [this.networks, this.volumes, this.#files];
+    return this.#dirty.size > 0 || feeds.some(({ dirty }) => dirty);
   }
 
   /** Up to which version of the book the node has taken in what concerns it. */
@@ -119,7 +127,7 @@ export class NodeAssignments {
       this.#files.put(task);
       changes.push(this.#update(task));
     }
-    changes.push(...this.#files.changes());
+    changes.push(...this.#files.changes(), ...this.volumes.complete());
     return { kind: Assignments_Kind.COMPLETE, changes };
   }
 
@@ -132,7 +140,7 @@ export class NodeAssignments {
     if (!this.networks.dirty) {
       this.#madeVersion = this.#parts.book.version;
       this.#tasks(changes, changesMax);
-      changes.push(...this.#files.changes());
+      changes.push(...this.#files.changes(), ...this.volumes.changes());
     }
     return { kind: Assignments_Kind.INCREMENTAL, changes };
   }

@@ -49,6 +49,8 @@ export interface DispatcherParts {
   readonly leaderId: () => string;
   /** Where a manager is, if that is known better than the store does. */
   readonly addrOf?: (nodeId: string) => string | undefined;
+  /** A node has let go of a cluster volume, as it was told. */
+  readonly onReleased?: SessionHost['released'];
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -276,6 +278,7 @@ export class Dispatcher {
       await this.#run.writer.tasks(newsworthy(this.#parts.store, nodeId, statuses));
     },
     news: (nodeId) => newsFor(this.#parts.store, nodeId, this.#known()),
+    released: (...what) => this.#parts.onReleased?.(...what),
     findings: (...found) => this.examinations.answered(...found),
     measured: (session, measurements) => {
       if (this.#sessions.get(session.nodeId) !== session) return;
@@ -317,6 +320,14 @@ export class Dispatcher {
         const { action, object, old } = event;
         const concerns = concernsNode(old, object) || endsFileUse(old, object);
         if (action === 'remove' || concerns) session.markTask(object.id);
+        return;
+      }
+      case 'volume': {
+        const { object, old } = event;
+        const statuses = [...object.publishStatus, ...(old?.publishStatus ?? [])];
+        for (const nodeId of new Set(statuses.map((status) => status.nodeId))) {
+          this.#sessions.get(nodeId)?.markVolume(object.id);
+        }
         return;
       }
       case 'node':

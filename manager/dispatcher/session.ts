@@ -39,6 +39,8 @@ export interface SessionHost {
   findings(nodeId: string, id: string, findings: Uint8Array): void;
   /** The node has measured tasks, as it was asked. */
   measured(session: Session, measurements: Measurements): void;
+  /** The node has let go of a cluster volume, as it was told. */
+  released(nodeId: string, volumeId: string, publication: string): void;
   /** The node has taken in what it was told. */
   taken(session: Session): void;
 }
@@ -119,6 +121,11 @@ export class Session implements NetworkSession {
 
   markNetworkObject(type: NetworkObjectType, id: string): void {
     this.#assignments.networks.mark(type, id);
+    this.#soon();
+  }
+
+  markVolume(volumeId: string): void {
+    this.#assignments.volumes.mark(volumeId);
     this.#soon();
   }
 
@@ -207,6 +214,9 @@ export class Session implements NetworkSession {
           break;
         case 'measurements':
           this.#host.measured(this, message.value);
+          break;
+        case 'released':
+          this.#host.released(this.nodeId, message.value.volumeId, message.value.publication);
           break;
         case 'hello':
           throw new SwarmError('invalid-argument', 'the node said Hello twice in one session');

@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { SwarmError } from '../../lib/errors.ts';
 import {
   taskStates,
+  type CsiInfo,
   type DataPath,
   type NodeDescription,
   type TaskStatus,
@@ -66,7 +67,8 @@ export function readDescription(bytes: Uint8Array): NodeDescription {
     typeof description.engine.labels !== 'object' ||
     !Array.isArray(description.engine.plugins) ||
     (description.dataPath !== undefined && !isDataPath(description.dataPath)) ||
-    (description.volumes !== undefined && !isNames(description.volumes))
+    (description.volumes !== undefined && !isNames(description.volumes)) ||
+    (description.csi !== undefined && !isCsi(description.csi))
   ) {
     throw bad('a node description');
   }
@@ -75,6 +77,22 @@ export function readDescription(bytes: Uint8Array): NodeDescription {
 
 function isNames(value: unknown): boolean {
   return Array.isArray(value) && value.every((name) => typeof name === 'string');
+}
+
+function isCsi(value: unknown): boolean {
+  return (
+    Array.isArray(value) &&
+    value.every((one: Partial<CsiInfo> | null) => {
+      const { driver, nodeId, maxVolumes, isController, topology } = one ?? {};
+      return (
+        typeof driver === 'string' &&
+        typeof nodeId === 'string' &&
+        typeof maxVolumes === 'number' &&
+        typeof isController === 'boolean' &&
+        (topology === undefined || typeof topology === 'object')
+      );
+    })
+  );
 }
 
 /** Other nodes make kernel objects of it. */

@@ -71,6 +71,7 @@ export function whyUnmovable({ spec }: Service): string | undefined {
 }
 
 function keepsData({ type, source = '', volumeOptions }: Mount): boolean {
+  if (type === 'cluster') return true;
   const driver = volumeOptions?.driverConfig?.name ?? '';
   return type === 'volume' && source !== '' && (driver === '' || driver === 'local');
 }

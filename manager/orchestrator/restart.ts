@@ -1,7 +1,7 @@
 /** The restart policy, judged by the tasks in the store: nothing is counted in memory. */
 import type { StoreView } from '../store/view.ts';
 import { constraintsOf, satisfiesAll } from '../scheduler/index.ts';
-import { isTerminal, type Task, type TaskSpec } from '../../types/index.ts';
+import { isTerminal, type Task, type TaskSpec, type VolumeAttachment } from '../../types/index.ts';
 import { assigned, endedItself } from './task.ts';
 
 const defaultDelayMs = 5000;
@@ -12,7 +12,7 @@ export type Fault =
   | 'ended'
   /** Its node is down or gone: it is replaced at once. */
   | 'node-lost'
-  /** Its node is drained, or no longer satisfies the constraints: it is moved at once. */
+  /** Its node or a volume of it is drained, or the node no longer fits: it is moved at once. */
   | 'unwelcome';
 
 /** A node that is only suspect (`disconnected`, `unknown`) is no fault yet. */
@@ -24,6 +24,9 @@ export function faultOf(view: StoreView, task: Task, spec: TaskSpec): Fault | un
   const node = view.node(task.nodeId);
   if (node === undefined || node.status.state === 'down') return 'node-lost';
   if (node.spec.availability === 'drain') return 'unwelcome';
+  const isDrained = ({ id }: VolumeAttachment) =>
+    view.volume(id)?.spec.cluster.availability === 'drain';
+  if (task.volumes?.some(isDrained) === true) return 'unwelcome';
   return satisfiesAll(node, constraintsOf(spec.placement)) ? undefined : 'unwelcome';
 }
 

@@ -42,6 +42,8 @@ export class DirtyKeys {
   readonly #gone = new Set<string>();
   /** Tasks of no service that have ended. */
   readonly #attachments = new Set<string>();
+  /** Cluster volumes whose tasks may have to go elsewhere. */
+  readonly #volumes = new Set<string>();
   #all = false;
   #allNodes = false;
   #retry = false;
@@ -54,6 +56,7 @@ export class DirtyKeys {
       this.#networks,
       this.#unaddressed,
       this.#attachments,
+      this.#volumes,
     ];
     return this.#all || this.#allNodes || this.#retry || marks.some(({ size }) => size > 0);
   }
@@ -102,6 +105,7 @@ export class DirtyKeys {
   #unmark(): void {
     this.#attachments.clear();
     this.#gone.clear();
+    this.#volumes.clear();
     for (const marks of [this.#services, this.#nodes, this.#networks]) marks.clear();
     this.#unaddressed.clear();
     this.#all = false;
@@ -133,6 +137,9 @@ export class DirtyKeys {
     }
     for (const id of this.#networks) {
       for (const service of view.servicesOfNetwork(id)) services.add(service.id);
+    }
+    for (const id of this.#volumes) {
+      for (const { serviceId } of view.tasksOfVolume(id)) services.add(serviceId);
     }
     for (const id of dependents(view, services, this.#gone)) services.add(id);
     const isEveryNode = this.#all || this.#allNodes;
@@ -167,6 +174,11 @@ export class DirtyKeys {
       case 'node':
         this.#markNode(event.object, event.action, event.old);
         return;
+      case 'volume':
+        this.#retry = true;
+        this.#volumes.add(event.object.id);
+        this.#bound();
+        return;
       case 'cluster':
         if (settingsOf(event.object) !== settingsOf(event.old)) this.markAll();
     }
@@ -175,6 +187,11 @@ export class DirtyKeys {
   #markTask(task: Task, action: ObjectEvent['action'], old: Task | undefined): void {
     const takes = action !== 'remove' && task.nodeId !== '' && isActive(task);
     if (old !== undefined && old.nodeId !== '' && isActive(old) && !takes) {
+      this.#retry = true;
+    }
+    // A volume is free only once its task has ended, and not when it is told to.
+    const { volumes } = task;
+    if (volumes !== undefined && (action === 'remove' || isTerminal(task.status.state))) {
       this.#retry = true;
     }
     const holds = action !== 'remove' && holdsAddresses(task);
@@ -234,7 +251,8 @@ export class DirtyKeys {
 
   #bound(): void {
     const { size } = this.#services;
-    const others = this.#nodes.size + this.#networks.size + this.#attachments.size;
+    const others =
+      this.#nodes.size + this.#networks.size + this.#attachments.size + this.#volumes.size;
     if (size + others > maxKeys) this.markAll();
     if (this.#unaddressed.size > maxKeys) this.#allNodes = true;
   }

@@ -344,7 +344,7 @@ class Pass {
 
 function placed(
   task: Task,
-  { nodeId, genericResources }: Omit<Placement, 'task'>,
+  { nodeId, genericResources, volumes }: Omit<Placement, 'task'>,
   atMs: number,
 ): Task {
   const message =
@@ -356,5 +356,6 @@ function placed(
     nodeId,
     status: { state: 'assigned', atMs, message },
     ...(genericResources.length === 0 ? {} : { genericResources }),
+    ...(volumes.length === 0 ? {} : { volumes }),
   };
 }

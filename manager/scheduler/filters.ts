@@ -2,7 +2,7 @@
  * Which nodes a group of alike tasks may go to, and in Docker's words why not the others. A filter
  * that has nothing to ask of the group is left out, so that the common group asks little.
  */
-import type { GenericResource, Task } from '../../types/index.ts';
+import { clusterMountsOf, type GenericResource, type Task } from '../../types/index.ts';
 import { architectureOf, constraintsOf, satisfiesAll } from './constraint.ts';
 import { shortage, unavailability, unsatisfied } from './details.ts';
 import { claimGeneric } from './generic.ts';
@@ -48,6 +48,7 @@ export function filtersFor(
     platformFilter(table, sample),
     hostPortFilter(table, sample),
     maxReplicasFilter(sample, serviceCount),
+    volumeFilter(table, sample),
   ].filter((filter) => filter !== undefined);
   const accepts = withMemory(all, sample, table.size, remembered);
   const refusal = (number: number) => {
@@ -78,7 +79,8 @@ export function requirementKey(task: Task): string {
   const { placement, resources } = task.spec;
   // How many replicas a node may have is asked of each service on its own.
   const own = (placement?.maxReplicas ?? 0) > 0 ? task.serviceId : '';
-  return JSON.stringify([own, fixedKey(task), resources?.reservations, hostPortsOf(task)]);
+  const volumes = clusterMountsOf(task.spec.container);
+  return JSON.stringify([own, fixedKey(task), resources?.reservations, hostPortsOf(task), volumes]);
 }
 
 /** The generic resources that a task claims on a node that has passed the filters. */
@@ -239,6 +241,25 @@ function maxReplicasFilter(
     explain: () => 'max replicas per node limit exceed',
     detail: (number) =>
       `has ${serviceCount(number)} tasks of the service, and may have at most ${maxReplicas}`,
+  };
+}
+
+function volumeFilter(table: NodeTable, task: Task): Filter | undefined {
+  if (clusterMountsOf(task.spec.container).length === 0) return undefined;
+  const why = (number: number) => {
+    const chosen = table.volumes.choose(task, table.nodes[number]!);
+    return typeof chosen === 'string' ? chosen : undefined;
+  };
+  /** The same on most nodes: one of them is told. */
+  let told = '';
+  return {
+    accepts(number) {
+      const refusal = why(number);
+      if (refusal !== undefined) told = refusal;
+      return refusal === undefined;
+    },
+    explain: (n) => `cannot fulfill requested CSI volume mounts on ${nodes(n)}: ${told}`,
+    detail: (number) => `cannot have what it asks for: ${why(number) ?? ''}`,
   };
 }
 

@@ -6,7 +6,14 @@
 import { assert } from '../../lib/assert.ts';
 import type { NodeUsage, StoreView } from '../store/view.ts';
 import { portKey } from '../store/view.ts';
-import { isActive, type GenericResource, type Node, type Task } from '../../types/index.ts';
+import {
+  isActive,
+  type GenericResource,
+  type Node,
+  type Task,
+  type VolumeAttachment,
+} from '../../types/index.ts';
+import { VolumeBook } from './volumes.ts';
 
 const none = -1;
 
@@ -17,6 +24,7 @@ export class NodeTable {
   readonly freeNanoCpus: Float64Array;
   readonly freeMemoryBytes: Float64Array;
   readonly activeTasks: Int32Array;
+  readonly volumes: VolumeBook;
 
   readonly #view: StoreView;
   readonly #usages: readonly NodeUsage[];
@@ -36,6 +44,7 @@ export class NodeTable {
 
   constructor(view: StoreView) {
     this.#view = view;
+    this.volumes = new VolumeBook(view);
     this.nodes = [...view.nodes()];
     const size = this.nodes.length;
     this.#usages = this.nodes.map((node) => view.usage(node.id));
@@ -105,8 +114,14 @@ export class NodeTable {
   }
 
   /** A task has been given this node in this run. */
-  take(number: number, task: Task, generic: readonly GenericResource[] = []): void {
+  take(
+    number: number,
+    task: Task,
+    generic: readonly GenericResource[] = [],
+    volumes: readonly VolumeAttachment[] = [],
+  ): void {
     this.#account(number, task, 1);
+    if (volumes.length > 0) this.volumes.take(task, this.nodes[number]!.id, volumes);
     for (const port of hostPortsOf(task)) this.#ownPorts(number).add(port);
     if (generic.length > 0) this.#genericOf(number).push(...generic);
   }

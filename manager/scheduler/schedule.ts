@@ -1,10 +1,12 @@
 /** One scheduling run: tasks in, a node or a reason for each out. */
 import type { StoreView } from '../store/view.ts';
 import {
+  clusterMountsOf,
   stayingVolumesOf,
   whyForbidden,
   type GenericResource,
   type Task,
+  type VolumeAttachment,
 } from '../../types/index.ts';
 import { claimOn, filtersFor, requirementKey, type Filters, type FixedAnswers } from './filters.ts';
 import { Homes, type Home } from './homes.ts';
@@ -26,6 +28,7 @@ export interface Placement {
   readonly task: Task;
   readonly nodeId: string;
   readonly genericResources: readonly GenericResource[];
+  readonly volumes: readonly VolumeAttachment[];
 }
 
 export interface Refusal {
@@ -119,8 +122,11 @@ class Run {
     }
     const counts = this.#table.serviceCounts(sample.serviceId);
     const filters = filtersFor(this.#table, sample, counts, this.#fixed);
-    const picker = this.#pickerFor(sample, filters, counts);
+    // A cluster volume that one node is given may be lost to all others: none is remembered.
+    const isAnew = clusterMountsOf(sample.spec.container).length > 0;
+    let picker = this.#pickerFor(sample, filters, counts);
     for (const [index, task] of tasks.entries()) {
+      if (isAnew && index > 0) picker = this.#pickerFor(sample, filters, counts);
       if (this.#full) {
         this.#untried += tasks.length - index;
         return;
@@ -184,8 +190,14 @@ class Run {
 
   #give(task: Task, number: number): void {
     const genericResources = claimOn(this.#table, number, task);
-    this.#table.take(number, task, genericResources);
-    this.#placements.push({ task, nodeId: this.#table.nodes[number]!.id, genericResources });
+    const node = this.#table.nodes[number]!;
+    const volumes = this.#table.volumes.choose(task, node);
+    if (typeof volumes === 'string') {
+      this.#refusals.push({ task, reason: volumes });
+      return;
+    }
+    this.#table.take(number, task, genericResources, volumes);
+    this.#placements.push({ task, nodeId: node.id, genericResources, volumes });
   }
 
   #refuse(tasks: readonly Task[], reason: string): void {

@@ -7,6 +7,7 @@ import {
   fileKinds,
   fileReferencesOf,
   isActive,
+  type ClusterVolume,
   type FileKind,
   type FileObject,
   type Network,
@@ -32,14 +33,16 @@ interface Touched {
   /** The ingress addresses of nodes. */
   readonly nodes: Forms<readonly string[]>;
   readonly files: { readonly [K in FileKind]: Forms<FileObject> };
+  readonly volumes: Forms<ClusterVolume>;
 }
 
 /** A sentence that says what clashes. */
 export function clashOf(state: State, changes: readonly Change[]): string | undefined {
   const touched = touchedBy(changes);
-  const { services, networks, tasks, nodes, files } = touched;
+  const { services, networks, tasks, nodes, files, volumes } = touched;
   const touchedFiles = files.secret.size + files.config.size;
-  const size = services.size + networks.size + tasks.size + nodes.size + touchedFiles;
+  const others = touchedFiles + volumes.size;
+  const size = services.size + networks.size + tasks.size + nodes.size + others;
   if (size === 0) return undefined;
   return (
     state.names.clash(services) ??
@@ -51,6 +54,7 @@ export function clashOf(state: State, changes: readonly Change[]): string | unde
     networkInUse(state, touched) ??
     state.secretRevisions.clash(files.secret) ??
     state.configRevisions.clash(files.config) ??
+    state.volumeNames.clash(volumes) ??
     missingFile(state, touched) ??
     fileInUse(state, touched) ??
     clashOfAddresses(state, touched)
@@ -65,6 +69,7 @@ function touchedBy(changes: readonly Change[]): Touched {
     tasks: new Map(),
     nodes: new Map(),
     files: { secret: new Map(), config: new Map() },
+    volumes: new Map(),
   };
   for (const change of changes) {
     if (change.op === 'node-addresses') note(touched.nodes, change.id, change.ingressAddresses);
@@ -74,9 +79,11 @@ function touchedBy(changes: readonly Change[]): Touched {
         note(touched.networks, change.id);
         touched.removedNetworks.add(change.id);
       }
+      if (change.table === 'volume') note(touched.volumes, change.id);
       if (isFile(change.table)) note(touched.files[change.table], change.id);
     }
     if (change.op !== 'put') continue;
+    if (change.table === 'volume') note(touched.volumes, change.object.id, change.object);
     if (change.table === 'service') note(touched.services, change.object.id, change.object);
     if (change.table === 'network') note(touched.networks, change.object.id, change.object);
     if (change.table === 'secret' || change.table === 'config') {

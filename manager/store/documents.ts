@@ -17,6 +17,7 @@ const tableNames = [
   'network',
   'secret',
   'config',
+  'volume',
   'service',
   'task',
 ] as const satisfies TableName[];
@@ -29,6 +30,7 @@ export function* documentsOf(state: State): Iterable<KeyedDocument> {
   for (const kind of fileKinds) {
     for (const file of state.files(kind)) yield documentOf(kind, file);
   }
+  for (const volume of state.volumes()) yield documentOf('volume', volume);
   for (const service of state.services()) yield documentOf('service', service);
   for (const task of state.tasks()) yield documentOf('task', task);
 }

@@ -3,6 +3,7 @@ import { SwarmError } from '../../lib/errors.ts';
 import {
   fileKinds,
   type Cluster,
+  type ClusterVolume,
   type FileObject,
   type Network,
   type Node,
@@ -66,6 +67,7 @@ export function restoredState(backup: Backup, manager: Node): InitialState {
   for (const kind of fileKinds) {
     for (const file of state.files(kind)) state.put(kind, renewed(file, index));
   }
+  for (const volume of state.volumes()) state.put('volume', renewed(volume, index));
   for (const service of state.services()) state.put('service', renewed(service, index));
   const cluster = state.cluster();
   if (cluster !== undefined) state.put('cluster', renewed(cluster, index));
@@ -74,7 +76,7 @@ export function restoredState(backup: Backup, manager: Node): InitialState {
   return { index, snapshot: Buffer.concat([...encodeSnapshot(state)]) };
 }
 
-function renewed<T extends Cluster | FileObject | Network | Node | Service>(
+function renewed<T extends Cluster | ClusterVolume | FileObject | Network | Node | Service>(
   object: T,
   version: number,
 ): T {

@@ -1,6 +1,7 @@
 /** The tables themselves: immutable objects by id, in the order of their creation. */
 import type {
   Cluster,
+  ClusterVolume,
   FileObject,
   Network,
   Node,
@@ -18,6 +19,7 @@ export class Rows {
   readonly network = new Map<string, Network>();
   readonly secret = new Map<string, FileObject>();
   readonly config = new Map<string, FileObject>();
+  readonly volume = new Map<string, ClusterVolume>();
 
   get<T extends TableName>(table: T, id: string): Tables[T] | undefined {
     return this.#table(table).get(id);
@@ -38,8 +40,9 @@ export class Rows {
   }
 
   clear(): void {
-    const { cluster, config, network, node, secret, service, task } = this;
-    for (const table of [cluster, config, network, node, secret, service, task]) table.clear();
+    const { cluster, config, network, node, secret, service, task, volume } = this;
+    const all = [cluster, config, network, node, secret, service, task, volume];
+    for (const table of all) table.clear();
   }
 
   #table<T extends TableName>(table: T): Map<string, Tables[T]> {

@@ -5,6 +5,7 @@
 import { SwarmError } from '../../lib/errors.ts';
 import type {
   Cluster,
+  ClusterVolume,
   FileObject,
   Network,
   Node,
@@ -23,6 +24,7 @@ type Line =
   | readonly ['node', Node]
   | readonly ['network', Network]
   | readonly ['secret' | 'config', FileObject]
+  | readonly ['volume', ClusterVolume]
   | readonly ['service', Service, number, number | null]
   | readonly ['task', Omit<Task, 'spec'>, number];
 
@@ -43,6 +45,7 @@ export function encodeSnapshot(state: State): Iterable<Uint8Array> {
     networks: [...state.networks()],
     secrets: [...state.files('secret')],
     configs: [...state.files('config')],
+    volumes: [...state.volumes()],
     services: [...state.services()],
     tasks: [...state.tasks()],
   };
@@ -77,6 +80,9 @@ export function decodeSnapshot(bytes: Uint8Array, state: State): void {
       case 'config':
         state.put(line[0], line[1]);
         break;
+      case 'volume':
+        state.put('volume', line[1]);
+        break;
       case 'service': {
         const [, service, number, previous] = line;
         const { previousSpec } = service;
@@ -102,6 +108,7 @@ interface Objects {
   readonly networks: readonly Network[];
   readonly secrets: readonly FileObject[];
   readonly configs: readonly FileObject[];
+  readonly volumes: readonly ClusterVolume[];
   readonly services: readonly Service[];
   readonly tasks: readonly Task[];
 }
@@ -123,6 +130,7 @@ function* lines(objects: Objects): Iterable<Line> {
   for (const network of objects.networks) yield ['network', network];
   for (const secret of objects.secrets) yield ['secret', secret];
   for (const config of objects.configs) yield ['config', config];
+  for (const volume of objects.volumes) yield ['volume', volume];
   for (const service of objects.services) {
     const { previousSpec } = service;
     const present = yield* number(service.spec.task);

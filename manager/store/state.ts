@@ -1,6 +1,7 @@
 /** The tables with their indexes: every change goes through `change`, which keeps both in step. */
 import type {
   Cluster,
+  ClusterVolume,
   FileKind,
   FileObject,
   Network,
@@ -19,6 +20,7 @@ import { OrphanedServices, TaskGroups, UnassignedTasks } from './task-indexes.ts
 import { ingressPortsOf, nameOf, revisionOf, UniqueKeys, vniOf } from './unique-keys.ts';
 import { UsageIndex } from './usage.ts';
 import type { NodeUsage, StoreView } from './view.ts';
+import { VolumeUse } from './volume-use.ts';
 
 export class State implements StoreView {
   /** Index of the last applied log entry. */
@@ -37,7 +39,9 @@ export class State implements StoreView {
   readonly #usage = new UsageIndex();
   readonly #orphaned = new OrphanedServices(this.#rows.service, this.#byService);
   readonly #networkUse = new NetworkUse();
+  readonly volumeNames = new UniqueKeys<ClusterVolume>('volume', 'name', nameOf);
   readonly #fileUse = new FileUse();
+  readonly #volumeUse = new VolumeUse();
 
   get<T extends TableName>(table: T, id: string): Tables[T] | undefined {
     return this.#rows.get(table, id);
@@ -72,7 +76,8 @@ export class State implements StoreView {
     const indexes = [specs, names, ingressPorts, networkNames, vnis, this.#networkUse];
     const files = [this.secretRevisions, this.configRevisions, this.#fileUse];
     const more = [this.#byService, this.#byNode, this.#unassigned, this.#usage, this.#orphaned];
-    for (const part of [this.#rows, ...indexes, ...files, ...more]) part.clear();
+    const volumes = [this.volumeNames, this.#volumeUse];
+    for (const part of [this.#rows, ...indexes, ...files, ...more, ...volumes]) part.clear();
     this.index = 0;
   }
 
@@ -94,6 +99,8 @@ export class State implements StoreView {
       ...this.secretRevisions.audit(this.#rows.secret.values()),
       ...this.configRevisions.audit(this.#rows.config.values()),
       ...this.#fileUse.audit(this.#rows),
+      ...this.volumeNames.audit(this.#rows.volume.values()),
+      ...this.#volumeUse.audit(task.values()),
     ];
   }
 
@@ -180,6 +187,19 @@ export class State implements StoreView {
     return this.#fileUse.isUsed(id);
   }
 
+  volume(id: string): ClusterVolume | undefined {
+    return this.#rows.volume.get(id);
+  }
+  volumeByName(name: string): ClusterVolume | undefined {
+    return this.#rows.volume.get(this.volumeNames.owner(name) ?? '');
+  }
+  volumes(): Iterable<ClusterVolume> {
+    return this.#rows.volume.values();
+  }
+  tasksOfVolume(volumeId: string): Iterable<Task> {
+    return this.#volumeUse.tasks(volumeId);
+  }
+
   #changed(table: TableName, old: Tables[TableName] | undefined, next?: Tables[TableName]): void {
     if (table === 'task') this.#taskChanged(old as Task | undefined, next as Task | undefined);
     if (table === 'service') {
@@ -194,6 +214,9 @@ export class State implements StoreView {
     if (table === 'secret' || table === 'config') {
       this.#fileChanged(table, old as FileObject | undefined, next as FileObject | undefined);
     }
+    if (table === 'volume') {
+      this.volumeNames.changed(old as ClusterVolume | undefined, next as ClusterVolume | undefined);
+    }
   }
 
   #taskChanged(old: Task | undefined, next: Task | undefined): void {
@@ -204,6 +227,7 @@ export class State implements StoreView {
     this.#usage.changed(old, next);
     this.#networkUse.taskChanged(old, next);
     this.#fileUse.taskChanged(old, next);
+    this.#volumeUse.taskChanged(old, next);
     if (old?.serviceId === next?.serviceId) return;
     if (old !== undefined) this.#orphaned.check(old.serviceId);
     if (next !== undefined) this.#orphaned.check(next.serviceId);

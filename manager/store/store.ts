@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type {
   Cluster,
+  ClusterVolume,
   FileKind,
   FileObject,
   Network,
@@ -111,6 +112,7 @@ export class Store implements StoreView, DocumentMachine, AsyncDisposable {
       this.networks(),
       this.files('secret'),
       this.files('config'),
+      this.volumes(),
       this.services(),
       this.tasks(),
     ];
@@ -249,6 +251,18 @@ export class Store implements StoreView, DocumentMachine, AsyncDisposable {
   }
   isFileUsed(id: string): boolean {
     return this.#state.isFileUsed(id);
+  }
+  volume(id: string): ClusterVolume | undefined {
+    return this.#state.volume(id);
+  }
+  volumeByName(name: string): ClusterVolume | undefined {
+    return this.#state.volumeByName(name);
+  }
+  volumes(): Iterable<ClusterVolume> {
+    return this.#state.volumes();
+  }
+  tasksOfVolume(volumeId: string): Iterable<Task> {
+    return this.#state.tasksOfVolume(volumeId);
   }
 
   #tell(batch: ChangeBatch): void {

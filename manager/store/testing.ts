@@ -1,5 +1,6 @@
 /** Objects for tests of the store and of what stands on it. */
 import type {
+  ClusterVolume,
   FileObject,
   Network,
   Node,
@@ -88,4 +89,12 @@ export function makeTaskSpec(nanoCpus: number, memoryBytes: number): TaskSpec {
     resources: { reservations: { nanoCpus, memoryBytes } },
     forceUpdate: 0,
   };
+}
+
+/** A cluster volume of the driver `d`, for one task at a time. */
+export function makeVolume(id: string, overrides: Partial<ClusterVolume> = {}): ClusterVolume {
+  const accessMode = { scope: 'single', sharing: 'none', mountVolume: {} } as const;
+  const cluster = { accessMode, availability: 'active' } as const;
+  const spec = { name: id, labels: {}, driver: { name: 'd' }, cluster };
+  return { id, meta, spec, publishStatus: [], ...overrides };
 }

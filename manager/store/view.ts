@@ -2,6 +2,7 @@
 import {
   isTerminal,
   type Cluster,
+  type ClusterVolume,
   type FileKind,
   type FileObject,
   type Network,
@@ -68,6 +69,11 @@ export interface StoreView {
   servicesOfFile(id: string): Iterable<Service>;
   /** A service's spec or its previous one names it, or a task that has not ended. */
   isFileUsed(id: string): boolean;
+  volume(id: string): ClusterVolume | undefined;
+  volumeByName(name: string): ClusterVolume | undefined;
+  volumes(): Iterable<ClusterVolume>;
+  /** Tasks that hold the cluster volume: assigned with it to a node, and not ended. */
+  tasksOfVolume(volumeId: string): Iterable<Task>;
   /**
    * Addresses that are held on the network, without prefix, and the id of the holder: a task, a
    * service (its virtual address), or a node (on the routing mesh's network).

@@ -21,6 +21,24 @@ const elsewhere: readonly (readonly [file: string, verb: string, flags: readonly
     'swarm ca',
     ['--rotate', '--ca-cert', '--ca-key', '--cert-expiry', '--detach', '--quiet'],
   ],
+  [
+    'test/cluster/cluster-volumes.test.ts',
+    'volume create',
+    [
+      '--availability',
+      '--group',
+      '--limit-bytes',
+      '--required-bytes',
+      '--scope',
+      '--secret',
+      '--sharing',
+      '--topology-preferred',
+      '--topology-required',
+      '--type',
+    ],
+  ],
+  ['test/cluster/cluster-volumes.test.ts', 'volume ls', ['--cluster']],
+  ['test/cluster/cluster-volumes.test.ts', 'volume update', ['', '--availability']],
 ];
 
 /** What ts-swarm leaves to docker's CLI: history, and what no daemon of ours does. */

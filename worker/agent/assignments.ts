@@ -8,6 +8,7 @@ import {
   networkObjectTypes,
   type AssignedFile,
   type AssignedTask,
+  type AssignedVolume,
   type NetworkAssignments,
   type NetworkObjectType,
 } from '../../types/index.ts';
@@ -25,6 +26,11 @@ export function readAssignments(set: Assignments): TaskAssignments {
     remove: [] as NetworkAssignments['remove'][number][],
   };
   const files = { complete, update: [] as AssignedFile[], remove: [] as string[] };
+  const volumes = {
+    complete,
+    update: [] as AssignedVolume[],
+    remove: [] as { id: string; publication: string }[],
+  };
   for (const { action, type, id, object } of set.changes) {
     const removes = action === AssignmentChange_Action.REMOVE;
     if (type === 'task') {
@@ -33,12 +39,15 @@ export function readAssignments(set: Assignments): TaskAssignments {
     } else if (type === 'secret' || type === 'config') {
       if (removes) files.remove.push(id);
       else files.update.push(parse(object) as AssignedFile);
+    } else if (type === 'volume') {
+      if (removes) volumes.remove.push({ id, publication: Buffer.from(object).toString() });
+      else volumes.update.push(parse(object) as AssignedVolume);
     } else if (isNetworkObjectType(type)) {
       if (removes) networks.remove.push({ type, id });
       else networks.update.push({ type, object: parse(object) } as NetworkUpdate);
     }
   }
-  return { complete, ...tasks, networks, files };
+  return { complete, ...tasks, networks, files, volumes };
 }
 
 function isNetworkObjectType(type: string): type is NetworkObjectType {

@@ -197,6 +197,10 @@ export class Session {
     this.#reporter = this.#cleanup.use(
       new Reporter(executor, clock, (value) => this.#say({ case: 'statuses', value })),
     );
+    const released = executor.onReleased?.((volumeId, publication) =>
+      this.#say({ case: 'released', value: { volumeId, publication } }),
+    );
+    if (released !== undefined) this.#cleanup.use(released);
     this.#cleanup.defer(() => {
       this.#beatTimer?.cancel();
       this.#describeTimer?.cancel();

@@ -4,6 +4,7 @@
  * tasks run on, also across a restart of the daemon, while no manager can be reached.
  */
 import type { AssignedTask, NetworkAssignments, TaskStatus } from '../../types/index.ts';
+import type { VolumeAssignments } from '../csi/index.ts';
 import type { FileAssignments } from './file-vault.ts';
 import type { LogLine, LogQuery } from '../runtime/runtime.ts';
 
@@ -20,6 +21,8 @@ export interface TaskAssignments {
   readonly networks: NetworkAssignments;
   /** Secrets and configs, kept in memory only; tasks wait for theirs. Absent: nothing new. */
   readonly files?: FileAssignments;
+  /** Cluster volumes published to this node; tasks wait for theirs. Absent: nothing new. */
+  readonly volumes?: VolumeAssignments;
 }
 
 /** Tasks that have no container of their own, but one of a person's on a network. */
@@ -47,6 +50,8 @@ export interface TaskExecutor extends AsyncDisposable {
   statuses(): ReadonlyMap<string, TaskStatus>;
   /** Called at each change of a task's status, in order. */
   onStatus(listener: (taskId: string, status: TaskStatus) => void): Disposable;
+  /** Called when a cluster volume has been let go of, as was asked; absent: there are none. */
+  onReleased?(listener: (volumeId: string, publication: string) => void): Disposable;
   /** Lines of one task's container. Throws SwarmError `not-found` for a task that is not here. */
   logs(taskId: string, query: LogQuery, options: { signal: AbortSignal }): AsyncIterable<LogLine>;
   /** Stops and removes every container and forgets all tasks: the node leaves its swarm. */

@@ -26,6 +26,7 @@ import { fileReferencesOf } from '../../types/index.ts';
 import type { NodeDevices } from '../device/index.ts';
 import { checkBindSources } from '../runtime/bind-sources.ts';
 import { taskContainerHexId } from '../runtime/hex-id.ts';
+import type { ClusterVolumes, ConnectedVolumes } from '../csi/index.ts';
 import type { Volumes } from '../volume/index.ts';
 import type { ContainerFiles } from './container-files.ts';
 import type { FileMounts } from './file-mounts.ts';
@@ -43,6 +44,7 @@ export interface DriverContext extends HealthMonitorDeps {
   readonly files: ContainerFiles;
   readonly devices: Pick<NodeDevices, 'given' | 'refresh'>;
   readonly volumes: Pick<Volumes, 'provide' | 'connect' | 'adopt' | 'disconnect' | 'removeOwnedBy'>;
+  readonly clusterVolumes: Pick<ClusterVolumes, 'connect' | 'adopt' | 'disconnect'>;
   /** The secrets and configs of all tasks, and those of containers as files. */
   readonly vault: FileVault;
   readonly fileMounts: FileMounts;
@@ -135,6 +137,7 @@ export class TaskDriver implements PortHolder {
     if (info !== undefined && info.exit === undefined) {
       const mounts = this.#prepared?.container.mounts ?? [];
       this.#context.volumes.adopt(this.containerId, mounts);
+      this.#context.clusterVolumes.adopt(this.containerId, this.#task.volumes ?? []);
     }
     if (info?.state === 'running' || info?.state === 'paused') {
       this.#container = 'running';
@@ -229,7 +232,7 @@ export class TaskDriver implements PortHolder {
         return this.#attempt('starting container failed: ', async () => {
           await this.#portsLetGo();
           const given = await this.#givenFiles();
-          await this.#context.starts.run(() => this.#start(given), this.#unwanted.signal);
+          await this.#startWith(given, await this.#givenVolumes());
         });
       case 'stop':
         return this.#until(() => this.#stop());
@@ -267,6 +270,24 @@ export class TaskDriver implements PortHolder {
     return taskFiles(this.#task, files, node());
   }
 
+  /** Waits until they are published to this node: that may take long, and holds up nobody else. */
+  #givenVolumes(): Promise<ConnectedVolumes> {
+    const { mounts } = this.#prepared!.container;
+    const { volumes = [] } = this.#task;
+    const { signal } = this.#unwanted;
+    return this.#context.clusterVolumes.connect(this.containerId, mounts, volumes, signal);
+  }
+
+  async #startWith(given: readonly TaskFile[], volumes: ConnectedVolumes): Promise<void> {
+    const { starts, clusterVolumes } = this.#context;
+    try {
+      await starts.run(() => this.#start(given, volumes), this.#unwanted.signal);
+    } catch (error) {
+      if (this.#container === 'none') clusterVolumes.disconnect(this.containerId);
+      throw error;
+    }
+  }
+
   #portsLetGo(): Promise<void> {
     const { clock, portHolders } = this.#context;
     const { signal } = this.#unwanted;
@@ -277,7 +298,7 @@ export class TaskDriver implements PortHolder {
     return (this.#task.ports ?? []).filter(({ publishMode }) => publishMode === 'host');
   }
 
-  async #start(given: readonly TaskFile[]): Promise<void> {
+  async #start(given: readonly TaskFile[], shared: ConnectedVolumes): Promise<void> {
     const { runtime } = this.#context;
     const { signal } = this.#unwanted;
     const id = this.containerId;
@@ -285,7 +306,7 @@ export class TaskDriver implements PortHolder {
     await runtime.remove(id);
     this.#container = 'none';
     try {
-      const config = await this.#connected(given);
+      const config = await this.#connected(given, shared);
       const { pid } = await runtime.create(config, { signal });
       this.#container = 'created';
       this.#pid = pid;
@@ -300,7 +321,7 @@ export class TaskDriver implements PortHolder {
   }
 
   /** The configuration with its network and the files that name the network's addresses. */
-  async #connected(given: readonly TaskFile[]) {
+  async #connected(given: readonly TaskFile[], shared: ConnectedVolumes) {
     const { fileMounts, files, network, volumes } = this.#context;
     const prepared = this.#prepared!;
     const { networkMode, container } = prepared;
@@ -323,9 +344,13 @@ export class TaskDriver implements PortHolder {
     this.#given = attachment?.given ?? [];
     this.#attached = true;
     const onNetworks = [...networks, ...this.#given].flatMap(({ addresses }) => addresses);
-    const { mounts, image } = container;
+    const { image, more } = container;
+    const { mounts, devices } = shared;
     return {
       ...container,
+      ...(devices.length === 0
+        ? {}
+        : { more: { ...more, devices: [...(more?.devices ?? []), ...devices] } }),
       mounts: await volumes.connect({ containerId: container.id, mounts, image }),
       network:
         attachment === undefined
@@ -367,12 +392,13 @@ export class TaskDriver implements PortHolder {
   }
 
   async #discard(): Promise<void> {
-    const { fileMounts, files, network, runtime, volumes } = this.#context;
+    const { clusterVolumes, fileMounts, files, network, runtime, volumes } = this.#context;
     await runtime.remove(this.containerId);
     await network.detach(this.containerId);
     this.#attached = false;
     await files.remove(this.containerId);
     await volumes.disconnect(this.containerId);
+    clusterVolumes.disconnect(this.containerId);
     await fileMounts.remove(this.containerId);
     this.#container = 'none';
     this.#tell();
@@ -384,6 +410,7 @@ export class TaskDriver implements PortHolder {
     await this.#until(() => this.#context.fileMounts.remove(this.containerId));
     this.#attached = false;
     await this.#until(() => this.#context.volumes.disconnect(this.containerId));
+    this.#context.clusterVolumes.disconnect(this.containerId);
     this.#exit = exit;
     this.#container = 'exited';
     this.#tell();

@@ -10,6 +10,7 @@ import {
   type Mount,
   type TaskStatus,
 } from '../../types/index.ts';
+import { noClusterVolumes, type TaskVolumes } from '../csi/index.ts';
 import type { Images } from '../image/images.ts';
 import type { NetworkDriver } from '../network/network.ts';
 import type { ContainerExit, LogLine, LogQuery, Runtime } from '../runtime/runtime.ts';
@@ -44,6 +45,8 @@ export interface TaskRunnerDeps {
   readonly runtime: Runtime;
   readonly volumes: DriverContext['volumes'];
   readonly devices: DriverContext['devices'];
+  /** Absent where this host has no place for them. */
+  readonly clusterVolumes?: TaskVolumes;
   /** Absent where no container but tasks' own can be on the swarm's networks. */
   readonly attachments?: AttachmentExecutor;
   /** What placeholders in specs may name. The id is known once the node has joined a swarm. */
@@ -62,6 +65,7 @@ const saveRetryMs = 5_000;
 
 export class TaskRunner implements TaskExecutor {
   readonly #deps: TaskRunnerDeps;
+  readonly #clusterVolumes: TaskVolumes;
   readonly #copy: LocalCopy;
   readonly #context: DriverContext;
   readonly #drivers = new Map<string, TaskDriver>();
@@ -75,6 +79,7 @@ export class TaskRunner implements TaskExecutor {
 
   constructor(options: TaskRunnerOptions, deps: TaskRunnerDeps) {
     const { clock, devices, images, network, runtime, volumes } = deps;
+    this.#clusterVolumes = deps.clusterVolumes ?? noClusterVolumes;
     const log = deps.log.child({ module: 'executor' });
     this.#deps = { ...deps, log };
     this.#copy = new LocalCopy(join(options.dataRoot, 'tasks'));
@@ -85,6 +90,7 @@ export class TaskRunner implements TaskExecutor {
       network,
       runtime,
       volumes,
+      clusterVolumes: this.#clusterVolumes,
       devices,
       pulls: new ImagePulls(images),
       files: new ContainerFiles(join(options.runRoot, 'runtime', 'tasks')),
@@ -120,8 +126,9 @@ export class TaskRunner implements TaskExecutor {
   }
 
   async assign(assignments: TaskAssignments): Promise<void> {
-    const { complete, networks, files } = assignments;
+    const { complete, networks, files, volumes } = assignments;
     if (files !== undefined) this.#context.vault.assign(files);
+    if (volumes !== undefined) this.#clusterVolumes.assign(volumes);
     const { attachments = [], tasks = [] } = Object.groupBy(assignments.update, (task) =>
       task.attachedContainerId === undefined ? 'tasks' : 'attachments',
     );
@@ -169,6 +176,10 @@ export class TaskRunner implements TaskExecutor {
         this.#listeners.delete(listener);
       },
     };
+  }
+
+  onReleased(listener: (volumeId: string, publication: string) => void): Disposable {
+    return this.#clusterVolumes.onReleased(listener);
   }
 
   /** Every task of this node that may have a container. */
@@ -221,8 +232,10 @@ export class TaskRunner implements TaskExecutor {
   async clear(): Promise<void> {
     const networks = { complete: true, update: [], remove: [] };
     const files = { complete: true, update: [], remove: [] };
-    await this.assign({ complete: true, update: [], remove: [], networks, files });
+    const volumes = { complete: true, update: [], remove: [] };
+    await this.assign({ complete: true, update: [], remove: [], networks, files, volumes });
     while (this.#removals.size > 0) await Promise.all(this.#removals);
+    await this.#clusterVolumes.settled();
     this.#save();
   }
 

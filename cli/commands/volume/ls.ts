@@ -5,23 +5,29 @@ import { bool } from '../../command/flags.ts';
 import { printList, type Column } from '../../format/list.ts';
 import { naturalCompare } from '../../format/units.ts';
 import { gatherFilters } from '../../service/lookup.ts';
-import type { WireVolume } from '../../volume/wire.ts';
+import type { WireClusterVolume, WireVolume } from '../../volume/wire.ts';
 
+const cluster = bool(
+  'cluster',
+  'Display only cluster volumes, and use cluster volume list formatting',
+);
 const quiet = bool('quiet', 'Only display volume names', { short: 'q' });
 
 export const command: Command = {
   usage: '[OPTIONS]',
-  flags: [filterFlag, formatFlag, quiet],
+  flags: [cluster, filterFlag, formatFlag, quiet],
   args: noArgs,
   async run(context, _args, flags) {
     const filters = filtersQuery(gatherFilters(flags.get(filterFlag)));
     const { Volumes } = await connect(context).get<{ Volumes?: WireVolume[] | null }>('/volumes', {
       filters,
     });
+    const isCluster = flags.get(cluster) === true;
+    const shown = (Volumes ?? []).filter((one) => !isCluster || one.ClusterVolume !== undefined);
     await printList(context.out, {
-      rows: (Volumes ?? []).toSorted((a, b) => naturalCompare(a.Name, b.Name)),
+      rows: shown.toSorted((a, b) => naturalCompare(a.Name, b.Name)),
       columns,
-      table: ['Driver', 'Name'],
+      table: isCluster ? ['Name', 'Group', 'Driver', 'Availability', 'Status'] : ['Driver', 'Name'],
       format: flags.get(formatFlag),
       quiet: flags.get(quiet) ? ({ Name }) => Name : undefined,
     });
@@ -47,6 +53,21 @@ const columns: Readonly<Record<string, Column<WireVolume>>> = {
       (key: string) =>
         Labels?.[key] ?? '',
   },
+  Group: {
+    header: 'GROUP',
+    value: ({ ClusterVolume: of }) => (of ? (of.Spec.Group ?? '') : 'N/A'),
+  },
+  Availability: {
+    header: 'AVAILABILITY',
+    value: ({ ClusterVolume: of }) => (of ? (of.Spec.Availability ?? '') : 'N/A'),
+  },
+  Status: { header: 'STATUS', value: ({ ClusterVolume: of }) => (of ? statusOf(of) : 'N/A') },
   Links: { header: 'LINKS', value: () => 'N/A' },
   Size: { header: 'SIZE', value: () => 'N/A' },
 };
+
+function statusOf({ Info, PublishStatus = [] }: WireClusterVolume): string {
+  if (!Info?.VolumeID) return 'pending creation';
+  if (PublishStatus.length === 0) return 'created';
+  return `in use (${PublishStatus.length} ${PublishStatus.length === 1 ? 'node' : 'nodes'})`;
+}

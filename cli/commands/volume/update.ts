@@ -17,14 +17,16 @@ export const command: Command = {
   args: exactly(1),
   async run(context, [name = ''], flags) {
     const client = connect(context);
-    const { ClusterVolume } = await findVolume(client, name);
-    if (ClusterVolume === undefined) {
+    const { ClusterVolume: volume } = await findVolume(client, name);
+    if (volume === undefined) {
       throw commandError(
         `${name} is a volume of one node: only cluster volumes, of a CSI driver, can be updated`,
       );
     }
-    await client.json('PUT', `/volumes/${encodeURIComponent(name)}`, {
-      body: { Spec: { Availability: flags.get(availability) ?? 'active' } },
+    const Availability = flags.get(availability) ?? volume.Spec.Availability;
+    await client.json('PUT', `/volumes/${volume.ID}`, {
+      query: { version: volume.Version.Index },
+      body: { Spec: { ...volume.Spec, Availability } },
     });
     context.out.line(name);
   },
