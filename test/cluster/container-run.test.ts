@@ -192,7 +192,8 @@ describe('containers by our CLI', () => {
       await cli('network', 'disconnect', 'high', 'box');
       assert.match(await way(), /^default via 10\.125\.0\.1 /);
       await cli('network', 'disconnect', 'low', 'box');
-      assert.equal(await way(), first);
+      // After a restart it has another place among the interfaces.
+      assert.equal((await way()).split(' dev ')[0], first.split(' dev ')[0]);
       await cli('rm', '-f', 'box');
       const flags = ['--network', 'low', '--network', 'name=high,gw-priority=1'];
       await cli('run', '-d', '--name', 'box', ...flags, image, 'sleep', '1000');
