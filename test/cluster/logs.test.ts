@@ -81,17 +81,21 @@ describe('logs', () => {
       ];
       const flags = ['--env', 'LINES=2', '--log-driver', 'syslog', ...options];
       await swarm.create('sent', ...words('--replicas 2'), ...flags, image);
-      await until('the server has all', () => heard.length === 4);
+      await until('the server has all', () => heard.length === 4, { timeoutMs: 30_000 });
       for (const message of heard) {
         assert.match(message, /^<134>1 \S+Z \S+ sent\.[12]\.\S+ \d+ \S+ - line [12] of \S+\n$/);
       }
-      const kept = await swarm.cli('service', 'logs', '--raw', 'sent');
-      assert.equal(kept.split('\n').filter(Boolean).length, 4);
+      await until('all is kept here', () => swarm.cli('service', 'logs', '--raw', 'sent'), {
+        accept: (kept) => kept.split('\n').filter(Boolean).length === 4,
+        timeoutMs: 30_000,
+      });
       // docker's own CLI, a container of one host, and nothing kept.
       const own = ['--log-opt', 'cache-disabled=true', '--env', 'LINES=1', '--name', 'one', image];
       const run = ['run', '-d', '--log-driver', 'syslog', ...options, ...own];
       await swarm.manager.docker(...run);
-      await until('the server has that too', () => heard.some((text) => text.includes(' one ')));
+      await until('the server has that too', () => heard.some((text) => text.includes(' one ')), {
+        timeoutMs: 30_000,
+      });
       const { stderr } = await swarm.manager.cliResult('logs', 'one');
       assert.match(stderr, /configured logging driver does not support reading/);
     } finally {
@@ -109,7 +113,12 @@ describe('logs', () => {
     const job = words('--restart-condition none --log-driver syslog');
     const nobody = `--log-opt=syslog-address=tcp://${gateway}:9`;
     await swarm.createDetached('deaf', ...job, nobody, image, 'sh', '-c', much);
-    await swarm.untilTasks('it ends all the same', 'deaf', ([task]) => task?.state === 'complete');
+    await swarm.untilTasks(
+      'it ends all the same',
+      'deaf',
+      ([task]) => task?.state === 'complete',
+      60_000,
+    );
 
     await swarm.createDetached('noted', '--log-driver', 'journald', image);
     await swarm.untilTasks(
@@ -135,6 +144,7 @@ describe('logs', () => {
     });
     await until('the journal listens', () => manager.exec(`ls ${folder} || true`), {
       accept: (names) => names.includes('socket'),
+      timeoutMs: 30_000,
     });
     assert.equal(await manager.docker(...run), 'hi\n');
     assert.match(await heard, /^MESSAGE=hi\nPRIORITY=6\nCONTAINER_ID=\w{12}\n/);

@@ -193,6 +193,7 @@ describe('restarts', () => {
       swarm.manager.api<{ UpdateStatus?: { State: string } }>('GET', '/services/fit');
     await until('it has gone back', state, {
       accept: ({ UpdateStatus: status }) => status?.State === 'rollback_completed',
+      timeoutMs: 60_000,
     });
     const after = (await swarm.runs('fit', 2)).map(({ id }) => id);
     assert.equal(after.filter((id) => before.includes(id)).length, 1, 'one was not touched');

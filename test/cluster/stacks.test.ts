@@ -197,13 +197,16 @@ describe('stacks', () => {
     const state = () => swarm.cli('explain', 'shop_web');
     await until('the rollout waits', state, {
       accept: (said) => /waits for shop_init to complete, which has failed/.test(said),
-      timeoutMs: 30_000,
+      timeoutMs: 60_000,
     });
     assert.deepEqual(await idsOf('web', 1), [next!.id], 'what was there runs on');
     write('compose.yaml', edited('exit 0', 'two'));
     await stack('deploy', '--detach', '--no-build');
-    await swarm.untilTasks('the new one runs', 'shop_web', (tasks) =>
-      tasks.some(({ state: now, env }) => now === 'running' && env.includes('WORD=two')),
+    await swarm.untilTasks(
+      'the new one runs',
+      'shop_web',
+      (tasks) => tasks.some(({ state: now, env }) => now === 'running' && env.includes('WORD=two')),
+      60_000,
     );
     await swarm.cli('stack', 'rm', 'shop');
   });
