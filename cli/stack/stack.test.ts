@@ -139,6 +139,15 @@ describe('cli/stack', function suite() {
     assert.equal((await deploy('--prune')).out, 'Removing service shop_agent\n');
   });
 
+  it('leaves the number of replicas to autoscaling', async () => {
+    const label = 'ts-swarm.autoscale: "min=5,max=9,cpu=60%"';
+    write('compose.yaml', common.replace('labels: {owner: me}', `labels: {${label}}`));
+    assert.equal((await deploy()).code, 0);
+    const listed = await stack('services', '--format', '{{.Name}} {{.Replicas}}', 'shop');
+    assert.match(listed.out, /^shop_web 0\/5 \(max 2 per node\) \(autoscaled 5 to 9\)$/m);
+    assert.equal((await deploy()).out, 'Nothing to change: stack shop is as the files say.\n');
+  });
+
   it('gives files with names of their own another content, and says the same nothing twice', async () => {
     const text = (content: string) => `
 services: {web: {image: "r.example/w:1", configs: [c], secrets: [s]}}
