@@ -210,6 +210,15 @@ describe('archives in a real containerd', () => {
       assert.deepEqual(await node.images.load(archive as AsyncIterable<Buffer>), ['multi:1']);
     });
 
+    it('takes what containerd still has of a blob that was removed just now', async () => {
+      const archive = await readFile(join(folder, 'oci.tar'));
+      await node.images.load(stream(archive));
+      const image = await node.images.get('team/web:2');
+      const digest = image?.manifest.digest ?? '';
+      await node.containerd.client.content.delete({ digest });
+      assert.deepEqual(await node.images.load(stream(archive)), ['team/web:2']);
+    });
+
     it('refuses what is damaged or no archive, and leaves nothing', async () => {
       const good = await readFile(join(folder, 'oci.tar'));
       const flipped = Buffer.from(good);

@@ -93,8 +93,8 @@ export async function writeJson(
   const digest = sha256(bytes);
   const size = bytes.length;
   const write = { ref: `json-${randomUUID()}`, leaseId: lease.id, digest, size, labels };
-  await content.write(write, async function* () {
-    yield bytes;
+  await content.write(write, async function* (offset) {
+    if (offset < bytes.length) yield bytes.subarray(offset);
   });
   return { mediaType, digest, size };
 }

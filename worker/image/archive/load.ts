@@ -132,7 +132,9 @@ export class ArchiveLoader {
     const ref = `load-${randomUUID()}`;
     const write = { ref, leaseId: lease.id, ...(isDigest(named) ? { digest: named } : {}) };
     try {
-      const { digest, size } = await this.#parts.content.write(write, watched);
+      const { digest, size } = await this.#parts.content.write(write, (offset) =>
+        withoutStart(watched(), offset),
+      );
       return { digest, size, mediaType: layerType(head.bytes) };
     } catch (thrown) {
       if (!(thrown instanceof SwarmError && thrown.code === 'failed-precondition')) throw thrown;
@@ -276,6 +278,19 @@ export class ArchiveLoader {
       if (!(thrown instanceof SwarmError && thrown.code === 'not-found')) throw thrown;
       throw invalid(`the archive names ${digest}, but does not hold it`);
     }
+  }
+}
+
+/** What containerd has of it already: of a blob that was removed a moment ago, all. */
+async function* withoutStart(
+  content: AsyncIterable<Uint8Array>,
+  offset: number,
+): AsyncGenerator<Uint8Array> {
+  let passed = 0;
+  for await (const chunk of content) {
+    const skipped = Math.min(chunk.length, Math.max(0, offset - passed));
+    passed += chunk.length;
+    if (skipped < chunk.length) yield chunk.subarray(skipped);
   }
 }
 
