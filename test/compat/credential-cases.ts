@@ -6,7 +6,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync }
 import { createServer, request, type RequestListener } from 'node:http';
 import { join } from 'node:path';
 import { dockers, ownCli, type Cli } from './clients.ts';
-import { guardedPort, type Field } from './field.ts';
+import { tokenPort, type Field } from './field.ts';
 
 const user = Buffer.from('someone:a secret').toString('base64');
 
@@ -70,7 +70,7 @@ case $1 in
   get) cat >/dev/null
     test -e ${kept} || { echo "credentials not found in native keychain"; exit 1; }
     cat ${kept} ;;
-  erase) rm -f ${kept} ;;
+  erase) cat >/dev/null; rm -f ${kept} ;;
   list) echo '{}' ;;
 esac
 `;
@@ -97,7 +97,7 @@ async function tokenRegistry(registry: string) {
     tokens.set(token, searchParams.getAll('scope'));
     answer.end(JSON.stringify({ token, expires_in: 60 }));
   };
-  const front = await listen(host, guardedPort, (asked, answer) => {
+  const front = await listen(host, tokenPort, (asked, answer) => {
     const { method = 'GET', url: path = '/' } = asked;
     if (path.startsWith('/token')) {
       giveToken(asked, answer);
@@ -112,7 +112,7 @@ async function tokenRegistry(registry: string) {
     });
     if (given === undefined || (name !== undefined && isGood !== true)) {
       const scope = name === undefined ? '' : `,scope="repository:${name}:pull,push"`;
-      const realm = `Bearer realm="http://${host}:${guardedPort}/token",service="lab"${scope}`;
+      const realm = `Bearer realm="http://${host}:${tokenPort}/token",service="lab"${scope}`;
       answer.writeHead(401, { 'www-authenticate': realm });
       answer.end('{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}');
       asked.resume();
@@ -128,7 +128,7 @@ async function tokenRegistry(registry: string) {
     asked.pipe(passed);
   });
   return {
-    address: `${host}:${guardedPort}`,
+    address: `${host}:${tokenPort}`,
     get mounts() {
       return mounts;
     },

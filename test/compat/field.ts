@@ -106,10 +106,13 @@ export class Field {
 
 /** Where registry-cases.ts puts a registry that asks for a password. */
 export const guardedPort = 5001;
+/** Where credential-cases.ts puts one that asks for tokens: daemons remember what each wants. */
+export const tokenPort = 5002;
 
 /** How the daemons are started: the registry with a password is reached without TLS. */
 export function daemonStart(lab: Lab): { readonly flags: readonly string[] } {
-  return { flags: [`--insecure-registry=${lab.registry.address.split(':')[0]}:${guardedPort}`] };
+  const [host] = lab.registry.address.split(':');
+  return { flags: [guardedPort, tokenPort].map((port) => `--insecure-registry=${host}:${port}`) };
 }
 
 /** In a `describe`: the hosts for all of its tests; daemons run, no swarm is made yet. */
