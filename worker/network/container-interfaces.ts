@@ -68,8 +68,13 @@ export function configureInterface(
 
 export interface InterfaceAudit {
   readonly repairs: readonly Repair[];
-  /** The index of its other end; absent where the link is gone: whoever made it makes it anew. */
+  /**
+   * The index of its other end, or of the link that it is on; absent where the link is gone:
+   * whoever made it makes it anew.
+   */
   readonly peer?: number;
+  /** "veth", "macvlan"; absent where the link is gone. */
+  readonly kind?: string;
   /** From here on no link of the namespace has an index. */
   readonly freeIndex: number;
 }
@@ -83,7 +88,7 @@ export function auditInterface(
   const freeIndex = Math.max(1, ...links.map(({ index }) => index)) + 1;
   const link = links.find(({ name }) => name === wanted.name);
   if (link === undefined) return { repairs: [], freeIndex };
-  const { index, peer } = link;
+  const { index, peer, kind } = link;
   const repairs: Repair[] = [];
   const requests: Request[] = [];
   const change = {
@@ -112,7 +117,7 @@ export function auditInterface(
     if (!isRouted || requests.length > 0) requests.push(...routesOf(wanted));
   }
   netlink.run(...requests);
-  return { repairs, freeIndex, peer };
+  return { repairs, freeIndex, peer, kind };
 }
 
 const anywhere = '0.0.0.0/0';

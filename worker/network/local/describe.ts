@@ -3,7 +3,7 @@ import { SwarmError } from '../../../lib/errors.ts';
 import type { Netlink } from '../netlink.ts';
 import { BridgeDevice } from './bridge-device.ts';
 import type { Device } from './device.ts';
-import { macvlanModes, type MacvlanMode } from './links.ts';
+import { macvlanModes, type MacvlanMode } from '../netlink/links.ts';
 import type { KeptNetwork } from './network-files.ts';
 import { driverOf, mtuOf, options, type LocalNetwork } from './plan.ts';
 import { withPrefix } from './ranges.ts';

@@ -8,24 +8,6 @@ const info = { kind: 1, data: 2 } as const;
 const headerLength = 16;
 const isUp = 1;
 
-export const macvlanModes = { private: 1, vepa: 2, bridge: 4, passthru: 8 } as const;
-export type MacvlanMode = keyof typeof macvlanModes;
-
-export interface SharedLink {
-  readonly name: string;
-  /** Index of the host's link that it is on. */
-  readonly parent: number;
-  readonly mtu?: number;
-  /** Where it is made; the parent is of the namespace in which this is asked. */
-  readonly netnsFd: number;
-}
-
-export function addMacvlan(
-  link: SharedLink & { readonly mac: string; readonly mode: MacvlanMode },
-): Request {
-  return add(link, 'macvlan', attribute(1, uint32(macvlanModes[link.mode])));
-}
-
 /** The part of a host's link with this VLAN tag. */
 export function addVlan(name: string, parent: number, tag: number): Request {
   const id = Buffer.alloc(2);

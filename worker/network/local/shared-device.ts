@@ -2,10 +2,10 @@
 import { assert } from '../../../lib/assert.ts';
 import type { ContainerInterface } from '../container-interfaces.ts';
 import type { Link, Netlink } from '../netlink.ts';
-import { addBridge, removeLink, setLink } from '../netlink/links.ts';
+import { addBridge, addMacvlan, removeLink, setLink, type MacvlanMode } from '../netlink/links.ts';
 import type { Repair } from '../part.ts';
 import { Device, makeLink, missingParent, type Plug } from './device.ts';
-import { addMacvlan, addVlan, type MacvlanMode } from './links.ts';
+import { addVlan } from './links.ts';
 
 export interface SharedWanted {
   /** A link of this host, or one that is made: with a VLAN tag behind a dot, or leading nowhere. */

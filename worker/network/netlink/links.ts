@@ -32,6 +32,7 @@ const attributes = {
 const skipStatistics = 8;
 const info = { kind: 1, data: 2, slaveKind: 4, slaveData: 5 } as const;
 const vethPeer = 1;
+const macvlanMode = 1;
 const bridgePort = { learning: 8 } as const;
 const vxlan = {
   id: 1,
@@ -48,6 +49,8 @@ const vxlan = {
 const isUp = 1;
 const headerLength = 16;
 
+const withPeer: ReadonlySet<string> = new Set(['veth', 'macvlan']);
+
 export interface Link {
   readonly index: number;
   readonly name: string;
@@ -56,7 +59,10 @@ export interface Link {
   readonly mac: string;
   /** Index of the bridge it belongs to; 0: none. */
   readonly master: number;
-  /** Of a veth: the index of its other end, in that one's namespace; else 0. */
+  /**
+   * Of a veth: the index of its other end, in that one's namespace; of a macvlan: that of the link
+   * which it is on, in that one's; else 0.
+   */
   readonly peer: number;
   /** "veth", "bridge", "vxlan", …; empty for real devices. */
   readonly kind: string;
@@ -92,7 +98,7 @@ export function readLink(body: Buffer): Link {
     mtu: found.get(attributes.mtu)?.readUInt32LE(0) ?? 0,
     mac: macText(found.get(attributes.address)),
     master: found.get(attributes.master)?.readUInt32LE(0) ?? 0,
-    peer: kind === 'veth' ? (found.get(attributes.peer)?.readUInt32LE(0) ?? 0) : 0,
+    peer: withPeer.has(kind) ? (found.get(attributes.peer)?.readUInt32LE(0) ?? 0) : 0,
     kind,
     ...(kind === 'vxlan' ? { vxlan: readVxlan(linkInfo.get(info.data)) } : {}),
   };
@@ -154,6 +160,46 @@ export function addVeth(
         attributes.linkInfo,
         attribute(info.kind, cString('veth')),
         nested(info.data, attribute(vethPeer, vethEnd(peer, mtu))),
+      ),
+    ]),
+  };
+}
+
+/** As in linux/if_link.h. */
+export const macvlanModes = { private: 1, vepa: 2, bridge: 4, passthru: 8 } as const;
+export type MacvlanMode = keyof typeof macvlanModes;
+
+export interface MacvlanOptions {
+  readonly name: string;
+  /** Index of the link that it is on, in the namespace in which this is asked. */
+  readonly parent: number;
+  readonly mac: string;
+  readonly mode: MacvlanMode;
+  readonly mtu?: number;
+  /** Where it is made. */
+  readonly netnsFd: number;
+  /** The index that it gets there; absent: the kernel chooses. */
+  readonly index?: number;
+}
+
+/** A link with an address of its own on a link that it shares with others. */
+export function addMacvlan(options: MacvlanOptions): Request {
+  const { name, parent, mac, mode, mtu, netnsFd, index = 0 } = options;
+  return {
+    type: linkTypes.add,
+    flags: flags.create | flags.exclusive,
+    what: `add the macvlan ${name}`,
+    body: Buffer.concat([
+      header(index, false),
+      attribute(attributes.name, cString(name)),
+      attribute(attributes.peer, uint32(parent)),
+      ...(mtu === undefined ? [] : [attribute(attributes.mtu, uint32(mtu))]),
+      attribute(attributes.address, macBytes(mac)),
+      attribute(attributes.netNsFd, uint32(netnsFd)),
+      nested(
+        attributes.linkInfo,
+        attribute(info.kind, cString('macvlan')),
+        nested(info.data, attribute(macvlanMode, uint32(macvlanModes[mode]))),
       ),
     ]),
   };

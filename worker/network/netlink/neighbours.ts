@@ -31,6 +31,8 @@ export interface ForwardingEntry {
   readonly ofBridge: boolean;
   /** It neither ages nor was it learnt. */
   readonly isStatic: boolean;
+  /** Frames for it are the host's own, or of what shares the link: they leave by no port. */
+  readonly isLocal: boolean;
 }
 
 export interface Neighbour {
@@ -56,6 +58,7 @@ export function readForwarding(body: Buffer): ForwardingEntry | undefined {
     ...(destination === undefined ? {} : { destination: addressText(destination) }),
     ofBridge,
     isStatic: (body.readUInt16LE(8) & states.noArp) !== 0,
+    isLocal: (body.readUInt16LE(8) & states.permanent) !== 0,
   };
 }
 
@@ -87,6 +90,19 @@ export function setForwarding(linkIndex: number, mac: string, destination?: stri
       ...(destination === undefined
         ? []
         : [attribute(attributes.destination, addressBytes(destination))]),
+    ]),
+  };
+}
+
+/** Frames for `mac` go to what is on the bridge itself, by no port: of the bridge's own table. */
+export function setLocal(bridgeIndex: number, mac: string): Request {
+  return {
+    type: neighbourTypes.add,
+    flags: flags.create | flags.replace,
+    what: `keep ${mac} at the bridge`,
+    body: Buffer.concat([
+      header(families.bridge, bridgeIndex, states.permanent, entryFlags.self),
+      attribute(attributes.linkAddress, macBytes(mac)),
     ]),
   };
 }

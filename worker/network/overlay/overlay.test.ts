@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { once } from 'node:events';
 import { closeSync, openSync, readdirSync, statSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import type { AssignedEndpoint, AssignedNetwork } from '../../../types/index.ts';
 import { unmount } from '../syscalls.ts';
 import {
@@ -321,6 +322,17 @@ describe('overlay networks on the real kernel', function () {
         kinds: ['fdb'],
       },
       {
+        name: 'entry of a container deleted',
+        damage: () => inNetwork('bridge', 'fdb', 'del', '02:42:0a:00:09:0b', 'dev', 'br0', 'self'),
+        kinds: ['fdb'],
+      },
+      {
+        name: 'entry that is of no container',
+        damage: () =>
+          inNetwork('bridge', 'fdb', 'add', '02:42:0a:00:09:63', 'dev', 'br0', 'self', 'permanent'),
+        kinds: ['fdb'],
+      },
+      {
         name: 'everything flooded',
         damage: () =>
           inNetwork(
@@ -413,6 +425,34 @@ describe('overlay networks on the real kernel', function () {
       } finally {
         closeSync(held);
       }
+    });
+
+    it('is none: an address taken while the kernel still has the container that had it', async () => {
+      const [host] = hosts as [TestHost];
+      const [former, b] = [addTask(host, 40), addTask(hosts[1]!, 12)];
+      const beside = addTask(host, 41);
+      await connect();
+      assert.ok(reaches(b, addressOf(former)));
+      const held = openSync(former.path, 'r');
+      try {
+        await host.detach(former.id);
+        tasks.splice(tasks.indexOf(former), 1);
+        const next = { ...former, id: 'net1-next', path: '' };
+        tasks.push(next);
+        await connect();
+        assert.ok(reaches(b, addressOf(next)));
+        assert.ok(reaches(next, addressOf(b, 1)));
+        assert.deepEqual(await audits(host), []);
+      } finally {
+        closeSync(held);
+      }
+      const next = tasks.at(-1)!;
+      // Until the kernel has let go of the former, what shares the bridge with it still finds it.
+      for (let tries = 0; tries < 100 && !reaches(beside, addressOf(next)); tries++) {
+        await setTimeout(50);
+      }
+      assert.ok(reaches(beside, addressOf(next)));
+      assert.deepEqual(await audits(host), []);
     });
 
     it('is put right: a link that is of no container', async () => {

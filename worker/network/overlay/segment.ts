@@ -1,6 +1,10 @@
 /**
  * One overlay network on this node: a namespace with a bridge, a vxlan device on it, and a link to
  * each container. Nothing is learnt and nothing is flooded to other nodes: every entry is set.
+ *
+ * Containers share the bridge (macvlan): a packet crosses from one end to the other without being
+ * queued in between, which a port of the bridge (veth) costs. Where the bridge has an address of its
+ * own, on the routing mesh's network, they have ports: what shares a link cannot reach the link.
  */
 import { closeSync, openSync } from 'node:fs';
 import { assert } from '../../../lib/assert.ts';
@@ -12,13 +16,14 @@ import {
   type Inside,
 } from '../container-interfaces.ts';
 import { inNamespaceOf, type Namespaces } from '../namespace.ts';
-import { Netlink, type Link } from '../netlink.ts';
+import { Netlink, type ForwardingEntry, type Link } from '../netlink.ts';
 import type { NetlinkSockets } from '../netlink-sockets.ts';
-import { addVeth, removeLink, setLink, setPortLearning } from '../netlink/links.ts';
+import { addMacvlan, addVeth, removeLink, setLink, setPortLearning } from '../netlink/links.ts';
 import {
   removeForwarding,
   removeNeighbour,
   setForwarding,
+  setLocal,
   setNeighbour,
 } from '../netlink/neighbours.ts';
 import type { Repair } from '../part.ts';
@@ -26,7 +31,7 @@ import { errno, SyscallError } from '../syscalls.ts';
 import { auditDevices, type Devices, type DevicesWanted } from './devices.ts';
 import { auditEntries } from './entries.ts';
 import type { ForwardingTable } from './forwarding.ts';
-import { vxlanName } from './names.ts';
+import { bridgeName, vxlanName } from './names.ts';
 
 /** A container on the network. */
 export interface Plug {
@@ -54,7 +59,7 @@ export class Segment {
   #netlink: Netlink | undefined;
   #devices: Devices = { bridge: 0, vxlan: 0 };
   #nextIndex = firstPortIndex;
-  /** Indexes of the containers' ports. */
+  /** Indexes of the ports of containers that have one. */
   readonly #ports = new Map<string, number>();
   /** Ports of containers that have ended, and how many more audits may find them there. */
   readonly #leaving = new Map<number, number>();
@@ -129,13 +134,14 @@ export class Segment {
     if (this.#plugs.has(containerId)) return;
     const plug = { ...rest, link: { ...link, mtu: this.#wanted.underlay.mtu } };
     try {
-      this.#ports.set(containerId, this.#connect(plug, indexOf(plug.position)));
+      this.#keepPort(containerId, this.#connect(plug, indexOf(plug.position)));
       this.#plugs.set(containerId, plug);
     } catch (error) {
       if (!(error instanceof SyscallError && error.errno === errno.exists)) throw error;
       // It was connected before the daemon began.
       this.#plugs.set(containerId, plug);
-      this.#ports.set(containerId, this.#auditPlug(plug, this.#link.links(), new Map()).port);
+      const { port } = this.#auditPlug(plug, this.#link.links(), []);
+      this.#keepPort(containerId, port);
     }
   }
 
@@ -147,6 +153,10 @@ export class Segment {
     if (port !== undefined && !runsOn) this.#leaving.set(port, leavingAudits);
     this.#ports.delete(containerId);
     this.#plugs.delete(containerId);
+    if (plug === undefined || port !== undefined) return;
+    const { mac } = plug.link;
+    if ([...this.#plugs.values()].some(({ link }) => link.mac === mac)) return;
+    this.#netlink?.run(removeForwarding(this.#devices.bridge, mac, 'own'));
   }
 
   /** Tells the kernel what has changed about endpoints on other nodes. */
@@ -185,17 +195,16 @@ export class Segment {
     });
     netlink.run(...differing.requests);
     repairs.push(...differing.repairs);
-    const ports = new Map<number, string>();
-    for (const { linkIndex, mac, isStatic, ofBridge } of entries) {
-      if (isStatic && ofBridge) ports.set(linkIndex, mac);
-    }
     const used = new Set<number>();
+    const macs = new Set<string>();
     for (const [containerId, plug] of this.#plugs) {
-      const { port, found } = this.#auditPlug(plug, links, ports);
-      this.#ports.set(containerId, port);
-      used.add(port);
+      const { port, found } = this.#auditPlug(plug, links, entries);
+      this.#keepPort(containerId, port);
+      if (port === undefined) macs.add(plug.link.mac);
+      else used.add(port);
       repairs.push(...found);
     }
+    if (this.#isShared) repairs.push(...this.#forgetLocal(macs, links, entries));
     this.#strays = links
       .filter(({ kind, name }) => kind === 'veth' && name.startsWith(portPrefix))
       .map(({ index }) => index)
@@ -224,15 +233,40 @@ export class Segment {
     return lasting.map((index) => ({ kind: 'link', what: `stray ${portPrefix}${index}` }));
   }
 
-  /** `ports`: the bridge's static entries, by the index of the port. */
+  /** What the bridge keeps of containers that have ended; its own address is the kernel's matter. */
+  #forgetLocal(
+    macs: ReadonlySet<string>,
+    links: readonly Link[],
+    entries: readonly ForwardingEntry[],
+  ): readonly Repair[] {
+    const { bridge } = this.#devices;
+    const own = new Set(links.map(({ mac }) => mac));
+    const stale = entries
+      .filter((entry) => isLocalOf(bridge, entry))
+      .map(({ mac }) => mac)
+      .filter((mac) => !macs.has(mac) && !own.has(mac));
+    this.#link.run(...stale.map((mac) => removeForwarding(bridge, mac, 'own')));
+    return stale.map((mac) => ({ kind: 'fdb', what: `${mac} that no container has` }));
+  }
+
+  /** `port` absent: the container shares the bridge. */
   #auditPlug(
     plug: Plug,
     links: readonly Link[],
-    ports: ReadonlyMap<number, string>,
-  ): { readonly port: number; readonly found: readonly Repair[] } {
+    entries: readonly ForwardingEntry[],
+  ): { readonly port: number | undefined; readonly found: readonly Repair[] } {
     const { name, mac, mtu } = plug.link;
     const inside = auditInterface(this.#inside(plug), plug.link);
     const { peer } = inside;
+    const { bridge } = this.#devices;
+    if (inside.kind === 'macvlan' && peer === bridge) {
+      const found = [...inside.repairs];
+      if (!entries.some((entry) => isLocalOf(bridge, entry) && entry.mac === mac)) {
+        found.push({ kind: 'fdb', what: `${mac} at ${bridgeName}` });
+        this.#link.run(setLocal(bridge, mac));
+      }
+      return { port: undefined, found };
+    }
     const port = links.find(({ index, kind }) => index === peer && kind === 'veth');
     if (port === undefined) {
       // A link by this name that leads elsewhere is none of ours.
@@ -241,23 +275,25 @@ export class Segment {
       return { port: made, found: [{ kind: 'link', what: `${name} of a container` }] };
     }
     const found = [...inside.repairs];
-    if (port.master !== this.#devices.bridge || !port.up || port.mtu !== mtu) {
+    if (port.master !== bridge || !port.up || port.mtu !== mtu) {
       found.push({ kind: 'link', what: port.name });
-      const change = { master: this.#devices.bridge, mtu, up: true };
+      const change = { master: bridge, mtu, up: true };
       this.#link.run(setLink(port.index, change), setPortLearning(port.index, false));
     }
-    if (ports.get(port.index) !== mac) {
+    if (!entries.some((entry) => isStaticAt(port.index, entry) && entry.mac === mac)) {
       found.push({ kind: 'fdb', what: `${mac} at ${port.name}` });
       this.#link.run(setForwarding(port.index, mac));
     }
     return { port: port.index, found };
   }
 
-  #connect(plug: Plug, insideIndex: number): number {
+  /** Returns the index of the container's port; absent: it shares the bridge. */
+  #connect(plug: Plug, insideIndex: number): number | undefined {
     const { netnsPath, link } = plug;
-    const index = this.#nextIndex++;
     const fd = openSync(netnsPath, 'r');
     try {
+      if (this.#isShared && this.#share(plug, insideIndex, fd)) return undefined;
+      const index = this.#nextIndex++;
       this.#link.run(
         addVeth(
           { name: `${portPrefix}${index}`, index, master: this.#devices.bridge },
@@ -267,11 +303,40 @@ export class Segment {
         setPortLearning(index, false),
         setForwarding(index, link.mac),
       );
+      configureInterface(this.#inside(plug), link, insideIndex);
+      return index;
     } finally {
       closeSync(fd);
     }
-    configureInterface(this.#inside(plug), link, insideIndex);
-    return index;
+  }
+
+  /**
+   * False where a container that had the address before is still being taken apart: two on one
+   * bridge cannot both have it, while a port can.
+   */
+  #share(plug: Plug, index: number, netnsFd: number): boolean {
+    const { name, mac, mtu } = plug.link;
+    const { bridge: parent } = this.#devices;
+    this.#link.run(addMacvlan({ name, parent, mac, mode: 'bridge', mtu, netnsFd, index }));
+    try {
+      configureInterface(this.#inside(plug), plug.link, index);
+    } catch (error) {
+      if (!(error instanceof SyscallError && error.errno === errno.addressInUse)) throw error;
+      this.#inside(plug).netlink.run(removeLink(index));
+      return false;
+    }
+    this.#link.run(setLocal(parent, mac));
+    return true;
+  }
+
+  /** Whether containers can share the bridge. */
+  get #isShared(): boolean {
+    return this.#wanted.bridgeAddresses.length === 0;
+  }
+
+  #keepPort(containerId: string, port: number | undefined): void {
+    if (port === undefined) this.#ports.delete(containerId);
+    else this.#ports.set(containerId, port);
   }
 
   #inside({ netnsPath }: Plug): Inside {
@@ -286,4 +351,12 @@ export class Segment {
     assert(this.#netlink !== undefined, 'the overlay network is open');
     return this.#netlink;
   }
+}
+
+function isLocalOf(bridge: number, { linkIndex, ofBridge, isLocal }: ForwardingEntry): boolean {
+  return linkIndex === bridge && ofBridge && isLocal;
+}
+
+function isStaticAt(port: number, { linkIndex, ofBridge, isStatic }: ForwardingEntry): boolean {
+  return linkIndex === port && ofBridge && isStatic;
 }
