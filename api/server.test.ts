@@ -201,7 +201,11 @@ describe('the API server', () => {
   });
 
   it('asks the daemon to start a swarm, with Docker’s defaults', async () => {
-    const answer = await send('/swarm/init', { ListenAddr: '0.0.0.0', Availability: '' });
+    const answer = await send('/swarm/init', {
+      ListenAddr: '0.0.0.0',
+      Availability: '',
+      Spec: { Raft: { ElectionTick: 10, HeartbeatTick: 1 } },
+    });
     assert.equal(answer.status, 200);
     assert.match(answer.text, /^"[a-z0-9]{25}"\n$/);
     const [options] = backend.initCalls;
@@ -213,6 +217,9 @@ describe('the API server', () => {
     assert.deepEqual(swarm.JoinTokens, { Worker: 'SWMTKN-1-worker', Manager: 'SWMTKN-1-manager' });
     const bad = await send('/swarm/init', { DataPathPort: 80 });
     assert.equal(bad.status, 400);
+    const slow = await send('/swarm/init', { Spec: { Raft: { ElectionTick: 30 } } });
+    assert.equal(slow.status, 400);
+    assert.match(slow.text, /leave ElectionTick at 10 and HeartbeatTick at 1/);
   });
 
   it('asks for managers that lock themselves', async () => {

@@ -30,6 +30,9 @@ export function withServiceDefaults(spec: ServiceSpec): ServiceSpec {
   };
 }
 
+/** What Docker shows of every swarm; the times of the managers' log here are not settings. */
+export const shownTicks = { election: 10, heartbeat: 1 } as const;
+
 /** Docker shows a swarm's settings in full; what was never set is at its default. */
 export function withSwarmDefaults(spec: SwarmSpec): SwarmSpec {
   return {
@@ -39,8 +42,8 @@ export function withSwarmDefaults(spec: SwarmSpec): SwarmSpec {
       snapshotInterval: 10_000,
       keepOldSnapshots: 0,
       logEntriesForSlowFollowers: 500,
-      electionTick: 10,
-      heartbeatTick: 1,
+      electionTick: shownTicks.election,
+      heartbeatTick: shownTicks.heartbeat,
       ...spec.raft,
     },
     dispatcher: { heartbeatPeriodMs: 5_000, ...spec.dispatcher },

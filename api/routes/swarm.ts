@@ -12,6 +12,7 @@ import {
   unsigned,
   type SwarmSpec,
 } from '../../types/index.ts';
+import { shownTicks } from '../convert/defaults.ts';
 import { swarmJson } from '../convert/swarm.ts';
 import type { Exchange } from '../exchange.ts';
 import { findCluster } from '../lookup.ts';
@@ -168,16 +169,18 @@ function named(spec: SwarmSpec): SwarmSpec {
     throw new SwarmError('invalid-argument', 'swarm spec must be named "default"');
   }
   const { electionTick = 0, heartbeatTick = 0, ...raft } = spec.raft;
-  return {
-    ...spec,
-    name: 'default',
-    // Docker's CLI writes 0 where it has no wish.
-    raft: {
-      ...raft,
-      ...(electionTick === 0 ? {} : { electionTick }),
-      ...(heartbeatTick === 0 ? {} : { heartbeatTick }),
-    },
-  };
+  // Docker's CLI writes 0 where it has no wish, and back what it was shown.
+  if (![0, shownTicks.election].includes(electionTick)) throw fixedTicks(electionTick);
+  if (![0, shownTicks.heartbeat].includes(heartbeatTick)) throw fixedTicks(heartbeatTick);
+  return { ...spec, name: 'default', raft };
+}
+
+function fixedTicks(ticks: number): SwarmError {
+  return new SwarmError(
+    'invalid-argument',
+    `managers cannot be told to elect or to send heartbeats every ${ticks} ticks: leave ElectionTick ` +
+      `at ${shownTicks.election} and HeartbeatTick at ${shownTicks.heartbeat}`,
+  );
 }
 
 /** "host", "host:port", ":port", "[v6]", "[v6]:port" or a bare IPv6 address, with a port. */
