@@ -110,7 +110,7 @@ for id in $(ls overlay); do
   in="nsenter --net=overlay/$id"
   echo "network $id"
   echo "links $id ${json('$in ip -j -d link show')}"
-  echo "ports $id ${json('$in bridge -j fdb show br br0')}"
+  echo "ports $id [${json('$in ip -j link show dev br0')},${json('$in bridge -j fdb show br br0')}]"
   echo "fdb $id ${json('$in bridge -j fdb show dev vxlan0')}"
   echo "neigh $id ${json('$in ip -j neighbour show dev vxlan0 nud all')}"
   echo "mesh $id ${json('$in nft -j list maps')}"
@@ -143,10 +143,18 @@ function links(text: string): readonly string[] {
   });
 }
 
-/** What the bridge sends to containers of this host. */
+/** What the bridge leads to containers of this host: those that share it, and those with a port. */
 function ports(text: string): readonly string[] {
-  return (JSON.parse(text || '[]') as (Entry & { readonly ifname: string })[])
-    .filter(({ ifname, state }) => ifname.startsWith('port') && state === 'static')
+  const [links, all] = JSON.parse(text) as readonly [
+    readonly { readonly address: string }[],
+    readonly (Entry & { readonly ifname: string })[],
+  ];
+  return all
+    .filter(({ ifname, state, master, mac }) => {
+      if (ifname !== 'br0') return ifname.startsWith('port') && state === 'static';
+      const isOwn = links.some(({ address }) => address === mac);
+      return master !== undefined && state === 'permanent' && !isOwn;
+    })
     .map(({ mac }) => `the bridge leads ${mac} to a container`);
 }
 
