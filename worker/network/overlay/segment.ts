@@ -3,8 +3,8 @@
  * each container. Nothing is learnt and nothing is flooded to other nodes: every entry is set.
  *
  * Containers share the bridge (macvlan): a packet crosses from one end to the other without being
- * queued in between, which a port of the bridge (veth) costs. Where the bridge has an address of its
- * own, on the routing mesh's network, they have ports: what shares a link cannot reach the link.
+ * queued in between, which a port of the bridge (veth) costs. Where the bridge has an address of
+ * its own, on the routing mesh's network, they have ports: what shares a link cannot reach it.
  */
 import { closeSync, openSync } from 'node:fs';
 import { assert } from '../../../lib/assert.ts';
