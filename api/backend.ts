@@ -54,7 +54,7 @@ export interface NodeNetworks {
   readonly local: Pick<LocalNetworks, 'create' | 'list' | 'remove' | 'users'>;
 }
 
-export interface HostDoctor {
+interface HostDoctor {
   /** What is wrong with this host, and what is well; worst first. Takes some seconds. */
   examine(): Promise<readonly Finding[]>;
 }

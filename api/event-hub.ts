@@ -19,7 +19,7 @@ const maxQueued = 1024;
 /** How soon the hub notices that this node has become a manager. */
 const retryMs = 1_000;
 
-export interface EventHubModules {
+interface EventHubModules {
   readonly backend: Backend;
   readonly clock: Clock;
   readonly log: Logger;

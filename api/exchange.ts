@@ -21,7 +21,7 @@ const maxJsonBytes = 4 * 1024 * 1024;
 /** How many objects of a list are written without a pause. */
 const listPiece = 500;
 
-export interface ExchangeOptions {
+interface ExchangeOptions {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   /** The part of the path that names things, by its name in the route. */

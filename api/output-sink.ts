@@ -3,7 +3,7 @@ import type { OutputSink } from '../worker/runtime/io.ts';
 import { outputFrame } from './convert/log-frame.ts';
 import type { Hijacked } from './hijack.ts';
 
-export interface SinkOptions {
+interface SinkOptions {
   /** Not for a terminal, whose output is one stream. */
   readonly framed: boolean;
   readonly stdout: boolean;

@@ -8,7 +8,7 @@ import type { Exchange } from './exchange.ts';
 import { writeTo } from './hijack.ts';
 import { streamType } from './output-sink.ts';
 
-export interface RelayTarget {
+interface RelayTarget {
   /** Without the API's version, and without the query, which is the client's own. */
   readonly path: string;
   /** For the sentences that say what went wrong. */

@@ -10,7 +10,7 @@ export interface Route {
   readonly handle: (exchange: Exchange) => Promise<void> | void;
 }
 
-export interface Match {
+interface Match {
   readonly route: Route;
   readonly params: Readonly<Record<string, string>>;
 }

@@ -16,7 +16,7 @@ const server = () =>
     perMessageDeflate: false,
   });
 
-export interface WebSocketOptions {
+interface WebSocketOptions {
   readonly clock: Clock | undefined;
   /** Frames of text, as old clients expect them, in place of binary ones. */
   readonly asText: boolean;

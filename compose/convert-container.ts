@@ -14,7 +14,7 @@ import type { Lookup } from './interpolate.ts';
 import type { Sources } from './load.ts';
 import type { Field, Reader } from './read.ts';
 
-export interface ContainerContext {
+interface ContainerContext {
   readonly read: Reader;
   readonly sources: Sources;
   readonly lookup: Lookup;

@@ -6,7 +6,7 @@ import type { Sources } from './load.ts';
 import type { Field, Reader } from './read.ts';
 import { contentLabel, fileLabel, scoped, stackLabel, type StackFile } from './stack.ts';
 
-export interface FileContext {
+interface FileContext {
   readonly read: Reader;
   readonly name: string;
   readonly sources: Sources;
@@ -17,7 +17,7 @@ export interface FileContext {
 type Kind = 'secrets' | 'configs';
 
 /** What is attached to a container: which file, and where it is to be. */
-export interface AttachedFile {
+interface AttachedFile {
   readonly name: string;
   readonly file: { readonly name: string; uid: string; gid: string; mode: number };
 }

@@ -8,7 +8,7 @@ const place = 'services.*.volumes';
 const types = ['bind', 'volume', 'tmpfs'] as const;
 const propagations = ['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave'] as const;
 
-export interface MountContext {
+interface MountContext {
   readonly read: Reader;
   readonly stack: string;
   /** The file's `volumes`. */

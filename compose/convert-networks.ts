@@ -148,7 +148,7 @@ export function namesBesides(read: Reader, services: Field): ReadonlyMap<string,
   return names;
 }
 
-export interface AttachmentContext {
+interface AttachmentContext {
   readonly read: Reader;
   readonly stack: string;
   readonly networks: ReadonlyMap<string, StackNetwork>;

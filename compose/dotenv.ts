@@ -3,7 +3,7 @@ import { messageOf } from '../lib/errors.ts';
 import { interpolate, type Lookup } from './interpolate.ts';
 import type { Problems } from './problems.ts';
 
-export interface DotenvOptions {
+interface DotenvOptions {
   /** What a value may refer to besides what stands above it in the file. */
   readonly lookup: Lookup;
   /** `raw`: values are taken as they stand, quotes, comments and dollar signs included. */

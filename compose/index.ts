@@ -10,7 +10,7 @@ import { toPlain } from './node.ts';
 import { inOrder, problemText } from './problems.ts';
 import type { Stack } from './stack.ts';
 
-export { keys, type KeyPlace, type Use } from './keys.ts';
+export type { KeyPlace, Use } from './keys.ts';
 export type { LoadOptions, Sources } from './load.ts';
 export {
   fileLabel,

@@ -5,7 +5,7 @@ import type { Problems } from './problems.ts';
 
 export type Lookup = (name: string) => string | undefined;
 
-export interface InterpolateOptions {
+interface InterpolateOptions {
   readonly lookup: Lookup;
   /** Called for a variable without a value and without a default. */
   readonly onUnset?: (name: string) => void;

@@ -16,7 +16,7 @@ export interface Scalar {
   readonly tag?: Tag;
 }
 
-export interface Sequence {
+interface Sequence {
   readonly kind: 'sequence';
   readonly items: readonly Node[];
   readonly at: Position;

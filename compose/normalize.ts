@@ -16,7 +16,7 @@ import type { Problems } from './problems.ts';
 import { resolvePath } from './paths.ts';
 import { longPorts, longVolume } from './short-forms.ts';
 
-export interface NormalizeOptions {
+interface NormalizeOptions {
   /** What relative paths are relative to. */
   readonly baseFolder: string;
   readonly home: string | undefined;

@@ -2,7 +2,7 @@
 import { SwarmError } from '../lib/errors.ts';
 import { placeText, type Position } from './node.ts';
 
-export interface Problem {
+interface Problem {
   readonly at: Position;
   readonly message: string;
 }

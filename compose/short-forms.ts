@@ -53,7 +53,7 @@ function rangeOf(text: string): number[] {
 /** Words after the second colon that say how a bind mount passes on what is mounted below it. */
 const propagations = ['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave'];
 
-export interface VolumeContext {
+interface VolumeContext {
   readonly problems: Problems;
   /** Makes a relative path absolute. */
   readonly resolve: (path: string) => string;

@@ -6,7 +6,7 @@ import type { Interfaces } from './addresses.ts';
 import type { Membership, MembershipFile } from './membership.ts';
 import { isAstray, relocated } from './whereabouts.ts';
 
-export interface AddressKeeperParts {
+interface AddressKeeperParts {
   /** What this host is to advertise, whatever it did before: an address, an interface, or ''. */
   readonly advertiseAddr: string;
   readonly clock: Clock;

@@ -1,7 +1,7 @@
 /** A swarm's backup, made of the manager's own tables. */
 import { encodeBackup, type Store } from '../manager/store/index.ts';
 
-export interface BackupSource {
+interface BackupSource {
   readonly store: Pick<Store, 'cluster' | 'snapshotParts'>;
   readonly clusterId: string;
   readonly createdAtMs: number;

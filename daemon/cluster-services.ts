@@ -18,7 +18,7 @@ import type { ManagerGroup, PeerTransport } from '../manager/peers/index.ts';
 import type { Store } from '../manager/store/index.ts';
 import type { Tunnels } from './tunnels.ts';
 
-export interface ClusterServices {
+interface ClusterServices {
   readonly store: Store;
   readonly ca: CertificateAuthorityService;
   readonly dispatcher: Dispatcher;

@@ -16,7 +16,7 @@ import { askCsi } from './csi-call.ts';
 import type { DaemonOptions } from './options.ts';
 import type { Tunnels } from './tunnels.ts';
 
-export interface NodeCsi extends Disposable {
+interface NodeCsi extends Disposable {
   readonly drivers: CsiDrivers;
   readonly volumes: ClusterVolumes;
   readonly api: NonNullable<Backend['csi']>;

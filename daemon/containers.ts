@@ -19,7 +19,7 @@ import type { Volumes, VolumeUser } from '../worker/volume/index.ts';
 import type { HostFacts } from './host-facts.ts';
 import type { DaemonOptions } from './options.ts';
 
-export interface ContainersParts {
+interface ContainersParts {
   readonly runtime: Runtime;
   readonly network: ContainerNetwork;
   readonly images: Images;
@@ -32,12 +32,12 @@ export interface ContainersParts {
 type AskForPlace = (request: JoinRequest) => Promise<SwarmPlace | undefined>;
 
 /** The tasks' side of the node's containers. */
-export interface TaskContainers {
+interface TaskContainers {
   containers(): Iterable<TaskContainer>;
   volumeUsers(): Iterable<{ readonly containerId: string; readonly mounts: VolumeUser['mounts'] }>;
 }
 
-export interface NodeContainers {
+interface NodeContainers {
   readonly manager: ContainerManager;
   /** Without standalone containers: the tasks' executor removes what it does not know. */
   readonly taskRuntime: Runtime;

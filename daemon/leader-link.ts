@@ -4,7 +4,7 @@ import type { Clock, Timer } from '../lib/clock.ts';
 import { SwarmError } from '../lib/errors.ts';
 import type { ClientOf, Connection } from '../lib/grpc/index.ts';
 
-export interface LeaderLinkParts {
+interface LeaderLinkParts {
   /** The leader's node id; empty while there is none. */
   readonly leader: () => string;
   readonly addrOf: (id: string) => string | undefined;

@@ -12,7 +12,7 @@ import type { Agent } from '../worker/agent/index.ts';
 import type { Manager } from './manager.ts';
 import type { Membership } from './membership.ts';
 
-export interface ManagerFinderParts {
+interface ManagerFinderParts {
   readonly membership: Membership;
   readonly identity: NodeIdentity;
   readonly agent: Agent;

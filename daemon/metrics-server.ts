@@ -7,7 +7,7 @@ import { formatAddr, parseAddr } from '../lib/grpc/index.ts';
 import type { Logger } from '../lib/log.ts';
 import { metricsContentType, type Metrics } from '../lib/metrics.ts';
 
-export interface MetricsServer extends AsyncDisposable {
+interface MetricsServer extends AsyncDisposable {
   readonly addr: string;
 }
 

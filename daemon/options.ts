@@ -48,8 +48,8 @@ export interface TlsFiles {
 }
 
 const defaultMetricsPort = 9323;
-export const defaultDataRoot = '/var/lib/ts-swarm';
-export const defaultRunRoot = '/run/ts-swarm';
+const defaultDataRoot = '/var/lib/ts-swarm';
+const defaultRunRoot = '/run/ts-swarm';
 
 export const usage = `Usage: ts-swarm daemon [OPTIONS]
 

@@ -10,7 +10,7 @@ import type { Bootstrap } from './manager.ts';
 import type { Membership } from './membership.ts';
 import { firstNode } from './new-swarm.ts';
 
-export interface Restoration {
+interface Restoration {
   readonly membership: Membership;
   readonly identity: NodeIdentity;
   readonly bootstrap: Bootstrap;

@@ -39,7 +39,7 @@ import {
 } from './swarm-part.ts';
 import { located } from './whereabouts.ts';
 
-export interface SwarmNodeParts {
+interface SwarmNodeParts {
   readonly executor: TaskExecutor;
   readonly network: SwarmNetwork;
   readonly describe: () => Promise<NodeDescription>;

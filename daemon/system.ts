@@ -21,7 +21,7 @@ import { version } from './version.ts';
 /** Events that may wait for a client; one that is slower loses the oldest. */
 const maxPendingEvents = 1_000;
 
-export interface SystemParts {
+interface SystemParts {
   readonly runtime: Runtime;
   readonly nodeImages: NodeImages;
   readonly volumes: Pick<Volumes, 'driverNames' | 'refreshDrivers' | 'stayingNames' | 'onNews'>;

@@ -1,5 +1,5 @@
 /** A programmer's error: the process may not go on with a broken invariant. */
-export class AssertionError extends Error {
+class AssertionError extends Error {
   override readonly name = 'AssertionError';
 }
 

@@ -2,7 +2,7 @@
 import { Cron } from 'croner';
 import { SwarmError } from './errors.ts';
 
-export interface CronSchedule {
+interface CronSchedule {
   /** The first tick after the time, in milliseconds since the epoch; undefined if none comes. */
   next(afterMs: number): number | undefined;
   /** The last tick up to and including the time; undefined if there was none. */

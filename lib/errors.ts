@@ -43,7 +43,7 @@ export class SwarmError extends Error {
   }
 }
 
-export function isAbort(thrown: unknown): boolean {
+function isAbort(thrown: unknown): boolean {
   return thrown instanceof Error && thrown.name === 'AbortError';
 }
 

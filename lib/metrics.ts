@@ -5,14 +5,14 @@
 import { assert } from './assert.ts';
 
 /** A value for each of the metric's label names. */
-export type Labels<L extends string> = Readonly<Record<L, string>>;
+type Labels<L extends string> = Readonly<Record<L, string>>;
 
-export interface Counter<L extends string = never> {
+interface Counter<L extends string = never> {
   /** `by` is not negative. */
   add(by: number, labels: Labels<L>): void;
 }
 
-export interface Histogram<L extends string = never> {
+interface Histogram<L extends string = never> {
   observe(value: number, labels: Labels<L>): void;
 }
 
@@ -24,7 +24,7 @@ export interface Sample<L extends string = never> {
 export const metricsContentType = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** Seconds: from what a pass over a few tasks takes to what nobody wants to wait for. */
-export const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
+const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
 
 /** Label values come from small sets: states, kinds. More of them are a mistake. */
 const seriesMax = 1_000;

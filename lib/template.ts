@@ -34,7 +34,7 @@ export const placeholders =
   '.Node.Platform.Architecture, .Node.Platform.OS, .Task.ID, .Task.Name or .Task.Slot';
 
 /** What a template is tried with before there is a task. */
-export const sampleContext: TemplateContext = {
+const sampleContext: TemplateContext = {
   service: { id: 'id', name: 'name', labels: {} },
   node: { id: 'id', hostname: 'host', architecture: 'x86_64', os: 'linux' },
   task: { id: 'id', name: 'name', slot: 1 },

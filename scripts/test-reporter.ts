@@ -2,7 +2,7 @@
 import { appendFileSync } from 'node:fs';
 import mocha from 'mocha';
 
-export class CountingReporter extends mocha.reporters.Spec {
+class CountingReporter extends mocha.reporters.Spec {
   constructor(runner: mocha.Runner, options: mocha.MochaOptions) {
     super(runner, options);
     const file = process.env['TEST_COUNTS'];

@@ -8,10 +8,10 @@ import type { ServiceSpec } from './specs.ts';
 export const autoscaleLabel = 'ts-swarm.autoscale';
 
 /** What is measured of each replica, and what one is to carry of it. */
-export const replicaMetrics = ['cpu', 'memory', 'connections', 'connection-rate'] as const;
+const replicaMetrics = ['cpu', 'memory', 'connections', 'connection-rate'] as const;
 export type ReplicaMetric = (typeof replicaMetrics)[number];
 
-export interface ReplicaTarget {
+interface ReplicaTarget {
   readonly metric: ReplicaMetric;
   /** `cpu`, `memory`: the part of what is reserved, 0.6 for 60%; the others: a number. */
   readonly target: number;

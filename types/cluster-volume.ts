@@ -33,7 +33,7 @@ const accessMode = struct({
 });
 export type VolumeAccessMode = TypeOf<typeof accessMode>;
 
-export const availabilities = ['active', 'pause', 'drain'] as const;
+const availabilities = ['active', 'pause', 'drain'] as const;
 
 /** Docker's ClusterVolumeSpec (Engine API v1.47). */
 export const clusterVolumeSpec = struct({

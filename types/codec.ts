@@ -15,7 +15,7 @@ export interface Codec<T> {
   readonly item?: Codec<unknown>;
 }
 
-export interface DeclaredField {
+interface DeclaredField {
   /** As TypeScript has it, and as JSON has it. */
   readonly name: string;
   readonly json: string;
@@ -27,7 +27,7 @@ export class CodecError extends Error {
   override readonly name = 'CodecError';
 }
 
-export interface Field<T, Required extends boolean> {
+interface Field<T, Required extends boolean> {
   readonly json: string;
   readonly codec: Codec<T>;
   readonly required: Required;
@@ -40,7 +40,7 @@ type Always = { readonly required: true };
 type Flatten<T> = { [K in keyof T]: T[K] };
 
 /** The type that a struct's declaration describes. */
-export type StructOf<F> = Flatten<
+type StructOf<F> = Flatten<
   { readonly [K in keyof F as F[K] extends Always ? K : never]: ValueOf<F[K]> } & {
     readonly [K in keyof F as F[K] extends Always ? never : K]?: ValueOf<F[K]>;
   }

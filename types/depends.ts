@@ -12,7 +12,7 @@ export const dependsLabel = 'ts-swarm.depends-on';
  * it has one) has succeeded. `completed`: every task has ended well, of a job or a service that is
  * not to be started again.
  */
-export const dependencyConditions = ['started', 'healthy', 'completed'] as const;
+const dependencyConditions = ['started', 'healthy', 'completed'] as const;
 
 export interface Dependency {
   /** A service's name; it may be created later. */

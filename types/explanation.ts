@@ -25,7 +25,7 @@ const nodeVerdict = struct({
 });
 export type NodeVerdict = TypeOf<typeof nodeVerdict>;
 
-export const taskExplanation = struct({
+const taskExplanation = struct({
   id: required('ID', string, ''),
   /** `web.3` */
   name: required('Name', string, ''),
@@ -39,7 +39,7 @@ export const taskExplanation = struct({
 });
 export type TaskExplanation = TypeOf<typeof taskExplanation>;
 
-export const serviceExplanation = struct({
+const serviceExplanation = struct({
   id: required('ID', string, ''),
   name: required('Name', string, ''),
   reasons: required('Reasons', list(reason), []),

@@ -3,7 +3,7 @@ export const logDrivers = ['json-file', 'local', 'syslog', 'journald', 'none'] a
 export type LogDriver = (typeof logDrivers)[number];
 
 /** Those that send elsewhere: what they sent is also kept here for a while, to be read. */
-export const remoteLogDrivers = ['syslog', 'journald'] as const;
+const remoteLogDrivers = ['syslog', 'journald'] as const;
 export type RemoteLogDriver = (typeof remoteLogDrivers)[number];
 
 const sending = [
@@ -53,7 +53,7 @@ export function logOptionNames(driver: LogDriver): readonly string[] {
 }
 
 const facilities = 'kern user mail daemon auth syslog lpr news uucp cron authpriv ftp'.split(' ');
-export const syslogFormats = ['', 'rfc3164', 'rfc5424', 'rfc5424micro'] as const;
+const syslogFormats = ['', 'rfc3164', 'rfc5424', 'rfc5424micro'] as const;
 export type SyslogFormat = (typeof syslogFormats)[number];
 
 /** A name or a number as the protocol has it; `daemon` where there is none. */

@@ -32,7 +32,7 @@ export interface UpdateStatus {
 }
 
 /** How far a job has come, or a cron service with its runs, each of which is an iteration. */
-export interface JobStatus {
+interface JobStatus {
   /** Raised by each change of a job's spec, or by each run of a cron service, whose first is 1. */
   readonly iteration: number;
   /** When the iteration was begun. */
@@ -53,7 +53,7 @@ export interface CronStatus {
   readonly isRunAsked?: boolean;
 }
 
-export interface RebalanceStatus {
+interface RebalanceStatus {
   /** `stopped`: a task failed where it was moved to; what was moved before stays. */
   readonly state: 'moving' | 'stopped';
   readonly startedAtMs: number;
@@ -85,7 +85,7 @@ export interface Service {
   readonly previousRegistryAuth?: string;
 }
 
-export interface ContainerStatus {
+interface ContainerStatus {
   readonly containerId: string;
   readonly pid: number;
   /** Present once the container has ended. */
@@ -141,7 +141,7 @@ export interface Task {
   readonly attachedContainerId?: string;
 }
 
-export interface NodeResources {
+interface NodeResources {
   readonly nanoCpus: number;
   readonly memoryBytes: number;
   readonly genericResources?: readonly GenericResource[];

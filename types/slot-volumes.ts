@@ -11,7 +11,7 @@ export const followLabel = `${prefix}follow`;
 
 /** `prefer`: where that node can take it; `require`: else it waits; `ignore`: as without volumes. */
 export const followPolicies = ['prefer', 'require', 'ignore'] as const;
-export type FollowPolicy = (typeof followPolicies)[number];
+type FollowPolicy = (typeof followPolicies)[number];
 
 /** The policy of a spec that is good. */
 export function followPolicyOf({ labels }: Pick<ServiceSpec, 'labels'>): FollowPolicy {

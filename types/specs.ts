@@ -25,7 +25,7 @@ export const portConfig = struct({
 });
 export type PortConfig = TypeOf<typeof portConfig>;
 
-export const serviceMode = struct({
+const serviceMode = struct({
   replicated: optional('Replicated', struct({ replicas: optional('Replicas', unsigned) })),
   global: optional('Global', struct({})),
   replicatedJob: optional(

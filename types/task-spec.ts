@@ -78,7 +78,7 @@ const fileTarget = struct({
   mode: required('Mode', unsigned, 0o444),
 });
 
-export const containerSpec = struct({
+const containerSpec = struct({
   image: required('Image', string, ''),
   labels: optional('Labels', record(string)),
   /** Replaces the image's entrypoint. */
@@ -178,14 +178,13 @@ const limits = struct({
   pids: optional('Pids', integer),
 });
 
-export const reservations = struct({
+const reservations = struct({
   nanoCpus: optional('NanoCPUs', integer),
   memoryBytes: optional('MemoryBytes', integer),
   genericResources: optional('GenericResources', list(genericResource)),
 });
-export type Reservations = TypeOf<typeof reservations>;
 
-export const resources = struct({
+const resources = struct({
   limits: optional('Limits', limits),
   reservations: optional('Reservations', reservations),
   swapBytes: optional('SwapBytes', integer),
@@ -203,13 +202,13 @@ export const restartPolicy = struct({
 });
 export type RestartPolicy = TypeOf<typeof restartPolicy>;
 
-export const platform = struct({
+const platform = struct({
   architecture: optional('Architecture', string),
   os: optional('OS', string),
 });
 export type Platform = TypeOf<typeof platform>;
 
-export const placement = struct({
+const placement = struct({
   constraints: optional('Constraints', list(string)),
   preferences: optional(
     'Preferences',

@@ -4,7 +4,7 @@ import type { BlockUsage, Usage } from '../../worker/runtime/controls.ts';
 import type { Json, JsonObject } from './json.ts';
 import { timeText, zeroTime } from './time.ts';
 
-export interface StatsReading {
+interface StatsReading {
   /** Absent: the container does not run. */
   readonly usage: Usage | undefined;
   readonly atMs: number;

@@ -15,7 +15,7 @@ import { timeText, zeroTime } from './time.ts';
 /** Of the API, 1.N: since then, containers tell the manifest that they were made of. */
 const firstWithManifest = 48;
 
-export interface ContainerFacts {
+interface ContainerFacts {
   readonly snapshotter: string;
   /** Of the API's version 1.N that the client speaks. */
   readonly minor: number;
@@ -268,7 +268,7 @@ export function joinedJson(networkId: string, views: Iterable<ContainerView>): J
 }
 
 /** By "80/tcp"; null where the port is exposed only. */
-export function portsJson(ports: readonly BoundPort[]): JsonObject {
+function portsJson(ports: readonly BoundPort[]): JsonObject {
   const out: Record<string, Json> = {};
   for (const { containerPort, protocol, hostIp, hostPort } of ports) {
     const key = `${containerPort}/${protocol}`;
@@ -297,7 +297,7 @@ function commandText([path = '', ...args]: readonly string[]): string {
 }
 
 /** "Up 5 minutes (healthy)", "Exited (0) 2 hours ago". */
-export function statusText({ state }: ContainerView, nowMs: number): string {
+function statusText({ state }: ContainerView, nowMs: number): string {
   const up = `Up ${durationText(nowMs - state.startedAtMs)}`;
   const since = `${durationText(nowMs - state.finishedAtMs)} ago`;
   switch (state.status) {

@@ -9,7 +9,7 @@ const firstWithoutVirtualSize = 44;
 const firstWithDescriptor = 48;
 const firstWithImageConfigAlone = 50;
 
-export interface ImageDocumentOptions {
+interface ImageDocumentOptions {
   /** Of the API's version 1.N that the client speaks. */
   readonly minor: number;
   /** Told where they were asked for. */

@@ -6,7 +6,7 @@ import type { JsonObject } from './json.ts';
 export const apiVersionMax = '1.50';
 export const apiVersionMin = '1.24';
 
-export interface VersionFacts {
+interface VersionFacts {
   readonly version: string;
   readonly host: HostInfo;
   readonly nodeVersion: string;
@@ -42,7 +42,7 @@ const firstWithFirewall = 49;
 const firstWithoutBridgeFilters = 50;
 const firstWithDevices = 50;
 
-export interface InfoFacts {
+interface InfoFacts {
   /** Of the API's version 1.N that the client speaks. */
   readonly minor: number;
   readonly version: string;
@@ -114,7 +114,7 @@ export function infoJson(facts: InfoFacts): JsonObject {
   };
 }
 
-export interface SwarmInfoFacts {
+interface SwarmInfoFacts {
   readonly status: SwarmStatus;
   /** On a manager only. */
   readonly manager?: {

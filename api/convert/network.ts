@@ -47,7 +47,7 @@ export function builtInNetworkJson(
 }
 
 /** A network as far as its JSON goes, whoever it belongs to. */
-export interface NetworkFacts {
+interface NetworkFacts {
   readonly id: string;
   readonly createdAtMs?: number;
   readonly scope: 'swarm' | 'local';
@@ -57,7 +57,7 @@ export interface NetworkFacts {
 }
 
 /** What is on the network; left out where only the network itself is shown. */
-export interface NetworkUse {
+interface NetworkUse {
   /** The tasks of this node. */
   readonly containers?: JsonObject;
   readonly peers?: readonly JsonObject[];
@@ -134,7 +134,7 @@ function configOf(subnet: string, spec: NetworkSpec): IpamConfig | undefined {
   return spec.ipam?.configs?.find((config) => config.subnet === subnet);
 }
 
-export interface UseFacts {
+interface UseFacts {
   readonly network: Network;
   /** Those that hold an address on it. */
   readonly tasks: Iterable<Task>;

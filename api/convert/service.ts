@@ -20,7 +20,7 @@ import type { JsonObject } from './json.ts';
 import { metaJson } from './meta.ts';
 import { timeText } from './time.ts';
 
-export interface ServiceStatus {
+interface ServiceStatus {
   readonly running: number;
   readonly desired: number;
   readonly completed: number;

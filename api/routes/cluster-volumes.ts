@@ -31,7 +31,7 @@ export async function clusterVolumes(backend: Backend): Promise<ClusterVolume[]>
   return [...view.volumes()].toSorted((a, b) => (a.spec.name < b.spec.name ? -1 : 1));
 }
 
-export interface NewVolume {
+interface NewVolume {
   readonly name: string;
   readonly driver: string;
   readonly options: Readonly<Record<string, string>> | undefined;

@@ -5,7 +5,7 @@ import { BenchService, type ServiceParts, type TaskInfo } from '../swarm/service
 import type { Swarm } from '../swarm/swarm.ts';
 
 /** The overlay network that everything runs on. */
-export const networkName = 'bench';
+const networkName = 'bench';
 /** Room for more than the 254 of a network that nobody has thought about. */
 const subnet = '10.200.0.0/16';
 

@@ -13,10 +13,10 @@ export interface Load {
 }
 
 /** What one change carries, on either side. */
-export const valueBytes = 256;
+const valueBytes = 256;
 
 /** Text that no compression makes shorter, and that differs from change to change. */
-export function valueOf(writer: number, serial: number): string {
+function valueOf(writer: number, serial: number): string {
   const head = `${writer}-${serial}-`;
   const digits = '0123456789abcdefghijklmnopqrstuvwxyz';
   let text = head;

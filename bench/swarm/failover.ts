@@ -2,7 +2,7 @@
 import { signal, sleep, until, type Host, type Lab } from '../../test/lab/index.ts';
 import { isDaemonOf, type Swarm } from './swarm.ts';
 
-export interface ManagerNode {
+interface ManagerNode {
   readonly ID: string;
   readonly Description: { readonly Hostname: string };
   readonly Status: { readonly State: string };
@@ -20,7 +20,7 @@ const attemptsAtOnce = 1_000;
 const settleMs = 3_000;
 
 /** The host whose manager leads, as any of the others sees it. */
-export async function leaderOf(hosts: readonly Host[]): Promise<Host> {
+async function leaderOf(hosts: readonly Host[]): Promise<Host> {
   const [host] = hosts;
   if (host === undefined) throw new Error('there is no host to ask');
   const nodes = await host.api<ManagerNode[]>('GET', '/nodes');

@@ -29,7 +29,7 @@ interface ServiceInfo {
   readonly Spec: { readonly Mode: unknown };
 }
 
-export interface RunningOptions {
+interface RunningOptions {
   readonly excludedNodeId?: string;
   readonly timeoutMs?: number;
   readonly everyMs?: number;

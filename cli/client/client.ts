@@ -19,11 +19,11 @@ const pingTimeoutMs = 30_000;
 /** No document that the CLI reads as a whole is near this; a stream is read by pieces. */
 const maxDocumentBytes = 256 * 1024 * 1024;
 
-export interface Query {
+interface Query {
   readonly [key: string]: string | number | boolean | readonly string[] | undefined;
 }
 
-export interface CallOptions {
+interface CallOptions {
   readonly query?: Query;
   readonly body?: unknown;
   /** Sent as it comes, in place of a JSON body. */
@@ -52,7 +52,7 @@ export function filtersQuery(filters: Filters): string | undefined {
   return entries.length === 0 ? undefined : JSON.stringify(Object.fromEntries(entries));
 }
 
-export interface ClientOptions {
+interface ClientOptions {
   /** Of the API (DOCKER_API_VERSION); turns the negotiation off. */
   readonly fixedVersion?: string | undefined;
   readonly tls?: ClientTls | undefined;
@@ -218,7 +218,7 @@ function negotiate(theirs: string): string {
 }
 
 /** Compares versions of the API (`1.9` before `1.41`). */
-export function compareVersions(a: string, b: string): number {
+function compareVersions(a: string, b: string): number {
   const [majorA = 0, minorA = 0] = a.split('.').map(Number);
   const [majorB = 0, minorB = 0] = b.split('.').map(Number);
   return majorA - majorB || minorA - minorB;

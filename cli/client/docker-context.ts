@@ -7,7 +7,7 @@ import { messageOf } from '../../lib/errors.ts';
 import { commandError } from '../command/errors.ts';
 import type { ClientTls } from './tls.ts';
 
-export interface DockerContext {
+interface DockerContext {
   readonly host: string;
   readonly tls?: ClientTls;
 }

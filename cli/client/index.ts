@@ -8,7 +8,7 @@ import { resolveContext } from './docker-context.ts';
 import { resolveHost } from './host.ts';
 import { resolveTls } from './tls.ts';
 
-export { Client, compareVersions, filtersQuery, type Filters, type Hijacked } from './client.ts';
+export { Client, filtersQuery, type Filters, type Hijacked } from './client.ts';
 export { defaultRunRoot, resolveHost, socketOf } from './host.ts';
 export type { TlsFlags } from './tls.ts';
 

@@ -23,7 +23,7 @@ export async function* jsonDocuments<T>(response: IncomingMessage): AsyncGenerat
   if (rest.trim() !== '') yield JSON.parse(rest) as T;
 }
 
-export interface Frame {
+interface Frame {
   readonly stream: 'stdout' | 'stderr';
   readonly data: Buffer;
 }

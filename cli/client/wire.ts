@@ -16,7 +16,7 @@ export interface WirePort {
   readonly PublishMode?: string;
 }
 
-export interface WireSpec {
+interface WireSpec {
   readonly Name?: string;
   readonly Labels?: Readonly<Record<string, string>> | null;
 }
@@ -35,7 +35,7 @@ export interface WireTaskSpec {
   };
 }
 
-export interface WireServiceSpec extends WireSpec {
+interface WireServiceSpec extends WireSpec {
   readonly Mode?: {
     readonly Replicated?: { readonly Replicas?: number };
     readonly Global?: object;
@@ -49,7 +49,7 @@ export interface WireServiceSpec extends WireSpec {
   readonly UpdateConfig?: { readonly Monitor?: number };
 }
 
-export interface WireUpdateStatus {
+interface WireUpdateStatus {
   readonly State?: string;
   readonly Message?: string;
   readonly StartedAt?: string;

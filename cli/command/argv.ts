@@ -6,7 +6,7 @@ import { bool, booleanWords, FlagValues, type Flag } from './flags.ts';
 
 export const helpFlag = bool('help', 'Print usage');
 
-export interface Parsed {
+interface Parsed {
   readonly operands: readonly string[];
   readonly flags: FlagValues;
 }

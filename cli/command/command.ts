@@ -17,7 +17,7 @@ export interface Command {
   run(context: Context, args: readonly string[], flags: FlagValues): Promise<void>;
 }
 
-export interface Arity {
+interface Arity {
   readonly min: number;
   readonly max: number;
 }

@@ -4,7 +4,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { TlsFlags } from '../client/tls.ts';
 import type { Output } from '../format/output.ts';
 
-export type Input = Readable & { readonly isTTY?: boolean };
+type Input = Readable & { readonly isTTY?: boolean };
 
 export interface Context {
   readonly env: Readonly<Record<string, string | undefined>>;

@@ -10,7 +10,7 @@ import { commandError } from '../command/errors.ts';
 
 type NewHeader = Parameters<Pack['entry']>[0];
 
-export interface PackOptions {
+interface PackOptions {
   /** What the archive calls it. */
   readonly name: string;
   /** What a link names, in place of the link itself. */

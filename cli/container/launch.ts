@@ -7,7 +7,7 @@ import { proxySignals } from './attach.ts';
 import type { StreamName } from './create.ts';
 import { converse, terminalSize } from './session.ts';
 
-export interface LaunchOptions {
+interface LaunchOptions {
   readonly id: string;
   readonly tty: boolean;
   readonly streams: readonly StreamName[];

@@ -1,5 +1,5 @@
 /** A container as the API's list has it, and its ports as a table shows them. */
-export interface WirePort {
+interface WirePort {
   readonly IP?: string;
   readonly PrivatePort: number;
   readonly PublicPort?: number;

@@ -6,7 +6,7 @@ import type { Context } from '../command/context.ts';
 import { commandError } from '../command/errors.ts';
 import { DetachKeys, parseDetachKeys } from './detach-keys.ts';
 
-export interface SessionOptions {
+interface SessionOptions {
   readonly tty: boolean;
   /** What is typed goes in. */
   readonly stdin: boolean;

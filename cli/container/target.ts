@@ -4,7 +4,7 @@ import type { Client } from '../client/index.ts';
 
 export type TargetKind = 'container' | 'task' | 'any';
 
-export interface ContainerDocument {
+interface ContainerDocument {
   readonly Id: string;
   readonly Name: string;
   readonly State: {
@@ -22,7 +22,7 @@ export interface ContainerDocument {
   };
 }
 
-export interface Target {
+interface Target {
   /** What verbs are appended to: "/containers/web", "/tasks/web.2". */
   readonly path: string;
   readonly container: ContainerDocument;

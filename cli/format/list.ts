@@ -9,7 +9,7 @@ export interface Column<Row> {
   value(row: Row): unknown;
 }
 
-export interface Listing<Row> {
+interface Listing<Row> {
   readonly rows: readonly Row[];
   readonly columns: Readonly<Record<string, Column<Row>>>;
   /** The columns of the default table, in order. */

@@ -1,5 +1,5 @@
 /** The parts of an image's name. */
-export interface ImageReference {
+interface ImageReference {
   readonly repository: string;
   readonly tag: string | undefined;
   readonly digest: string | undefined;

@@ -9,7 +9,7 @@ export interface IpamInput {
   readonly auxiliary: Readonly<Record<string, string>>;
 }
 
-export interface IpamConfigJson {
+interface IpamConfigJson {
   Subnet: string;
   IPRange?: string;
   Gateway?: string;

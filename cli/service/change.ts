@@ -20,7 +20,7 @@ export interface ChangeOptions {
 /** Called again, on what there is then, where others were faster. */
 export type SpecEdit = (spec: SpecDraft) => void | Promise<void>;
 
-export interface Changed {
+interface Changed {
   /** The daemon's. */
   readonly warnings: readonly string[];
   /** The service's version before the change. */
@@ -72,7 +72,7 @@ export async function editedSpec(service: WireService, edit: SpecEdit): Promise<
 }
 
 /** Specs in Docker's JSON, compared by what they say. */
-export function sameSpec(a: unknown, b: unknown): boolean {
+function sameSpec(a: unknown, b: unknown): boolean {
   return isDeepStrictEqual(plain(a), plain(b));
 }
 

@@ -3,7 +3,7 @@ import type { ServiceSpec } from '../../types/index.ts';
 
 export type Draft<T> = T extends object ? { -readonly [K in keyof T]: Draft<T[K]> } : T;
 export type SpecDraft = Draft<ServiceSpec>;
-export type ContainerDraft = NonNullable<SpecDraft['task']['container']>;
+type ContainerDraft = NonNullable<SpecDraft['task']['container']>;
 
 export function draftOf(spec: ServiceSpec): SpecDraft {
   return structuredClone(spec) as SpecDraft;
@@ -38,7 +38,7 @@ export function restart(spec: SpecDraft): NonNullable<SpecDraft['task']['restart
   return (spec.task.restartPolicy ??= { condition: 'any', delayMs: 5000, maxAttempts: 0 });
 }
 
-export type UpdateDraft = NonNullable<SpecDraft['updateConfig']>;
+type UpdateDraft = NonNullable<SpecDraft['updateConfig']>;
 
 export function updates(spec: SpecDraft, key: 'updateConfig' | 'rollbackConfig'): UpdateDraft {
   return (spec[key] ??= {

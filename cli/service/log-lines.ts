@@ -6,7 +6,7 @@ const nodeKey = 'com.docker.swarm.node.id';
 const serviceKey = 'com.docker.swarm.service.id';
 const taskKey = 'com.docker.swarm.task.id';
 
-export interface LogLine {
+interface LogLine {
   readonly timestamp: string | undefined;
   readonly details: ReadonlyMap<string, string>;
   readonly text: string;
@@ -32,7 +32,7 @@ function unescaped(text: string): string {
   return decodeURIComponent(text.replaceAll('+', ' '));
 }
 
-export interface PrefixOptions {
+interface PrefixOptions {
   readonly noResolve: boolean;
   readonly noTrunc: boolean;
   readonly noTaskIds: boolean;

@@ -14,7 +14,7 @@ const replacementPatienceMs = 3000;
 const defaultRestartDelayMs = 5000;
 const defaultMonitorMs = 5000;
 
-export interface Snapshot {
+interface Snapshot {
   readonly service: WireService;
   /** The service's tasks of its newest spec. */
   readonly tasks: readonly WireTask[];
@@ -32,7 +32,7 @@ export interface SlotView {
   readonly failed: boolean;
 }
 
-export type Outcome =
+type Outcome =
   | { readonly kind: 'going' }
   | { readonly kind: 'converged' }
   | { readonly kind: 'failed'; readonly message: string };

@@ -7,7 +7,7 @@ import { container, type Draft, type SpecDraft } from './draft.ts';
 
 type FileTarget = Draft<NonNullable<NonNullable<ContainerSpec['secrets']>[number]['file']>>;
 
-export interface Reference {
+interface Reference {
   readonly source: string;
   readonly file: FileTarget;
 }

@@ -29,7 +29,7 @@ export function scalar<T>(
   };
 }
 
-export interface Collection<T> {
+interface Collection<T> {
   readonly name: string;
   readonly short?: string;
   readonly word?: string;

@@ -12,7 +12,7 @@ interface Row {
   readonly node: string;
 }
 
-export interface TaskListOptions {
+interface TaskListOptions {
   readonly format: string | undefined;
   readonly quiet: boolean;
   readonly noTrunc: boolean;

@@ -22,7 +22,7 @@ export const timeoutFlag = durationMs(
   { shownDefault: '5m, and 0 for jobs' },
 );
 
-export interface WaitOptions {
+interface WaitOptions {
   readonly quiet: boolean;
   /** What the user calls the service; its id where that is all there is. */
   readonly name?: string;

@@ -11,7 +11,7 @@ import { registryAuthFor } from '../service/registry-auth.ts';
 import type { Step } from './plan.ts';
 import { stepText } from './show.ts';
 
-export interface ApplyOptions {
+interface ApplyOptions {
   readonly withRegistryAuth: boolean;
 }
 

@@ -8,7 +8,7 @@ import { parseReference } from '../image/reference.ts';
 import { registryAuthFor, registryConfigFor } from '../service/registry-auth.ts';
 import { buildText } from './show.ts';
 
-export interface BuildOptions {
+interface BuildOptions {
   readonly quiet: boolean;
 }
 

@@ -11,7 +11,7 @@ import { deployedImage } from './plan.ts';
 
 export const resolutions = ['always', 'changed', 'never'] as const;
 
-export interface ImageOptions {
+interface ImageOptions {
   readonly resolve: (typeof resolutions)[number];
   readonly withRegistryAuth: boolean;
   /** What was built was pushed a moment ago, and may be new under its old name. */

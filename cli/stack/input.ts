@@ -15,7 +15,7 @@ import { commandError } from '../command/errors.ts';
 import type { Context } from '../command/context.ts';
 import { list, type Flag, type FlagValues } from '../command/flags.ts';
 
-export const composeFileFlag = list(
+const composeFileFlag = list(
   'compose-file',
   'Path to a Compose file, or "-" to read from stdin; later files change earlier ones',
   { short: 'c', word: 'strings' },

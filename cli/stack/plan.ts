@@ -13,7 +13,7 @@ import type { WireService } from '../client/wire.ts';
 import { differences, type Difference } from './compare.ts';
 import { isOf, type StackFileState, type StackNetworkState, type StackState } from './state.ts';
 
-export type FileKind = 'secret' | 'config';
+type FileKind = 'secret' | 'config';
 
 export type Step =
   | { readonly do: 'create-network'; readonly network: StackNetwork }
@@ -40,7 +40,7 @@ export type Step =
   | { readonly do: 'remove-service'; readonly current: WireService }
   | { readonly do: 'remove-file'; readonly kind: FileKind; readonly current: StackFileState };
 
-export interface PlanOptions {
+interface PlanOptions {
   readonly prune: boolean;
   /** The services' specs with their images as they are to be deployed, by the file's names. */
   readonly specs: ReadonlyMap<string, ServiceSpec>;
@@ -141,7 +141,7 @@ function planService(service: StackService, state: StackState, options: PlanOpti
 }
 
 /** Networks, secrets and configs are compared by name: some have no id yet. */
-export function serviceChanges(
+function serviceChanges(
   spec: ServiceSpec,
   current: WireService,
   state: Pick<StackState, 'networks'>,

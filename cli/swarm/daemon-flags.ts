@@ -45,7 +45,7 @@ const noDaemon = bool('no-daemon', 'Do not start a daemon where none answers');
 
 export const daemonFlags: readonly Flag<unknown>[] = [...single, ...repeated, noDaemon];
 
-export interface DaemonOptions {
+interface DaemonOptions {
   readonly runRoot: string | undefined;
   /** As `ts-swarm daemon` takes them. */
   readonly argv: readonly string[];

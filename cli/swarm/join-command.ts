@@ -4,7 +4,7 @@ import type { WireInfo, WireNode, WireSwarm } from '../client/wire.ts';
 import type { Output } from '../format/output.ts';
 import { SwarmError } from '../../lib/errors.ts';
 
-export type Role = 'worker' | 'manager';
+type Role = 'worker' | 'manager';
 
 /** Where other hosts reach this manager's cluster port. */
 async function managerAddress(client: Client): Promise<string> {

@@ -8,7 +8,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { errnoOf, messageOf, SwarmError } from '../../lib/errors.ts';
 import { mountTable } from '../../lib/mount-table.ts';
 
-export interface Roots {
+interface Roots {
   readonly dataRoot: string;
   readonly runRoot: string;
 }

@@ -8,13 +8,13 @@ import { parseChain, type NodeIdentity } from '../identity/index.ts';
 
 /** A node's certificate, and those of a root that gives way to others. */
 const certificatesMax = 4;
-export const datagramBytesMax = 8_192;
+const datagramBytesMax = 8_192;
 /** The key signs other things as well: none of them begins like this. */
 const context = Buffer.from('ts-swarm discovery 1\n');
 
 type Identity = Pick<NodeIdentity, 'clusterId' | 'certPem' | 'sign' | 'authenticateChain'>;
 
-export interface Opened {
+interface Opened {
   readonly body: Body;
   readonly sender: NodePeer;
 }

@@ -5,4 +5,4 @@
  */
 export { Responder, type ResponderParts } from './responder.ts';
 export { Seeker, type FoundManager, type SeekerParts } from './seeker.ts';
-export { localNetworks, localUdp, type Asking, type Listening, type Udp } from './udp.ts';
+export { localUdp, type Asking, type Listening, type Udp } from './udp.ts';

@@ -27,12 +27,12 @@ type Family = keyof typeof allHosts;
 const ownNetworks = /^(docker|br-|veth|vx|ts-swarm|virbr)/;
 
 /** Where a datagram to all hosts is to go out: by IPv4 an own address, by IPv6 an interface. */
-export interface LocalNetwork {
+interface LocalNetwork {
   readonly family: Family;
   readonly way: string;
 }
 
-export function localNetworks(interfaces = networkInterfaces()): readonly LocalNetwork[] {
+function localNetworks(interfaces = networkInterfaces()): readonly LocalNetwork[] {
   return Object.entries(interfaces).flatMap(([name, all]): LocalNetwork[] => {
     if (ownNetworks.test(name)) return [];
     const addresses = (all ?? []).filter(({ internal }) => !internal);

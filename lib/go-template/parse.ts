@@ -1,7 +1,7 @@
 /** Makes the tree of a template. Control structures nest; pipelines are lists of commands. */
 import { lexAction, lexPieces, syntaxError, type Piece, type Token } from './lex.ts';
 
-export type Operand =
+type Operand =
   | { readonly kind: 'dot' }
   | { readonly kind: 'nil' }
   | { readonly kind: 'literal'; readonly value: string | number | boolean }

@@ -5,11 +5,9 @@
  */
 export { defaultClusterPort, formatAddr, parseAddr, withDefaultPort } from './addr.ts';
 export { Connection, type ConnectOptions } from './client.ts';
-export { fromStatus, toStatus } from './errors.ts';
 export type { CallContext } from './handler.ts';
-export { messageBytesMax } from './options.ts';
 export { PieceSocket, piecesOf, type Piece, type PieceStream } from './piece-socket.ts';
-export { authorise, type Allow, type NodePeer, type NodeRole } from './peer.ts';
+export type { Allow, NodePeer, NodeRole } from './peer.ts';
 export {
   ClusterServer,
   removed,

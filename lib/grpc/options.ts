@@ -1,7 +1,7 @@
 import type { ChannelOptions } from '@grpc/grpc-js';
 
 /** A complete set of assignments for a node with thousands of tasks fits with room to spare. */
-export const messageBytesMax = 32 * 1024 * 1024;
+const messageBytesMax = 32 * 1024 * 1024;
 /** Silence after which a connection is probed, and after which an unanswered probe ends it. */
 const keepaliveTimeMs = 10_000;
 const keepaliveTimeoutMs = 5_000;

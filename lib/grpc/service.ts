@@ -38,7 +38,7 @@ type Out<M> = M extends { output: infer D extends DescMessage } ? MessageShape<D
 type OutInit<M> = M extends { output: infer D extends DescMessage } ? MessageInitShape<D> : never;
 type KindOf<M> = M extends { methodKind: infer K extends Kind } ? K : never;
 
-export type HandlerOf<M, Context> = {
+type HandlerOf<M, Context> = {
   unary: (request: In<M>, context: Context) => Promise<OutInit<M>>;
   server_streaming: (request: In<M>, context: Context) => AsyncIterable<OutInit<M>>;
   client_streaming: (requests: AsyncIterable<In<M>>, context: Context) => Promise<OutInit<M>>;
@@ -73,7 +73,7 @@ export interface CallStream<Incoming, Outgoing> extends MessageStream<Incoming, 
   cancel(): void;
 }
 
-export type ClientMethodOf<M> = {
+type ClientMethodOf<M> = {
   unary: (request: InInit<M>, options?: CallOptions) => Promise<Out<M>>;
   server_streaming: (request: InInit<M>, options?: CallOptions) => AsyncIterable<Out<M>>;
   client_streaming: (options?: CallOptions) => RequestStream<InInit<M>, Out<M>>;

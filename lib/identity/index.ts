@@ -4,9 +4,7 @@
  * Read identity.ts first, then join.ts and renewer.ts.
  */
 export {
-  checkCurrent,
   checkIssuer,
-  issuerOf,
   managerServerName,
   parseCertificate,
   parseChain,
@@ -17,16 +15,12 @@ export {
 export { toBase36 } from './base36.ts';
 export { createSigningRequest, type SigningRequest } from './csr.ts';
 export {
-  loadIdentity,
-  plainKey,
   readIfThere,
-  removeIdentity,
-  saveIdentity,
   writeFileAtomic,
   type IdentityMaterial,
   type KeyProtection,
 } from './files.ts';
-export { connectUnverified, connectWithoutCertificate, NodeIdentity } from './identity.ts';
+export { connectWithoutCertificate, NodeIdentity } from './identity.ts';
 export { joinCluster, type JoinOptions } from './join.ts';
 export {
   CertificateRenewer,
@@ -36,5 +30,5 @@ export {
   type RenewerParts,
 } from './renewer.ts';
 export { issuerInfo, type TlsInfo } from './tls-info.ts';
-export { checkRoot, createJoinToken, parseJoinToken, rootDigest, sameText } from './token.ts';
+export { createJoinToken, parseJoinToken, rootDigest, sameText } from './token.ts';
 export { createKeyPair, keyAlgorithm, loadX509, signingAlgorithm } from './x509.ts';

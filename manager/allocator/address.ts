@@ -40,7 +40,7 @@ export function parseSubnet(text: string): Subnet | undefined {
   return subnetAround(address, prefix);
 }
 
-export function subnetAround({ family, value }: Address, prefix: number): Subnet {
+function subnetAround({ family, value }: Address, prefix: number): Subnet {
   const shift = BigInt(bitsOf(family) - prefix);
   return { family, base: (value >> shift) << shift, prefix };
 }

@@ -11,7 +11,7 @@ import type {
 } from '../../types/index.ts';
 import type { AddressBook } from './address-book.ts';
 
-export type NetworksView = Pick<StoreView, 'network' | 'ingressNetwork'>;
+type NetworksView = Pick<StoreView, 'network' | 'ingressNetwork'>;
 
 /** In Docker's words. */
 export const noIngress = 'service needs ingress network, but no ingress network is present';
@@ -54,7 +54,7 @@ function isApart({ spec, virtualIps }: Service): boolean {
   return virtualIps === undefined && spec.task.networks === undefined && !publishesIngress(spec);
 }
 
-export interface VipAllocation {
+interface VipAllocation {
   /** The service with its virtual addresses; the same object where nothing changes. */
   readonly service: Service;
   /** Why some are missing; the service's tasks wait until they are there. */
@@ -151,7 +151,7 @@ export function attachTask(
   return { ...task, networks: attached };
 }
 
-export interface NodeAllocation {
+interface NodeAllocation {
   /** Absent where they are as they should be. */
   readonly addresses?: readonly string[];
   readonly reason?: string;

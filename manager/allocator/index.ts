@@ -8,4 +8,4 @@ export { AddressBook } from './address-book.ts';
 export * from './address.ts';
 export * from './attachments.ts';
 export * from './networks.ts';
-export { allocatePorts, firstAutoPort, lastAutoPort, type PortAllocation } from './ports.ts';
+export { allocatePorts, type PortAllocation } from './ports.ts';

@@ -22,7 +22,7 @@ import {
   type Subnet,
 } from './address.ts';
 
-export const firstVni = 4096;
+const firstVni = 4096;
 export const lastVni = 2 ** 24 - 1;
 /** Docker's option by which a user chooses the number. */
 export const vniOption = 'com.docker.network.driver.overlay.vxlanid_list';
@@ -32,13 +32,13 @@ const defaultPrefix = 24;
 const v6SubnetPrefix = 64;
 const ulaPrefix = 48;
 
-export interface NetworkAllocation {
+interface NetworkAllocation {
   /** Absent, as subnets are, where each node makes the network for itself. */
   readonly vni?: number;
   readonly subnets: readonly NetworkSubnet[];
 }
 
-export interface NetworkSurroundings {
+interface NetworkSurroundings {
   readonly cluster: Pick<Cluster, 'id' | 'defaultAddressPools' | 'subnetSize'>;
   readonly networks: Iterable<Network>;
   readonly random: Random;
@@ -95,7 +95,7 @@ export function newIngressNetwork(cluster: Cluster, random: Random): Network {
 }
 
 /** What the user says of a family's subnet. */
-export function configOf(spec: NetworkSpec, family: Family): IpamConfig | undefined {
+function configOf(spec: NetworkSpec, family: Family): IpamConfig | undefined {
   return spec.ipam?.configs?.find(
     ({ subnet }) => subnet !== undefined && parseSubnet(subnet)?.family === family,
   );

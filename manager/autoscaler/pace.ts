@@ -1,5 +1,5 @@
 /** How fast a service is measured and scaled: all of it follows from its window. */
-export interface Pace {
+interface Pace {
   /** Between two measurements. */
   readonly sampleMs: number;
   /** Between two changes of the number of replicas. */

@@ -11,7 +11,7 @@ import { measure, type Load, type Measured, type Readings } from './load.ts';
 import { paceOf } from './pace.ts';
 
 /** Loads that differ from the target by less than this part of it change nothing. */
-export const tolerance = 0.1;
+const tolerance = 0.1;
 /** In a step a service may double, or grow by so many where that is more. */
 const growthMin = 4;
 /** A sum of many parts is not exact: 3.0000000001 replicas' worth is 3. */
@@ -27,7 +27,7 @@ export interface Memory {
   readonly standing?: { readonly sinceMs: number; readonly state: AutoscaleStatus['state'] };
 }
 
-export interface AutoscaleInput {
+interface AutoscaleInput {
   readonly service: Service;
   readonly tasks: Iterable<Task>;
   readonly readings: Readings;
@@ -35,7 +35,7 @@ export interface AutoscaleInput {
   readonly nowMs: number;
 }
 
-export interface AutoscalePlan {
+interface AutoscalePlan {
   readonly memory: Memory;
   /** Present where the service is to be changed. */
   readonly service?: Service;

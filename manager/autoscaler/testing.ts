@@ -24,12 +24,12 @@ export interface World {
   readonly leaders?: readonly number[];
 }
 
-export interface Step {
+interface Step {
   readonly second: number;
   readonly replicas: number;
 }
 
-export interface Run {
+interface Run {
   /** Every change of the number. */
   readonly steps: readonly Step[];
   readonly service: Service;

@@ -3,17 +3,8 @@
  * May import lib, types, gen and the store's contracts; what nodes need as well (tokens, requests,
  * identities) is in lib/identity. Read service.ts first.
  */
-export {
-  certLifeDefaultMs,
-  certLifeMinMs,
-  checkRequest,
-  issueCertificate,
-  issueForSelf,
-  nodeIdFor,
-  type CheckedRequest,
-  type Subject,
-} from './issue.ts';
+export { certLifeDefaultMs, issueForSelf, type CheckedRequest, type Subject } from './issue.ts';
 export { createRootCa, type RootCa } from './root.ts';
 export { RootRotator, waitingFor } from './root-rotator.ts';
-export { crossSign, intermediatesOf, issuerNow, newRotation } from './rotation.ts';
+export { crossSign, intermediatesOf, newRotation } from './rotation.ts';
 export { CertificateAuthorityService, type CertificateAuthorityParts } from './service.ts';

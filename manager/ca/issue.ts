@@ -23,7 +23,7 @@ export interface Subject {
 }
 
 export const certLifeDefaultMs = 90 * 24 * 3_600_000;
-export const certLifeMinMs = 3_600_000;
+const certLifeMinMs = 3_600_000;
 const csrLengthMax = 8_192;
 const nodeIdLength = 25;
 

@@ -6,7 +6,7 @@ import type { Logger } from '../../lib/log.ts';
 import type { Cluster, Node } from '../../types/index.ts';
 import type { Change } from '../store/change.ts';
 
-export interface RootRotatorParts {
+interface RootRotatorParts {
   readonly store: {
     readonly isLeader: boolean;
     cluster(): Cluster | undefined;

@@ -5,7 +5,7 @@ import { removed, type CallContext, type HandlersOf } from '../../lib/grpc/index
 import type { StoreView } from '../store/view.ts';
 import type { AttachmentRequest, NetworkAttached } from './attachments.ts';
 
-export interface AttachmentControl {
+interface AttachmentControl {
   attach(request: AttachmentRequest): Promise<NetworkAttached>;
 }
 

@@ -9,4 +9,3 @@ export { ForwardingControl, serveControl } from './forwarding.ts';
 export { serveAttachments } from './attachment-service.ts';
 export { checkSwarmSpec } from './check-swarm-spec.ts';
 export * from './restore.ts';
-export { isImageReference } from './image-reference.ts';

@@ -62,7 +62,7 @@ export function newService(
   };
 }
 
-export interface ServiceChange {
+interface ServiceChange {
   readonly nowMs: number;
   readonly registryAuth?: string;
   readonly registryAuthFrom?: 'spec' | 'previous-spec';

@@ -39,7 +39,7 @@ export function validateFile(kind: FileKind, spec: FileSpec): void {
   validateContent(kind, spec.data);
 }
 
-export function validateContent(kind: FileKind, data = ''): void {
+function validateContent(kind: FileKind, data = ''): void {
   const bytes = Buffer.byteLength(data, 'base64');
   if (bytes >= 1 && bytes < bytesMax[kind]) return;
   throw invalid(`${kind} data must be larger than 0 and less than ${bytesMax[kind]} bytes`);

@@ -3,4 +3,3 @@
  * them, and writes down what came of it. Imports lib, types, and its siblings in manager.
  */
 export { VolumeKeeper, type VolumeKeeperParts } from './keeper.ts';
-export { knownSecrets, requestOf } from './request.ts';

@@ -26,7 +26,7 @@ type View = Pick<
   'task' | 'tasksOfNode' | 'service' | 'file' | 'cluster' | 'volume' | 'volumes' | 'revisions'
 >;
 
-export interface NodeAssignmentsParts {
+interface NodeAssignmentsParts {
   readonly view: View;
   readonly book: NetworkBook;
   readonly gate: Pick<StopGate, 'holds'>;

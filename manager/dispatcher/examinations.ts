@@ -7,7 +7,7 @@ import type { Random } from '../../lib/random.ts';
 import { finding, list, nodeFindings, type Finding, type NodeFindings } from '../../types/index.ts';
 import type { StoreView } from '../store/view.ts';
 
-export interface ExaminationsParts {
+interface ExaminationsParts {
   readonly store: Pick<StoreView, 'nodes'>;
   readonly nodes: {
     /** Sends the request to the node; false where it has no session, or too many requests wait. */

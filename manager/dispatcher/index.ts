@@ -8,6 +8,5 @@ export { forwardedExaminations, serveDoctor } from './examinations.ts';
 export { LogBroker, type LogBrokerParts } from './log-broker.ts';
 export { forwardedLogs, serveLogReader } from './log-forwarding.ts';
 export type { MeasureRequest } from './session.ts';
-export { downAfterMs, heartbeatPeriodMs, suspectAfterMs, unknownGraceMs } from './period.ts';
 export { TunnelBroker, type TunnelBrokerParts } from './tunnel-broker.ts';
 export { forwardedTunnel, serveTunnelReach } from './tunnel-forwarding.ts';

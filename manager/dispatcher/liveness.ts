@@ -4,7 +4,7 @@
  */
 import { downAfterMs, suspectAfterMs, unknownGraceMs } from './period.ts';
 
-export type NodeLife = 'unknown' | 'ready' | 'disconnected' | 'down';
+type NodeLife = 'unknown' | 'ready' | 'disconnected' | 'down';
 
 /** A node's life has changed: what the managers are to be told. */
 export interface Transition {

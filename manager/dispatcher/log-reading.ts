@@ -3,7 +3,7 @@ import { compareStates, isTerminal, type Service, type Task } from '../../types/
 import { BoundedQueue } from './bounded-queue.ts';
 import type { LogBrokerParts } from './log-broker.ts';
 
-export interface LogLine {
+interface LogLine {
   /** Nanoseconds since the epoch. */
   readonly timeNs: bigint;
   readonly stream: 'stdout' | 'stderr';

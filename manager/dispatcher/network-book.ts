@@ -20,7 +20,7 @@ import {
 } from './network-objects.ts';
 import { encodeJson } from './wire.ts';
 
-export type BookView = Pick<
+type BookView = Pick<
   StoreView,
   | 'cluster'
   | 'ingressNetwork'

@@ -16,7 +16,7 @@ export interface NetworkSession {
   readonly takenVersion: number;
 }
 
-export interface NetworkDeskParts {
+interface NetworkDeskParts {
   readonly store: StoreView;
   readonly sessions: ReadonlyMap<string, NetworkSession>;
   /** Whether the node is heard of, or may still be: it has not been since this manager leads. */

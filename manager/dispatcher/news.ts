@@ -4,7 +4,7 @@ import type { News } from './session.ts';
 import { encodeJson } from './wire.ts';
 
 /** A manager as nodes are told of it. */
-export interface ManagerNews {
+interface ManagerNews {
   readonly nodeId: string;
   readonly addr: string;
   readonly leader: boolean;

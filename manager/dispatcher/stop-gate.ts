@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../lib/clock.ts';
 
-export interface StopGateParts {
+interface StopGateParts {
   readonly clock: Clock;
   /** The nodes that send requests to tasks on the network. */
   readonly nodesOf: (networkId: string) => Iterable<string>;

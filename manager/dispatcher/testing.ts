@@ -60,7 +60,7 @@ export function makeRunning(id: string, nodeId: string, overrides: Partial<Task>
 }
 
 /** A node's end of a session: takes sets when the test says so, and acknowledges them. */
-export class TestNode implements NetworkSession {
+class TestNode implements NetworkSession {
   readonly tables = new Map<string, unknown>();
   readonly sets: AssignmentSet[] = [];
   #assignments: NodeAssignments;
@@ -120,7 +120,7 @@ export class TestNode implements NetworkSession {
 }
 
 /** What a node that has the tables has after the set. */
-export function foldInto(tables: Map<string, unknown>, set: AssignmentSet): void {
+function foldInto(tables: Map<string, unknown>, set: AssignmentSet): void {
   if (set.kind === Assignments_Kind.COMPLETE) tables.clear();
   for (const { action, type, id, object } of set.changes) {
     if (action === AssignmentChange_Action.REMOVE) tables.delete(`${type} ${id}`);

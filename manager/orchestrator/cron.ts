@@ -9,9 +9,9 @@ import type { Draft } from './draft.ts';
 import { isOver, progressOf, standingOf } from './job-run.ts';
 
 /** A tick that is later than this was missed. Managers take over from each other in seconds. */
-export const punctualMs = 60_000;
+const punctualMs = 60_000;
 /** More runs at once are a schedule that its tasks cannot keep up with. */
-export const maxOpenRuns = 50;
+const maxOpenRuns = 50;
 
 export function runByClock(draft: Draft): void {
   const cron = cronOf(draft.service.spec);

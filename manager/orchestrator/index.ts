@@ -3,7 +3,7 @@
  * rolling updates, the history of old tasks. Pure; may import the scheduler's constraints, the store's view, types and
  * lib. Read service.ts first: it names the steps in their order.
  */
-export { circleOf, hasBegun, waitsFor, whyWaits } from './depends.ts';
+export { circleOf, hasBegun, whyWaits } from './depends.ts';
 export { standingOf } from './job-run.ts';
 export { givenUpAtMs } from './reap.ts';
 export { whyUnmovable } from './rebalance.ts';

@@ -5,7 +5,7 @@ import { mayRestart } from './restart.ts';
 import { isComplete, wanted } from './task.ts';
 
 /** What an iteration has in one slot. */
-export type Standing =
+type Standing =
   /** A task has completed there. */
   | 'done'
   /** A task is under way, or about to be. */
@@ -14,7 +14,7 @@ export type Standing =
   | 'given-up'
   | 'free';
 
-export interface Progress {
+interface Progress {
   /** Slots of each standing. */
   readonly done: number;
   readonly open: number;

@@ -20,7 +20,7 @@ import { endedItself, newTask, wanted } from './task.ts';
 import { isUpdating } from './update.ts';
 
 /** A node that has just come may be about to go again: it gets no tasks of others before that. */
-export const settlingMs = 10_000;
+const settlingMs = 10_000;
 /** After a failure the policy moves nothing for so long: a node that breaks tasks gets no more. */
 const afterFailureMs = 5 * 60_000;
 

@@ -7,7 +7,7 @@ import { assigned, endedItself } from './task.ts';
 const defaultDelayMs = 5000;
 
 /** What keeps a wanted task from doing its work, if something does. */
-export type Fault =
+type Fault =
   /** It has ended: the policy and its delay decide. */
   | 'ended'
   /** Its node is down or gone: it is replaced at once. */

@@ -184,7 +184,7 @@ export function removalOrder(slots: readonly Slot[]): Slot[] {
 }
 
 /** The node may run the global service's task, or the global job's; that it is ready now is another question. */
-export function belongsOn(service: Service, node: Node): boolean {
+function belongsOn(service: Service, node: Node): boolean {
   return (
     node.status.state !== 'down' &&
     node.spec.availability !== 'drain' &&

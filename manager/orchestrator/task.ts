@@ -13,7 +13,7 @@ import {
 } from '../../types/index.ts';
 import { sameDocument } from './equal.ts';
 
-export interface NewTask {
+interface NewTask {
   readonly service: Service;
   readonly slot: number;
   readonly forNodeId?: string | undefined;

@@ -20,7 +20,7 @@ const defaultMonitorMs = 5000;
 const inProgress = 'update in progress';
 
 /** A new task that has not come to run by then counts as failed: no update hangs for ever. */
-export const startTimeoutMs = 10 * 60_000;
+const startTimeoutMs = 10 * 60_000;
 
 interface Settings {
   readonly parallelism: number;

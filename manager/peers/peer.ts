@@ -21,7 +21,7 @@ const lastingMs = 500;
 const chunkBytes = 512 << 10;
 const snapshotTimeoutMs = 10 * 60_000;
 
-export interface PeerParts {
+interface PeerParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;

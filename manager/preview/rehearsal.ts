@@ -15,7 +15,7 @@ const maxSteps = 2000;
 /** Nothing that takes longer is waited for: an update with a delay of days between its tasks. */
 const horizonMs = 30 * 24 * 3_600_000;
 
-export interface RehearsalEnv {
+interface RehearsalEnv {
   readonly nowMs: number;
   readonly random: Random;
 }

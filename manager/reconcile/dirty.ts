@@ -18,7 +18,7 @@ import {
 import type { PassKeys } from './pass.ts';
 
 /** What a pass found to be used up, so that the next release of any is not passed over. */
-export interface Shortage {
+interface Shortage {
   /** Ports or addresses that services or tasks wait for. */
   readonly isShort: boolean;
   /** The pass has looked at all that waits. */

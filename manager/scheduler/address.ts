@@ -1,6 +1,6 @@
 /** IP addresses and networks as numbers, for constraints on `node.ip`. */
 
-export interface Address {
+interface Address {
   readonly bits: 32 | 128;
   readonly value: bigint;
 }

@@ -10,7 +10,7 @@ export function unavailability({ spec, status }: Node): string {
   return spec.availability === 'drain' ? 'is drained' : 'is paused: it takes no new tasks';
 }
 
-export interface Reserved {
+interface Reserved {
   readonly nanoCpus: number;
   readonly memoryBytes: number;
   readonly generic: readonly GenericResource[];

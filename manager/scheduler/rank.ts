@@ -111,7 +111,7 @@ export function plainPicker(
   };
 }
 
-export function fitting(table: NodeTable, refusal: (number: number) => number): number[] {
+function fitting(table: NodeTable, refusal: (number: number) => number): number[] {
   const numbers: number[] = [];
   for (let number = 0; number < table.size; number++) {
     if (refusal(number) < 0) numbers.push(number);

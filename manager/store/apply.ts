@@ -13,7 +13,7 @@ import type { ObjectEvent } from './event.ts';
 import { Resolver } from './resolve.ts';
 import type { State } from './state.ts';
 
-export type Outcome = { readonly events: readonly ObjectEvent[] } | { readonly conflict: string };
+type Outcome = { readonly events: readonly ObjectEvent[] } | { readonly conflict: string };
 
 /** Applies all of the entry, or, on a conflict, nothing of it. */
 export function applyEntry(state: State, index: number, entry: EncodedEntry): Outcome {

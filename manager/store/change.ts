@@ -37,14 +37,14 @@ export interface Delete {
  * A task's observed status. It joins rather than replaces: an earlier state never overwrites a later
  * one, and a task that is gone is passed over, so it needs no version and never conflicts.
  */
-export interface TaskStatusChange {
+interface TaskStatusChange {
   readonly op: 'task-status';
   readonly id: string;
   readonly status: TaskStatus;
 }
 
 /** A task's desired state. Monotone, like the status: it never conflicts and is never lost. */
-export interface TaskDesireChange {
+interface TaskDesireChange {
   readonly op: 'task-desire';
   readonly id: string;
   readonly desiredState: DesiredState;
@@ -63,7 +63,7 @@ export interface NodeStatusChange {
  * network. Only the allocator gives them, so that it needs no version. It conflicts where somebody
  * else holds an address already; a node that is gone is passed over.
  */
-export interface NodeAddressesChange {
+interface NodeAddressesChange {
   readonly op: 'node-addresses';
   readonly id: string;
   readonly ingressAddresses: readonly string[];

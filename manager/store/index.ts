@@ -8,7 +8,6 @@ export * from './change.ts';
 export { parseStore, type ExternalStore } from './etcd/address.ts';
 export { EtcdLog, type EtcdLogOptions } from './etcd/etcd-log.ts';
 export * from './event.ts';
-export type { Fork } from './fork.ts';
 export * from './log.ts';
 export { MemoryLog, type MemoryLogOptions, type MemoryStorage } from './memory-log.ts';
 export { RaftLog, type RaftLogOptions, type RaftLogParts } from './raft-log.ts';

@@ -4,4 +4,4 @@
  */
 export * from './outcome.ts';
 export { planVolume, type VolumeCall, type VolumeEnv, type VolumePlan } from './plan.ts';
-export { waitingFor, waitingPrefix } from './waiting.ts';
+export { waitingFor } from './waiting.ts';

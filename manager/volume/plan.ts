@@ -117,12 +117,12 @@ function nextState(
 }
 
 /** Nobody waits for it to let go: the driver is to keep it from the volume. */
-export function isLost(node: Node | undefined): boolean {
+function isLost(node: Node | undefined): boolean {
   return node === undefined || node.status.state === 'down';
 }
 
 /** As the volume's driver calls the node; undefined where the node does not have the driver. */
-export function csiNodeIdOf(node: Node | undefined, { spec }: ClusterVolume): string | undefined {
+function csiNodeIdOf(node: Node | undefined, { spec }: ClusterVolume): string | undefined {
   const info = node?.description?.csi?.find(({ driver }) => driver === spec.driver.name);
   return info === undefined || info.nodeId === '' ? undefined : info.nodeId;
 }
@@ -159,11 +159,7 @@ function callsOf(view: StoreView, volume: ClusterVolume, env: VolumeEnv): Volume
 }
 
 /** A node that is ready and has the driver's controller; another one after each failure. */
-export function controllerOf(
-  view: StoreView,
-  driver: string,
-  attempts: number,
-): string | undefined {
+function controllerOf(view: StoreView, driver: string, attempts: number): string | undefined {
   const ids = [...view.nodes()]
     .filter(({ status }) => status.state === 'ready')
     .filter(({ description }) =>

@@ -10,7 +10,7 @@ import {
 } from '../../types/index.ts';
 
 /** Every such sentence begins so, with the volume's name behind it. */
-export const waitingPrefix = 'volume ';
+const waitingPrefix = 'volume ';
 
 /** The statuses of tasks that wait for the volume, or wait no more, where they say otherwise. */
 export function waitingFor(view: StoreView, volumeId: string): Change[] {

@@ -18,7 +18,7 @@ export interface LoadOutcome {
   readonly latencyMs: { readonly p50: number; readonly p99: number; readonly max: number };
 }
 
-export interface LoadOptions {
+interface LoadOptions {
   readonly address: string;
   readonly port: number;
   readonly requestsPerSecond: number;

@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert';
 import { Lab, until, type Host } from '../lab/index.ts';
 import { imageOf, TestSwarm, withDaemonLogs } from './swarm.ts';
 
-export interface ManagerView {
+interface ManagerView {
   readonly id: string;
   readonly host: string;
   readonly state: string;
@@ -29,7 +29,7 @@ export interface ServiceView {
 }
 
 /** What a manager answers that has lost sight of the others. */
-export const noLeader = /The swarm does not have a leader/;
+const noLeader = /The swarm does not have a leader/;
 const electionMs = 10_000;
 
 export class Managers {
@@ -171,7 +171,7 @@ export function serviceOf(name: string, labels: Readonly<Record<string, string>>
   };
 }
 
-export interface ManagersOptions {
+interface ManagersOptions {
   readonly hosts: number;
   readonly managers: number;
   /** Tasks of the service "steady", which no loss of a manager's daemon may touch; 0 for none. */

@@ -9,7 +9,7 @@ const network = 'front';
 const service = 'shop';
 const meshPort = 8090;
 
-export interface ShopOptions {
+interface ShopOptions {
   readonly replicas: number;
   /** Of `service create`. */
   readonly flags?: readonly string[];

@@ -25,7 +25,7 @@ export interface TaskView {
   readonly atMs: number;
 }
 
-export interface NodeView {
+interface NodeView {
   readonly id: string;
   readonly host: string;
   readonly state: string;
@@ -221,7 +221,7 @@ export class TestSwarm {
 /** Docker's five seconds of watching after each change would be most of the tests' time. */
 const quickly = ['--update-monitor', '300ms'];
 
-export interface TestSwarmOptions extends SwarmOptions {
+interface TestSwarmOptions extends SwarmOptions {
   readonly hosts: number;
   /** Names of recipes, such as "web:1", that are in the registry before the tests begin. */
   readonly images: readonly string[];

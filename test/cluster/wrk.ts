@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Host } from '../lab/index.ts';
 import { nowMs } from './load.ts';
 
-export interface WrkOptions {
+interface WrkOptions {
   readonly address: string;
   readonly port: number;
   /** The namespace it comes from; the host's own unless told. */
@@ -12,13 +12,13 @@ export interface WrkOptions {
 }
 
 /** When a connection of wrk had no answer, or a wrong one; times are as `nowMs` tells them. */
-export interface Trouble {
+interface Trouble {
   readonly fromMs: number;
   readonly toMs: number;
 }
 
 /** Of a second, more or less. */
-export interface Round {
+interface Round {
   readonly fromMs: number;
   readonly requests: number;
   /** Connections that were refused or broken, and answers other than 200. */

@@ -1,5 +1,5 @@
 /** Where our answers to mistakes differ from Docker 20.10's on purpose, and why. */
-export interface AnswerDifference {
+interface AnswerDifference {
   /** The mistake's title, in endpoint-cases.ts. */
   readonly of: RegExp;
   /** Status and message. */

@@ -2,7 +2,7 @@
  * Where our answers differ from Docker 20.10's on purpose, and why. json-cases.ts fails on any other
  * difference, and on a difference listed here that is there no more.
  */
-export interface Difference {
+interface Difference {
   /** Of the documents: "GET /info" and so on. */
   readonly of: string;
   /** As json-cases.ts tells it, as a pattern. */

@@ -6,7 +6,7 @@ import { probeImage } from './probe.ts';
 import type { Cli } from './clients.ts';
 
 /** A task as the API shows it, as far as tests look. */
-export interface WireTask {
+interface WireTask {
   readonly ID: string;
   readonly Slot?: number;
   readonly NodeID?: string;

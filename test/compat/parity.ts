@@ -39,7 +39,7 @@ export const refusedValues = 'values';
 /** Of docker's client alone: the daemon never hears of it. */
 const clientOnly: ReadonlySet<string> = new Set(['--tree', '--kubeconfig']);
 
-export interface Row {
+interface Row {
   readonly verb: string;
   readonly flag: string;
   readonly line: string;

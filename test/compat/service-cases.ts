@@ -8,8 +8,8 @@ import { jobs } from './job-cases.ts';
 import { networkOf, type Json } from './sight.ts';
 import { logs, looking } from './look-cases.ts';
 
-export type Verbs = Readonly<Record<string, readonly string[]>>;
-export type Work = (field: Field, cli: Cli) => Promise<void>;
+type Verbs = Readonly<Record<string, readonly string[]>>;
+type Work = (field: Field, cli: Cli) => Promise<void>;
 export type Test = (title: string, verbs: Verbs, work: Work) => void;
 
 /** Flags, and the verb itself. */

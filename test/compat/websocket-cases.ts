@@ -5,7 +5,7 @@ import { WebSocket } from 'ws';
 import type { Host } from '../lab/index.ts';
 import type { Field } from './field.ts';
 
-export const webSocketTitle = 'attach by WebSocket as with Docker’s daemon';
+const webSocketTitle = 'attach by WebSocket as with Docker’s daemon';
 
 export function webSocketCases(get: () => Field): void {
   it(webSocketTitle, async () => {

@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert';
 import type { DocumentMachine, KeyedDocument, StoreLog } from '../../manager/store/log.ts';
 
 /** Where a log keeps its things: opened again, it shows what a restart would. */
-export interface LogHome extends AsyncDisposable {
+interface LogHome extends AsyncDisposable {
   open(options: { snapshotEntries?: number; maxPending?: number }): StoreLog;
 }
 

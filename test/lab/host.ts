@@ -18,7 +18,7 @@ import { pathsOf, removeDevice } from './state.ts';
 const here = import.meta.dirname;
 export const binary = resolve(here, '../../bin/ts-swarm');
 
-export interface HostOptions {
+interface HostOptions {
   readonly labId: number;
   readonly name: string;
   /** The last byte of its address: 1 to 253. */

@@ -7,13 +7,13 @@ export interface HttpResult {
   readonly headers: IncomingMessage['headers'];
 }
 
-export interface HttpTarget {
+interface HttpTarget {
   readonly socketPath?: string;
   /** http://address:port, when there is no socket. */
   readonly origin?: string;
 }
 
-export interface HttpOptions {
+interface HttpOptions {
   readonly method?: string;
   readonly body?: string | Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;

@@ -10,6 +10,6 @@ export { Host, binary, type DaemonStart } from './host.ts';
 export type { ImageSpec } from './image.ts';
 export { signal, startTicksOf, type ContainerProcess } from './processes.ts';
 export { Lab, formSwarm, type LabOptions, type SwarmOptions } from './lab.ts';
-export { RunError, run, runResult, type RunOptions, type RunResult } from './run.ts';
+export { run, runResult, type RunOptions, type RunResult } from './run.ts';
 export { Service } from './service.ts';
 export { sleep, until, type UntilOptions } from './until.ts';

@@ -14,7 +14,7 @@ function readProc(path: string): string | undefined {
   }
 }
 
-export function allPids(): number[] {
+function allPids(): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number);

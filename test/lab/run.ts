@@ -16,7 +16,7 @@ export interface RunOptions {
   readonly cwd?: string;
 }
 
-export class RunError extends Error {
+class RunError extends Error {
   override readonly name = 'RunError';
   readonly result: RunResult;
 

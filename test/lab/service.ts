@@ -6,7 +6,7 @@ import { childrenOf, signal, startTicksOf } from './processes.ts';
 import { environmentMark } from './state.ts';
 import { until } from './until.ts';
 
-export interface ServiceOptions {
+interface ServiceOptions {
   readonly labId: number;
   readonly name: string;
   readonly argv: readonly string[];

@@ -40,7 +40,7 @@ export interface LabRecord {
   readonly hosts: readonly string[];
 }
 
-export interface LabPaths {
+interface LabPaths {
   /** Sockets, pid files: what a boot empties. */
   readonly run: string;
   /** Data roots and logs: what a boot keeps. */

@@ -31,7 +31,7 @@ interface Local {
   timers: Timer[];
 }
 
-export interface SimWorkerDeps {
+interface SimWorkerDeps {
   /** Of whichever manager leads. */
   readonly store: () => Store;
   readonly clock: Clock;

@@ -20,7 +20,7 @@ const modes: Readonly<Record<string, ServiceMode>> = {
 };
 
 /** What a spec can refer to by name. */
-export interface Files {
+interface Files {
   revisions(kind: FileKind, name: string): readonly { readonly id: string }[];
 }
 

@@ -1,5 +1,5 @@
 /** What is to happen, in the order of virtual time; at one moment, in the order of its making. */
-export interface Event {
+interface Event {
   readonly at: number;
   readonly order: number;
   readonly run: () => void;

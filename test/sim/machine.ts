@@ -1,7 +1,7 @@
 /** The replicated state: a map of registers, and a digest of everything that was ever applied. */
 import { createHash } from 'node:crypto';
 
-export interface Command {
+interface Command {
   /** Unique in a run. */
   readonly id: number;
   readonly key: string;

@@ -6,7 +6,7 @@ import type { Entry, HardState, SnapshotMeta } from '../../raft/index.ts';
 import type { Agenda } from './agenda.ts';
 import type { Dice } from './dice.ts';
 
-export interface StoredSnapshot {
+interface StoredSnapshot {
   readonly meta: SnapshotMeta;
   readonly data: Uint8Array;
 }
@@ -17,7 +17,7 @@ export type DiskRecord =
   | { readonly kind: 'snapshot'; readonly snapshot: StoredSnapshot }
   | { readonly kind: 'restart'; readonly index: number };
 
-export interface LoadedDisk {
+interface LoadedDisk {
   readonly hardState: HardState;
   readonly snapshot: StoredSnapshot | undefined;
   readonly entries: readonly Entry[];

@@ -5,7 +5,7 @@ import { Reads } from '../../raft/node/reads.ts';
 import { Storage } from '../../raft/node/storage.ts';
 import { Writer, type WriteRequest } from '../../raft/node/writer.ts';
 
-export interface PlantedInNode {
+interface PlantedInNode {
   readonly name: string;
   /** Returns how to take it out again. */
   readonly plant: () => () => void;

@@ -7,7 +7,7 @@ import type { Sabotage } from './sabotage.ts';
 import { settingsFor, type Settings } from './settings.ts';
 import { World, type MakeMember, type RunResult } from './world.ts';
 
-export interface RunOptions {
+interface RunOptions {
   readonly seed: number;
   readonly sabotage?: Sabotage;
   /** Instead of those that the seed gives. */

@@ -21,7 +21,7 @@ const pendingBytesMax = 256 * 1024;
 const absentRetryMs = 250;
 const absentRetries = 40;
 
-export interface LogPublisherParts {
+interface LogPublisherParts {
   readonly connection: Connection;
   readonly executor: Pick<TaskExecutor, 'logs'>;
   readonly clock: Clock;

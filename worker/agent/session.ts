@@ -26,7 +26,7 @@ import { LogPublisher } from './log-publisher.ts';
 import { Reporter } from './reporter.ts';
 import { TunnelEnd } from './tunnel-end.ts';
 
-export interface SessionParts {
+interface SessionParts {
   readonly connection: Connection;
   readonly executor: TaskExecutor;
   readonly describe: () => NodeDescription | Promise<NodeDescription>;

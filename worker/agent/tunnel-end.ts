@@ -5,7 +5,7 @@ import { SwarmError, messageOf } from '../../lib/errors.ts';
 import { piecesOf, PieceSocket, type Connection } from '../../lib/grpc/index.ts';
 import type { Logger } from '../../lib/log.ts';
 
-export interface TunnelEndParts {
+interface TunnelEndParts {
   readonly connection: Connection;
   /** Serves a manager, which asks as a client of the API would. */
   readonly serve: (socket: Duplex) => void;

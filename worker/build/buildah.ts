@@ -11,14 +11,14 @@ export interface BuildahOptions {
   readonly runRoot: string;
 }
 
-export interface RunOptions {
+interface RunOptions {
   readonly signal: AbortSignal;
   /** Containers are to have an /etc/hosts of their own in place of the host's. */
   readonly ownHosts?: boolean;
   readonly onLine?: (line: string, stream: 'stdout' | 'stderr') => void;
 }
 
-export interface RunResult {
+interface RunResult {
   readonly code: number;
   readonly output: string;
   /** The last line of the standard error stream: where buildah says what failed. */

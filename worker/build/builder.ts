@@ -43,7 +43,7 @@ export interface BuildNetworks {
   ): Promise<StepNetwork & AsyncDisposable>;
 }
 
-export interface BuilderParts {
+interface BuilderParts {
   readonly images: Images;
   readonly networks: BuildNetworks;
   readonly log: Logger;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { errnoOf, SwarmError } from '../../lib/errors.ts';
 import type { Buildah } from './buildah.ts';
 
-export interface CacheEntry {
+interface CacheEntry {
   readonly id: string;
   /** Whether a name stands for it: an image that was built on. */
   readonly isNamed: boolean;
@@ -56,10 +56,7 @@ export async function pruneCache(
   };
 }
 
-export async function cacheEntries(
-  buildah: Buildah,
-  signal: AbortSignal,
-): Promise<readonly CacheEntry[]> {
+async function cacheEntries(buildah: Buildah, signal: AbortSignal): Promise<readonly CacheEntry[]> {
   const args = ['images', '--all', '--no-trunc', '--json'];
   const { code, output, lastError } = await buildah.run(args, { signal });
   if (code !== 0) throw new SwarmError('internal', `the build cache: ${lastError}`);
@@ -119,7 +116,7 @@ async function remove(
   throw new SwarmError('internal', `the build cache: ${lastError}`);
 }
 
-export async function sizeBytes(path: string): Promise<number> {
+async function sizeBytes(path: string): Promise<number> {
   try {
     const about = await stat(path);
     if (!about.isDirectory()) return about.size;

@@ -1,7 +1,7 @@
 /** What a Dockerfile builds on: the images that must be there before the build begins. Pure. */
 import { SwarmError } from '../../lib/errors.ts';
 
-export interface DockerfilePlan {
+interface DockerfilePlan {
   /** Names of images as the Dockerfile has them, variables filled in; each once. */
   readonly images: readonly string[];
   /**

@@ -39,7 +39,7 @@ export function isLogLine(line: string): boolean {
   return /^time="[^"]*" level=/.test(line);
 }
 
-export interface Failure {
+interface Failure {
   readonly message: string;
   /** Of the command that failed; absent for failures of another kind. */
   readonly exitCode?: number;

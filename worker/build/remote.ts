@@ -5,7 +5,7 @@ import { join, normalize, sep } from 'node:path';
 import { errnoOf, messageOf, SwarmError } from '../../lib/errors.ts';
 import { maxDockerfileBytes, unpackTar } from './context.ts';
 
-export type Remote =
+type Remote =
   | { readonly kind: 'http'; readonly url: string }
   | {
       readonly kind: 'git';

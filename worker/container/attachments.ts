@@ -7,7 +7,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { isTerminal, isWanted, type AssignedTask, type TaskStatus } from '../../types/index.ts';
 import type { JoinRequest, SwarmNetworks, SwarmPlace } from './joining.ts';
 
-export interface SwarmAttachmentsDeps {
+interface SwarmAttachmentsDeps {
   /** Asks the managers; undefined where there are none, or no such network. */
   readonly ask: (request: JoinRequest) => Promise<SwarmPlace | undefined>;
   /** The managers have taken the place away: the container is to leave the network. */
@@ -15,7 +15,7 @@ export interface SwarmAttachmentsDeps {
   readonly clock: Clock;
 }
 
-export interface AttachmentChange {
+interface AttachmentChange {
   /** What is not in `update` is gone. */
   readonly complete: boolean;
   readonly update: readonly AssignedTask[];

@@ -7,7 +7,7 @@ import { checkRestartPolicy } from './restart-policy.ts';
 
 const memoryMin = 6 * 1024 * 1024;
 
-export interface HostLimits {
+interface HostLimits {
   readonly cpus: number;
 }
 

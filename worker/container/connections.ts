@@ -25,7 +25,7 @@ import type {
   WantedNetwork,
 } from './view.ts';
 
-export interface Connection {
+interface Connection {
   readonly runtime: ContainerConfig['network'];
   readonly mounted: ContainerConfig['files'];
   /** Absent where it is another's or the host's. */
@@ -39,9 +39,9 @@ export interface Connection {
 }
 
 /** What is mounted in a container, with the folders of its volumes. */
-export type ConnectedMounts = ContainerConfig['mounts'];
+type ConnectedMounts = ContainerConfig['mounts'];
 
-export interface ConnectionsDeps {
+interface ConnectionsDeps {
   readonly network: NetworkDriver;
   readonly ownNetworks: OwnNetworks;
   readonly swarmNetworks: SwarmNetworks;

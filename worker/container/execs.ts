@@ -34,7 +34,7 @@ interface Exec {
   exitCode: number | undefined;
 }
 
-export interface ExecsDeps {
+interface ExecsDeps {
   readonly io: ContainerIo;
   readonly events: ContainerEvents;
   readonly clock: Clock;

@@ -20,7 +20,7 @@ const forever = 2 ** 31 - 1;
 /** Linux counts CPU time in hundredths of a second. */
 const nsPerTick = 1e7;
 
-export interface ProcessTable {
+interface ProcessTable {
   readonly titles: readonly string[];
   readonly processes: readonly (readonly string[])[];
 }

@@ -52,7 +52,7 @@ export const noSwarmNetworks: SwarmNetworks = {
 };
 
 /** Who is to be on a network: a container, or what is to be reached as one. */
-export type Joiner = Pick<ContainerRecord, 'id' | 'name'>;
+type Joiner = Pick<ContainerRecord, 'id' | 'name'>;
 
 /** A place on a network, before the container is there. */
 export type Place = Omit<ConnectedNetwork, 'macAddress'>;

@@ -73,7 +73,7 @@ export interface CreateRequest {
   readonly platform: string;
 }
 
-export interface Created {
+interface Created {
   readonly id: string;
   readonly warnings: readonly string[];
 }

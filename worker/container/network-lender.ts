@@ -13,7 +13,7 @@ import {
 } from './joining.ts';
 import type { ContainerView } from './view.ts';
 
-export interface NetworkLenderDeps {
+interface NetworkLenderDeps {
   readonly network: NetworkDriver;
   readonly ownNetworks: OwnNetworks;
   readonly swarmNetworks: SwarmNetworks;

@@ -12,7 +12,7 @@ export interface PortRequest {
   readonly last: number;
 }
 
-export interface ExposedPort {
+interface ExposedPort {
   readonly containerPort: number;
   readonly protocol: PortRequest['protocol'];
 }

@@ -28,7 +28,7 @@ interface Holding {
   readonly socket: AsyncDisposable;
 }
 
-export interface PublishedPortsDeps {
+interface PublishedPortsDeps {
   readonly log: Logger;
   /** Who else on this host has published the port: tasks, whose ports no socket is held on. */
   readonly ownerOf: (protocol: string, port: number) => string | undefined;

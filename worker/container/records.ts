@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { ContainerRecord, ContainerState } from './view.ts';
 
-export interface StoredContainer {
+interface StoredContainer {
   readonly record: ContainerRecord;
   readonly state: ContainerState;
 }

@@ -7,7 +7,7 @@ const delayMaxMs = 60_000;
 /** After so long a run, the next end counts as the first again. */
 const settledMs = 10_000;
 
-export interface Ended {
+interface Ended {
   readonly exitCode: number;
   readonly ranMs: number;
   /** How often it has been started again since somebody started it. */

@@ -7,7 +7,7 @@ import type { ContainerRecord } from './view.ts';
 const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** What is known only when it is started. */
-export interface Placement {
+interface Placement {
   readonly network: ContainerConfig['network'];
   readonly files: ContainerConfig['files'];
   readonly logPath: string;

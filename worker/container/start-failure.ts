@@ -1,7 +1,7 @@
 /** What is said of a container that could not be started: clients read Docker's words for it. */
 import { SwarmError } from '../../lib/errors.ts';
 
-export interface StartFailure {
+interface StartFailure {
   readonly failure: SwarmError;
   /** A shell's: 126 for what cannot be executed, 127 for what is not there. */
   readonly exitCode: number;

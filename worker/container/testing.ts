@@ -13,7 +13,7 @@ import { testVolumes } from '../volume/testing.ts';
 import type { Volumes } from '../volume/index.ts';
 import type { TaskContainer } from './tasks.ts';
 
-export class FakeNetwork implements NetworkDriver {
+class FakeNetwork implements NetworkDriver {
   readonly attached = new Set<string>();
 
   async attach({ containerId, mode }: Parameters<NetworkDriver['attach']>[0]) {

@@ -12,7 +12,7 @@ export const containerStatuses = [
   'exited',
   'dead',
 ] as const;
-export type ContainerStatus = (typeof containerStatuses)[number];
+type ContainerStatus = (typeof containerStatuses)[number];
 
 export interface HealthResult {
   readonly startMs: number;

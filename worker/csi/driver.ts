@@ -16,7 +16,7 @@ import type { CsiInfo } from '../../types/index.ts';
 /** What takes longer is not waited for: a look around must not hang on one driver. */
 const lookTimeoutMs = 5_000;
 
-export interface Capabilities {
+interface Capabilities {
   readonly info: CsiInfo;
   /** It makes and deletes volumes. */
   readonly makes: boolean;

@@ -3,6 +3,6 @@
  * siblings in worker. Read node-devices.ts first; cdi.ts reads the files in which vendors say what
  * a container needs to use their devices.
  */
-export { cdiFolders, parseCdi, type CdiSpec } from './cdi.ts';
+export { cdiFolders, type CdiSpec } from './cdi.ts';
 export { NodeDevices, type DeviceEdits } from './node-devices.ts';
 export { parseResources } from './resources.ts';

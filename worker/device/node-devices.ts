@@ -9,7 +9,7 @@ import { kindOf, resourceEnv } from './resources.ts';
 
 export type DeviceEdits = CdiEdits;
 
-export interface NodeDevicesOptions {
+interface NodeDevicesOptions {
   /** What the daemon was told that the node has. */
   readonly own: readonly GenericResource[];
   /** Where vendors put their files. */

@@ -31,7 +31,7 @@ export interface Outcome {
 
 export const smallBytes = 84;
 
-export interface Surroundings {
+interface Surroundings {
   readonly ownId: string;
   readonly runRoot: string;
   readonly tables: NetworkTables;

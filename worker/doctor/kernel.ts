@@ -33,7 +33,7 @@ import {
 import { hasSctpSockets, tracksSctp } from '../network/sctp.ts';
 import { finding, type Finding } from './finding.ts';
 
-export interface Feature {
+interface Feature {
   readonly name: string;
   /** What does not work without it. */
   readonly need: string;
@@ -55,7 +55,7 @@ const someAddress = constant(Buffer.from([127, 0, 0, 1]));
 const someMark = constant(be32(1));
 
 /** In the order in which they are said; each is tried by itself. */
-export const features: readonly Feature[] = [
+const features: readonly Feature[] = [
   {
     name: 'bridges',
     need: 'containers cannot be connected to each other',

@@ -11,7 +11,7 @@ export interface PublishedPort {
 }
 
 /** A socket of this host that waits for whoever comes. */
-export interface Listening {
+interface Listening {
   readonly protocol: string;
   readonly port: number;
   readonly inode: string;
@@ -62,7 +62,7 @@ export function parseSockets(text: string, protocol: string, state: string): rea
   });
 }
 
-export function takenPorts(
+function takenPorts(
   published: readonly PublishedPort[],
   sockets: readonly Listening[],
 ): readonly { readonly port: PublishedPort; readonly inodes: readonly string[] }[] {

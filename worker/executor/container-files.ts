@@ -17,7 +17,7 @@ const localHosts = [
 /** Docker's choice where the host has only resolvers that a container cannot reach. */
 const publicNameservers = ['8.8.8.8', '8.8.4.4'];
 
-export interface FilesRequest {
+interface FilesRequest {
   readonly containerId: string;
   readonly hostname: string;
   readonly networkMode: PreparedTask['networkMode'];
@@ -62,7 +62,7 @@ export class ContainerFiles {
 }
 
 /** A container on the host's network sees the host's names. */
-export function hostsFile(request: FilesRequest, ofHost: string): string {
+function hostsFile(request: FilesRequest, ofHost: string): string {
   const extra = (request.spec?.hosts ?? []).map((line) => line.trim().replace(/\s+/, '\t'));
   if (request.networkMode === 'host') {
     return [ofHost.trimEnd(), ...extra, ''].join('\n');

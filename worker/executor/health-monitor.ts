@@ -11,7 +11,7 @@ import {
 } from '../task/index.ts';
 import type { Limiter } from './limiter.ts';
 
-export interface Probe {
+interface Probe {
   readonly startMs: number;
   readonly endMs: number;
   readonly passed: boolean;

@@ -95,7 +95,7 @@ function isRefusal(error: unknown): boolean {
 }
 
 /** As in X-Registry-Auth: base64url of JSON, whose names differ from ours in case. */
-export function decodeAuth(text: string): RegistryAuth {
+function decodeAuth(text: string): RegistryAuth {
   let fields: Record<string, unknown>;
   try {
     fields = JSON.parse(Buffer.from(text, 'base64url').toString()) as Record<string, unknown>;

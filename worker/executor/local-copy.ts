@@ -5,7 +5,7 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { AssignedTask, NetworkAssignments, TaskStatus } from '../../types/index.ts';
 import type { PreparedTask } from '../task/index.ts';
 
-export interface StoredTask {
+interface StoredTask {
   readonly task: AssignedTask;
   /** What this node last made of it; absent before the first change. */
   readonly status: TaskStatus | undefined;

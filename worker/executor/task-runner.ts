@@ -25,7 +25,7 @@ import { LocalCopy, type Progress } from './local-copy.ts';
 import { TaskDriver, type DriverContext } from './task-driver.ts';
 
 /** A task and its container, as the node's own view of its containers needs them. */
-export type TaskContainer = Pick<TaskDriver, 'containerId' | 'task' | 'status' | 'prepared'>;
+type TaskContainer = Pick<TaskDriver, 'containerId' | 'task' | 'status' | 'prepared'>;
 
 export interface TaskRunnerOptions {
   /** The local copy goes into `tasks` below it. */

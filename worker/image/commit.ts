@@ -15,7 +15,7 @@ import type { Lease, Leases } from './store/leases.ts';
 import type { Records } from './store/records.ts';
 import type { Unpacker } from './store/unpack.ts';
 
-export interface CommitParts {
+interface CommitParts {
   readonly containerd: ContainerdClient;
   readonly content: ContentStore;
   readonly leases: Leases;

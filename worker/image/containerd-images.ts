@@ -41,7 +41,7 @@ import type { Unpacker } from './store/unpack.ts';
 import type { ImageRecord, Records } from './store/records.ts';
 import { removeVariants, variantOf } from './variants.ts';
 
-export interface ContainerdImagesParts {
+interface ContainerdImagesParts {
   readonly registry: RegistryClient;
   readonly puller: Puller;
   readonly pusher: Pusher;

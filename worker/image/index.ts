@@ -33,7 +33,7 @@ export interface ImagesOptions extends Partial<RegistryOptions> {
   readonly platform: OciPlatform;
 }
 
-export interface ImagesDependencies {
+interface ImagesDependencies {
   /** In the namespace whose images these are. Stays the caller's to dispose of. */
   readonly containerd: ContainerdClient;
   readonly log: Logger;

@@ -55,7 +55,7 @@ export interface Manifest {
   readonly layers: readonly Descriptor[];
 }
 
-export interface Index {
+interface Index {
   readonly kind: 'index';
   readonly mediaType: string;
   readonly manifests: readonly Descriptor[];

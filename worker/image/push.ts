@@ -19,7 +19,7 @@ import type { Destination, RegistryClient } from './registry/index.ts';
 import type { ContentStore } from './store/content.ts';
 import { sameRepository, type ImageRecord, type Records } from './store/records.ts';
 
-export interface PushParts {
+interface PushParts {
   readonly registry: RegistryClient;
   readonly content: ContentStore;
   readonly records: Records;
@@ -29,7 +29,7 @@ export interface PushParts {
 
 type Report = (progress: PullProgress) => void;
 
-export interface PushRequest {
+interface PushRequest {
   readonly reference: Reference;
   readonly auth: RegistryAuth | undefined;
   /** Only the image of this platform, of those that the name stands for. */

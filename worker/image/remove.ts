@@ -3,7 +3,7 @@ import { SwarmError } from '../../lib/errors.ts';
 import type { Image } from './images.ts';
 import { canonicalName, familiarString, type Reference } from './reference.ts';
 
-export interface RemovalRequest {
+interface RemovalRequest {
   /** As the user wrote it. */
   readonly given: string;
   readonly image: Image;
@@ -16,7 +16,7 @@ export interface RemovalRequest {
   readonly usedBy: string | undefined;
 }
 
-export interface RemovalPlan {
+interface RemovalPlan {
   readonly untag: readonly Reference[];
   /** The image goes with its last name. */
   readonly remove: boolean;

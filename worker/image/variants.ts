@@ -19,7 +19,7 @@ import { configLabels, indexLabels } from './store/labels.ts';
 import type { Lease, Leases } from './store/leases.ts';
 import type { Unpacker } from './store/unpack.ts';
 
-export interface VariantParts {
+interface VariantParts {
   readonly content: ContentStore;
   readonly leases: Leases;
   readonly library: Library;

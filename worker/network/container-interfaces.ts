@@ -66,7 +66,7 @@ export function configureInterface(
   );
 }
 
-export interface InterfaceAudit {
+interface InterfaceAudit {
   readonly repairs: readonly Repair[];
   /**
    * The index of its other end, or of the link that it is on; absent where the link is gone:

@@ -41,7 +41,7 @@ export interface ContainerNetworkOptions extends GatewayOptions {
   readonly dataRoot: string;
 }
 
-export interface ContainerNetworkDeps {
+interface ContainerNetworkDeps {
   readonly tables: NetworkTables;
   readonly sockets: NetlinkSockets;
   readonly overlay: OverlayNetworks;

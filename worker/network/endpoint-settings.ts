@@ -8,7 +8,7 @@ import type { AttachedContainer, NetworkPart, Repair } from './part.ts';
 /** Docker's option of an endpoint: "net.ipv4.conf.IFNAME.log_martians=1", several with commas. */
 export const sysctlsOption = 'com.docker.network.endpoint.sysctls';
 
-export interface InterfaceSetting {
+interface InterfaceSetting {
   /** As it was asked for. */
   readonly text: string;
   readonly family: string;

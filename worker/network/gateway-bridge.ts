@@ -49,7 +49,7 @@ export interface GatewayOptions {
 }
 
 /** A container on the bridge. */
-export interface GatewayPlug {
+interface GatewayPlug {
   readonly netnsPath: string;
   readonly record: AttachmentRecord;
 }

@@ -7,7 +7,7 @@ import type { Attachment, AttachRequest } from './network.ts';
 import type { AttachedNetwork } from './part.ts';
 import type { NetworkTables } from './tables.ts';
 
-export interface RecordMakerDeps {
+interface RecordMakerDeps {
   readonly tables: NetworkTables;
   readonly local: LocalNetworks;
   readonly gateway: GatewayBridge;

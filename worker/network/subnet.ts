@@ -29,7 +29,7 @@ export function parseSubnet(cidr: string): Subnet {
   return { base: base - (base % subnetSize(prefix)), prefix };
 }
 
-export function subnetSize(prefix: number): number {
+function subnetSize(prefix: number): number {
   return 2 ** (32 - prefix);
 }
 

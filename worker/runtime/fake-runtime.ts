@@ -25,7 +25,7 @@ export interface FakeProgram {
   readonly startError?: SwarmError;
 }
 
-export type FakeExec = (
+type FakeExec = (
   id: string,
   argv: readonly string[],
 ) => { readonly exitCode: number; readonly output?: string };

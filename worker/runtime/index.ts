@@ -8,7 +8,7 @@ export { hasJournal } from './logs/remote/shippers.ts';
 export * from './controls.ts';
 export * from './io.ts';
 export * from './layers.ts';
-export { connectContainerd, leaseMetadata, type ContainerdClient } from './containerd/client.ts';
+export type { ContainerdClient } from './containerd/client.ts';
 export {
   openContainerd,
   type ContainerdOptions,

@@ -8,7 +8,7 @@ import { firstLine } from './testing/first-line.ts';
 import type { ContainerConfig, ContainerExit, LogLine, LogQuery, Runtime } from './runtime.ts';
 
 /** Programs that an adapter's host can run; argv is what a shell of busybox would take. */
-export interface Harness {
+interface Harness {
   readonly runtime: Runtime;
   /** The image that programs are run from. */
   readonly image: ContainerConfig['image'];

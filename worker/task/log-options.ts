@@ -19,10 +19,10 @@ const units: Readonly<Record<string, number>> = {
 };
 
 /** Docker's for its driver `local`; json-file, unbounded there, is bounded here as well. */
-export const defaultLogBounds = { maxSizeBytes: 20 * mebibyte, maxFiles: 5 };
+const defaultLogBounds = { maxSizeBytes: 20 * mebibyte, maxFiles: 5 };
 
 /** `10m`; -1 is no bound. Undefined for what is no size. */
-export function parseLogSize(text: string): number | undefined {
+function parseLogSize(text: string): number | undefined {
   if (text === '-1') return Number.MAX_SAFE_INTEGER;
   const [, number, unit = ''] = /^(\d+(?:\.\d+)?)\s*([kmg]?)i?b?$/i.exec(text.trim()) ?? [];
   const size = Number(number) * (units[unit.toLowerCase()] ?? Number.NaN);
@@ -30,7 +30,7 @@ export function parseLogSize(text: string): number | undefined {
 }
 
 /** Undefined for what is no number of files. */
-export function parseLogFiles(text: string): number | undefined {
+function parseLogFiles(text: string): number | undefined {
   const count = Number(text);
   return Number.isSafeInteger(count) && count >= 1 ? count : undefined;
 }

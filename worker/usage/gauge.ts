@@ -12,7 +12,7 @@ import { acceptedConnections, openConnections } from './sockets.ts';
 
 type Measured = NonNullable<MessageInitShape<typeof MeasurementsSchema>['tasks']>[number];
 
-export interface GaugeParts {
+interface GaugeParts {
   readonly executor: Pick<TaskExecutor, 'statuses'>;
   readonly runtime: { readonly controls: Pick<Runtime['controls'], 'usage'> };
   readonly clock: Clock;

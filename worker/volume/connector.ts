@@ -22,7 +22,7 @@ export interface ConnectRequest {
   readonly image: ImageRootfs;
 }
 
-export interface ConnectorDeps {
+interface ConnectorDeps {
   readonly drivers: Drivers;
   readonly content: ImageContent;
   readonly partsFolder: string;

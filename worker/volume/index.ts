@@ -3,8 +3,7 @@
  * siblings in worker. Read volume.ts first, the words; then volumes.ts, which keeps them and
  * connects containers with them; local/ is Docker's own driver.
  */
-export { LayerContent, type ImageContent } from './image-content.ts';
-export { LocalDriver } from './local/local-driver.ts';
+export type { ImageContent } from './image-content.ts';
 export * from './volume.ts';
 export { openVolumes, prepareVolumes } from './open.ts';
 export { Volumes, type VolumeUser, type VolumesDeps } from './volumes.ts';

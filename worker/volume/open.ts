@@ -13,7 +13,7 @@ import { shareFolder } from './mounts.ts';
 import { VolumeRecords } from './records.ts';
 import { Volumes } from './volumes.ts';
 
-export interface VolumesOptions {
+interface VolumesOptions {
   readonly dataRoot: string;
   readonly runRoot: string;
 }

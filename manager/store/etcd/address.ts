@@ -10,7 +10,7 @@ export interface ExternalStore {
   readonly keyPem?: string;
 }
 
-export interface EtcdAddress {
+interface EtcdAddress {
   /** Each as "https://10.0.0.1:2379". */
   readonly hosts: readonly string[];
   /** Begins with a slash, and ends without. */

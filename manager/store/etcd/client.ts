@@ -23,7 +23,7 @@ export type Guard =
   | { readonly key: string; readonly createRevision: number }
   | { readonly key: string; readonly modRevision: number };
 
-export interface WatchListener {
+interface WatchListener {
   /** In the order of revisions. A key that is gone comes without a value. */
   changed(
     changes: readonly (KeyValue | { readonly key: string; readonly value: undefined })[],

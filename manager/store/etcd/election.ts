@@ -8,7 +8,7 @@ import type { Logger } from '../../../lib/log.ts';
 import type { EtcdClient, Guard, KeyValue } from './client.ts';
 import type { Keys } from './record.ts';
 
-export interface ElectionParts {
+interface ElectionParts {
   readonly ownId: string;
   readonly client: EtcdClient;
   readonly keys: Keys;

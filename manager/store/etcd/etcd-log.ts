@@ -30,7 +30,7 @@ export interface EtcdLogOptions {
   readonly maxProposals?: number;
 }
 
-export interface EtcdLogParts {
+interface EtcdLogParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly onLeader?: () => void;

@@ -13,7 +13,7 @@ import {
   type Keys,
 } from './record.ts';
 
-export interface FeedParts {
+interface FeedParts {
   readonly client: EtcdClient;
   readonly keys: Keys;
   readonly machine: DocumentMachine;
@@ -22,7 +22,7 @@ export interface FeedParts {
 }
 
 /** Told of each batch as it is applied: the writer finds its own among them. */
-export type BatchListener = (header: BatchHeader, results: readonly ApplyResult[]) => void;
+type BatchListener = (header: BatchHeader, results: readonly ApplyResult[]) => void;
 
 const retryMs = 200;
 /** What a read shows and the watch does not tell within this time, it has missed. */

@@ -18,7 +18,7 @@ import {
   type Keys,
 } from './record.ts';
 
-export interface WriterParts {
+interface WriterParts {
   readonly client: EtcdClient;
   readonly keys: Keys;
   readonly machine: DocumentMachine;

@@ -130,7 +130,7 @@ export class Membership {
   }
 }
 
-export function managerNode(id: string): Node {
+function managerNode(id: string): Node {
   const meta = { version: 0, createdAtMs: 0, updatedAtMs: 0 };
   return {
     id,

@@ -6,7 +6,7 @@ import type { Agenda } from '../agenda.ts';
 /** The time since the epoch at which every run begins, milliseconds. */
 export const epochMs = 1_700_000_000_000;
 
-export interface ProcessOptions {
+interface ProcessOptions {
   readonly seed: number;
   /** How far its wall clock is off, milliseconds. */
   readonly skewMs?: number;

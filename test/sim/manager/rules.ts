@@ -18,7 +18,7 @@ const patienceMs = 60_000;
 /** A replacement may have been planned this long before it is seen. */
 const plannedMs = 1_000;
 
-export interface RunningContainer {
+interface RunningContainer {
   readonly nodeId: string;
   readonly task: AssignedTask;
 }

@@ -5,7 +5,7 @@ import type { Planted } from './planted.ts';
 import { settingsFor, type Settings } from './settings.ts';
 import { Swarm, type Result } from './swarm.ts';
 
-export interface RunOptions {
+interface RunOptions {
   readonly seed: number;
   readonly planted?: Planted;
   readonly change?: Partial<Settings>;

@@ -20,7 +20,7 @@ import type { SimProcess } from './process.ts';
 /** TCP tries again after about this time. */
 const retransmitMs = 200;
 
-export interface StreamWorld {
+interface StreamWorld {
   readonly agenda: Agenda;
   readonly dice: Dice;
   readonly links: Links;

@@ -16,7 +16,7 @@ interface Applied {
   readonly by: string;
 }
 
-export interface Watched {
+interface Watched {
   readonly id: string;
   /** False once its process was killed: what it still says nobody hears. */
   readonly alive: () => boolean;

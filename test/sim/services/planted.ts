@@ -17,7 +17,7 @@ interface Lie {
   readonly change?: (change: Change, store: Store) => Change;
 }
 
-export type Planted = (store: Store) => ReconcileStore;
+type Planted = (store: Store) => ReconcileStore;
 
 export const planted = {
   'an update takes one more at once than it may': () => widened('updateConfig'),

@@ -1,7 +1,7 @@
 /** Random words of services' specs (test/scenario/spec.ts has their meanings), over every option. */
 import type { Dice } from '../dice.ts';
 
-export type Kind = 'replicated' | 'global' | 'job' | 'global-job' | 'cron' | 'global-cron';
+type Kind = 'replicated' | 'global' | 'job' | 'global-job' | 'cron' | 'global-cron';
 
 /** Services by name, each of which keeps its mode for life. */
 export const kinds: Readonly<Record<string, Kind>> = {
@@ -143,7 +143,7 @@ export function imageWord(dice: Dice, name: string): string {
   return `image=${isJob(name) ? jobPrefix : ''}${image}`;
 }
 
-export function isJob(name: string): boolean {
+function isJob(name: string): boolean {
   return !['replicated', 'global'].includes(kinds[name] ?? '');
 }
 

@@ -6,7 +6,7 @@ import { errnoOf, SwarmError } from '../../../lib/errors.ts';
 import { initTarget } from '../../runtime/oci/mounts.ts';
 import { layersOf, type SnapshotMount } from '../../runtime/rootfs-file.ts';
 
-export const changeKinds = { modified: 0, added: 1, deleted: 2 } as const;
+const changeKinds = { modified: 0, added: 1, deleted: 2 } as const;
 
 export interface FileChange {
   readonly path: string;

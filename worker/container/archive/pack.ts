@@ -10,7 +10,7 @@ type Sink = ReturnType<Pack['entry']>;
 
 const chunkBytes = 64 * 1024;
 
-export interface PackOptions {
+interface PackOptions {
   /** What the entry is called in the archive: "etc", or "." for what is in it alone. */
   readonly name: string;
   /** Other file systems that are mounted inside are left out, but for their mount points. */

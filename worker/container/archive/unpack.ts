@@ -16,7 +16,7 @@ import { readArchive, type ArchiveEntry } from '../../image/archive/read.ts';
 import { makeFifo } from '../../runtime/logs/fifo.ts';
 import { locate, wayTo, type Located } from './root.ts';
 
-export interface UnpackOptions {
+interface UnpackOptions {
   /** Who everything is to belong to; absent: to whom the archive says. */
   readonly owner?: { readonly uid: number; readonly gid: number };
   /** A directory may not take the place of something else, nor the reverse. */

@@ -9,7 +9,7 @@ import type { SnapshotMount } from '../../runtime/rootfs-file.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { Target } from '../manager.ts';
 
-export interface Rootfs {
+interface Rootfs {
   /** A path that stays the container's root whatever becomes of its process. */
   readonly path: string;
   /** Nothing of the host or of other file systems is mounted in it. */

@@ -17,7 +17,7 @@ export interface RuntimeConfig {
   readonly WorkingDir?: string;
 }
 
-export interface HealthcheckConfig {
+interface HealthcheckConfig {
   readonly Test: readonly string[];
   /** Nanoseconds. */
   readonly Interval?: number;

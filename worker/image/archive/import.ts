@@ -13,7 +13,7 @@ import type { Unpacker } from '../store/unpack.ts';
 import { applyChanges } from './changes.ts';
 import { detectCompression } from './read.ts';
 
-export interface ImportParts {
+interface ImportParts {
   readonly content: ContentStore;
   readonly leases: Leases;
   readonly records: Records;

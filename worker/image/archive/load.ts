@@ -25,7 +25,7 @@ import type { Unpacker } from '../store/unpack.ts';
 import { writeManifest } from './import.ts';
 import { readArchive, type ArchiveEntry } from './read.ts';
 
-export interface LoadParts {
+interface LoadParts {
   readonly content: ContentStore;
   readonly leases: Leases;
   readonly records: Records;
@@ -33,7 +33,7 @@ export interface LoadParts {
   readonly log: Logger;
 }
 
-export interface LoadedImage {
+interface LoadedImage {
   readonly id: string;
   /** Canonical; absent for an image that the archive does not name. */
   readonly name: string | undefined;

@@ -27,7 +27,7 @@ interface DockerImage {
 /** Always the same, so that the same images give the same archive. */
 const epoch = new Date(0);
 
-export interface SaveOptions {
+interface SaveOptions {
   /** Just this platform's images. */
   readonly platform?: OciPlatform | undefined;
   readonly signal?: AbortSignal | undefined;

@@ -9,7 +9,7 @@ import type { Authorizer, AuthTarget } from './auth.ts';
 import type { Endpoint } from './endpoints.ts';
 import type { HttpClient, HttpResponse, Upload } from './http.ts';
 
-export interface AskerDependencies {
+interface AskerDependencies {
   readonly http: HttpClient;
   readonly authorizer: Authorizer;
   readonly clock: Clock;
@@ -29,7 +29,7 @@ export interface RetryPolicy {
 export const defaultRetry: RetryPolicy = { attempts: 5, firstDelayMs: 250, maxDelayMs: 10_000 };
 
 /** What is asked for, and how its failures are told. */
-export interface Subject {
+interface Subject {
   /** "library/busybox"; empty where the registry as a whole is meant. */
   readonly path: string;
   readonly actions: AuthTarget['actions'];
@@ -46,7 +46,7 @@ export interface FailedAnswer {
   readonly body: Buffer;
 }
 
-export interface Ask {
+interface Ask {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT';
   /** Below "/v2/<name>/"; from the root, with a slash; or where the registry has pointed to. */
   readonly resource: string | URL;

@@ -3,14 +3,14 @@ import { SwarmError } from '../../../lib/errors.ts';
 import type { Asker } from './asker.ts';
 import type { HttpResponse, Upload } from './http.ts';
 
-export interface BlobSource {
+interface BlobSource {
   readonly digest: string;
   /** Repositories of the same registry that are known to hold the blob. */
   readonly heldBy: readonly string[];
   readonly upload: Upload;
 }
 
-export type BlobOutcome =
+type BlobOutcome =
   | { readonly kind: 'present' }
   | { readonly kind: 'mounted'; readonly from: string }
   | { readonly kind: 'uploaded' };

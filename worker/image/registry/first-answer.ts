@@ -12,7 +12,7 @@ export interface Call<T> {
   cancel(reason: Error): void;
 }
 
-export interface Patience {
+interface Patience {
   /** When to ask again, counted from the first time. */
   readonly againMs: readonly number[];
   /** When to give up. */

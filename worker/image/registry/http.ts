@@ -10,7 +10,7 @@ import { sendUpload, TimeoutError, type Upload } from './upload.ts';
 
 export type { Upload } from './upload.ts';
 
-export interface HttpRequest {
+interface HttpRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH';
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;

@@ -6,13 +6,13 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { WriteAction, type WriteContentRequestSchema } from '../../../gen/containerd/content_pb.js';
 import type { Clock } from '../../../lib/clock.ts';
 
-export interface BlobInfo {
+interface BlobInfo {
   readonly digest: string;
   readonly size: number;
   readonly labels: Readonly<Record<string, string>>;
 }
 
-export interface BlobWrite {
+interface BlobWrite {
   /** Names the upload: it has one writer at a time, and may go on under this name later. */
   readonly ref: string;
   readonly leaseId: string;

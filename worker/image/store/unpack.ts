@@ -9,7 +9,7 @@ import type { Lease } from './leases.ts';
 /** The largest layers take minutes on slow disks. */
 const applyTimeoutMs = 60 * 60_000;
 
-export interface LayerTarget {
+interface LayerTarget {
   /** Its parent's; absent for the bottommost. */
   readonly parent: string | undefined;
   readonly chainId: string;

@@ -4,9 +4,9 @@ import { pack } from 'tar-stream';
 import { mediaTypes, sha256 } from '../oci.ts';
 import { pushBlob, pushManifest } from './registry.ts';
 
-export type Compression = 'gzip' | 'zstd' | 'none';
+type Compression = 'gzip' | 'zstd' | 'none';
 
-export interface MadeLayer {
+interface MadeLayer {
   readonly mediaType: string;
   readonly blob: Buffer<ArrayBuffer>;
   readonly digest: string;

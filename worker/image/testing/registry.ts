@@ -14,7 +14,7 @@ export interface TestRegistry extends AsyncDisposable {
   readonly folder: string;
 }
 
-export interface TestRegistryOptions {
+interface TestRegistryOptions {
   /** Lines of an htpasswd file: only bcrypt is understood. */
   readonly htpasswd?: string;
   readonly tls?: { readonly certPath: string; readonly keyPath: string };

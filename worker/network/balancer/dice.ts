@@ -56,7 +56,7 @@ export function diceName({ family, count }: Dice): string {
 }
 
 /** Elements by the names of their sets. */
-export type Elements = ReadonlyMap<string, readonly SetElement[]>;
+type Elements = ReadonlyMap<string, readonly SetElement[]>;
 
 export interface DiceChange {
   readonly removed: Elements;

@@ -8,5 +8,4 @@
 export { activeAddresses } from './balance.ts';
 export { Balancer, type BalancerDeps } from './balancer.ts';
 export * from './dice.ts';
-export { Pace } from './pace.ts';
 export { Sweeper } from './sweeper.ts';

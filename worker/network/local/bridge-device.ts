@@ -9,7 +9,7 @@ import { canonicalCidr } from '../netlink/wire.ts';
 import type { Repair } from '../part.ts';
 import { Device, type Plug } from './device.ts';
 
-export interface BridgeWanted {
+interface BridgeWanted {
   readonly name: string;
   readonly mtu: number;
   /** The host's own, with prefixes: the containers' gateways. */

@@ -9,4 +9,4 @@ export {
   type LocalNetworksDeps,
   type LocalNetworksOptions,
 } from './local-networks.ts';
-export { localDrivers, type LocalNetwork } from './plan.ts';
+export type { LocalNetwork } from './plan.ts';

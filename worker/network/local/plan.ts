@@ -26,10 +26,10 @@ export interface LocalNetwork {
   readonly subnets: readonly NetworkSubnet[];
 }
 
-export const localDrivers = ['bridge', 'macvlan'] as const;
-export type LocalDriver = (typeof localDrivers)[number];
+const localDrivers = ['bridge', 'macvlan'] as const;
+type LocalDriver = (typeof localDrivers)[number];
 
-export interface Surroundings {
+interface Surroundings {
   readonly networks: readonly LocalNetwork[];
   /** Subnets that this host has routes to: none of them is chosen. */
   readonly routes: readonly string[];

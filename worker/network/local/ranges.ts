@@ -11,7 +11,7 @@ export interface Range {
   readonly prefix: number;
 }
 
-export interface HostAddress {
+interface HostAddress {
   readonly bits: number;
   readonly value: bigint;
 }

@@ -18,7 +18,7 @@ const idleMs = 60_000;
 const datagramClientsMax = 1024;
 export const streamsMax = 4096;
 
-export interface Ipv6ClientsDeps {
+interface Ipv6ClientsDeps {
   /** The host's namespace; empty: the daemon's own. */
   readonly hostPath: string;
   readonly clock: Clock;

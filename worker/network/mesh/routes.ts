@@ -40,7 +40,7 @@ export const mainTable = 254;
 
 const numberOf = (family: AddressFamily) => (family === 'ip' ? families.inet : families.inet6);
 
-export interface RoutingRule {
+interface RoutingRule {
   readonly family: AddressFamily;
   readonly priority: number;
   readonly table: number;
@@ -92,7 +92,7 @@ function ruleHeader({ family, priority, table }: RoutingRule): Buffer {
   ]);
 }
 
-export interface DefaultRoute {
+interface DefaultRoute {
   readonly family: AddressFamily;
   readonly table: number;
   readonly gateway: string;

@@ -160,7 +160,7 @@ export const ingressDice = new DiceChains(meshTable, ({ family, count }) => {
   return { name: diceName({ family, count }), rules: [[translate('dnat', family, target, true)]] };
 });
 
-export interface Backend {
+interface Backend {
   /** The container's interface on the mesh's network. */
   readonly device: string;
   /** The mesh's network: who is in it asks for himself, and by no node. */

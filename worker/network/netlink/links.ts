@@ -70,14 +70,14 @@ export interface Link {
   readonly vxlan?: VxlanFacts;
 }
 
-export interface VxlanFacts {
+interface VxlanFacts {
   readonly vni: number;
   readonly port: number;
   readonly local: string;
 }
 
 /** A link by its index, or by its name. */
-export type LinkRef = number | string;
+type LinkRef = number | string;
 
 /** Without statistics, which are most of what the kernel would tell of a link. */
 export function dumpLinks(): Buffer {
@@ -113,7 +113,7 @@ function readVxlan(data: Buffer = Buffer.alloc(0)): VxlanFacts {
   };
 }
 
-export interface BridgeOptions {
+interface BridgeOptions {
   readonly mac?: string;
   readonly mtu?: number;
   /** It is up as soon as it is there. */
@@ -135,7 +135,7 @@ export function addBridge(name: string, { mac, mtu, up = false }: BridgeOptions 
   };
 }
 
-export interface VethEnd {
+interface VethEnd {
   readonly name: string;
   /** Index of the bridge that it joins; its end is up then. */
   readonly master?: number;
@@ -169,7 +169,7 @@ export function addVeth(
 export const macvlanModes = { private: 1, vepa: 2, bridge: 4, passthru: 8 } as const;
 export type MacvlanMode = keyof typeof macvlanModes;
 
-export interface MacvlanOptions {
+interface MacvlanOptions {
   readonly name: string;
   /** Index of the link that it is on, in the namespace in which this is asked. */
   readonly parent: number;
@@ -217,7 +217,7 @@ function vethEnd(end: VethEnd & { readonly netnsFd?: number }, mtu: number): Buf
   ]);
 }
 
-export interface VxlanOptions {
+interface VxlanOptions {
   readonly name: string;
   readonly vni: number;
   /** UDP port of VXLAN. */

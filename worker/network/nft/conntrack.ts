@@ -60,7 +60,7 @@ export interface Connections {
 export type ServerState = 'closing' | 'closed' | 'gone';
 
 /** How many connections the namespace of the socket has. */
-export function connectionCount(socket: NetfilterSocket): number {
+function connectionCount(socket: NetfilterSocket): number {
   const request = { type: types.getStats, flags: 0, body: header(), what: 'count connections' };
   return readAttributes(socket.get(request).subarray(4)).get(statsEntries)?.readUInt32BE(0) ?? 0;
 }

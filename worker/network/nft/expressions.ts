@@ -12,7 +12,7 @@ import {
 } from './numbers.ts';
 
 /** One expression as the kernel reads it. */
-export type Expression = Buffer;
+type Expression = Buffer;
 export type Statement = readonly Expression[];
 export interface Value {
   /** Bytes, before they are padded to whole registers. */
@@ -79,7 +79,7 @@ export const meta = {
 } as const;
 
 const bases = { link: 0, network: 1, transport: 2 } as const;
-export type PayloadBase = keyof typeof bases;
+type PayloadBase = keyof typeof bases;
 
 export function payload(base: PayloadBase, offset: number, length: number): Value {
   return {

@@ -4,13 +4,7 @@
  * netlink, namespace and syscalls. Read table.ts first, then expressions.ts and socket.ts.
  */
 export { difference } from './compare.ts';
-export {
-  connectionCount,
-  forget,
-  forgetServers,
-  type Connections,
-  type ServerState,
-} from './conntrack.ts';
+export { forget, forgetServers, type Connections, type ServerState } from './conntrack.ts';
 export { addElements, removeElements, type SetElement } from './elements.ts';
 export * from './expressions.ts';
 export { Netfilter } from './netfilter.ts';

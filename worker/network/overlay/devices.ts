@@ -34,7 +34,7 @@ export interface Devices {
   readonly vxlan: number;
 }
 
-export interface DevicesAudit extends Devices {
+interface DevicesAudit extends Devices {
   readonly repairs: readonly Repair[];
   /** All of the namespace, as they are afterwards. */
   readonly links: readonly Link[];

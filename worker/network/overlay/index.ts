@@ -4,5 +4,5 @@
  * part, tables, namespace, netlink and container-interfaces. Read overlay-networks.ts first, then
  * segment.ts, which is one network.
  */
-export { bridgeName, overlayPath, vxlanName } from './names.ts';
+export { bridgeName, overlayPath } from './names.ts';
 export { OverlayNetworks, type OverlayDeps, type OverlayNode } from './overlay-networks.ts';

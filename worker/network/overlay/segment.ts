@@ -34,7 +34,7 @@ import type { ForwardingTable } from './forwarding.ts';
 import { bridgeName, vxlanName } from './names.ts';
 
 /** A container on the network. */
-export interface Plug {
+interface Plug {
   readonly netnsPath: string;
   /** Of the interface within the container: eth0 is 0. */
   readonly position: number;

@@ -7,7 +7,7 @@ interface Entry {
   readonly untilMs: number;
 }
 
-export interface CacheLimits {
+interface CacheLimits {
   readonly entries: number;
   readonly bytes: number;
   /** Seconds; "there is no such name" is believed for a shorter time than an address. */

@@ -43,7 +43,7 @@ export interface Via {
   readonly netnsPath?: string;
 }
 
-export interface ForwarderDeps {
+interface ForwarderDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly udp: Exchange;

@@ -39,7 +39,7 @@ export class HostServers {
   }
 }
 
-export function parseResolvConf(text: string): readonly NameServer[] {
+function parseResolvConf(text: string): readonly NameServer[] {
   return text
     .split('\n')
     .map((line) => line.trim().split(/\s+/))

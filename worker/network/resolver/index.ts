@@ -3,5 +3,5 @@
  * the way to other name servers. May import lib, types and the network folder's part, tables,
  * namespace and syscalls. Read resolver.ts first, then answer.ts, which decides what is answered.
  */
-export { askedPort, listenPort, resolverAddress } from './ports.ts';
+export { resolverAddress } from './ports.ts';
 export { Resolver, type ResolverDeps, type ResolverOptions } from './resolver.ts';

@@ -12,7 +12,7 @@ import { framed } from './exchange.ts';
 import { listenPort, resolverAddress } from './ports.ts';
 
 /** Gives the answer, or undefined for what deserves none. Must not reject. */
-export type Handler = (query: Buffer, way: 'udp' | 'tcp') => Promise<Buffer> | Buffer | undefined;
+type Handler = (query: Buffer, way: 'udp' | 'tcp') => Promise<Buffer> | Buffer | undefined;
 
 const idleMs = 10_000;
 const connectionsMax = 64;

@@ -38,7 +38,7 @@ interface RecordPlace {
 }
 
 /** Where the parts of a message are. Throws RangeError for bytes that are not a whole message. */
-export interface Layout {
+interface Layout {
   readonly questionEnd: number;
   readonly records: readonly RecordPlace[];
 }
@@ -60,7 +60,7 @@ export function layoutOf(message: Buffer): Layout {
   return { questionEnd, records };
 }
 
-export function idOf(message: Buffer): number {
+function idOf(message: Buffer): number {
   return message.readUInt16BE(0);
 }
 

@@ -33,14 +33,14 @@ const carryAfterMs = 20_000;
 const keepFormerMs = 60_000;
 const namespaceName = 'tunnel';
 
-export interface TunnelsOptions {
+interface TunnelsOptions {
   /** Pins and records go here; not shared with another daemon. */
   readonly runRoot: string;
   /** What devices are called, followed by a letter: at most 14 characters, this daemon's own. */
   readonly namePrefix: string;
 }
 
-export interface TunnelsDeps {
+interface TunnelsDeps {
   readonly clock: Clock;
   readonly log: Logger;
   /** This node has another key than before. */

@@ -18,14 +18,14 @@ export interface WgPeer {
   readonly address: string;
 }
 
-export interface WgConfig {
+interface WgConfig {
   readonly privateKey: string;
   readonly port: number;
   readonly peers: readonly WgPeer[];
 }
 
 /** What a device says of itself. */
-export interface WgDevice {
+interface WgDevice {
   readonly privateKey: string;
   readonly port: number;
   readonly peers: readonly WgPeer[];

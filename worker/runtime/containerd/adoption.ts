@@ -11,7 +11,7 @@ import { removeSnapshot, snapshotKey } from './creation.ts';
 import { decodeContainer, type Meta } from './meta.ts';
 import type { RuntimePaths } from './paths.ts';
 
-export interface FoundTask {
+interface FoundTask {
   readonly state: 'created' | 'running' | 'paused' | 'stopped';
   readonly pid: number;
   readonly exitCode: number;

@@ -20,7 +20,7 @@ import {
 } from '@grpc/grpc-js';
 import { SwarmError, type ErrorCode } from '../../../lib/errors.ts';
 
-export interface CallOptions {
+interface CallOptions {
   readonly signal?: AbortSignal;
   /** Absent: the client's default for unary calls, none for streams. 0: none. */
   readonly timeoutMs?: number;
@@ -29,7 +29,7 @@ export interface CallOptions {
 }
 
 /** A stream in both directions. Iterate it for what comes; leaving the loop cancels the call. */
-export interface BidiStream<I extends DescMessage, O extends DescMessage> extends AsyncIterable<
+interface BidiStream<I extends DescMessage, O extends DescMessage> extends AsyncIterable<
   MessageShape<O>
 > {
   /** Resolves when the transport takes more: waiting for it is the back-pressure. */
@@ -49,7 +49,7 @@ export type TypedClient<S extends DescService> = {
         : never;
 };
 
-export interface Defaults {
+interface Defaults {
   readonly metadata: Readonly<Record<string, string>>;
   /** Of unary calls; 0: none. */
   readonly timeoutMs: number;
@@ -237,7 +237,7 @@ const codes: Readonly<Record<number, ErrorCode>> = {
 };
 
 /** A call's failure in the house's words: gRPC's code, and the message that the server gave. */
-export function fromGrpc(thrown: unknown): SwarmError {
+function fromGrpc(thrown: unknown): SwarmError {
   if (thrown instanceof SwarmError) return thrown;
   const error = thrown as Partial<ServiceError> | null;
   const code = codes[error?.code ?? -1] ?? 'internal';

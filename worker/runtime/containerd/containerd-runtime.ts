@@ -46,10 +46,7 @@ import { Sessions } from './sessions.ts';
 import { ShimGroups } from './shim-groups.ts';
 import { shimSaid } from './shim-program.ts';
 
-export interface RuntimeSetup extends Omit<
-  CreationContext,
-  'groups' | 'users' | 'seccomp' | 'openLog'
-> {
+interface RuntimeSetup extends Omit<CreationContext, 'groups' | 'users' | 'seccomp' | 'openLog'> {
   readonly info: RuntimeInfo;
   /** The process ids that containerd tells are those that this process sees. */
   readonly ownsProcesses: boolean;

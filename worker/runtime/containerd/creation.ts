@@ -40,7 +40,7 @@ export interface CreationContext {
   readonly openLog: (config: ContainerConfig) => LogPump;
 }
 
-export interface Created {
+interface Created {
   readonly pid: number;
   readonly spec: OciSpec;
   readonly shimGroup: string;

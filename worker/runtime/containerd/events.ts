@@ -8,7 +8,7 @@ import { messageOf } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { ContainerdClient } from './client.ts';
 
-export interface TaskEvents {
+interface TaskEvents {
   /** `processId` is the container's id for its first process, else the exec's. */
   exit(containerId: string, processId: string, exitCode: number, atMs: number): void;
   oom(containerId: string): void;

@@ -19,7 +19,7 @@ const killTimeoutMs = 5_000;
 /** What a shell reports for a command that cannot be executed. */
 const notExecutable = 126;
 
-export interface ExecResult {
+interface ExecResult {
   readonly exitCode: number;
   readonly output: string;
   readonly timedOut: boolean;

@@ -41,7 +41,7 @@ export function encodeMeta(meta: Meta): Record<string, AnyInit> {
   return { [extension]: json(extensionType, meta) };
 }
 
-export type AnyInit = Pick<Any, 'typeUrl' | 'value'>;
+type AnyInit = Pick<Any, 'typeUrl' | 'value'>;
 
 export function json(typeUrl: string, value: unknown): AnyInit {
   return { typeUrl, value: Buffer.from(JSON.stringify(value)) };

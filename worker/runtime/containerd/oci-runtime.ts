@@ -11,7 +11,7 @@ import { inMountNamespace } from './supervisor.ts';
 const run = promisify(execFile);
 const probeTimeoutMs = 10_000;
 
-export interface OciRuntime {
+interface OciRuntime {
   readonly name: 'crun' | 'runc';
   readonly version: string;
 }

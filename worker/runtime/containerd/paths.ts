@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 
-export interface Roots {
+interface Roots {
   /** Survives a reboot: images, containers, logs. */
   readonly dataRoot: string;
   /** Does not have to: sockets, pipes, pid files. */

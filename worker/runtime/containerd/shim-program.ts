@@ -11,7 +11,7 @@ import { needsNoCopy } from './oci-binary.ts';
 import type { RuntimePaths } from './paths.ts';
 
 /** containerd's name of the shim that does the work. */
-export const shimName = 'containerd-shim-runc-v2';
+const shimName = 'containerd-shim-runc-v2';
 
 /** containerd gives the container's id behind -id, and what to do comes last. */
 function script(paths: RuntimePaths): string {

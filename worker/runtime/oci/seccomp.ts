@@ -1,6 +1,6 @@
 /** Docker's default seccomp profile as data: an allow-list, and what single capabilities open. */
 
-export interface SeccompRule {
+interface SeccompRule {
   readonly names: readonly string[];
   readonly action: 'SCMP_ACT_ALLOW' | 'SCMP_ACT_ERRNO';
   readonly errnoRet?: number;

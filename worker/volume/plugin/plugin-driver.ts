@@ -8,7 +8,7 @@ import { callPlugin } from './client.ts';
 const longTimeoutMs = 120_000;
 const shortTimeoutMs = 60_000;
 
-export interface FoundVolume {
+interface FoundVolume {
   readonly name: string;
   readonly mountpoint: string;
   readonly status?: Readonly<Record<string, unknown>>;

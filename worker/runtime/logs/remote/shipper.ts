@@ -9,7 +9,7 @@ import type { RemoteLogConfig } from './config.ts';
 import { journalEntry, syslogMessage, type RemoteLine, type Sender } from './format.ts';
 import type { Wire } from './wires.ts';
 
-export interface ShipperDeps {
+interface ShipperDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly sender: Sender;
