@@ -181,59 +181,33 @@ function registersOf(value: Value): number {
   return Math.ceil(value.length / 4);
 }
 
-/** (value & mask) ^ flip */
-export function bits(value: Value, mask: Buffer, flip: Buffer = Buffer.alloc(mask.length)): Value {
+/** The value after one more operation, which leaves it in the registers that it was in. */
+function worked(value: Value, name: string, ...settings: readonly Buffer[]): Value {
   return {
     length: value.length,
     load: (at) => [
       ...value.load(at),
-      expression(
-        'bitwise',
-        register(1, at),
-        register(2, at),
-        number(3, value.length),
-        data(4, mask),
-        data(5, flip),
-      ),
+      expression(name, register(1, at), register(2, at), ...settings),
     ],
   };
+}
+
+/** (value & mask) ^ flip */
+export function bits(value: Value, mask: Buffer, flip: Buffer = Buffer.alloc(mask.length)): Value {
+  return worked(value, 'bitwise', number(3, value.length), data(4, mask), data(5, flip));
 }
 
 /** Shifts to the left, in the machine's order. */
 export function shiftedLeft(value: Value, count: number): Value {
-  const leftShift = 1;
-  return {
-    length: value.length,
-    load: (at) => [
-      ...value.load(at),
-      expression(
-        'bitwise',
-        register(1, at),
-        register(2, at),
-        number(3, value.length),
-        number(6, leftShift),
-        data(7, native32(count)),
-      ),
-    ],
-  };
+  const leftShift = number(6, 1);
+  return worked(value, 'bitwise', number(3, value.length), leftShift, data(7, native32(count)));
 }
 
 /** Between the order of the network and the machine's. */
 export function swapped(value: Value, to: 'machine' | 'network'): Value {
-  return {
-    length: value.length,
-    load: (at) => [
-      ...value.load(at),
-      expression(
-        'byteorder',
-        register(1, at),
-        register(2, at),
-        number(3, to === 'machine' ? 0 : 1),
-        number(4, value.length),
-        number(5, value.length),
-      ),
-    ],
-  };
+  const direction = number(3, to === 'machine' ? 0 : 1);
+  const { length } = value;
+  return worked(value, 'byteorder', direction, number(4, length), number(5, length));
 }
 
 /** What a map has for the key. Where it has nothing, the rule ends here. */
