@@ -9,6 +9,12 @@ export const filterFlag = listOf(
   { short: 'f', word: 'filter' },
 );
 
+/** Of the verbs that take away whatever is unused. */
+export function pruneFilterFlag(example: string) {
+  const about = `Provide filter values (e.g. ${example})`;
+  return listOf('filter', about, parseFilter, { word: 'filter' });
+}
+
 export const formatFlag = text(
   'format',
   'Format output using a custom template:\n' +

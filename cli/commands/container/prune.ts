@@ -1,23 +1,20 @@
 import { connect, filtersQuery } from '../../client/index.ts';
 import { noArgs, type Command } from '../../command/command.ts';
-import { bool, listOf } from '../../command/flags.ts';
+import { pruneFilterFlag } from '../../command/common-flags.ts';
+import { forceFlag, isConfirmed } from '../../command/confirm.ts';
 import { humanSize } from '../../format/units.ts';
-import { isConfirmed } from '../../network/confirm.ts';
-import { gatherFilters, parseFilter } from '../../service/lookup.ts';
+import { gatherFilters } from '../../service/lookup.ts';
 
-const filter = listOf('filter', 'Provide filter values (e.g. "until=<timestamp>")', parseFilter, {
-  word: 'filter',
-});
-const force = bool('force', 'Do not prompt for confirmation', { short: 'f' });
+const filter = pruneFilterFlag('"until=<timestamp>"');
 
 const warning = 'WARNING! This will remove all stopped containers.';
 
 export const command: Command = {
   usage: '[OPTIONS]',
-  flags: [filter, force],
+  flags: [filter, forceFlag],
   args: noArgs,
   async run(context, _args, flags) {
-    if (!flags.get(force) && !(await isConfirmed(context, warning))) return;
+    if (!flags.get(forceFlag) && !(await isConfirmed(context, warning))) return;
     const filters = filtersQuery(gatherFilters(flags.get(filter)));
     const { ContainersDeleted: ids, SpaceReclaimed } = await connect(context).json<{
       ContainersDeleted?: readonly string[] | null;

@@ -1,15 +1,13 @@
 import { connect, filtersQuery } from '../../client/index.ts';
 import { noArgs, type Command } from '../../command/command.ts';
-import { bool, listOf } from '../../command/flags.ts';
+import { pruneFilterFlag } from '../../command/common-flags.ts';
+import { forceFlag, isConfirmed } from '../../command/confirm.ts';
+import { bool } from '../../command/flags.ts';
 import { humanSize } from '../../format/units.ts';
-import { isConfirmed } from '../../network/confirm.ts';
-import { gatherFilters, parseFilter } from '../../service/lookup.ts';
+import { gatherFilters } from '../../service/lookup.ts';
 
 const all = bool('all', 'Remove all unused images, not just dangling ones', { short: 'a' });
-const filter = listOf('filter', 'Provide filter values (e.g. "until=<timestamp>")', parseFilter, {
-  word: 'filter',
-});
-const force = bool('force', 'Do not prompt for confirmation', { short: 'f' });
+const filter = pruneFilterFlag('"until=<timestamp>"');
 
 const warning = 'WARNING! This will remove all dangling images.';
 const warningAll =
@@ -22,12 +20,12 @@ interface Pruned {
 
 export const command: Command = {
   usage: '[OPTIONS]',
-  flags: [all, filter, force],
+  flags: [all, filter, forceFlag],
   args: noArgs,
   async run(context, _args, flags) {
     const isAll = flags.get(all) ?? false;
     const question = isAll ? warningAll : warning;
-    if (!flags.get(force) && !(await isConfirmed(context, question))) return;
+    if (!flags.get(forceFlag) && !(await isConfirmed(context, question))) return;
     const given = gatherFilters(flags.get(filter));
     const filters = filtersQuery({ ...given, dangling: [String(!isAll)] });
     const pruned = await connect(context).json<Pruned>('POST', '/images/prune', {

@@ -1,9 +1,9 @@
 import { SwarmError } from '../../../lib/errors.ts';
 import { connect, type Client } from '../../client/index.ts';
 import { atLeast, type Command } from '../../command/command.ts';
+import { isConfirmed } from '../../command/confirm.ts';
 import { silentExit } from '../../command/errors.ts';
 import { bool } from '../../command/flags.ts';
-import { isConfirmed } from '../../network/confirm.ts';
 import { findNetwork } from '../../network/options.ts';
 
 const force = bool('force', 'Do not error if the network does not exist', { short: 'f' });

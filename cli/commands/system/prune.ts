@@ -1,16 +1,14 @@
 import { connect, filtersQuery, type Filters } from '../../client/index.ts';
 import { noArgs, type Command } from '../../command/command.ts';
+import { pruneFilterFlag } from '../../command/common-flags.ts';
+import { forceFlag, isConfirmed } from '../../command/confirm.ts';
 import { commandError } from '../../command/errors.ts';
-import { bool, listOf } from '../../command/flags.ts';
+import { bool } from '../../command/flags.ts';
 import { humanSize } from '../../format/units.ts';
-import { isConfirmed } from '../../network/confirm.ts';
-import { gatherFilters, parseFilter } from '../../service/lookup.ts';
+import { gatherFilters } from '../../service/lookup.ts';
 
 const all = bool('all', 'Remove all unused images not just dangling ones', { short: 'a' });
-const filter = listOf('filter', 'Provide filter values (e.g. "label=<key>=<value>")', parseFilter, {
-  word: 'filter',
-});
-const force = bool('force', 'Do not prompt for confirmation', { short: 'f' });
+const filter = pruneFilterFlag('"label=<key>=<value>"');
 const volumes = bool('volumes', 'Prune anonymous volumes');
 
 interface Pruned {
@@ -30,7 +28,7 @@ interface Step {
 
 export const command: Command = {
   usage: '[OPTIONS]',
-  flags: [all, filter, force, volumes],
+  flags: [all, filter, forceFlag, volumes],
   args: noArgs,
   async run(context, _args, flags) {
     const isAll = flags.get(all) ?? false;
@@ -40,7 +38,7 @@ export const command: Command = {
       throw commandError('ERROR: The "until" filter is not supported with "--volumes"');
     }
     const question = questionOf(isAll, withVolumes, given);
-    if (!flags.get(force) && !(await isConfirmed(context, question))) return;
+    if (!flags.get(forceFlag) && !(await isConfirmed(context, question))) return;
     const client = connect(context);
     let freed = 0;
     // What is gone first sets free what comes later.

@@ -1,13 +1,12 @@
 import { connect, defaultRunRoot, socketOf, type Client } from '../../client/index.ts';
 import { noArgs, type Command } from '../../command/command.ts';
-import { bool, text } from '../../command/flags.ts';
-import { isConfirmed } from '../../network/confirm.ts';
+import { forceFlag, isConfirmed } from '../../command/confirm.ts';
+import { text } from '../../command/flags.ts';
 import { removeTraces, stopDaemon } from '../../system/traces.ts';
 import { ensureDaemon } from '../../swarm/daemon-process.ts';
 
 const defaultDataRoot = '/var/lib/ts-swarm';
 
-const force = bool('force', 'Do not prompt for confirmation', { short: 'f' });
 const dataRoot = text('data-root', 'Where the daemon keeps its state', {
   shownDefault: defaultDataRoot,
 });
@@ -19,7 +18,7 @@ const builtinNetworks: ReadonlySet<string> = new Set(['bridge', 'host', 'none'])
 
 export const command: Command = {
   usage: '[OPTIONS]',
-  flags: [force, dataRoot, runRoot],
+  flags: [forceFlag, dataRoot, runRoot],
   args: noArgs,
   long:
     'Leaves the swarm, removes all containers, networks, images and volumes of this host, stops its ' +
@@ -32,7 +31,7 @@ export const command: Command = {
     const question =
       'WARNING! This will take this host out of its swarm and remove all containers, networks, ' +
       `images and volumes of the daemon in ${roots.dataRoot}.`;
-    if (flags.get(force) !== true && !(await isConfirmed(context, question))) return;
+    if (flags.get(forceFlag) !== true && !(await isConfirmed(context, question))) return;
     const host = context.host ?? socketOf(roots.runRoot);
     // What a daemon that is gone has left behind, the next one finds and knows how to end.
     await ensureDaemon({

@@ -1,5 +1,8 @@
 /** Questions before something is taken away, in Docker's words. */
-import type { Context } from '../command/context.ts';
+import type { Context } from './context.ts';
+import { bool } from './flags.ts';
+
+export const forceFlag = bool('force', 'Do not prompt for confirmation', { short: 'f' });
 
 /** Whether the user says yes. Nobody there to answer means no. */
 export async function isConfirmed(context: Context, question: string): Promise<boolean> {
