@@ -1,4 +1,4 @@
-/** Reads the units that users write: Go's durations, sizes, CPU shares, shell words. */
+/** Units as users write them (Go's durations, sizes, CPU shares, shell words), and times in words. */
 
 const unitsMs: Readonly<Record<string, number>> = {
   ns: 1e-6,
@@ -72,4 +72,22 @@ export function parseShellWords(line: string): string[] {
   if (quote !== '') throw new Error('EOF found when expecting closing quote');
   if (word !== undefined) words.push(word);
   return words;
+}
+
+/** "2 minutes", "About an hour", "3 weeks". */
+export function humanDuration(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  if (seconds < 1) return 'Less than a second';
+  if (seconds === 1) return '1 second';
+  if (seconds < 60) return `${seconds} seconds`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes === 1) return 'About a minute';
+  if (minutes < 60) return `${minutes} minutes`;
+  const hours = Math.floor(ms / 3_600_000 + 0.5);
+  if (hours === 1) return 'About an hour';
+  if (hours < 48) return `${hours} hours`;
+  if (hours < 24 * 7 * 2) return `${Math.floor(hours / 24)} days`;
+  if (hours < 24 * 30 * 2) return `${Math.floor(hours / 24 / 7)} weeks`;
+  if (hours < 24 * 365 * 2) return `${Math.floor(hours / 24 / 30)} months`;
+  return `${Math.floor(ms / 3_600_000 / 24 / 365)} years`;
 }

@@ -1,4 +1,5 @@
 /** Containers as Docker's clients see them. */
+import { humanDuration } from '../../lib/units.ts';
 import { containerDocument, hostDocument } from '../../types/index.ts';
 import type {
   BoundPort,
@@ -298,8 +299,8 @@ function commandText([path = '', ...args]: readonly string[]): string {
 
 /** "Up 5 minutes (healthy)", "Exited (0) 2 hours ago". */
 function statusText({ state }: ContainerView, nowMs: number): string {
-  const up = `Up ${durationText(nowMs - state.startedAtMs)}`;
-  const since = `${durationText(nowMs - state.finishedAtMs)} ago`;
+  const up = `Up ${humanDuration(nowMs - state.startedAtMs)}`;
+  const since = `${humanDuration(nowMs - state.finishedAtMs)} ago`;
   switch (state.status) {
     case 'paused':
       return `${up} (Paused)`;
@@ -319,23 +320,4 @@ function statusText({ state }: ContainerView, nowMs: number): string {
     default:
       return 'Created';
   }
-}
-
-/** A time in words, as roughly as people say it. */
-function durationText(ms: number): string {
-  const seconds = Math.floor(ms / 1000);
-  if (seconds < 1) return 'Less than a second';
-  if (seconds === 1) return '1 second';
-  if (seconds < 60) return `${seconds} seconds`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes === 1) return 'About a minute';
-  if (minutes < 60) return `${minutes} minutes`;
-  const hours = Math.floor(seconds / 3600 + 0.5);
-  if (hours === 1) return 'About an hour';
-  if (hours < 48) return `${hours} hours`;
-  const days = Math.floor(hours / 24);
-  if (days < 14) return `${days} days`;
-  if (days < 60) return `${Math.floor(days / 7)} weeks`;
-  if (days < 730) return `${Math.floor(days / 30)} months`;
-  return `${Math.floor(days / 365)} years`;
 }

@@ -1,10 +1,11 @@
+import { humanDuration } from '../../lib/units.ts';
 import type { FileKind } from '../../types/index.ts';
 import { connect, filtersQuery } from '../client/index.ts';
 import { noArgs, type Command } from '../command/command.ts';
 import { filterFlag, formatFlag } from '../command/common-flags.ts';
 import { bool } from '../command/flags.ts';
 import { printList, type Column } from '../format/list.ts';
-import { humanDuration, naturalCompare } from '../format/units.ts';
+import { naturalCompare } from '../format/units.ts';
 import { gatherFilters } from '../service/lookup.ts';
 import type { WireFile } from './wire.ts';
 

@@ -1,9 +1,9 @@
+import { humanDuration } from '../../lib/units.ts';
 import type { FileKind } from '../../types/index.ts';
 import { connect } from '../client/index.ts';
 import { exactly, type Command } from '../command/command.ts';
 import { formatFlag } from '../command/common-flags.ts';
 import { printList, type Column } from '../format/list.ts';
-import { humanDuration } from '../format/units.ts';
 
 interface WireRevision {
   readonly ID: string;

@@ -1,4 +1,5 @@
 /** `service inspect --pretty`. */
+import { humanDuration } from '../../lib/units.ts';
 import {
   autoscaleLabel,
   autoscaleOf,
@@ -10,7 +11,7 @@ import {
 } from '../../types/index.ts';
 import type { WireService } from '../client/wire.ts';
 import { optionalLine, pairLines } from '../format/pretty.ts';
-import { goDuration, humanBinarySize, humanDuration } from '../format/units.ts';
+import { goDuration, humanBinarySize } from '../format/units.ts';
 
 /** `networkNames`: the names of networks by their ids. */
 export function prettyService(

@@ -1,9 +1,10 @@
 /** The table of tasks that `service ps` and `node ps` print. */
+import { humanDuration } from '../../lib/units.ts';
 import type { Client } from '../client/index.ts';
 import { newestFirst, type WirePort, type WireTask } from '../client/wire.ts';
 import type { Context } from '../command/context.ts';
 import { printList, type Column } from '../format/list.ts';
-import { capitalized, ellipsis, humanDuration, naturalCompare } from '../format/units.ts';
+import { capitalized, ellipsis, naturalCompare } from '../format/units.ts';
 import { listNodes, listServices } from './lookup.ts';
 
 interface Row {

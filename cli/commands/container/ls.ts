@@ -1,10 +1,11 @@
+import { humanDuration } from '../../../lib/units.ts';
 import { connect, filtersQuery } from '../../client/index.ts';
 import { noArgs, type Command } from '../../command/command.ts';
 import { filterFlag, formatFlag, noTruncFlag } from '../../command/common-flags.ts';
 import { bool, integer } from '../../command/flags.ts';
 import { portsText, type WireContainer } from '../../container/row.ts';
 import { printList, type Column } from '../../format/list.ts';
-import { ellipsis, humanDuration, humanSize } from '../../format/units.ts';
+import { ellipsis, humanSize } from '../../format/units.ts';
 import { gatherFilters } from '../../service/lookup.ts';
 
 const all = bool('all', 'Show all containers (default shows just running)', { short: 'a' });

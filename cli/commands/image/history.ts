@@ -1,9 +1,10 @@
+import { humanDuration } from '../../../lib/units.ts';
 import { connect } from '../../client/index.ts';
 import { exactly, type Command } from '../../command/command.ts';
 import { formatFlag, noTruncFlag } from '../../command/common-flags.ts';
 import { bool } from '../../command/flags.ts';
 import { printList } from '../../format/list.ts';
-import { ellipsis, humanDuration, humanSize } from '../../format/units.ts';
+import { ellipsis, humanSize } from '../../format/units.ts';
 import { platformFlag, platformJson } from '../../image/platform.ts';
 
 const human = bool('human', 'Print sizes and dates in human readable format', {

@@ -1,10 +1,11 @@
+import { humanDuration } from '../../../lib/units.ts';
 import { connect, filtersQuery } from '../../client/index.ts';
 import type { WireImage } from '../../client/wire.ts';
 import { between, type Command } from '../../command/command.ts';
 import { filterFlag, formatFlag, noTruncFlag } from '../../command/common-flags.ts';
 import { bool } from '../../command/flags.ts';
 import { printList, type Column } from '../../format/list.ts';
-import { humanDuration, humanSize } from '../../format/units.ts';
+import { humanSize } from '../../format/units.ts';
 import { parseReference } from '../../image/reference.ts';
 import { gatherFilters } from '../../service/lookup.ts';
 

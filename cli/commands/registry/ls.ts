@@ -1,8 +1,8 @@
+import { humanDuration } from '../../../lib/units.ts';
 import { connect } from '../../client/index.ts';
 import { noArgs, type Command } from '../../command/command.ts';
 import { formatFlag } from '../../command/common-flags.ts';
 import { printList, type Column } from '../../format/list.ts';
-import { humanDuration } from '../../format/units.ts';
 
 interface WireLogin {
   readonly ServerAddress: string;
