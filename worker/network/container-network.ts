@@ -6,11 +6,12 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { withAbort } from '../../lib/abort.ts';
 import { assert } from '../../lib/assert.ts';
-import type { Clock, Timer } from '../../lib/clock.ts';
+import type { Clock } from '../../lib/clock.ts';
 import { messageOf, SwarmError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { DataPath, NetworkAssignments, PortConfig, TaskNetwork } from '../../types/index.ts';
 import { Attachments, type AttachmentRecord } from './attachments.ts';
+import { AuditSchedule } from './audit-schedule.ts';
 import { setUpContainerNamespace } from './container-interfaces.ts';
 import { GatewayBridge, type GatewayOptions } from './gateway-bridge.ts';
 import type { LocalNetworks } from './local/index.ts';
@@ -28,9 +29,6 @@ import type { Tunnels } from './tunnel/index.ts';
 
 /** Objects of a network come with the first task on it; a set may be on its way. */
 const networkWaitMs = 10_000;
-/** Damage is to be put right within ten seconds. */
-const auditEveryMs = 5_000;
-const auditAfterChangeMs = 1_000;
 /** Of each kind of what an audit has put right. */
 const loggedMax = 5;
 
@@ -70,15 +68,13 @@ export class ContainerNetwork implements NetworkDriver {
   readonly #records: Attachments;
   readonly #gateway: GatewayBridge;
   readonly #maker: RecordMaker;
+  readonly #audits: AuditSchedule;
   readonly #attaching = new Map<string, Promise<Attachment>>();
   /** Those that are complete, and watched. */
   readonly #connected = new Set<string>();
   readonly #listeners = new Set<() => void>();
   #applying: Promise<void> = Promise.resolve();
   #news = Promise.withResolvers<void>();
-  #auditTimer: Timer | undefined;
-  #auditDueMs = Infinity;
-  #auditing: Promise<void> = Promise.resolve();
   #running = false;
   #node: OverlayNode | undefined;
 
@@ -91,6 +87,7 @@ export class ContainerNetwork implements NetworkDriver {
     this.#gateway = new GatewayBridge(options, { sockets: deps.sockets, log: this.#log });
     const own = { gateway: this.#gateway, records: this.#records };
     this.#maker = new RecordMaker({ ...deps, ...own });
+    this.#audits = new AuditSchedule(() => this.audit(), { clock: deps.clock, log: this.#log });
   }
 
   /**
@@ -104,16 +101,17 @@ export class ContainerNetwork implements NetworkDriver {
     this.#deps.overlay.start();
     await this.#deps.local.start();
     this.#running = true;
+    this.#audits.start();
     this.#log.info('bridge is up', { subnet: this.#gateway.subnet, adopted: this.#records.size });
     this.#spares.makeLater();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#running = false;
-    this.#auditTimer?.cancel();
+    const audited = this.#audits.stop();
     this.#spares.stop();
     this.#news.resolve();
-    await Promise.allSettled([...this.#attaching.values(), this.#applying, this.#auditing]);
+    await Promise.allSettled([...this.#attaching.values(), this.#applying, audited]);
     for (const part of [...this.#deps.parts, this.#deps.overlay]) await part[Symbol.asyncDispose]();
     this.#deps.sockets[Symbol.dispose]();
     this.#namespaces[Symbol.dispose]();
@@ -136,7 +134,7 @@ export class ContainerNetwork implements NetworkDriver {
     const attaching = this.#attach(request, signal).finally(() => {
       this.#attaching.delete(request.containerId);
       this.#spares.makeLater();
-      this.#auditWithin(auditAfterChangeMs);
+      this.#audits.afterChange();
     });
     this.#attaching.set(request.containerId, attaching);
     return attaching;
@@ -149,7 +147,7 @@ export class ContainerNetwork implements NetworkDriver {
       .then(() => this.#change(request, signal))
       .finally(() => {
         if (this.#attaching.get(containerId) === changing) this.#attaching.delete(containerId);
-        this.#auditWithin(auditAfterChangeMs);
+        this.#audits.afterChange();
       });
     this.#attaching.set(containerId, changing);
     return changing;
@@ -181,7 +179,7 @@ export class ContainerNetwork implements NetworkDriver {
       this.#connected.add(record.containerId);
     }
     for (const part of [this.#deps.overlay, this.#deps.local]) await part.removeLeftovers();
-    this.#auditWithin(0);
+    this.#audits.now();
   }
 
   /** Why networks of the swarm cannot be had on this node: a sentence for each. */
@@ -253,7 +251,7 @@ export class ContainerNetwork implements NetworkDriver {
   /** Takes everything away: bridge, rules, pins. For a host that leaves for good. */
   async clear(): Promise<void> {
     await this.retain(new Set());
-    await this.#auditing;
+    await this.#audits.settled();
     await this.#deps.overlay.clear();
     this.#gateway.clear();
     this.#spares.stop();
@@ -292,7 +290,7 @@ export class ContainerNetwork implements NetworkDriver {
     resolve();
     // First the way to an endpoint, then what leads there, and in the end the names.
     for (const part of [overlay, ...parts]) await part.changed(delta);
-    this.#auditWithin(auditAfterChangeMs);
+    this.#audits.afterChange();
   }
 
   async #attach(request: AttachRequest, signal: AbortSignal | undefined): Promise<Attachment> {
@@ -471,29 +469,5 @@ export class ContainerNetwork implements NetworkDriver {
       assert(record !== undefined, 'a connected container has a record');
       yield { record, netnsPath: this.#namespaces.path(containerId) };
     }
-  }
-
-  /** An audit that is due earlier is not put off: changes may come without end. */
-  #auditWithin(delayMs: number): void {
-    const { clock } = this.#deps;
-    const dueMs = clock.monotonicMs() + delayMs;
-    if (!this.#running || dueMs >= this.#auditDueMs) return;
-    this.#auditTimer?.cancel();
-    this.#auditDueMs = dueMs;
-    this.#auditTimer = clock.after(delayMs, () => {
-      this.#auditDueMs = Infinity;
-      this.#auditing = this.#auditOnce();
-    });
-  }
-
-  async #auditOnce(): Promise<void> {
-    try {
-      await this.audit();
-    } catch (error) {
-      this.#log.error('the networks cannot be compared with the kernel, and are tried again', {
-        error: messageOf(error),
-      });
-    }
-    this.#auditWithin(auditEveryMs);
   }
 }

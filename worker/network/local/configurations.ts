@@ -1,6 +1,55 @@
 /** Networks that are only a configuration, which others are made from. Docker's rules and words. */
 import { SwarmError } from '../../../lib/errors.ts';
 import type { NetworkSpec } from '../../../types/index.ts';
+import type { KeptNetwork, NetworkFiles } from './network-files.ts';
+import { planConfiguration } from './plan.ts';
+
+/** Those of this node, kept on its disk. */
+export class Configurations {
+  readonly #files: NetworkFiles;
+  readonly #byId = new Map<string, KeptNetwork>();
+
+  constructor(files: NetworkFiles) {
+    this.#files = files;
+  }
+
+  /** One that is on the disk. */
+  found(kept: KeptNetwork): void {
+    this.#byId.set(kept.id, kept);
+  }
+
+  /** Throws `invalid-argument` and `permission-denied` for what a configuration cannot say. */
+  create(given: Parameters<typeof planConfiguration>[0]): { id: string; warning: string } {
+    checkConfiguration(given.spec);
+    const kept = planConfiguration(given);
+    this.#files.save(kept);
+    this.#byId.set(kept.id, kept);
+    return { id: kept.id, warning: '' };
+  }
+
+  all(): Iterable<KeptNetwork> {
+    return this.#byId.values();
+  }
+
+  get(id: string): KeptNetwork | undefined {
+    return this.#byId.get(id);
+  }
+
+  specOf(name: string): NetworkSpec | undefined {
+    return [...this.#byId.values()].find(({ spec }) => spec.name === name)?.spec;
+  }
+
+  /** Throws `permission-denied` while one of the networks is made from it. */
+  remove({ id, spec }: KeptNetwork, networks: readonly KeptNetwork[]): void {
+    if (networks.some((one) => one.spec.configFrom?.network === spec.name)) {
+      throw forbidden(
+        `error while removing network: configuration network "${spec.name}" is in use`,
+      );
+    }
+    this.#byId.delete(id);
+    this.#files.delete(id);
+  }
+}
 
 /** Throws for what only a network that is made can have. */
 export function checkConfiguration(spec: NetworkSpec): void {

@@ -21,10 +21,10 @@ import {
   refuseTakenLinks,
 } from './describe.ts';
 import type { Device, Plug } from './device.ts';
-import { checkConfiguration, withConfiguration } from './configurations.ts';
+import { Configurations, withConfiguration } from './configurations.ts';
 import { assigned, endpoint } from './named.ts';
 import { NetworkFiles, type KeptNetwork } from './network-files.ts';
-import { driverOf, mtuOf, planConfiguration, planNetwork, type LocalNetwork } from './plan.ts';
+import { driverOf, mtuOf, planNetwork, type LocalNetwork } from './plan.ts';
 import { dropTable, localTable, replaceTable } from './ruleset.ts';
 
 export interface LocalNetworksOptions {
@@ -63,7 +63,7 @@ export class LocalNetworks implements NetworkPart {
   readonly #files: NetworkFiles;
   readonly #networks = new Map<string, Network>();
   /** Those that are nothing but configurations. */
-  readonly #configurations = new Map<string, KeptNetwork>();
+  readonly #configurations: Configurations;
   /** Networks of the swarm that each node makes for itself, as the managers tell of them now. */
   readonly #ofSwarm = new Map<string, NetworkSpec>();
   #host: Netlink | undefined;
@@ -75,6 +75,7 @@ export class LocalNetworks implements NetworkPart {
     this.#deps = deps;
     this.#log = deps.log.child({ module: 'local-networks' });
     this.#files = new NetworkFiles(`${options.dataRoot}/networks`);
+    this.#configurations = new Configurations(this.#files);
   }
 
   /** Makes the networks that are kept, or takes up what is there of them. */
@@ -85,7 +86,7 @@ export class LocalNetworks implements NetworkPart {
     });
     for (const kept of this.#files.load()) {
       if (kept.spec.configOnly === true) {
-        this.#configurations.set(kept.id, kept);
+        this.#configurations.found(kept);
         continue;
       }
       const network = this.#add(kept);
@@ -128,7 +129,7 @@ export class LocalNetworks implements NetworkPart {
       }
       const id = random.id();
       const createdAtMs = clock.nowMs();
-      if (spec.configOnly === true) return this.#keepConfiguration({ id, createdAtMs, spec });
+      if (spec.configOnly === true) return this.#configurations.create({ id, createdAtMs, spec });
       const kept = this.#make({ id, createdAtMs, spec });
       await this.#tell({ complete: false, update: [assigned(kept)], remove: [] });
       return { id: kept.id, warning: '' };
@@ -136,8 +137,7 @@ export class LocalNetworks implements NetworkPart {
   }
 
   #make(given: { id: string; createdAtMs: number; spec: NetworkSpec; isSwarms?: true }) {
-    const named = (name: string) =>
-      [...this.#configurations.values()].find((one) => one.spec.name === name)?.spec;
+    const named = (name: string) => this.#configurations.specOf(name);
     const whole = { ...given, spec: withConfiguration(given.spec, named) };
     const routes = this.#link.routeTable('all').map(({ destination }) => destination);
     const networks = this.#all;
@@ -191,7 +191,7 @@ export class LocalNetworks implements NetworkPart {
 
   /** Without those of the swarm, which are the managers' to tell of. */
   list(): readonly LocalNetwork[] {
-    return [...this.#made, ...this.#configurations.values()];
+    return [...this.#made, ...this.#configurations.all()];
   }
 
   /** Without those that are nothing but configurations. */
@@ -226,7 +226,9 @@ export class LocalNetworks implements NetworkPart {
   remove(networkId: string): Promise<void> {
     return this.#inTurn(async () => {
       const configuration = this.#configurations.get(networkId);
-      if (configuration !== undefined) return this.#removeConfiguration(configuration);
+      if (configuration !== undefined) {
+        return this.#configurations.remove(configuration, this.#all);
+      }
       const network = this.#network(networkId);
       if (network.addresses.all.size > 0) {
         throw new SwarmError(
@@ -421,25 +423,6 @@ export class LocalNetworks implements NetworkPart {
   #undo({ device, kept }: Network): void {
     if (driverOf(kept.spec) === 'bridge') this.#writeRules();
     this.#inHome(() => device.remove());
-  }
-
-  #keepConfiguration(given: Parameters<typeof planConfiguration>[0]) {
-    checkConfiguration(given.spec);
-    const kept = planConfiguration(given);
-    this.#files.save(kept);
-    this.#configurations.set(kept.id, kept);
-    return { id: kept.id, warning: '' };
-  }
-
-  #removeConfiguration({ id, spec }: KeptNetwork): void {
-    if (this.#all.some((one) => one.spec.configFrom?.network === spec.name)) {
-      throw new SwarmError(
-        'permission-denied',
-        `error while removing network: configuration network "${spec.name}" is in use`,
-      );
-    }
-    this.#configurations.delete(id);
-    this.#files.delete(id);
   }
 
   #table() {
