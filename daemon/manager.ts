@@ -7,7 +7,7 @@ import { Doctor as DoctorService } from '../gen/doctor_pb.js';
 import { LogReader as LogReaderService } from '../gen/logs_pb.js';
 import type { ManagerBackend } from '../api/index.ts';
 import type { Clock } from '../lib/clock.ts';
-import { SwarmError, type ErrorCode } from '../lib/errors.ts';
+import { SwarmError } from '../lib/errors.ts';
 import { ClusterServer } from '../lib/grpc/index.ts';
 import { createJoinToken, type NodeIdentity } from '../lib/identity/index.ts';
 import type { Logger } from '../lib/log.ts';
@@ -37,6 +37,7 @@ import type { Cluster, Node } from '../types/index.ts';
 import { backupOf } from './backup.ts';
 import { serveCluster } from './cluster-services.ts';
 import { newVolumeKeeper } from './cluster-volumes.ts';
+import { Entry } from './entry.ts';
 import { LeaderLink } from './leader-link.ts';
 import { followSettings, newManagerLog, type ManagerLog } from './manager-log.ts';
 import { firstChanges } from './new-swarm.ts';
@@ -82,11 +83,6 @@ export interface ManagerParts {
 
 const handOverTimeoutMs = 2_000;
 const handOverPollMs = 20;
-const enterEveryMs = 500;
-const enterPollMs = 10;
-const enterTimeoutMs = 60_000;
-/** What ends by itself: no leader for a moment, another change of the managers under way. */
-const mayPass: ReadonlySet<ErrorCode> = new Set(['unavailable', 'resource-exhausted', 'aborted']);
 
 export class Manager implements AsyncDisposable {
   readonly store: Store;
@@ -241,24 +237,8 @@ export class Manager implements AsyncDisposable {
   }
 
   /** Has the others let this manager in. Throws what keeps them from that, unless it may pass. */
-  async enter({ signal }: { signal: AbortSignal }): Promise<void> {
-    const { clock, log } = this.#parts;
-    const deadlineMs = clock.monotonicMs() + enterTimeoutMs;
-    for (let attempt = 0; !this.isMember; attempt++) {
-      try {
-        await this.#askToEnter(attempt, signal);
-        // The leader knows it a moment earlier.
-        while (!this.isMember && clock.monotonicMs() < deadlineMs) {
-          await clock.sleep(enterPollMs, { signal });
-        }
-      } catch (thrown) {
-        signal.throwIfAborted();
-        const error = SwarmError.from(thrown);
-        if (!mayPass.has(error.code) || clock.monotonicMs() > deadlineMs) throw error;
-        log.info('this manager is not let in yet', { error: error.message });
-        await clock.sleep(enterEveryMs, { signal });
-      }
-    }
+  enter(options: { signal: AbortSignal }): Promise<void> {
+    return this.#newEntry().enter(options);
   }
 
   /**
@@ -267,38 +247,15 @@ export class Manager implements AsyncDisposable {
    */
   settle(): void {
     const stop = new AbortController();
-    const settling = this.#settle(stop.signal).catch((error: unknown) => {
-      if (!stop.signal.aborted) throw error;
-    });
+    const settling = this.#newEntry()
+      .settle(stop.signal)
+      .catch((error: unknown) => {
+        if (!stop.signal.aborted) throw error;
+      });
     this.#running.defer(async () => {
       stop.abort(new SwarmError('cancelled', 'this manager stops'));
       await settling;
     });
-  }
-
-  async #settle(signal: AbortSignal): Promise<void> {
-    const { clock, identity, log } = this.#parts;
-    const { advertiseAddr } = this.#options;
-    const isKnown = () => this.store.node(identity.nodeId)?.manager?.addr === advertiseAddr;
-    for (let attempt = 0; !this.isMember || !isKnown(); attempt++) {
-      try {
-        await this.#askToEnter(attempt, signal);
-      } catch (error) {
-        signal.throwIfAborted();
-        log.debug('the managers do not know yet where this one is', { error });
-      }
-      await clock.sleep(enterEveryMs, { signal });
-    }
-  }
-
-  /** Asks the leader; where that is not known, the managers that may know it, in turn. */
-  async #askToEnter(attempt: number, signal: AbortSignal): Promise<void> {
-    const { joinThrough, advertiseAddr } = this.#options;
-    const known = [joinThrough ?? '', ...this.#parts.knownManagers()];
-    const others = [...new Set(known)].filter((addr) => addr !== '' && addr !== advertiseAddr);
-    const leaderAddr = this.#leader.addrIfKnown() ?? others[attempt % others.length];
-    if (leaderAddr === undefined) throw new SwarmError('unavailable', 'no other manager is known');
-    await this.group.join(leaderAddr, advertiseAddr, { signal });
   }
 
   /** A leader hands over first, so that the swarm need not wait for an election. */
@@ -420,6 +377,22 @@ export class Manager implements AsyncDisposable {
       writeNode: (node) => this.#propose([{ op: 'put', table: 'node', object: node, base: 0 }]),
       records: this.#records,
       externalStore: this.#options.store,
+    });
+  }
+
+  #newEntry(): Entry {
+    const { identity, knownManagers, clock, log } = this.#parts;
+    const { advertiseAddr, joinThrough } = this.#options;
+    return new Entry({
+      advertiseAddr,
+      joinThrough,
+      knownManagers,
+      leaderAddr: () => this.#leader.addrIfKnown(),
+      isMember: () => this.isMember,
+      isKnown: () => this.store.node(identity.nodeId)?.manager?.addr === advertiseAddr,
+      join: (...how) => this.group.join(...how),
+      clock,
+      log,
     });
   }
 
