@@ -57,6 +57,10 @@ const bannedInPure = [
   { pattern: /from 'node:(?!assert)/, name: 'a node: module' },
 ];
 
+/** Parts made of rooms, and those that are a room themselves. */
+const buildings = ['lib', 'manager', 'raft', 'worker'];
+const roomParts = ['api', 'cli', 'compose', 'raft', 'types'];
+
 const maxLines = 500;
 const maxColumns = 100;
 
@@ -88,6 +92,20 @@ describe('tidy', () => {
           })
           .map((target) => `${source.path} imports ${target}`);
       });
+    assert.deepEqual(wrong, []);
+  });
+
+  it('gives every room an index that says what it is', () => {
+    const rooms = sources
+      .map(({ path }) => path.split('/'))
+      .filter(([part = '', room, file]) => {
+        return buildings.includes(part) && room !== 'testing' && file !== undefined;
+      })
+      .map(([part, room]) => `${part}/${room}`);
+    const wrong = [...new Set([...roomParts, ...rooms])].filter((room) => {
+      const index = sources.find(({ path }) => path === `${room}/index.ts`);
+      return index?.text.startsWith('/**') !== true;
+    });
     assert.deepEqual(wrong, []);
   });
 

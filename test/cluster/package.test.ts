@@ -1,6 +1,6 @@
 /** What `npm pack` makes is all that a host with Node and Debian's packages needs. */
 import { strict as assert } from 'node:assert';
-import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, symlinkSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { Lab, run, runResult, until, type Host } from '../lab/index.ts';
 
@@ -50,6 +50,17 @@ describe('the package', () => {
     const version = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Version)
       .version;
     assert.equal(await inside('--version'), `ts-swarm version ${version}\n`);
+  });
+
+  it('brings nothing that only tests need', () => {
+    const helper = /(?:^|\/)(?:testing(?:\.js$|\/)|fake-[^/]*\.js$)|\.(?:test|contract)\.js$/;
+    const dist = join(dirname(program), '..', 'dist');
+    const files = readdirSync(dist, { encoding: 'utf8', recursive: true });
+    assert.ok(files.includes(join('daemon', 'main.js')));
+    assert.deepEqual(
+      files.filter((file) => helper.test(file)),
+      [],
+    );
   });
 
   it('says which Node it needs', async () => {

@@ -1,14 +1,15 @@
 /** From a task and its image to everything that the runtime has to know. Docker's merge rules. */
 import { SwarmError } from '../../lib/errors.ts';
-import type { AssignedTask } from '../../types/objects.ts';
-import { devicesOf, isPrivileged } from '../../types/privileges.ts';
-import type {
-  ContainerSpec,
-  HealthCheck,
-  Mount,
-  Platform,
-  TaskSpec,
-} from '../../types/task-spec.ts';
+import {
+  devicesOf,
+  isPrivileged,
+  type AssignedTask,
+  type ContainerSpec,
+  type HealthCheck,
+  type Mount,
+  type Platform,
+  type TaskSpec,
+} from '../../types/index.ts';
 import type { Image, ImageConfig } from '../image/images.ts';
 import type { ContainerConfig } from '../runtime/runtime.ts';
 import { resolveHealthCheck, type ResolvedHealthCheck } from './health.ts';

@@ -1,7 +1,11 @@
 /** What a task's secrets and configs are in its container: where they lie, and what is in them. */
 import { SwarmError } from '../../lib/errors.ts';
-import type { AssignedFile, AssignedTask, FileReference } from '../../types/index.ts';
-import { fileReferencesOf } from '../../types/file-object.ts';
+import {
+  fileReferencesOf,
+  type AssignedFile,
+  type AssignedTask,
+  type FileReference,
+} from '../../types/index.ts';
 import { contextOf, type NodeFacts } from './container-config.ts';
 import { expandFile } from './file-template.ts';
 import { expandTemplate } from '../../lib/template.ts';

@@ -1,5 +1,5 @@
 /** When a health check runs next, and what its results make of the container: Docker's rules. */
-import type { HealthCheck } from '../../types/task-spec.ts';
+import type { HealthCheck } from '../../types/index.ts';
 import type { Health } from './machine.ts';
 
 export interface ResolvedHealthCheck {

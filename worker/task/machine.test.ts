@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import * as fc from 'fast-check';
-import { compareStates, isTerminal, taskStates, type TaskState } from '../../types/states.ts';
+import { compareStates, isTerminal, taskStates, type TaskState } from '../../types/index.ts';
 import { decide, type Decision, type TaskView } from './machine.ts';
 
 const base: TaskView = {

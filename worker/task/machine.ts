@@ -3,8 +3,13 @@
  * The states and their order are swarm's; an error before STARTING rejects the task, one from
  * STARTING on fails it.
  */
-import { compareStates, isTerminal, isWanted } from '../../types/states.ts';
-import type { DesiredState, TaskState } from '../../types/states.ts';
+import {
+  compareStates,
+  isTerminal,
+  isWanted,
+  type DesiredState,
+  type TaskState,
+} from '../../types/index.ts';
 
 /** What the driver knows of a task now. */
 export interface TaskView {
