@@ -5,7 +5,8 @@ import { seededRandom } from '../lib/random.ts';
 import { newIngressNetwork } from '../manager/allocator/index.ts';
 import { Control } from '../manager/control/index.ts';
 import { encodeBackup, MemoryLog, Store, type Change } from '../manager/store/index.ts';
-import { swarmSpec, type Cluster, type Node, type Task } from '../types/index.ts';
+import { makeCluster } from '../manager/store/testing.ts';
+import type { Cluster, Node, Task } from '../types/index.ts';
 import { testContainers } from '../worker/container/testing.ts';
 import type { Image, Images } from '../worker/image/images.ts';
 import type { LogLine, LogQuery } from '../worker/runtime/runtime.ts';
@@ -258,7 +259,14 @@ export class FakeBackend implements Backend {
   async becomeManager(cluster: Partial<Cluster> = {}): Promise<string> {
     await this.store.open();
     const id = this.random.id();
-    const own = makeCluster(this.random.id(), cluster);
+    const own = makeCluster(this.random.id(), {
+      rootCa: {
+        certPem: '',
+        keyPem: '',
+        joinTokens: { worker: 'SWMTKN-1-worker', manager: 'SWMTKN-1-manager' },
+      },
+      ...cluster,
+    });
     const ingress = newIngressNetwork(own, this.random);
     await this.propose([
       { op: 'put', table: 'cluster', object: own, base: 0 },
@@ -288,24 +296,6 @@ export class FakeBackend implements Backend {
     signal.addEventListener('abort', () => resolve(), { once: true });
     await promise;
   }
-}
-
-function makeCluster(id: string, overrides: Partial<Cluster>): Cluster {
-  return {
-    id,
-    meta: { version: 0, createdAtMs: 0, updatedAtMs: 0 },
-    spec: swarmSpec.decode({}, ''),
-    rootCa: {
-      certPem: '',
-      keyPem: '',
-      joinTokens: { worker: 'SWMTKN-1-worker', manager: 'SWMTKN-1-manager' },
-    },
-    dataPathPort: 4789,
-    defaultAddressPools: ['10.0.0.0/8'],
-    subnetSize: 24,
-    removedNodes: {},
-    ...overrides,
-  };
 }
 
 function makeManagerNode(id: string): Node {

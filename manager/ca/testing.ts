@@ -10,6 +10,7 @@ import { silentLogger } from '../../lib/log.ts';
 import { systemRandom } from '../../lib/random.ts';
 import type { Cluster, Node, NodeRole, SwarmSpec } from '../../types/index.ts';
 import { MemoryLog, Store } from '../store/index.ts';
+import { makeCluster } from '../store/testing.ts';
 import { CertificateAuthorityService, createRootCa, issueForSelf, type RootCa } from './index.ts';
 
 export interface TestSwarm extends AsyncDisposable {
@@ -107,16 +108,8 @@ export async function startTestSwarm(spec: Partial<SwarmSpec> = {}): Promise<Tes
 
 function newCluster(root: RootCa, spec: SwarmSpec): Cluster {
   const token = () => createJoinToken(root.certPem, systemRandom);
-  return {
-    id: systemRandom.id(),
-    meta: { version: 0, createdAtMs: 0, updatedAtMs: 0 },
-    spec,
-    rootCa: { ...root, joinTokens: { worker: token(), manager: token() } },
-    dataPathPort: 4789,
-    defaultAddressPools: ['10.0.0.0/8'],
-    subnetSize: 24,
-    removedNodes: {},
-  };
+  const rootCa = { ...root, joinTokens: { worker: token(), manager: token() } };
+  return makeCluster(systemRandom.id(), { spec, rootCa });
 }
 
 export function newNode(id: string, role: NodeRole = 'worker'): Node {

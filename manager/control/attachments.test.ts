@@ -2,22 +2,11 @@ import { strict as assert } from 'node:assert';
 import { VirtualClock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { seededRandom } from '../../lib/random.ts';
-import { networkSpec, swarmSpec, type Cluster } from '../../types/index.ts';
+import { networkSpec } from '../../types/index.ts';
 import { Reconciler } from '../reconcile/index.ts';
 import { MemoryLog, Store, type Change } from '../store/index.ts';
-import { makeNode } from '../store/testing.ts';
+import { makeCluster, makeNode } from '../store/testing.ts';
 import { Control } from './control.ts';
-
-const cluster: Cluster = {
-  id: 'c1',
-  meta: { version: 0, createdAtMs: 0, updatedAtMs: 0 },
-  spec: swarmSpec.decode({}, ''),
-  rootCa: { certPem: '', keyPem: '', joinTokens: { worker: '', manager: '' } },
-  dataPathPort: 4789,
-  defaultAddressPools: ['10.0.0.0/8'],
-  subnetSize: 24,
-  removedNodes: {},
-};
 
 describe('places on networks for containers of no service', () => {
   const open = async () => {
@@ -38,7 +27,7 @@ describe('places on networks for containers of no service', () => {
       assert.ok(result.applied, result.applied ? '' : result.conflict);
     };
     await propose(
-      { op: 'put', table: 'cluster', object: cluster, base: 0 },
+      { op: 'put', table: 'cluster', object: makeCluster('c1'), base: 0 },
       { op: 'put', table: 'node', object: makeNode('n1'), base: 0 },
     );
     const create = (Name: string, more: object) => {

@@ -5,14 +5,13 @@ import { seededRandom } from '../../lib/random.ts';
 import {
   serviceSpec,
   swarmSpec,
-  type Cluster,
   type Node,
   type Service,
   type ServiceSpec,
 } from '../../types/index.ts';
 import { createRootCa } from '../ca/index.ts';
 import { MemoryLog, Store, type Change } from '../store/index.ts';
-import { makeNode, makeTask } from '../store/testing.ts';
+import { makeCluster, makeNode, makeTask } from '../store/testing.ts';
 import type { ControlApi } from './api.ts';
 import { Control } from './control.ts';
 import { ForwardingControl, serveControl } from './forwarding.ts';
@@ -47,16 +46,10 @@ async function swarm() {
     const result = await store.propose(changes, { atMs: clock.nowMs() });
     assert.ok(result.applied);
   };
-  const cluster: Cluster = {
-    id: 'c1',
-    meta: { version: 0, createdAtMs: 0, updatedAtMs: 0 },
-    spec: swarmSpec.decode({}, ''),
+  const cluster = makeCluster('c1', {
     rootCa: { certPem: 'root', keyPem: '', joinTokens: { worker: 'w0', manager: 'm0' } },
-    dataPathPort: 4789,
-    defaultAddressPools: [],
-    subnetSize: 24,
     removedNodes: { long: 1 },
-  };
+  });
   await propose({ op: 'put', table: 'cluster', object: cluster, base: 0 });
   const service = (name: string): Service => {
     const found = store.serviceByName(name);

@@ -5,7 +5,6 @@ import { seededRandom } from '../../lib/random.ts';
 import {
   networkSpec,
   serviceSpec,
-  swarmSpec,
   type Cluster,
   type Network,
   type NetworkSpec,
@@ -13,19 +12,8 @@ import {
 } from '../../types/index.ts';
 import { newIngressNetwork } from '../allocator/index.ts';
 import { MemoryLog, Store, type Change } from '../store/index.ts';
-import { makeTask } from '../store/testing.ts';
+import { makeCluster, makeTask } from '../store/testing.ts';
 import { Control } from './control.ts';
-
-const cluster: Cluster = {
-  id: 'c1',
-  meta: { version: 0, createdAtMs: 0, updatedAtMs: 0 },
-  spec: swarmSpec.decode({}, ''),
-  rootCa: { certPem: '', keyPem: '', joinTokens: { worker: '', manager: '' } },
-  dataPathPort: 4789,
-  defaultAddressPools: ['10.0.0.0/8'],
-  subnetSize: 24,
-  removedNodes: {},
-};
 
 async function swarm(changed: Partial<Cluster> = {}) {
   const store = new Store(new MemoryLog());
@@ -44,7 +32,7 @@ async function swarm(changed: Partial<Cluster> = {}) {
     const result = await store.propose(changes, { atMs: clock.nowMs() });
     assert.ok(result.applied, result.applied ? '' : result.conflict);
   };
-  const present = { ...cluster, ...changed };
+  const present = makeCluster('c1', changed);
   await propose(
     { op: 'put', table: 'cluster', object: present, base: 0 },
     { op: 'put', table: 'network', object: newIngressNetwork(present, random), base: 0 },

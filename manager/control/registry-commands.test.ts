@@ -1,17 +1,9 @@
 import { strict as assert } from 'node:assert';
-import { swarmSpec, type Cluster } from '../../types/index.ts';
+import type { Cluster } from '../../types/index.ts';
+import { makeCluster } from '../store/testing.ts';
 import { withLogin, withoutLogin } from './registry-commands.ts';
 
-const cluster: Cluster = {
-  id: 'c1',
-  meta: { version: 1, createdAtMs: 0, updatedAtMs: 0 },
-  spec: swarmSpec.decode({}, ''),
-  rootCa: { certPem: '', keyPem: '', joinTokens: { worker: 'w', manager: 'm' } },
-  dataPathPort: 4789,
-  defaultAddressPools: [],
-  subnetSize: 24,
-  removedNodes: {},
-};
+const cluster = makeCluster('c1');
 const login = (registry: string, username = 'me') => ({ registry, username, auth: username });
 const shown = ({ registryLogins = [] }: Cluster) =>
   registryLogins.map(({ registry, username, updatedAtMs }) => [registry, username, updatedAtMs]);

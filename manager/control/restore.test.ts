@@ -1,9 +1,16 @@
 import { strict as assert } from 'node:assert';
-import { swarmSpec, type Cluster, type Service } from '../../types/index.ts';
+import { swarmSpec, type Service } from '../../types/index.ts';
 import { VirtualClock } from '../../lib/clock.ts';
 import { seededRandom } from '../../lib/random.ts';
 import { MemoryLog, Store, type Change } from '../store/index.ts';
-import { makeFile, makeNetwork, makeNode, makeService, withSecrets } from '../store/testing.ts';
+import {
+  makeCluster,
+  makeFile,
+  makeNetwork,
+  makeNode,
+  makeService,
+  withSecrets,
+} from '../store/testing.ts';
 import { Control } from './control.ts';
 import { planBatches } from './restore.ts';
 
@@ -62,16 +69,8 @@ const clusterPut = (id: string, taskHistoryLimit: number, autoLockManagers: bool
     },
     '',
   );
-  const object: Cluster = {
-    id,
-    meta: { version: 0, createdAtMs: 0, updatedAtMs: 0 },
-    spec,
-    rootCa: { certPem: id, keyPem: id, joinTokens: { worker: 'w', manager: 'm' } },
-    dataPathPort: 4789,
-    defaultAddressPools: [],
-    subnetSize: 24,
-    removedNodes: {},
-  };
+  const rootCa = { certPem: id, keyPem: id, joinTokens: { worker: 'w', manager: 'm' } };
+  const object = makeCluster(id, { spec, rootCa });
   return { op: 'put', table: 'cluster', object, base: 0 };
 };
 

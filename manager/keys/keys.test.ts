@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { VirtualClock } from '../../lib/clock.ts';
 import { NodeIdentity } from '../../lib/identity/index.ts';
 import { silentLogger } from '../../lib/log.ts';
-import { swarmSpec, type Cluster } from '../../types/index.ts';
+import type { Cluster } from '../../types/index.ts';
 import { createRootCa, issueForSelf, type RootCa } from '../ca/index.ts';
 import { MemoryLog, Store } from '../store/index.ts';
+import { makeCluster } from '../store/testing.ts';
 import { createUnlockKey, KeyStore, LockKeeper, parseUnlockKey } from './index.ts';
 
 const parts = {
@@ -181,14 +182,7 @@ function pending() {
 }
 
 function newCluster({ certPem, keyPem }: RootCa): Cluster {
-  return {
-    id: 'c',
-    meta: { version: 0, createdAtMs: 0, updatedAtMs: 0 },
-    spec: swarmSpec.decode({}, ''),
+  return makeCluster('c', {
     rootCa: { certPem, keyPem, joinTokens: { worker: 'w', manager: 'm' } },
-    dataPathPort: 4789,
-    defaultAddressPools: [],
-    subnetSize: 24,
-    removedNodes: {},
-  };
+  });
 }

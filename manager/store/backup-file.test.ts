@@ -1,7 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { createHash } from 'node:crypto';
 import { realClock } from '../../lib/clock.ts';
-import { swarmSpec, type Cluster } from '../../types/index.ts';
 import { openRaftLog } from '../../test/contract/raft-log.ts';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,7 +9,7 @@ import { decodeBackup, encodeBackup, type Backup } from './backup-file.ts';
 import { MemoryLog } from './memory-log.ts';
 import { openBackup, restoredState } from './restored.ts';
 import { Store } from './store.ts';
-import { makeNode, makeService, makeTask } from './testing.ts';
+import { makeCluster, makeNode, makeService, makeTask } from './testing.ts';
 
 const info = { clusterId: 'c1', createdAtMs: 1_700_000_000_000, index: 7 };
 
@@ -174,17 +173,8 @@ describe('a store that begins with a backup', () => {
 async function backupOfSwarm(): Promise<Backup> {
   await using store = new Store(new MemoryLog());
   await store.open();
-  const meta = { version: 0, createdAtMs: 0, updatedAtMs: 0 };
-  const cluster: Cluster = {
-    id: 'c1',
-    meta,
-    spec: swarmSpec.decode({}, ''),
-    rootCa: { certPem: 'root', keyPem: 'key', joinTokens: { worker: 'w', manager: 'm' } },
-    dataPathPort: 4789,
-    defaultAddressPools: [],
-    subnetSize: 24,
-    removedNodes: {},
-  };
+  const rootCa = { certPem: 'root', keyPem: 'key', joinTokens: { worker: 'w', manager: 'm' } };
+  const cluster = makeCluster('c1', { rootCa });
   const service = makeService('s1');
   const old = makeNode('old', {
     role: 'manager',

@@ -1,13 +1,15 @@
 /** Objects for tests of the store and of what stands on it. */
-import type {
-  ClusterVolume,
-  FileObject,
-  Network,
-  Node,
-  Service,
-  ServiceSpec,
-  Task,
-  TaskSpec,
+import {
+  swarmSpec,
+  type Cluster,
+  type ClusterVolume,
+  type FileObject,
+  type Network,
+  type Node,
+  type Service,
+  type ServiceSpec,
+  type Task,
+  type TaskSpec,
 } from '../../types/index.ts';
 
 const meta = { version: 0, createdAtMs: 0, updatedAtMs: 0 };
@@ -62,6 +64,21 @@ export function makeNetwork(id: string, overrides: Partial<Network> = {}): Netwo
     spec: { name: id, labels: {}, driver: 'overlay', scope: 'swarm' },
     vni: 4096,
     subnets: [{ subnet: '10.9.0.0/24', gateway: '10.9.0.1' }],
+    ...overrides,
+  };
+}
+
+/** A swarm with nothing set, and with addresses for its networks. */
+export function makeCluster(id: string, overrides: Partial<Cluster> = {}): Cluster {
+  return {
+    id,
+    meta,
+    spec: swarmSpec.decode({}, ''),
+    rootCa: { certPem: '', keyPem: '', joinTokens: { worker: '', manager: '' } },
+    dataPathPort: 4789,
+    defaultAddressPools: ['10.0.0.0/8'],
+    subnetSize: 24,
+    removedNodes: {},
     ...overrides,
   };
 }
