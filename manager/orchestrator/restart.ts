@@ -65,7 +65,8 @@ function attemptsBefore(task: Task, slot: readonly Task[]): Task[] {
       other.id !== task.id &&
       other.specVersion === task.specVersion &&
       endedItself(other) &&
-      other.meta.createdAtMs > begunMs &&
+      // As old as what it follows: an update may be as quick as that.
+      other.meta.createdAtMs >= begunMs &&
       other.status.atMs > sinceMs,
   );
 }

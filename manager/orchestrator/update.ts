@@ -44,9 +44,11 @@ interface Progress {
 export function update(draft: Draft): void {
   const live = [...draft.slots.values()].filter(isLive);
   const settings = settingsOf(draft.service);
-  for (const slot of live) retireOutdated(draft, slot, settings);
+  for (const slot of live) if (!isHandingOver(draft, slot)) retireOutdated(draft, slot);
   if (isPaused(draft.service)) return;
-  const outdated = live.filter((slot) => isOutdated(draft, slot));
+  const outdated = live.filter((slot) => {
+    return isOutdated(draft, slot) || (!settings.startFirst && isHandingOver(draft, slot));
+  });
   const running = isUpdating(draft.service.updateStatus);
   if (outdated.length === 0 && !running) return;
   if (!running) start(draft);
@@ -54,11 +56,13 @@ export function update(draft: Draft): void {
     .map((slot) => progressOf(draft, slot, settings))
     .filter((entry) => entry !== undefined);
   if (reactToFailures(draft, progress, outdated, settings)) return;
-  if (outdated.length === 0) finish(draft, live, progress, settings);
+  const toDo = new Set(outdated);
+  const inherited = live.filter((slot) => !toDo.has(slot) && isInherited(draft, slot));
+  if (outdated.length === 0) finish(draft, { live, inherited }, progress, settings);
   else if (draft.waits !== undefined) say(draft, `update ${draft.waits}`);
   else {
     say(draft, inProgress);
-    launch(draft, outdated, progress, settings);
+    launch(draft, { outdated, inherited }, progress, settings);
   }
 }
 
@@ -116,20 +120,48 @@ export function madeByUpdate(service: Service, slot: Slot): Task[] {
   );
 }
 
-/** Stops a slot's tasks of another spec once the new one has taken over (or may not wait for that). */
-function retireOutdated(draft: Draft, slot: Slot, settings: Settings): void {
+/**
+ * Something of another spec works in the slot until the present one's task, which is there, runs.
+ * It may be an update before this one that has begun it.
+ */
+function isHandingOver(draft: Draft, slot: Slot): boolean {
   const current = slot.tasks.filter(wanted);
-  if (current.length < 2) return;
-  const outdated = current.filter((task) => draft.isDirty(task));
+  if (current.length < 2) return false;
   const fresh = current.filter((task) => !draft.isDirty(task));
-  if (fresh.length === 0 || outdated.length === 0) return;
-  const takenOver = fresh.some((task) => task.status.state === 'running');
-  const nothingToKeep = outdated.every((task) => task.status.state !== 'running');
+  if (fresh.length === 0 || fresh.some(works)) return false;
   // The old task may hold the very port that the new one needs: then it has to go first.
-  const portHeld =
-    hostModePorts(draft.service).length > 0 && fresh.every((task) => task.nodeId === '');
-  if (settings.startFirst && !takenOver && !nothingToKeep && !portHeld) return;
-  for (const task of outdated) if (draft.room(1)) draft.desire(task, 'shutdown');
+  if (hostModePorts(draft.service).length > 0 && fresh.every((task) => task.nodeId === '')) {
+    return false;
+  }
+  return current.some((task) => draft.isDirty(task) && works(task));
+}
+
+/** Stops a slot's tasks of another spec where one of the present spec takes over. */
+function retireOutdated(draft: Draft, slot: Slot): void {
+  const current = slot.tasks.filter(wanted);
+  if (current.length < 2 || current.every((task) => draft.isDirty(task))) return;
+  for (const task of current) {
+    if (draft.isDirty(task) && draft.room(1)) draft.desire(task, 'shutdown');
+  }
+}
+
+function works({ status }: Task): boolean {
+  return status.state === 'running';
+}
+
+/**
+ * An update before this one, to the same, has left the slot with a task that has yet to come to
+ * run: until then, or until that is late, the slot is as good as one of this update's.
+ */
+function isInherited(draft: Draft, slot: Slot): boolean {
+  const fresh = slot.tasks.slice(slot.tasks.findLastIndex(draft.isDirty) + 1);
+  const [first] = fresh.filter(wanted);
+  if (first === undefined || madeByUpdate(draft.service, slot).length > 0) return false;
+  if (fresh.some((task) => ranSinceMs(task) !== undefined || endedItself(task))) return false;
+  const deadlineMs = deadlineOf(draft, first);
+  if (deadlineMs <= draft.env.nowMs) return false;
+  draft.wakeAt(deadlineMs);
+  return true;
 }
 
 /** Undefined for a slot in which this update has not made a task. */
@@ -234,12 +266,12 @@ function withStatus(service: Service, state: UpdateStatus['state'], message: str
 /** Updates as many more slots as the parallelism leaves room for. */
 function launch(
   draft: Draft,
-  outdated: readonly Slot[],
+  { outdated, inherited }: { outdated: readonly Slot[]; inherited: readonly Slot[] },
   progress: readonly Progress[],
   settings: Settings,
 ): void {
   const { nowMs } = draft.env;
-  let busy = 0;
+  let busy = inherited.length;
   for (const { finishedAtMs, deadlineMs } of progress) {
     const freeAtMs = finishedAtMs === undefined ? undefined : finishedAtMs + settings.delayMs;
     if (freeAtMs !== undefined && freeAtMs <= nowMs) continue;
@@ -251,30 +283,33 @@ function launch(
     if (free <= 0) return;
     const old = slot.tasks.filter(wanted);
     if (!draft.room(1 + old.length)) return;
-    const works = ({ status }: Task) => status.state === 'running';
+    free--;
+    if (isHandingOver(draft, slot)) {
+      retireOutdated(draft, slot);
+      continue;
+    }
     const kept = settings.startFirst ? old.findLast(works) : undefined;
     for (const task of old) if (task !== kept) draft.desire(task, 'shutdown');
     const made = draft.create(slot, { waitForOthers: kept === undefined });
     // It may be that nothing ever comes of it that would have the service looked at again.
     draft.wakeAt((made.startAtMs ?? nowMs) + startTimeoutMs);
-    free--;
   }
 }
 
 /** Slots that do no work now go first: updating them costs nothing. */
 function launchOrder(slots: readonly Slot[]): Slot[] {
-  const works = (slot: Slot) =>
-    Number(slot.tasks.some((task) => wanted(task) && task.status.state === 'running'));
-  return slots.toSorted((a, b) => works(a) - works(b) || a.number - b.number);
+  const atWork = (slot: Slot) => Number(slot.tasks.some((task) => wanted(task) && works(task)));
+  return slots.toSorted((a, b) => atWork(a) - atWork(b) || a.number - b.number);
 }
 
 /** Completes the update once the last of its tasks has been watched for long enough. */
 function finish(
   draft: Draft,
-  live: readonly Slot[],
+  { live, inherited }: { live: readonly Slot[]; inherited: readonly Slot[] },
   progress: readonly Progress[],
   settings: Settings,
 ): void {
+  if (inherited.length > 0) return;
   const { nowMs } = draft.env;
   const watchMs = Math.max(settings.monitorMs, settings.delayMs + 1000);
   let doneAtMs = 0;

@@ -2,7 +2,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import { constraintsOf, satisfiesAll } from '../../../manager/scheduler/index.ts';
 import type { ChangeBatch, ObjectEvent, Store } from '../../../manager/store/index.ts';
-import { isTerminal, isWanted, type Service, type Task } from '../../../types/index.ts';
+import {
+  isTerminal,
+  isWanted,
+  type Service,
+  type Task,
+  type TaskSpec,
+} from '../../../types/index.ts';
 import { Violation } from '../violation.ts';
 import { slotOf } from './slot.ts';
 
@@ -12,6 +18,8 @@ const startTimeoutMs = 10 * 60_000;
 /** A slot that an update has taken something from. */
 interface Touched {
   readonly specVersion: number;
+  /** What its tasks are to be: another update to the same finds the slot as this one left it. */
+  readonly spec: TaskSpec;
   /** The entry that has done so. */
   readonly index: number;
   /** When its new task ran, or came to nothing. */
@@ -35,7 +43,7 @@ export class UpdateRules {
     for (const id of services) {
       const service = store.service(id);
       if (service === undefined) this.#slots.delete(id);
-      else this.#check(service, store, atMs);
+      else this.#check(service, store, { index, atMs });
     }
   }
 
@@ -54,32 +62,40 @@ export class UpdateRules {
       satisfiesAll(node, constraints) &&
       satisfiesAll(node, constraintsOf(object.spec.placement));
     const isReplaced = tasksOfSlot(store, object).some(
-      (task) => task.specVersion === service.specVersion && task.status.state === 'running',
+      ({ spec, status }) =>
+        status.state === 'running' && isDeepStrictEqual(spec, service.spec.task),
     );
     if (!mayStay || isReplaced) return;
     let slots = this.#slots.get(service.id);
     if (slots === undefined) this.#slots.set(service.id, (slots = new Map()));
-    slots.set(slotOf(object), { specVersion: service.specVersion, index });
+    const { specVersion, spec } = service;
+    slots.set(slotOf(object), { specVersion, spec: spec.task, index });
   }
 
-  #check(service: Service, store: Store, atMs: number): void {
+  #check(
+    service: Service,
+    store: Store,
+    { index, atMs }: Pick<ChangeBatch, 'index' | 'atMs'>,
+  ): void {
     const slots = this.#slots.get(service.id);
     if (slots === undefined) return;
     const tasks = Map.groupBy(store.tasksOfService(service.id), slotOf);
     for (const [slot, touched] of slots) {
       const own = tasks.get(slot) ?? [];
       const isGone = !own.some(({ desiredState }) => isWanted(desiredState));
-      if (isGone || touched.specVersion !== service.specVersion) slots.delete(slot);
+      if (isGone || !isDeepStrictEqual(touched.spec, service.spec.task)) slots.delete(slot);
       else if (touched.finishedAtMs === undefined && this.#isFinished(own, touched, atMs)) {
         touched.finishedAtMs = atMs;
       }
     }
-    if (!isUpdating(service)) return;
+    // What has been taken stays taken, also where fewer at once are asked for from now on.
+    const isOneMore = [...slots.values()].some((touched) => touched.index === index);
+    if (!isOneMore || !isUpdating(service)) return;
     const isBack = service.updateStatus?.state === 'rollback_started';
     const config = isBack ? service.spec.rollbackConfig : service.spec.updateConfig;
     const { parallelism = 1, delayMs = 0 } = config ?? {};
-    const busy = [...slots].filter(([, { finishedAtMs = Infinity }]) => {
-      return finishedAtMs + delayMs > atMs;
+    const busy = [...slots].filter(([, { specVersion, finishedAtMs = Infinity }]) => {
+      return finishedAtMs + (specVersion === service.specVersion ? delayMs : 0) > atMs;
     });
     if (parallelism === 0 || busy.length <= parallelism) return;
     const names = busy.map(([slot]) => slot.replace(service.id, '')).join(', ');
@@ -88,10 +104,12 @@ export class UpdateRules {
   }
 
   /** It works, it has failed, or it is waited for no longer. */
-  #isFinished(own: readonly Task[], { specVersion, index }: Touched, atMs: number): boolean {
+  #isFinished(own: readonly Task[], { spec, index }: Touched, atMs: number): boolean {
     return own.some((task) => {
-      if (task.specVersion !== specVersion) return false;
-      if ((this.#createdAt.get(task.id) ?? 0) < index) return false;
+      if (!isDeepStrictEqual(task.spec, spec)) return false;
+      // What an update before this one has begun to make may take over, too.
+      const isLater = (this.#createdAt.get(task.id) ?? 0) >= index;
+      if (!isLater && !isWanted(task.desiredState)) return false;
       const dueMs = (task.startAtMs ?? task.meta.createdAtMs) + startTimeoutMs;
       return task.runningAtMs !== undefined || isTerminal(task.status.state) || dueMs <= atMs;
     });
