@@ -23,6 +23,7 @@
  *     past [NAME] [at=5s]             what changed; how things stood at that time of the scenario
  *     load NAME CORES|unknown         what an autoscaled service has to do
  *     nodes-of NAME                   how many of its wanted tasks each node has
+ *     devices NAME                    which of its node's devices each wanted task has been given
  *     secret|config NAME TEXT         a new one
  *     revise-secret|revise-config NAME TEXT    rm-secret|rm-config NAME
  *     files                           revisions of secrets and configs, and who uses them
@@ -184,6 +185,10 @@ export class Scenario {
       return [...counts]
         .sort(([a], [b]) => compare(a, b))
         .map(([node, there]) => `${node}: ${there.length}`);
+    },
+    devices: ([name = '']) => {
+      const tasks = this.#tasksOf(name).filter((task) => isWanted(task.desiredState));
+      return tasks.map((task) => `${this.#alias(task)}: ${devicesText(task)}`);
     },
   };
 
@@ -428,4 +433,13 @@ export class Scenario {
 function compare(a = '', b = ''): number {
   if (a === b) return 0;
   return a < b ? -1 : 1;
+}
+
+/** "gpu=g0,gpu=g1", or "gpu=2" where the devices have no names. */
+function devicesText({ genericResources = [] }: Task): string {
+  const given = genericResources.map(({ named, discrete }) => {
+    const device = named ?? discrete;
+    return `${device?.kind}=${device?.value}`;
+  });
+  return given.join() || 'none';
 }
