@@ -63,6 +63,7 @@ const dockersFields: Readonly<Record<string, string>> = {
     'DnsOptions DnsSearch ExtraHosts GroupAdd IpcMode Cgroup Links OomScoreAdj PidMode ' +
     'Privileged PublishAllPorts ReadonlyRootfs SecurityOpt StorageOpt Tmpfs UTSMode UsernsMode ' +
     'ShmSize Sysctls Runtime Isolation MaskedPaths ReadonlyPaths',
+  'HostConfig.DeviceRequests': 'Driver Count DeviceIDs Capabilities Options',
   'HostConfig.Mounts':
     'Target Source Type ReadOnly Consistency BindOptions VolumeOptions ImageOptions TmpfsOptions',
   'HostConfig.Mounts.BindOptions':
@@ -175,7 +176,11 @@ const refusals: readonly (readonly [path: string, work: () => unknown, says: Reg
   ['HostConfig.Links', refusedHost({ Links: ['a'] }), /links are not supported/],
   ['HostConfig.KernelMemory', refusedHost({ KernelMemory: 1 }), /no limit of kernel memory/],
   ['HostConfig.KernelMemoryTCP', refusedHost({ KernelMemoryTCP: 1 }), /no limit of kernel memory/],
-  ['HostConfig.DeviceRequests', refusedHost({ DeviceRequests: [{}] }), /device drivers/],
+  [
+    'HostConfig.DeviceRequests.Options',
+    refusedHost({ DeviceRequests: [{ Capabilities: [['gpu']], Options: { a: 'b' } }] }),
+    /options of a device request/,
+  ],
   ['HostConfig.StorageOpt', refusedHost({ StorageOpt: { size: '1' } }), /storage-opt/],
   ['HostConfig.Runtime', refusedHost({ Runtime: 'other' }), /unknown or invalid runtime/],
   ['HostConfig.Isolation', refusedHost({ Isolation: 'hyperv' }), /invalid isolation/],

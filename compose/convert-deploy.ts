@@ -6,6 +6,7 @@ import type {
   TaskSpec,
   UpdateConfig,
 } from '../types/index.ts';
+import { convertDevices } from './convert-devices.ts';
 import type { Field, Reader } from './read.ts';
 
 const place = 'services.*.deploy';
@@ -73,7 +74,7 @@ export function convertResources(read: Reader, service: Field, deploy: Field): R
   const least = present({
     nanoCpus: read.nanoCpus(read.at(reserved, 'cpus')),
     memoryBytes: read.bytes(either(reserved, 'memory', 'mem_reservation')),
-    genericResources: genericResources(read, read.at(reserved, 'generic_resources')),
+    genericResources: convertDevices(read, service, reserved),
   });
   return present({
     limits: Object.keys(most).length > 0 ? most : undefined,
@@ -102,18 +103,6 @@ function quota(read: Reader, service: Field): number | undefined {
   const periodUs = read.integer(read.at(service, 'cpu_period')) ?? 100_000;
   if (quotaUs === undefined || quotaUs <= 0 || periodUs <= 0) return undefined;
   return Math.round((quotaUs / periodUs) * 1e9);
-}
-
-function genericResources(read: Reader, field: Field) {
-  if (field.node === undefined) return undefined;
-  return read.items(field).flatMap((item) => {
-    read.keys(item, `${place}.resources.reservations.generic_resources`);
-    const spec = read.at(item, 'discrete_resource_spec');
-    read.keys(spec, `${place}.resources.reservations.generic_resources.discrete_resource_spec`);
-    const kind = read.text(read.at(spec, 'kind'));
-    const value = read.integer(read.at(spec, 'value'));
-    return kind === undefined || value === undefined ? [] : [{ discrete: { kind, value } }];
-  });
 }
 
 export function convertPlacement(

@@ -174,6 +174,22 @@ describe('compose/convert', () => {
       path: 'TaskTemplate.Resources.Reservations.GenericResources',
       expect: [{ DiscreteResourceSpec: { Kind: 'gpu', Value: 2 } }],
     },
+    {
+      lines: 'gpus: [{count: 2}]',
+      path: 'TaskTemplate.Resources.Reservations.GenericResources',
+      expect: [{ DiscreteResourceSpec: { Kind: 'nvidia.com/gpu', Value: 2 } }],
+    },
+    {
+      lines:
+        'deploy: {resources: {reservations: {devices: ' +
+        '[{driver: nvidia, count: 1, capabilities: [gpu, utility]}], generic_resources: ' +
+        '[{discrete_resource_spec: {kind: fpga, value: 2}}]}}}',
+      path: 'TaskTemplate.Resources.Reservations.GenericResources',
+      expect: [
+        { DiscreteResourceSpec: { Kind: 'fpga', Value: 2 } },
+        { DiscreteResourceSpec: { Kind: 'nvidia.com/gpu', Value: 1 } },
+      ],
+    },
     { lines: 'deploy: {mode: global}', path: 'Mode', expect: { Global: {} } },
     { lines: 'scale: 3', path: 'Mode', expect: { Replicated: { Replicas: 3 } } },
     { lines: 'deploy: {replicas: "0"}', path: 'Mode', expect: { Replicated: { Replicas: 0 } } },

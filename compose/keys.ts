@@ -44,6 +44,14 @@ const attachedFile: Readonly<Record<string, Use>> = {
   mode: yes('as it is'),
 };
 
+const deviceRequest: Readonly<Record<string, Use>> = {
+  capabilities: yes('`gpu`, and those of its driver'),
+  count: yes('that many of nvidia.com/gpu; `all` is refused: nodes differ in how many they have'),
+  device_ids: no('a task gets those that are free on its node; say a count'),
+  driver: yes('`nvidia`; for devices of other kinds there is generic_resources'),
+  options: no('devices are given as their vendor describes them; leave it out'),
+};
+
 const hook = 'tasks have no hooks; put it into the entrypoint or the health check';
 
 /** By the place of the mapping that the keys stand in; `*` stands for a name that users choose. */
@@ -104,7 +112,7 @@ export const keys = {
     extends: yes('of the same file or of another'),
     external_links: no('attach the service to an external network that the other is on'),
     extra_hosts: yes('`host-gateway` is refused: there is no one host'),
-    gpus: no('use deploy.resources.reservations.generic_resources'),
+    gpus: yes('a number of them is reserved, and each task sees its own'),
     group_add: yes('as it is'),
     healthcheck: yes('see below'),
     hostname: yes('with placeholders such as `{{.Task.Slot}}`'),
@@ -216,8 +224,9 @@ export const keys = {
     cpus: yes('as it is'),
     memory: yes('as it is'),
     generic_resources: yes('as they are'),
-    devices: no('use generic_resources'),
+    devices: yes('a number of GPUs is reserved, and each task sees its own'),
   },
+  'services.*.deploy.resources.reservations.devices': deviceRequest,
   'services.*.deploy.resources.reservations.generic_resources': {
     discrete_resource_spec: yes('kind and value'),
   },
@@ -250,6 +259,7 @@ export const keys = {
     target: yes('a path in the containers'),
     permissions: yes('of r, w and m'),
   },
+  'services.*.gpus': deviceRequest,
   'services.*.extends': { service: yes('as it is'), file: yes('as it is') },
   'services.*.healthcheck': {
     disable: yes('as it is'),

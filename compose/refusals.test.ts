@@ -23,6 +23,57 @@ describe('compose/convert, of what cannot be had', () => {
         '4:15: services.web.devices[0]: "nvidia.com/gpu=all" is a vendor\'s device; ask for a number of them with deploy.resources.reservations.generic_resources',
     },
     {
+      lines: 'gpus: all',
+      expect:
+        '4:11: services.web.gpus: all GPUs of a node cannot be reserved, as nodes differ in how many they have: say a count',
+    },
+    { lines: 'gpus: 2', expect: '4:11: services.web.gpus: "2" is not one of all' },
+    {
+      lines: 'gpus: [{device_ids: ["0"]}]',
+      expect:
+        '4:13: services.web.gpus[0].device_ids is not supported: a task gets those that are free on its node; say a count',
+    },
+    {
+      lines: 'gpus: [{count: 1, options: {a: b}}]',
+      expect:
+        '4:23: services.web.gpus[0].options is not supported: devices are given as their vendor describes them; leave it out',
+    },
+    {
+      lines: 'gpus: [{count: 1}, {count: 1}]',
+      expect:
+        '4:24: services.web.gpus[1]: nvidia.com/gpu is reserved more than once: say one count for all',
+    },
+    {
+      lines: 'gpus: [{count: 0}]',
+      expect: '4:20: services.web.gpus[0].count: 0 is less than 1',
+    },
+    {
+      lines: 'deploy: {resources: {reservations: {devices: [{count: 1}]}}}',
+      expect:
+        '4:51: services.web.deploy.resources.reservations.devices[0] needs capabilities, such as [gpu]',
+    },
+    {
+      lines: 'deploy: {resources: {reservations: {devices: [{capabilities: [gpu]}]}}}',
+      expect:
+        '4:51: services.web.deploy.resources.reservations.devices[0]: all GPUs of a node cannot be reserved, as nodes differ in how many they have: say a count',
+    },
+    {
+      lines: 'deploy: {resources: {reservations: {devices: [{count: all, capabilities: [gpu]}]}}}',
+      expect:
+        '4:59: services.web.deploy.resources.reservations.devices[0].count: all GPUs of a node cannot be reserved, as nodes differ in how many they have: say a count',
+    },
+    {
+      lines: 'deploy: {resources: {reservations: {devices: [{count: 1, capabilities: [tpu]}]}}}',
+      expect:
+        '4:77: services.web.deploy.resources.reservations.devices[0].capabilities[0]: "tpu" is not a capability of GPUs: ask for other devices with deploy.resources.reservations.generic_resources',
+    },
+    {
+      lines:
+        'deploy: {resources: {reservations: {devices: [{driver: cdi, count: 1, capabilities: [gpu]}]}}}',
+      expect:
+        '4:60: services.web.deploy.resources.reservations.devices[0].driver: "cdi" is not supported: ask for other devices with deploy.resources.reservations.generic_resources',
+    },
+    {
       lines: 'ports: ["127.0.0.1:80:80"]',
       expect:
         '4:13: services.web.ports[0].host_ip is not supported: a published port is open on all addresses of the nodes; filter it there, or leave it out',

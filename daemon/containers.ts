@@ -12,6 +12,7 @@ import {
   type SwarmPlace,
   type TaskContainer,
 } from '../worker/container/index.ts';
+import type { NodeDevices } from '../worker/device/index.ts';
 import type { Images } from '../worker/image/images.ts';
 import type { ContainerNetwork, NetworkDriver } from '../worker/network/index.ts';
 import type { Runtime } from '../worker/runtime/index.ts';
@@ -24,6 +25,7 @@ interface ContainersParts {
   readonly network: ContainerNetwork;
   readonly images: Images;
   readonly volumes: Volumes;
+  readonly devices: NodeDevices;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;

@@ -219,3 +219,13 @@ function wrong(path: string, expected: string, value: unknown): CodecError {
   const got = value === null ? 'null' : Array.isArray(value) ? 'an array' : `a ${typeof value}`;
   return new CodecError(`${path === '' ? 'the document' : path}: expected ${expected}, got ${got}`);
 }
+
+/** Docker writes null where nothing was said, and reads it so. */
+export function nullable<T>(codec: Codec<T>): Codec<T | null> {
+  return {
+    ...(codec.fields === undefined ? {} : { fields: codec.fields }),
+    ...(codec.item === undefined ? {} : { item: codec.item }),
+    decode: (value, path) => (value === null ? null : codec.decode(value, path)),
+    encode: (value) => (value === null ? null : codec.encode(value)),
+  };
+}

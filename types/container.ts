@@ -3,6 +3,7 @@ import {
   boolean,
   integer,
   list,
+  nullable,
   optional,
   record,
   required,
@@ -11,17 +12,8 @@ import {
   type Codec,
   type TypeOf,
 } from './codec.ts';
+import { deviceRequest } from './device-request.ts';
 import { healthCheck, mount } from './task-spec.ts';
-
-/** Docker writes null where nothing was said, and reads it so. */
-export function nullable<T>(codec: Codec<T>): Codec<T | null> {
-  return {
-    ...(codec.fields === undefined ? {} : { fields: codec.fields }),
-    ...(codec.item === undefined ? {} : { item: codec.item }),
-    decode: (value, path) => (value === null ? null : codec.decode(value, path)),
-    encode: (value) => (value === null ? null : codec.encode(value)),
-  };
-}
 
 /** A command as a list, or as one string, which is then the whole of it. */
 const words: Codec<readonly string[]> = {
@@ -35,9 +27,6 @@ const names: Codec<readonly string[]> = {
     Object.keys(record({ decode: () => null, encode: () => ({}) }).decode(value, path)),
   encode: (value) => Object.fromEntries(value.map((name) => [name, {}])),
 };
-
-/** A truth value that may also be left open. */
-const anything: Codec<unknown> = { decode: (value) => value, encode: (value) => value };
 
 export const containerDocument = struct({
   hostname: required('Hostname', string, ''),
@@ -124,7 +113,7 @@ const limits = {
   cpusetMems: required('CpusetMems', string, ''),
   devices: required('Devices', nullable(list(device)), null),
   deviceCgroupRules: required('DeviceCgroupRules', nullable(list(string)), null),
-  deviceRequests: required('DeviceRequests', nullable(list(anything)), null),
+  deviceRequests: required('DeviceRequests', nullable(list(deviceRequest)), null),
   /** Nothing that Linux has any more. */
   kernelMemory: optional('KernelMemory', integer),
   kernelMemoryTcp: optional('KernelMemoryTCP', integer),

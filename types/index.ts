@@ -8,6 +8,7 @@ export * from './codec.ts';
 export * from './container.ts';
 export * from './cron.ts';
 export * from './depends.ts';
+export * from './device-request.ts';
 export * from './explanation.ts';
 export * from './file-object.ts';
 export * from './finding.ts';

@@ -56,17 +56,31 @@ const process: readonly CreateFlag[] = [
 ];
 
 const places: readonly CreateFlag[] = [
+  host(
+    listOf(
+      'gpus',
+      "GPU devices to add to the container ('all' to pass all GPUs)",
+      parse.parseGpus,
+      {
+        word: 'gpu-request',
+      },
+    ),
+    'DeviceRequests',
+  ),
   setting(
     listOf('device', 'Add a host device to the container', parse.parseDevice),
-    (draft, value) => (draft.host['Devices'] = value),
+    ({ host: hosts }, value) => {
+      hosts['Devices'] = value.filter((one) => typeof one !== 'string');
+      const names = value.filter((one) => typeof one === 'string');
+      if (names.length === 0) return;
+      // After those of --gpus, as docker's CLI sends them.
+      const before = (hosts['DeviceRequests'] as readonly object[] | undefined) ?? [];
+      hosts['DeviceRequests'] = [...before, { Driver: 'cdi', DeviceIDs: names }];
+    },
   ),
   host(
     list('device-cgroup-rule', 'Add a rule to the cgroup allowed devices list'),
     'DeviceCgroupRules',
-  ),
-  host(
-    parsed('gpus', 'GPU devices to add to the container', (given) => [parse.parseGpus(given)]),
-    'DeviceRequests',
   ),
   setting(
     listOf('mount', 'Attach a filesystem mount to the container', parseMount, { word: 'mount' }),

@@ -10,7 +10,8 @@ import { runCli } from '../testing/run-cli.ts';
 import { StubDaemon } from '../testing/stub-daemon.ts';
 
 const execute = promisify(execFile);
-const programs = ['/usr/bin/docker', '/usr/local/bin/docker'].filter((path) => existsSync(path));
+const newest = '/usr/local/bin/docker';
+const programs = ['/usr/bin/docker', newest].filter((path) => existsSync(path));
 const id = 'ab'.repeat(32);
 const folder = mkdtempSync(join(tmpdir(), 'cli-create-'));
 const envFile = join(folder, 'env');
@@ -31,6 +32,9 @@ const lines = [
   '--cpu-period 100000 --cpu-quota 5000 --blkio-weight 300 --oom-score-adj 5 img',
   '--blkio-weight-device /dev/a:200 --device-read-bps /dev/a:1mb --device-write-iops /dev/a:9 img',
   '--device /dev/a --device /dev/b:/dev/c:r --device /dev/d:rm --device-cgroup-rule "c 1:3 r" img',
+  '--gpus all img',
+  '--gpus 2 --gpus driver=nvidia,capabilities=utility img',
+  `--gpus '"device=0,GPU-1",driver=nvidia,options=a=b' img`,
   '--cap-add CAP_NET_ADMIN --cap-drop ALL --privileged --group-add 5 --userns host img',
   '--ipc host --pid host --uts host --cgroup-parent /x --runtime runc img',
   `--security-opt no-new-privileges --security-opt seccomp=${profile} --sysctl net.ipv4.ip_forward=1 img`,
@@ -44,6 +48,10 @@ const lines = [
   '--net host --rm img',
   '--storage-opt size=1g --volume-driver local --link a:b img',
   '-a stdout img',
+] as const;
+
+const vendorLines = [
+  '--device vendor.com/gpu=0 --device /dev/a --device vendor.com/gpu=all --gpus 1 img',
 ] as const;
 
 describe('cli/container/create', function suite() {
@@ -78,7 +86,8 @@ describe('cli/container/create', function suite() {
   };
 
   for (const program of programs) {
-    for (const line of lines) {
+    // The older CLI takes a vendor's device for a path.
+    for (const line of [...lines, ...(program === newest ? vendorLines : [])]) {
       it(`asks for the same as ${program}: ${line.replaceAll(folder, '')}`, async () => {
         const args = ['create', ...parseShellWords(line)];
         const theirs = await bodyAfter(() => execute(program, ['-H', daemon.host, ...args]));
@@ -99,6 +108,9 @@ describe('cli/container/create', function suite() {
     ['--rm --restart always img', /cannot specify both --restart and --rm/],
     ['--no-healthcheck --health-cmd x img', /--no-healthcheck conflicts/],
     ['--device /dev/a:/dev/b:xyz img', /invalid device specification/],
+    ['--gpus some img', /invalid count \(some\)/],
+    ['--gpus count=1,count=2 img', /'count' can be specified only once/],
+    ['--gpus much=1 img', /unexpected key 'much' in 'much=1'/],
     ['--ulimit nofile=9:3 img', /ulimit soft limit/],
     ['--pull sometimes img', /must be one of always, missing, never/],
     ['-a nothing img', /valid streams are STDIN, STDOUT and STDERR/],

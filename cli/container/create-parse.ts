@@ -2,8 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { messageOf } from '../../lib/errors.ts';
+import { isDeviceName } from '../../types/index.ts';
 import { parseBytes, parseCsv, splitPair } from '../format/parse.ts';
-import type { EndpointDraft } from './draft.ts';
+import { pairsOf, type EndpointDraft } from './draft.ts';
 
 export interface PortDraft {
   /** "80/tcp". */
@@ -78,8 +79,9 @@ export function parseVolume(text: string): { readonly bind?: string; readonly vo
   return { bind: [isPath ? resolve(source) : source, ...rest].join(':') };
 }
 
-/** `/dev/a[:/dev/b[:rwm]]`. */
+/** `/dev/a[:/dev/b[:rwm]]`; a vendor's device, `vendor.com/gpu=0`, stays a name. */
 export function parseDevice(text: string) {
+  if (isDeviceName(text)) return text;
   const [host = '', second, third] = text.split(':', 3);
   const isMode = (word: string) => /^[rwm]{1,3}$/.test(word);
   const permissions = third ?? (second !== undefined && isMode(second) ? second : 'rwm');
@@ -117,27 +119,34 @@ export function parseRestart(text: string) {
   return { Name, MaximumRetryCount: Number(times ?? 0) };
 }
 
-/** `all`, a count, or `device=0,1`. */
+/** `all`, a count, or `device=0,1`; one that says neither is for one GPU. */
 export function parseGpus(text: string) {
-  const request = { Driver: '', Count: 0, Options: {} as Record<string, string> };
-  const ids: string[] = [];
-  const capabilities = ['gpu'];
+  const fields = new Map<string, string>();
   for (const field of parseCsv(text)) {
     const [key, value] = splitPair(field);
-    if (value === undefined) request.Count = field === 'all' ? -1 : Number(field);
-    else if (key === 'count') request.Count = value === 'all' ? -1 : Number(value);
-    else if (key === 'device') ids.push(...value.split(','));
-    else if (key === 'driver') request.Driver = value;
-    else if (key === 'capabilities') capabilities.push(...value.split(','));
-    else throw new Error(`unexpected key '${key}' in '${field}'`);
+    const name = value === undefined ? 'count' : key;
+    if (!gpuKeys.includes(name)) throw new Error(`unexpected key '${key}' in '${field}'`);
+    if (fields.has(name)) {
+      throw new Error(`gpu request key '${name}' can be specified only once`);
+    }
+    fields.set(name, value ?? field);
   }
-  if (!Number.isInteger(request.Count)) throw new Error(`count must be an integer: ${text}`);
+  const ids = fields.get('device')?.split(',');
+  const count = fields.get('count') ?? (ids === undefined ? '1' : '0');
+  if (count !== 'all' && !/^[-+]?\d{1,9}$/.test(count)) {
+    throw new Error(`invalid count (${count}): value must be either "all" or an integer`);
+  }
+  const options = fields.get('options');
   return {
-    ...request,
-    ...(ids.length === 0 ? {} : { DeviceIDs: ids }),
-    Capabilities: [capabilities],
+    Driver: fields.get('driver') ?? '',
+    Count: count === 'all' ? -1 : Number(count),
+    ...(ids === undefined ? {} : { DeviceIDs: ids }),
+    Capabilities: [[...(fields.get('capabilities')?.split(',') ?? []), 'gpu']],
+    Options: options === undefined ? {} : pairsOf(parseCsv(options)),
   };
 }
+
+const gpuKeys = ['driver', 'count', 'device', 'capabilities', 'options'];
 
 /** A network's name, or `name=x,alias=y,ip=1.2.3.4`. */
 export function parseNetwork(text: string): { readonly name: string; readonly at: EndpointDraft } {

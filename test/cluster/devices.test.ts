@@ -18,6 +18,20 @@ const spec = {
   })),
 };
 
+/** The same devices as NVIDIA's, which `--gpus` means, with a file of the host's. */
+const gpus = {
+  cdiVersion: '0.6.0',
+  kind: 'nvidia.com/gpu',
+  containerEdits: { mounts: [{ hostPath: '/run/cdi/own', containerPath: '/opt/gpu' }] },
+  devices: ['full', 'zero'].map((path, index) => ({
+    name: String(index),
+    containerEdits: {
+      deviceNodes: [{ path: `/dev/gpu-${index}`, hostPath: `/dev/${path}` }],
+      env: [`GPU_${index}=yes`],
+    },
+  })),
+};
+
 describe('devices', () => {
   const get = useSwarm({ hosts: 2, images: ['sleeper:1'] });
 
@@ -55,6 +69,53 @@ describe('devices', () => {
     await swarm.untilTasks('there is no third', 'gpus', (now) =>
       now.some(({ err }) => err.includes('insufficient resources on 2 nodes')),
     );
+  });
+
+  it('are given to containers of people by name, by number, or all of them', async () => {
+    const swarm = get();
+    const host = swarm.host('h2');
+    const image = imageOf(swarm, 'sleeper:1');
+    await host.exec('mkdir -p /run/cdi && echo own > /run/cdi/own');
+    for (const [name, described] of Object.entries({ gpu: spec, nvidia: gpus })) {
+      const input = JSON.stringify(described);
+      await host.exec(`cat > /run/cdi/${name}.json`, { input });
+    }
+    const script = 'ls /dev | grep gpu; env | grep GPU | sort; cat /opt/gpu';
+    const seen = async (...flags: readonly string[]) =>
+      (await host.cli('run', '--rm', ...flags, image, 'sh', '-c', script)).trim().split('\n');
+    const device = ['--device', 'nvidia.com/gpu=1', '--device', 'example.com/gpu=full'];
+    const runs: readonly (readonly [flags: readonly string[], seen: readonly string[]])[] = [
+      [words('--gpus all'), ['gpu-0', 'gpu-1', 'GPU_0=yes', 'GPU_1=yes', 'own']],
+      [words('--gpus 1 -e GPU_0=no'), ['gpu-0', 'GPU_0=yes', 'own']],
+      [words('--gpus device=1'), ['gpu-1', 'GPU_1=yes', 'own']],
+      [device, ['gpu-1', 'gpu-full', 'GPU=full', 'GPU_1=yes', 'GPU_DRIVER=fake', 'own']],
+    ];
+    assert.deepEqual(
+      await Promise.all(runs.map(([flags]) => seen(...flags))),
+      runs.map(([, expect]) => expect),
+    );
+
+    await host.cli('create', '--name', 'asks', ...device, image);
+    const format = '{{json .HostConfig.DeviceRequests}}';
+    const [told] = JSON.parse(await host.docker('inspect', '-f', format, 'asks')) as object[];
+    const ids = ['nvidia.com/gpu=1', 'example.com/gpu=full'];
+    const rest = { Driver: 'cdi', Count: 0, Capabilities: null, Options: null };
+    assert.deepEqual(told, { ...rest, DeviceIDs: ids });
+    await host.exec('rm /run/cdi/nvidia.json');
+    const gone = await host.dockerResult('start', 'asks');
+    assert.match(
+      gone.stderr,
+      /CDI device injection failed: unresolvable CDI devices nvidia.com\/gpu=1$/m,
+    );
+    await host.cli('rm', 'asks');
+
+    const without = await host.cliResult('run', '--name', 'none', '--gpus', 'all', image);
+    assert.equal(without.code, 125);
+    assert.match(
+      without.stderr,
+      /could not select device driver "" with capabilities: \[\[gpu\]\]/,
+    );
+    await host.cli('rm', 'none');
   });
 
   it('limits swap, and says how readily it is used', async () => {

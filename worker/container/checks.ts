@@ -1,6 +1,7 @@
 /** What a container cannot have here: refused with a sentence, in Docker's words where it has any. */
 import { SwarmError } from '../../lib/errors.ts';
 import type { ContainerDocument, HostDocument } from '../../types/index.ts';
+import { checkDeviceRequests } from '../device/index.ts';
 import { signalNumber } from '../runtime/oci/signals.ts';
 import { logOf } from './runtime-config.ts';
 import { checkRestartPolicy } from './restart-policy.ts';
@@ -130,9 +131,7 @@ function checkUnsupported(config: ContainerDocument, host: HostDocument): void {
   if ((host.links?.length ?? 0) > 0) {
     unsupported('links are not supported: put both containers on one network');
   }
-  if ((host.deviceRequests?.length ?? 0) > 0) {
-    unsupported('could not select device driver: this version has no device drivers (--gpus)');
-  }
+  checkDeviceRequests(host.deviceRequests ?? []);
   if (Object.keys(host.storageOpt ?? {}).length > 0) {
     invalid('--storage-opt is not supported by the snapshotter of this node');
   }

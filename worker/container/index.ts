@@ -7,14 +7,8 @@ export { SwarmAttachments } from './attachments.ts';
 export type { ContainerEvent, NetworkEvent } from './events.ts';
 export type { ExecView } from './execs.ts';
 export { NetworkLender, type LentNetwork } from './network-lender.ts';
-export {
-  ContainerManager,
-  ownOf,
-  type ContainerManagerDeps,
-  type ContainerManagerOptions,
-  type CreateRequest,
-  type Target,
-} from './manager.ts';
+export { ContainerManager, ownOf, type CreateRequest, type Target } from './manager.ts';
+export type { ContainerManagerDeps, ContainerManagerOptions } from './manager-deps.ts';
 export { connect, disconnect, wantedNetwork, type NamedNetwork } from './networking.ts';
 export {
   noSwarmNetworks,

@@ -81,6 +81,18 @@ describe('standalone containers', () => {
     assert.equal(await statusOf(name), status);
   };
 
+  it('do not start without the devices that they ask for, and say so each time', async () => {
+    const request = { Driver: 'cdi', DeviceIDs: ['vendor.com/gpu=0'] };
+    await create('web', { HostConfig: { DeviceRequests: [request] } });
+    const container = await own('web');
+    const missing = isErrorCode('internal', /unresolvable CDI devices vendor.com\/gpu=0$/);
+    for (const _ of [1, 2]) await assert.rejects(container.start(), missing);
+    assert.equal(await statusOf('web'), 'created');
+    assert.equal(made.network.attached.size, 0);
+    const { deviceRequests } = container.record.host;
+    assert.deepEqual(deviceRequests?.[0]?.deviceIds, request.DeviceIDs);
+  });
+
   it('are made, started, stopped and removed, and tell of it', async () => {
     const id = await create('web');
     assert.match(id, /^[0-9a-f]{64}$/);

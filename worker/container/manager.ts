@@ -2,19 +2,15 @@
 import { createHash } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Clock } from '../../lib/clock.ts';
 import { messageOf, SwarmError } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/log.ts';
-import type { Random } from '../../lib/random.ts';
 import type { ContainerDocument, CreateExtras, Mount } from '../../types/index.ts';
 import { ContainerFiles } from '../executor/container-files.ts';
 import { Limiter } from '../executor/limiter.ts';
-import type { Image, Images } from '../image/images.ts';
+import type { Image } from '../image/images.ts';
 import { familiarString, parseReference, withDefaultTag } from '../image/reference.ts';
-import type { NetworkDriver } from '../network/network.ts';
-import type { LogLine, LogQuery, Runtime } from '../runtime/runtime.ts';
+import type { LogLine, LogQuery } from '../runtime/runtime.ts';
 import { keepsLog, readKeptLog } from '../runtime/logs/kept-log.ts';
-import type { Volumes, VolumeUser } from '../volume/index.ts';
+import type { VolumeUser } from '../volume/index.ts';
 import { Archives } from './archive/archives.ts';
 import { Views } from './archive/views.ts';
 import { checkContainer } from './checks.ts';
@@ -22,8 +18,8 @@ import { Connections, wantedMounts } from './connections.ts';
 import { ContainerEvents, NetworkEvents } from './events.ts';
 import { Execs } from './execs.ts';
 import { Inside } from './inside.ts';
-import type { OwnNetworks, SwarmNetworks } from './joining.ts';
 import { Lock } from './lock.ts';
+import type { ContainerManagerDeps, ContainerManagerOptions } from './manager-deps.ts';
 import { argvOf, completedHost, mergedConfig } from './merge.ts';
 import { mountsOf } from './mounts.ts';
 import { generateName, isValidName } from './names.ts';
@@ -35,34 +31,9 @@ import { startsWithDaemon } from './restart-policy.ts';
 import { logOf } from './runtime-config.ts';
 import { Standalone } from './standalone.ts';
 import type { StandaloneContext } from './standalone-context.ts';
-import { taskView, type TaskContainer } from './tasks.ts';
+import { taskView } from './tasks.ts';
 import { warningsOf } from './warnings.ts';
 import { isRunning, neverRun, type ContainerRecord, type ContainerView } from './view.ts';
-
-export interface ContainerManagerOptions {
-  readonly dataRoot: string;
-  readonly runRoot: string;
-  readonly hostname: string;
-  readonly cpus: number;
-  /** Where the records are kept; absent: below the data root. ":memory:" for tests. */
-  readonly recordsFolder?: string;
-}
-
-export interface ContainerManagerDeps {
-  readonly runtime: Runtime;
-  readonly images: Images;
-  readonly network: NetworkDriver;
-  readonly ownNetworks: OwnNetworks;
-  readonly volumes: Volumes;
-  readonly swarmNetworks: SwarmNetworks;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Logger;
-  /** The tasks of the swarm on this node. */
-  readonly tasks: () => Iterable<TaskContainer>;
-  /** Carries out a script of nft's; absent: on this host. */
-  readonly nft?: (script: string) => Promise<void>;
-}
 
 export interface CreateRequest {
   /** Empty: one is made up. */
@@ -104,7 +75,7 @@ export class ContainerManager implements AsyncDisposable {
 
   constructor(options: ContainerManagerOptions, deps: ContainerManagerDeps) {
     const log = deps.log.child({ module: 'container' });
-    const { clock, random, runtime, network, ownNetworks, swarmNetworks, volumes } = deps;
+    const { clock, random, runtime, network, ownNetworks, swarmNetworks, volumes, devices } = deps;
     this.#options = options;
     this.#deps = { ...deps, log };
     this.#records = new Records(options.recordsFolder ?? join(options.dataRoot, 'standalone'));
@@ -121,6 +92,7 @@ export class ContainerManager implements AsyncDisposable {
     });
     this.#context = {
       runtime,
+      devices,
       clock,
       log,
       records: this.#records,

@@ -1,5 +1,6 @@
 /** From a container's documents to everything that the runtime has to know. */
 import type { ContainerDocument, Mount } from '../../types/index.ts';
+import { withDevices, type DeviceEdits } from '../device/index.ts';
 import type { ContainerConfig, StandaloneConfig } from '../runtime/runtime.ts';
 import { logConfigOf, resolveHealthCheck, type ResolvedHealthCheck } from '../task/index.ts';
 import type { ContainerRecord } from './view.ts';
@@ -12,6 +13,8 @@ interface Placement {
   readonly files: ContainerConfig['files'];
   readonly logPath: string;
   readonly mounts: readonly Mount[];
+  /** What it needs for the devices that it asked for by name or number. */
+  readonly devices: DeviceEdits;
   /** Of the container whose processes it is to see. */
   readonly pidNamespace?: string;
   readonly consoleSize?: { readonly width: number; readonly height: number };
@@ -20,7 +23,7 @@ interface Placement {
 export function runtimeConfig(record: ContainerRecord, placement: Placement): ContainerConfig {
   const { id, config, host } = record;
   const security = host.securityOpt ?? [];
-  return {
+  const own: ContainerConfig = {
     id,
     labels: config.labels ?? {},
     image: record.rootfs,
@@ -59,6 +62,7 @@ export function runtimeConfig(record: ContainerRecord, placement: Placement): Co
     log: logOf(record),
     more: moreOf(record, placement),
   };
+  return withDevices(own, placement.devices);
 }
 
 function moreOf(record: ContainerRecord, placement: Placement): StandaloneConfig {

@@ -1,6 +1,7 @@
 /** What a standalone container works with. */
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
+import type { NodeDevices } from '../device/index.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Connections } from './connections.ts';
 import type { ContainerEvents } from './events.ts';
@@ -11,6 +12,7 @@ import type { Standalone } from './standalone.ts';
 export interface StandaloneContext extends HealthWatchDeps {
   readonly runtime: Runtime;
   readonly connections: Connections;
+  readonly devices: Pick<NodeDevices, 'requested'>;
   readonly records: Records;
   readonly events: ContainerEvents;
   readonly clock: Clock;

@@ -356,7 +356,7 @@ export class Standalone {
   }
 
   async #launch(): Promise<void> {
-    const { connections, runtime, clock, events, pidOf } = this.#context;
+    const { connections, devices, runtime, clock, events, pidOf } = this.#context;
     const { host } = this.#record;
     const { status } = this.#state;
     try {
@@ -369,6 +369,7 @@ export class Standalone {
         files: connection.mounted,
         logPath: this.logPath,
         mounts: await connections.mounts(this.#record),
+        devices: await devices.requested(host.deviceRequests ?? []),
         ...(other === '' ? {} : { pidNamespace: `/proc/${pidOf(other)}/ns/pid` }),
         ...consoleSizeOf(this.streams.size, host.consoleSize),
       });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
+import { NodeDevices } from '../device/index.ts';
 import type { Images } from '../image/images.ts';
 import type { NetworkDriver } from '../network/network.ts';
 import { FakeRuntime } from '../runtime/fake-runtime.ts';
@@ -69,6 +70,7 @@ export function testContainers(deps: {
         runtime,
         network,
         volumes,
+        devices: new NodeDevices({ own: [], cdiFolders: [] }, silentLogger),
         ownNetworks: { get: () => undefined, reserve: () => [], release: () => undefined },
         swarmNetworks: noSwarmNetworks,
         log: silentLogger,

@@ -64,14 +64,19 @@ export function parseCdi(text: string): CdiSpec {
   return { kind, devices };
 }
 
+/** What several devices have in common is done once. */
 export function joined(all: readonly CdiEdits[]): CdiEdits {
   return {
-    devices: all.flatMap(({ devices }) => devices),
-    env: all.flatMap(({ env }) => env),
-    mounts: all.flatMap(({ mounts }) => mounts),
-    hooks: all.flatMap(({ hooks }) => hooks),
-    groups: all.flatMap(({ groups }) => groups),
+    devices: distinct(all.flatMap(({ devices }) => devices)),
+    env: distinct(all.flatMap(({ env }) => env)),
+    mounts: distinct(all.flatMap(({ mounts }) => mounts)),
+    hooks: distinct(all.flatMap(({ hooks }) => hooks)),
+    groups: distinct(all.flatMap(({ groups }) => groups)),
   };
+}
+
+function distinct<T>(items: readonly T[]): readonly T[] {
+  return [...new Map(items.map((item) => [JSON.stringify(item), item])).values()];
 }
 
 function editsOf(value: unknown, at: string): CdiEdits {

@@ -3,8 +3,9 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, messageOf, SwarmError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { GenericResource } from '../../types/index.ts';
+import type { DeviceRequest, GenericResource } from '../../types/index.ts';
 import { joined, noEdits, parseCdi, type CdiEdits } from './cdi.ts';
+import { namesAskedFor } from './requests.ts';
 import { kindOf, resourceEnv } from './resources.ts';
 
 export type DeviceEdits = CdiEdits;
@@ -88,6 +89,17 @@ export class NodeDevices {
     });
     const all = joined(edits);
     return { ...all, env: [...resourceEnv(claimed), ...all.env] };
+  }
+
+  /** For a person's container, which reserves nothing: the files are looked at again. */
+  async requested(requests: readonly DeviceRequest[]): Promise<DeviceEdits> {
+    if (requests.length === 0) return noEdits;
+    await this.refresh();
+    const edits = namesAskedFor(requests, this.names()).map((asked) => {
+      const [kind = '', name = ''] = asked.split('=', 2);
+      return this.#cdi.get(kind)?.get(name) ?? noEdits;
+    });
+    return joined(edits);
   }
 
   #isOwn({ kind, value }: { readonly kind: string; readonly value: string }): boolean {

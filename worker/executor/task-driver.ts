@@ -23,7 +23,7 @@ import {
   type TaskView,
 } from '../task/index.ts';
 import { fileReferencesOf } from '../../types/index.ts';
-import type { NodeDevices } from '../device/index.ts';
+import { withDevices, type NodeDevices } from '../device/index.ts';
 import { checkBindSources } from '../runtime/bind-sources.ts';
 import { taskContainerHexId } from '../runtime/hex-id.ts';
 import type { ClusterVolumes, ConnectedVolumes } from '../csi/index.ts';
@@ -31,7 +31,6 @@ import type { Volumes } from '../volume/index.ts';
 import type { ContainerFiles } from './container-files.ts';
 import type { FileMounts } from './file-mounts.ts';
 import type { FileVault } from './file-vault.ts';
-import { withDevices } from './given-devices.ts';
 import { HealthMonitor, type HealthMonitorDeps } from './health-monitor.ts';
 import type { ImagePulls } from './image-pulls.ts';
 import type { Limiter } from './limiter.ts';
@@ -254,11 +253,12 @@ export class TaskDriver implements PortHolder {
     const image = await pulls.get(this.#task, this.#unwanted.signal);
     await devices.refresh();
     const given = devices.given(this.#task.genericResources ?? []);
-    const prepared = withDevices(prepareTask(this.#task, image, node(), taskContainerHexId), given);
-    await checkBindSources(prepared.container.mounts);
-    const mounts = await volumes.provide(this.containerId, prepared.container.mounts);
+    const prepared = prepareTask(this.#task, image, node(), taskContainerHexId);
+    const container = withDevices(prepared.container, given);
+    await checkBindSources(container.mounts);
+    const mounts = await volumes.provide(this.containerId, container.mounts);
     await this.#givenFiles();
-    this.#prepared = { ...prepared, container: { ...prepared.container, mounts } };
+    this.#prepared = { ...prepared, container: { ...container, mounts } };
     onProgress(this, false);
   }
 

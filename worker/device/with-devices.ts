@@ -1,10 +1,11 @@
-/** A task's container with what it needs to use the devices that it was given. */
-import type { DeviceEdits } from '../device/index.ts';
-import type { PreparedTask } from '../task/index.ts';
+/** A container with what it needs to use the devices that it was given. */
+import type { ContainerConfig } from '../runtime/runtime.ts';
+import type { CdiEdits } from './cdi.ts';
 
-export function withDevices(prepared: PreparedTask, edits: DeviceEdits): PreparedTask {
+type Equipped = Pick<ContainerConfig, 'env' | 'mounts' | 'groups' | 'more'>;
+
+export function withDevices<C extends Equipped>(container: C, edits: CdiEdits): C {
   const { devices, env, mounts, hooks, groups } = edits;
-  const { container } = prepared;
   const byName = Map.groupBy(hooks, ({ hookName }) => hookName);
   const more = {
     ...container.more,
@@ -18,14 +19,11 @@ export function withDevices(prepared: PreparedTask, edits: DeviceEdits): Prepare
         }),
   };
   return {
-    ...prepared,
-    container: {
-      ...container,
-      env: merged(container.env, env),
-      mounts: [...container.mounts, ...mounts],
-      groups: [...container.groups, ...groups],
-      ...(Object.keys(more).length === 0 ? {} : { more }),
-    },
+    ...container,
+    env: merged(container.env, env),
+    mounts: [...container.mounts, ...mounts],
+    groups: [...container.groups, ...groups],
+    ...(Object.keys(more).length === 0 ? {} : { more }),
   };
 }
 
