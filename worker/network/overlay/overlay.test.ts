@@ -70,6 +70,9 @@ describe('overlay networks on the real kernel', function () {
       return false;
     }
   };
+  /** On a machine with much to do, one packet may take its second. */
+  const comesToReach = (from: Task, address: string, ...options: string[]) =>
+    Array.from({ length: 10 }).some(() => reaches(from, address, ...options));
   const sent = (host: TestHost) =>
     Number(/eth0:(?:\s+\d+){9}\s+(\d+)/.exec(host.run('cat', '/proc/self/net/dev'))?.[1]);
   const audits = async (host: TestHost) =>
@@ -89,8 +92,8 @@ describe('overlay networks on the real kernel', function () {
     await connect();
     for (const from of tasks) {
       for (const to of tasks) {
-        assert.ok(reaches(from, addressOf(to)), `${from.id} to ${to.id}`);
-        assert.ok(reaches(from, addressOf(to, 1)), `${from.id} to ${to.id} by IPv6`);
+        assert.ok(comesToReach(from, addressOf(to)), `${from.id} to ${to.id}`);
+        assert.ok(comesToReach(from, addressOf(to, 1)), `${from.id} to ${to.id} by IPv6`);
       }
     }
     for (const host of hosts) assert.deepEqual(await audits(host), []);
@@ -100,14 +103,14 @@ describe('overlay networks on the real kernel', function () {
     const [a, b] = [addTask(hosts[0]!, 11), addTask(hosts[1]!, 12)];
     const c = addTask(hosts[0]!, 13);
     await connect();
-    assert.ok(reaches(a, addressOf(b)));
+    assert.ok(comesToReach(a, addressOf(b)));
     const before = sent(hosts[0]!);
-    assert.ok(reaches(a, addressOf(c)), 'a container of the same host');
+    assert.ok(comesToReach(a, addressOf(c)), 'a container of the same host');
     assert.ok(!reaches(a, '10.0.9.99'), 'an address that nobody has');
     assert.ok(!reaches(a, '10.0.9.255'), 'the broadcast address');
     assert.ok(!reaches(a, 'fd00:9::99'), 'an address of IPv6 that nobody has');
     assert.equal(sent(hosts[0]!) - before, 0);
-    assert.ok(reaches(a, addressOf(b)));
+    assert.ok(comesToReach(a, addressOf(b)));
     assert.equal(sent(hosts[0]!) - before, 1, 'and no question who has it');
   });
 
@@ -117,8 +120,8 @@ describe('overlay networks on the real kernel', function () {
     const other = addTask(hosts[2]!, 13, 'net2');
     const same = addTask(hosts[1]!, 11, 'net2');
     await connect();
-    assert.ok(reaches(a, addressOf(b)));
-    assert.ok(reaches(other, addressOf(same)), 'the address that is a’s on the other network');
+    assert.ok(comesToReach(a, addressOf(b)));
+    assert.ok(comesToReach(other, addressOf(same)), 'the address that is a’s on the other network');
     assert.ok(!reaches(a, addressOf(other)));
     assert.ok(!reaches(other, addressOf(b)));
   });
@@ -135,7 +138,7 @@ describe('overlay networks on the real kernel', function () {
     assert.ok(reachesFrom(hosts[0]!, '10.0.9.3'), 'where no task is either');
     assert.ok(reachesFrom(hosts[0]!, 'fd00:9::4'));
     assert.ok(reachesFrom(hosts[1]!, addressOf(task)));
-    assert.ok(reaches(task, '10.0.9.2'));
+    assert.ok(comesToReach(task, '10.0.9.2'));
     const [mac] =
       /02:42:\S+/.exec(hosts[0]!.runInNetwork('mesh', 'ip', 'link', 'show', 'br0')) ?? [];
     assert.equal(mac, '02:42:0a:00:09:02');
@@ -152,7 +155,7 @@ describe('overlay networks on the real kernel', function () {
     networks = [testNetwork('net1', 4097, { dataPathPort: 4999, subnets: network.subnets })];
     const [a, b] = [addTask(hosts[0]!, 11), addTask(hosts[1]!, 12)];
     await connect();
-    assert.ok(reaches(a, addressOf(b)));
+    assert.ok(comesToReach(a, addressOf(b)));
     assert.match(hosts[0]!.run('ss', '-lunH'), /:4999 /);
     assert.doesNotMatch(hosts[0]!.run('ss', '-lunH'), /:4789 /);
   });
@@ -172,7 +175,7 @@ describe('overlay networks on the real kernel', function () {
     assert.match(hosts[3]!.overlay.obstacle('net1') ?? '', says);
     assert.equal(hosts[3]!.overlay.obstacle('net4'), undefined);
     assert.equal(hosts[0]!.overlay.obstacle('net1'), undefined);
-    assert.ok(reaches(a, addressOf(small), '-s', String(1230 - 28)));
+    assert.ok(comesToReach(a, addressOf(small), '-s', String(1230 - 28)));
     for (const [from, to] of [
       [a, small],
       [small, a],
@@ -187,7 +190,7 @@ describe('overlay networks on the real kernel', function () {
   it('follows endpoints that come, go, and pass their address on', async () => {
     const [a, b] = [addTask(hosts[0]!, 11), addTask(hosts[1]!, 12)];
     await connect();
-    assert.ok(reaches(a, addressOf(b)));
+    assert.ok(comesToReach(a, addressOf(b)));
     const fdb = () =>
       hosts[0]!.runInNetwork('net1', 'bridge', 'fdb', 'show', 'dev', 'vxlan0').match(/dst \S+/g);
     assert.deepEqual(fdb(), ['dst 192.168.99.2']);
@@ -207,8 +210,8 @@ describe('overlay networks on the real kernel', function () {
       { networkId: 'net1', addresses: moved.addresses },
     ]);
     assert.deepEqual(fdb(), ['dst 192.168.99.3']);
-    assert.ok(reaches(a, addressOf(moved)));
-    assert.ok(reaches(a, addressOf(moved, 1)));
+    assert.ok(comesToReach(a, addressOf(moved)));
+    assert.ok(comesToReach(a, addressOf(moved, 1)));
     const peer = { ...hosts[2]!.peer, dataPath: { address: '192.168.99.77' } };
     await hosts[0]!.assign({
       complete: false,
@@ -237,14 +240,14 @@ describe('overlay networks on the real kernel', function () {
     networks = [testNetwork('net3', 4097, { subnets: network.subnets })];
     const [a, b] = [addTask(hosts[0]!, 11, 'net3'), addTask(hosts[1]!, 12, 'net3')];
     await connect();
-    assert.ok(reaches(a, addressOf(b)));
+    assert.ok(comesToReach(a, addressOf(b)));
   });
 
   it('takes up everything after a restart without losing a packet', async () => {
     const [a, b] = [addTask(hosts[0]!, 11), addTask(hosts[1]!, 12)];
     addTask(hosts[0]!, 13);
     await connect();
-    assert.ok(reaches(a, addressOf(b)));
+    assert.ok(comesToReach(a, addressOf(b)));
     const child = wire.start(a.path, 'busybox', 'ping', '-i', '0.002', '-c', '1500', addressOf(b));
     let output = '';
     child.stdout?.on('data', (chunk: Buffer) => {
@@ -404,11 +407,11 @@ describe('overlay networks on the real kernel', function () {
       it(`is put right: ${name}`, async () => {
         const [a, b] = [addTask(hosts[0]!, 11), addTask(hosts[1]!, 12)];
         await connect();
-        assert.ok(reaches(a, addressOf(b)));
+        assert.ok(comesToReach(a, addressOf(b)));
         damage();
         assert.deepEqual(await audits(hosts[0]!), kinds);
-        assert.ok(reaches(a, addressOf(b)));
-        assert.ok(reaches(b, addressOf(a, 1)));
+        assert.ok(comesToReach(a, addressOf(b)));
+        assert.ok(comesToReach(b, addressOf(a, 1)));
         assert.deepEqual(await audits(hosts[0]!), []);
       });
     }
@@ -432,7 +435,7 @@ describe('overlay networks on the real kernel', function () {
       const [former, b] = [addTask(host, 40), addTask(hosts[1]!, 12)];
       const beside = addTask(host, 41);
       await connect();
-      assert.ok(reaches(b, addressOf(former)));
+      assert.ok(comesToReach(b, addressOf(former)));
       const held = openSync(former.path, 'r');
       try {
         await host.detach(former.id);
@@ -440,8 +443,8 @@ describe('overlay networks on the real kernel', function () {
         const next = { ...former, id: 'net1-next', path: '' };
         tasks.push(next);
         await connect();
-        assert.ok(reaches(b, addressOf(next)));
-        assert.ok(reaches(next, addressOf(b, 1)));
+        assert.ok(comesToReach(b, addressOf(next)));
+        assert.ok(comesToReach(next, addressOf(b, 1)));
         assert.deepEqual(await audits(host), []);
       } finally {
         closeSync(held);
@@ -451,7 +454,7 @@ describe('overlay networks on the real kernel', function () {
       for (let tries = 0; tries < 100 && !reaches(beside, addressOf(next)); tries++) {
         await setTimeout(50);
       }
-      assert.ok(reaches(beside, addressOf(next)));
+      assert.ok(comesToReach(beside, addressOf(next)));
       assert.deepEqual(await audits(host), []);
     });
 
@@ -462,7 +465,7 @@ describe('overlay networks on the real kernel', function () {
       assert.deepEqual(await audits(hosts[0]!), [], 'it may be of one that has just ended');
       assert.deepEqual(await audits(hosts[0]!), ['link']);
       assert.deepEqual(await audits(hosts[0]!), []);
-      assert.ok(reaches(a, addressOf(b)));
+      assert.ok(comesToReach(a, addressOf(b)));
     });
 
     it('is put right: the whole namespace gone while no daemon ran', async () => {
@@ -471,8 +474,8 @@ describe('overlay networks on the real kernel', function () {
       await hosts[0]!.overlay[Symbol.asyncDispose]();
       unmount(overlayPath(hosts[0]!.runRoot, 'net1'));
       await hosts[0]!.restart(whole());
-      assert.ok(reaches(a, addressOf(b)));
-      assert.ok(reaches(b, addressOf(a)));
+      assert.ok(comesToReach(a, addressOf(b)));
+      assert.ok(comesToReach(b, addressOf(a)));
       assert.ok(statSync(overlayPath(hosts[0]!.runRoot, 'net1')).ino > 0);
     });
   });
