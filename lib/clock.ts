@@ -47,6 +47,17 @@ export const realClock: Clock = {
   },
 };
 
+/** Waits for `work`, but no longer than `delayMs`. No timer is left behind: it would hold up an end. */
+export async function atMost(clock: Clock, delayMs: number, work: Promise<unknown>): Promise<void> {
+  const late = Promise.withResolvers<void>();
+  const timer = clock.after(delayMs, late.resolve);
+  try {
+    await Promise.race([work, late.promise]);
+  } finally {
+    timer.cancel();
+  }
+}
+
 /** A clock that stands still until told to go on; timers fire in order of their time. */
 export class VirtualClock implements Clock {
   #nowMs: number;

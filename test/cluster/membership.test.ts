@@ -129,7 +129,7 @@ describe('membership', () => {
     for (const command of [
       'node ls',
       'service ls',
-      'service create --name sneaky sleeper:1',
+      `service create --name sneaky ${imageOf(swarm, 'sleeper:1')}`,
       'node update --availability drain h1',
       'join-token worker',
     ]) {

@@ -17,7 +17,6 @@ const alike: readonly string[] = [
   'network create -d overlay one',
   'network create -d overlay bridge',
   'network create -d host other',
-  'network create -d nosuch other',
   'network create -d overlay --ingress other',
   'network create -d overlay --subnet 10.1.0.0/16 --subnet 10.1.1.0/24 other',
   'network create -d overlay --gateway 10.1.0.1 other',

@@ -4,7 +4,7 @@ import { mkdir, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Node } from '../../gen/csi/csi_pb.js';
 import { withAbort } from '../../lib/abort.ts';
-import type { Clock } from '../../lib/clock.ts';
+import { atMost, type Clock } from '../../lib/clock.ts';
 import { errnoOf, messageOf, SwarmError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AssignedVolume, DeviceMapping, Mount, VolumeAttachment } from '../../types/index.ts';
@@ -86,13 +86,12 @@ export class ClusterVolumes implements Disposable {
 
   /** Resolves once nothing is being let go of; a driver that is gone is not waited for. */
   async settled(): Promise<void> {
-    const { clock } = this.#deps;
     const done = async () => {
       while (this.#releasing.size > 0) {
         await Promise.all([...this.#releasing.values()].map(({ over }) => over));
       }
     };
-    await Promise.race([done(), clock.sleep(settleTimeoutMs)]);
+    await atMost(this.#deps.clock, settleTimeoutMs, done());
   }
 
   /** The container runs already: a former daemon has mounted them. */

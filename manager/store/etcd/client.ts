@@ -1,7 +1,7 @@
 /** The few calls of etcd's API that the store stands on. */
 import { ExponentialBackoff, noop } from 'cockatiel';
 import { Etcd3, Range, type IOptions, type IRequestOp } from 'etcd3';
-import type { Clock } from '../../../lib/clock.ts';
+import { atMost, type Clock } from '../../../lib/clock.ts';
 import { messageOf, SwarmError } from '../../../lib/errors.ts';
 import { hidePassword, parseStore, type ExternalStore } from './address.ts';
 
@@ -162,7 +162,7 @@ export class EtcdClient implements AsyncDisposable {
         if (over) return;
         over = true;
         // Without a connection there is nobody to cancel it with; closing the client ends it.
-        if (!this.#closed) await Promise.race([watcher.cancel(), this.#clock.sleep(callTimeoutMs)]);
+        if (!this.#closed) await atMost(this.#clock, callTimeoutMs, watcher.cancel());
       },
     };
   }
