@@ -97,8 +97,11 @@ function asksRebalance(event: ObjectEvent): boolean {
   return event.table === 'cluster' && event.object.spec.labels[rebalanceLabel] === 'on-join';
 }
 
-/** Two of one spec, the first of which runs: the second is the same on another node. */
+/**
+ * Two of one spec: the second is the same on another node. The first may be of another placement:
+ * what runs where a new one allows it is left alone.
+ */
 function isSpreadAnew(wanted: readonly Task[]): boolean {
-  const [first, second] = wanted;
-  return isDeepStrictEqual(first?.spec, second?.spec);
+  const [first, second] = wanted.map(({ spec }) => ({ ...spec, placement: undefined }));
+  return isDeepStrictEqual(first, second);
 }
