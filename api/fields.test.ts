@@ -69,6 +69,7 @@ const dockersFields: Readonly<Record<string, string>> = {
   'HostConfig.Mounts.BindOptions':
     'Propagation NonRecursive CreateMountpoint ReadOnlyNonRecursive ReadOnlyForceRecursive',
   'HostConfig.Mounts.VolumeOptions': 'NoCopy Labels DriverConfig Subpath',
+  'HostConfig.Mounts.ImageOptions': 'Subpath',
   'HostConfig.Mounts.TmpfsOptions': 'SizeBytes Mode Options',
   EndpointSettings:
     'IPAMConfig Links MacAddress Aliases DriverOpts GwPriority NetworkID EndpointID Gateway ' +
@@ -194,11 +195,6 @@ const refusals: readonly (readonly [path: string, work: () => unknown, says: Reg
   ...['CpuRealtimePeriod', 'CpuRealtimeRuntime'].map(
     (key) => [`HostConfig.${key}`, refusedHost({ [key]: 1 }), /realtime scheduling/] as const,
   ),
-  [
-    'HostConfig.Mounts.ImageOptions',
-    refusedMount({ Type: 'image', Source: 'i', ImageOptions: { Subpath: 'a' } }),
-    /mounts of type "image" are not supported/,
-  ],
   [
     'ServiceSpec.TaskTemplate.PluginSpec',
     refusedService({ PluginSpec: { Name: 'p' }, Runtime: 'plugin' }),

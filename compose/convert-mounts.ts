@@ -5,7 +5,7 @@ import type { Field, Reader } from './read.ts';
 import { scoped, stackLabel } from './stack.ts';
 
 const place = 'services.*.volumes';
-const types = ['bind', 'volume', 'tmpfs'] as const;
+const types = ['bind', 'volume', 'tmpfs', 'image'] as const;
 const propagations = ['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave'] as const;
 
 interface MountContext {
@@ -44,10 +44,14 @@ function convertMount(context: MountContext, item: Field): Mount | undefined {
   if (type === 'bind' && (source ?? '') === '') {
     read.problems.add(item.node!.at, `${item.name}: a bind mount needs a source`);
   }
+  if (type === 'image' && (source ?? '') === '') {
+    read.problems.add(item.node!.at, `${item.name}: an image mount needs a source, the image`);
+  }
   const readOnly = read.boolean(read.at(item, 'read_only'));
   const base = present({ type, source, target, readOnly: readOnly === true ? true : undefined });
   if (type === 'bind') return { ...base, ...bindOptions(read, read.at(item, 'bind')) };
   if (type === 'tmpfs') return { ...base, ...tmpfsOptions(read, read.at(item, 'tmpfs')) };
+  if (type === 'image') return { ...base, ...imageOptions(read, read.at(item, 'image')) };
   return { ...base, ...namedVolume(context, item, source) };
 }
 
@@ -79,6 +83,13 @@ function tmpfsOptions(read: Reader, field: Field): Pick<Mount, 'tmpfsOptions'> {
     mode: read.mode(read.at(field, 'mode')),
   });
   return Object.keys(options).length === 0 ? {} : { tmpfsOptions: options };
+}
+
+function imageOptions(read: Reader, field: Field): Pick<Mount, 'imageOptions'> {
+  if (field.node === undefined) return {};
+  read.keys(field, `${place}.image`);
+  const subpath = read.text(read.at(field, 'subpath'));
+  return subpath === undefined ? {} : { imageOptions: { subpath } };
 }
 
 /** A volume of the file, under the stack's name; without a source, one of the task's own. */

@@ -127,6 +127,11 @@ describe('compose/convert', () => {
       ],
     },
     {
+      lines: 'volumes: [{type: image, source: "i:1", target: /i, image: {subpath: a/b}}]',
+      path: `${containerPath}.Mounts`,
+      expect: [{ Type: 'image', Source: 'i:1', Target: '/i', ImageOptions: { Subpath: 'a/b' } }],
+    },
+    {
       lines: 'volumes: ["v:/d", "~/x:/x:rslave"]',
       rest: 'volumes: {v: {external: true, name: other}}',
       path: `${containerPath}.Mounts`,

@@ -302,12 +302,12 @@ export const keys = {
   'services.*.volumes': {
     bind: yes('as it is'),
     consistency: skip('Linux has just one'),
-    image: no('tasks mount paths, volumes and memory; copy what is needed into a volume'),
+    image: yes('as it is'),
     read_only: yes('as it is'),
-    source: yes('a path of the node, or a volume'),
+    source: yes('a path of the node, a volume, or an image'),
     target: yes('as it is'),
     tmpfs: yes('as it is'),
-    type: yes('bind, volume or tmpfs'),
+    type: yes('bind, volume, tmpfs or image'),
     volume: yes('as it is'),
   },
   'services.*.volumes.bind': {
@@ -316,6 +316,7 @@ export const keys = {
     recursive: yes('as it is'),
     selinux: skip('labels of SELinux are a matter of the nodes'),
   },
+  'services.*.volumes.image': { subpath: yes('as it is') },
   'services.*.volumes.volume': {
     labels: yes('as they are'),
     nocopy: yes('as it is'),

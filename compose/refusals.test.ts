@@ -136,8 +136,13 @@ describe('compose/convert, of what cannot be had', () => {
       expect: '4:15: services.web.volumes[0]: there is no volume "nope": declare it under volumes',
     },
     {
-      lines: 'volumes: [{type: image, source: web, target: /w}]',
-      expect: '4:22: services.web.volumes[0].type: "image" is not one of bind, volume, tmpfs',
+      lines: 'volumes: [{type: npipe, source: web, target: /w}]',
+      expect:
+        '4:22: services.web.volumes[0].type: "npipe" is not one of bind, volume, tmpfs, image',
+    },
+    {
+      lines: 'volumes: [{type: image, target: /w}]',
+      expect: '4:15: services.web.volumes[0]: an image mount needs a source, the image',
     },
     {
       lines: 'volumes: ["/a:/b:huh"]',

@@ -123,6 +123,7 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
   containers.attach(executor, (request) => askForPlace(swarm, request, clock));
   await containers.manager.open();
   await executor.start();
+  await volumes.sweep();
   const backend: Backend = {
     system,
     swarm,

@@ -49,6 +49,7 @@ export const mount = struct({
       driverConfig: optional('DriverConfig', driver),
     }),
   ),
+  imageOptions: optional('ImageOptions', struct({ subpath: optional('Subpath', string) })),
   tmpfsOptions: optional(
     'TmpfsOptions',
     struct({

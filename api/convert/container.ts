@@ -149,19 +149,20 @@ function mountsJson({ mounts, record }: ContainerView): JsonObject[] {
   });
 }
 
-function mountJson({ mount, volume }: MountView, mode: string): JsonObject[] {
+function mountJson({ mount, volume, image }: MountView, mode: string): JsonObject[] {
   const { type, source = '', target, readOnly = false, bindOptions } = mount;
+  const named = volume ?? image;
   // As in Docker, those of --tmpfs are told of in the host's configuration only.
   if (type === 'tmpfs' && mount.tmpfsOptions?.options !== undefined) return [];
   return [
     {
       Type: type,
-      ...(volume === undefined ? {} : { Name: volume.name }),
-      Source: volume?.mountpoint ?? source,
+      ...(named === undefined ? {} : { Name: named.name }),
+      Source: volume?.mountpoint ?? image?.path ?? source,
       Destination: target,
       ...(volume === undefined ? {} : { Driver: volume.driver }),
       Mode: mode,
-      RW: !readOnly,
+      RW: !readOnly && image === undefined,
       Propagation: type === 'bind' ? (bindOptions?.propagation ?? 'rprivate') : '',
     },
   ];

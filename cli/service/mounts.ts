@@ -47,6 +47,7 @@ const setters: Readonly<Record<string, Setter>> = {
     const [name, text = ''] = splitPair(value);
     (((mount.volumeOptions ??= {}).driverConfig ??= {}).options ??= {})[name] = text;
   },
+  'image-subpath': (mount, value) => ((mount.imageOptions ??= {}).subpath = value),
   'tmpfs-size': (mount, value) => ((mount.tmpfsOptions ??= {}).sizeBytes = parseBytes(value)),
   'tmpfs-mode': (mount, value, key) => {
     if (!/^[0-7]+$/.test(value)) throw new Error(`invalid value for ${key}: ${value}`);
@@ -85,6 +86,7 @@ function check(mount: MountDraft): void {
   if (mount.type === 'bind' && !mount.source) throw new Error('source is required for type=bind');
   const groups = [
     ['volumeOptions', 'volume'],
+    ['imageOptions', 'image'],
     ['bindOptions', 'bind'],
     ['tmpfsOptions', 'tmpfs'],
   ] as const;

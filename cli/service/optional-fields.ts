@@ -8,7 +8,7 @@ export const optionalFields: ReadonlySet<string> = new Set(
     'Configs Constraints ContainerSpec ContainerStatus CredentialSpec DNSConfig Delay DesiredTasks ' +
     'Dir Discrete DiscreteResourceSpec DriverConfig DriverOpts Endpoint EndpointSpec Engine ' +
     'EngineVersion Env Err ExternalCAs FailureAction File GenericResources Global GlobalJob Groups ' +
-    'Healthcheck Hostname Hosts Init Interval Isolation JobIteration JobStatus Labels LastExecution ' +
+    'Healthcheck Hostname Hosts ImageOptions Init Interval Isolation JobIteration JobStatus Labels LastExecution ' +
     'Leader Limits LogDriver ManagerStatus MaxAttempts MaxConcurrent MaxFailureRatio MaxReplicas ' +
     'MemoryBytes Message Mode Monitor Mounts Name NamedResourceSpec Nameservers NanoCPUs Networks ' +
     'NetworksAttachments NodeID OomScoreAdj OpenStdin Options Order Parallelism Pids Placement ' +

@@ -64,6 +64,11 @@ describe('service/service-flags', () => {
       expect: { sizeBytes: 1_048_576, mode: 0o1777 },
     },
     {
+      line: '--mount type=image,source=i:1,target=/i,image-subpath=a/b',
+      read: (s) => s.task.container?.mounts,
+      expect: [{ type: 'image', source: 'i:1', target: '/i', imageOptions: { subpath: 'a/b' } }],
+    },
+    {
       line: '--mount source=v,target=/v,volume-label=a=b,volume-driver=local,volume-opt=o=x,volume-nocopy',
       read: (s) => s.task.container?.mounts?.[0]?.volumeOptions,
       expect: {

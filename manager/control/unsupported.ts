@@ -17,7 +17,13 @@ import {
   type TaskSpec,
 } from '../../types/index.ts';
 
-const mountTypes: ReadonlySet<Mount['type']> = new Set(['bind', 'cluster', 'tmpfs', 'volume']);
+const mountTypes: ReadonlySet<Mount['type']> = new Set([
+  'bind',
+  'cluster',
+  'image',
+  'tmpfs',
+  'volume',
+]);
 
 /** Throws `unimplemented` for the first thing that a service asks for in vain. */
 export function refuseUnsupportedService(spec: ServiceSpec): void {
@@ -69,7 +75,7 @@ function refuseContainer(container: ContainerSpec): void {
     if (!mountTypes.has(mount.type)) {
       throw unsupported(
         `the mount at ${mount.target} is of type ${mount.type}, which this version does not ` +
-          'support; use bind, volume, tmpfs or cluster',
+          'support; use bind, volume, tmpfs, image or cluster',
       );
     }
   }

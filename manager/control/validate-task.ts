@@ -1,5 +1,6 @@
 /** Docker's rules for what a task runs. Pure; throws `invalid-argument` in Docker's words. */
 import { SwarmError } from '../../lib/errors.ts';
+import { isLocalPath } from '../../lib/local-path.ts';
 import { placeholders, whyUnfillable } from '../../lib/template.ts';
 import {
   groupPrefix,
@@ -123,12 +124,13 @@ function validateTemplates(container: ContainerSpec): void {
 }
 
 /** What of a mount the nodes expand. */
-function expandedTexts({ source, target, volumeOptions }: Mount): readonly string[] {
+function expandedTexts({ source, target, volumeOptions, imageOptions }: Mount): readonly string[] {
   const { labels, subpath, driverConfig } = volumeOptions ?? {};
   return [
     source ?? '',
     target,
     subpath ?? '',
+    imageOptions?.subpath ?? '',
     ...Object.values(labels ?? {}),
     ...Object.values(driverConfig?.options ?? {}),
   ];
@@ -154,9 +156,28 @@ function validateMounts(mounts: readonly Mount[]): void {
       throw invalid(`${mount.target}: must not set Subpath when using anonymous volumes`);
     }
     if (mount.type === 'cluster') validateClusterMount(mount);
+    validateImageMount(mount);
     if (mount.type === 'tmpfs' && (mount.source ?? '') !== '') {
       throw invalid('invalid tmpfs source, source must be empty');
     }
+  }
+}
+
+function validateImageMount({ type, source = '', target, imageOptions, ...others }: Mount): void {
+  if (type !== 'image') {
+    if (imageOptions === undefined) return;
+    throw invalid(`${target}: ImageOptions are for mounts of type image, and this is a ${type}`);
+  }
+  if (source === '') throw invalid(`the image mount at ${target} needs a source: the image`);
+  const { bindOptions, volumeOptions, tmpfsOptions } = others;
+  if ([bindOptions, volumeOptions, tmpfsOptions].some((options) => options !== undefined)) {
+    throw invalid(`the image mount at ${target} can have no options but ImageOptions`);
+  }
+  if (imageOptions?.subpath && !isLocalPath(imageOptions.subpath)) {
+    throw invalid(
+      `the image mount at ${target}: the subpath ${imageOptions.subpath} must be a relative path ` +
+        'within the image',
+    );
   }
 }
 

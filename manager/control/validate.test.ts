@@ -305,12 +305,12 @@ const cases: { name: string; given: unknown; code: ErrorCode; says: string }[] =
       'this swarm runs Linux ones',
   },
   {
-    name: 'a mount of an image',
-    given: good({}, { Mounts: [{ Type: 'image', Source: 'data', Target: '/data' }] }),
+    name: 'a mount of a named pipe',
+    given: good({}, { Mounts: [{ Type: 'npipe', Source: 'data', Target: '/data' }] }),
     code: 'unimplemented',
     says:
-      'the mount at /data is of type image, which this version does not support; use bind, ' +
-      'volume, tmpfs or cluster',
+      'the mount at /data is of type npipe, which this version does not support; use bind, ' +
+      'volume, tmpfs, image or cluster',
   },
   {
     name: 'a job that is to be updated bit by bit',

@@ -2,6 +2,7 @@
 import { strict as assert } from 'node:assert';
 import { readFileSync, statSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { newDocker, ownCli } from '../compat/clients.ts';
 import { until } from '../lab/index.ts';
 import { imageOf, useSwarm, words } from './swarm.ts';
 
@@ -224,5 +225,66 @@ describe('volumes', () => {
     const left = async () =>
       (await host.exec('grep -c volumes/.parts /proc/self/mountinfo || true')).trim();
     await until('nothing is left mounted', async () => (await left()) === '0');
+  });
+
+  it('may be images, read-only, for services and for people', async () => {
+    const swarm = get();
+    const host = swarm.manager;
+    const [keeper, sleeper] = [imageOf(swarm, 'keeper:1'), imageOf(swarm, 'sleeper:1')];
+    // Debian's is older than parts of images.
+    const client = newDocker ?? ownCli;
+    await host.cliResult('image', 'rm', '-f', keeper);
+    await host.cli('image', 'pull', sleeper);
+    const mounts = [
+      `--mount=type=image,source=${keeper},target=/whole`,
+      `--mount=type=image,source=${keeper},target=/part,image-subpath=srv/data`,
+    ];
+    const absent = await host.cliResult('container', 'create', ...mounts, '--pull=never', sleeper);
+    assert.match(absent.stderr, /No such image: .*keeper:1/);
+    await client.run(
+      host,
+      ...words('service create -d --name reads --replicas 2'),
+      ...mounts,
+      sleeper,
+    );
+    const tasks = await swarm.runs('reads', 2);
+    const task = tasks.find((one) => one.host === 'h1');
+    assert.ok(task !== undefined && tasks.some((one) => one.host === 'h2'));
+    const run = await client.run(
+      host,
+      'container',
+      'run',
+      '-d',
+      '--name',
+      'mine',
+      ...mounts,
+      sleeper,
+    );
+    // The machine's pid: the daemon knows that of its own namespace.
+    const pid = () => host.containers().find(({ id }) => id === run.trim())?.pid;
+    for (const root of [swarm.pidOf(task), pid()].map((one) => `/proc/${one}/root`)) {
+      assert.equal(readFileSync(`${root}/whole/srv/data/first`, 'utf8'), 'of the image\n');
+      assert.equal(readFileSync(`${root}/part/first`, 'utf8'), 'of the image\n');
+      assert.throws(() => writeFileSync(`${root}/part/first`, ''), { code: 'EROFS' });
+    }
+    const shown = '{{range .Mounts}}{{.Type}} {{.Name}} {{.Destination}} {{.RW}};{{end}}';
+    const inspected = await client.run(host, 'container', 'inspect', '-f', shown, 'mine');
+    assert.equal(inspected.trim(), `image ${keeper} /whole false;image ${keeper} /part false;`);
+    const inUse = async () => (await host.cliResult('image', 'rm', keeper)).stderr;
+    assert.match(await inUse(), /must force\) - container .* is using its referenced image/);
+
+    await host.killDaemon();
+    await host.startDaemon();
+    await swarm.runs('reads', 2);
+    assert.equal(readFileSync(`/proc/${pid()}/root/part/first`, 'utf8'), 'of the image\n');
+    assert.match(await inUse(), /is using its referenced image/);
+    await host.cli('container', 'restart', '-t', '0', 'mine');
+    assert.equal(readFileSync(`/proc/${pid()}/root/part/first`, 'utf8'), 'of the image\n');
+    await host.cli('container', 'rm', '-f', 'mine');
+    await swarm.clear();
+    const left = async () =>
+      (await host.exec('grep -c volumes/.parts /proc/self/mountinfo || true')).trim();
+    await until('nothing is left mounted', async () => (await left()) === '0');
+    await host.cli('image', 'rm', keeper);
   });
 });

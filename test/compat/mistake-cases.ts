@@ -82,7 +82,7 @@ const refusals: readonly { verb: string; flag: string; args: string; says: strin
 const others: readonly { args: string; says: string }[] = [
   {
     args: '--mount type=npipe,source=v,target=/v',
-    says: 'the mount at /v is of type npipe, which this version does not support; use bind, volume, tmpfs or cluster',
+    says: 'the mount at /v is of type npipe, which this version does not support; use bind, volume, tmpfs, image or cluster',
   },
   {
     args: '--log-driver gelf',

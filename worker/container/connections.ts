@@ -2,7 +2,7 @@
 import { SwarmError } from '../../lib/errors.ts';
 import type { ContainerFiles } from '../executor/container-files.ts';
 import type { Attachment, AttachRequest, NetworkDriver } from '../network/network.ts';
-import type { ContainerConfig } from '../runtime/runtime.ts';
+import type { ContainerConfig, PinnedMount } from '../runtime/runtime.ts';
 import type { Volumes } from '../volume/index.ts';
 import { mountsOf } from './mounts.ts';
 import type { NetworkEvents } from './events.ts';
@@ -82,7 +82,7 @@ export class Connections {
   }
 
   viewsOfMounts(record: ContainerRecord) {
-    return this.#deps.volumes.viewsOf(wantedMounts(record));
+    return this.#deps.volumes.viewsOf(record.id, wantedMounts(record));
   }
 
   /** The container ran on while no daemon was there, on these networks. */
@@ -264,7 +264,7 @@ export class Connections {
   }
 }
 
-export function wantedMounts({ config, host, mounts }: ContainerRecord) {
+export function wantedMounts({ config, host, mounts }: ContainerRecord): readonly PinnedMount[] {
   return mounts ?? mountsOf(config, host);
 }
 

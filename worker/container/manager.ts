@@ -3,20 +3,20 @@ import { createHash } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, SwarmError } from '../../lib/errors.ts';
-import type { ContainerDocument, CreateExtras, Mount } from '../../types/index.ts';
+import type { ContainerDocument, CreateExtras } from '../../types/index.ts';
 import { ContainerFiles } from '../executor/container-files.ts';
 import { Limiter } from '../executor/limiter.ts';
-import type { Image } from '../image/images.ts';
-import { familiarString, parseReference, withDefaultTag } from '../image/reference.ts';
-import type { LogLine, LogQuery } from '../runtime/runtime.ts';
+import { needsImage, pinImages } from '../image/pinned.ts';
+import type { LogLine, LogQuery, PinnedMount } from '../runtime/runtime.ts';
 import { keepsLog, readKeptLog } from '../runtime/logs/kept-log.ts';
-import type { VolumeUser } from '../volume/index.ts';
+import { isMountLayer, type VolumeUser } from '../volume/index.ts';
 import { Archives } from './archive/archives.ts';
 import { Views } from './archive/views.ts';
 import { checkContainer } from './checks.ts';
 import { Connections, wantedMounts } from './connections.ts';
 import { ContainerEvents, NetworkEvents } from './events.ts';
 import { Execs } from './execs.ts';
+import { findImage } from './find-image.ts';
 import { Inside } from './inside.ts';
 import { Lock } from './lock.ts';
 import type { ContainerManagerDeps, ContainerManagerOptions } from './manager-deps.ts';
@@ -150,7 +150,7 @@ export class ContainerManager implements AsyncDisposable {
       if (this.owns(id) && !this.#containers.has(id)) await runtime.remove(id);
     }
     for (const key of await runtime.layers.list()) {
-      if (!this.#containers.has(key)) await runtime.layers.remove(key);
+      if (!this.#containers.has(key) && !isMountLayer(key)) await runtime.layers.remove(key);
     }
     log.info('standalone containers are taken up again', { containers: this.#containers.size });
   }
@@ -169,9 +169,9 @@ export class ContainerManager implements AsyncDisposable {
   }
 
   async #create({ name, config, extras, platform }: CreateRequest): Promise<Created> {
-    const { runtime, random, clock, volumes } = this.#deps;
+    const { runtime, images, random, clock, volumes } = this.#deps;
     const { hostConfig } = extras;
-    const image = await this.#image(config.image, platform);
+    const image = await findImage(images, config.image, platform);
     const id = createHash('sha256').update(random.id()).update(random.id()).digest('hex');
     const freeName = this.#checkName(name);
     checkContainer(config, hostConfig, { cpus: this.#options.cpus });
@@ -185,7 +185,9 @@ export class ContainerManager implements AsyncDisposable {
     );
     const argv = argvOf(merged);
     if (argv.length === 0) throw new SwarmError('invalid-argument', 'no command specified');
-    const wanted = mountsOf(merged, host, this.#mountsFrom(host));
+    const mounts = await pinImages(mountsOf(merged, host, this.#mountsFrom(host)), (name) =>
+      findImage(images, name, ''),
+    );
     portRequests(merged, host);
     logOf({ host });
     const record: ContainerRecord = {
@@ -198,7 +200,7 @@ export class ContainerManager implements AsyncDisposable {
       rootfs: image.rootfs,
       argv,
       networks: wantedNetworks(host.networkMode, config, extras),
-      mounts: await volumes.make({ containerId: id, mounts: wanted, image: image.rootfs }),
+      mounts: await volumes.make({ containerId: id, mounts, image: image.rootfs }),
     };
     await mkdir(join(this.#context.folder, id), { recursive: true, mode: 0o710 });
     await runtime.layers.prepare(id, image.rootfs);
@@ -243,7 +245,9 @@ export class ContainerManager implements AsyncDisposable {
 
   /** The name of a container that needs the image, if there is one. */
   imageUser(imageId: string): string | undefined {
-    const users = [...this.#containers.values()].filter(({ record }) => record.imageId === imageId);
+    const users = [...this.#containers.values()].filter(({ record }) =>
+      needsImage({ imageId: record.imageId, mounts: wantedMounts(record) }, imageId),
+    );
     return (users.find(({ state }) => isRunning(state)) ?? users[0])?.id;
   }
 
@@ -352,23 +356,6 @@ export class ContainerManager implements AsyncDisposable {
     return tracked;
   }
 
-  async #image(name: string, platform: string): Promise<Image> {
-    if (name === '') throw new SwarmError('invalid-argument', 'no image specified');
-    const image = await this.#deps.images.get(name);
-    if (image !== undefined) {
-      const { os, architecture } = image.platform;
-      const actual = `${os}/${architecture}`;
-      if (platform === '' || `${platform}/`.startsWith(`${actual}/`)) return image;
-      throw new SwarmError(
-        'not-found',
-        `image with reference ${name} was found but does not match the specified platform: wanted ` +
-          `${platform}, actual: ${actual}`,
-      );
-    }
-    const shown = familiarString(withDefaultTag(parseReference(name)));
-    throw new SwarmError('not-found', `No such image: ${shown}`);
-  }
-
   #checkName(given: string): string {
     const names = new Map(
       [...this.#containers.values()].map(({ id, record }) => [record.name, id]),
@@ -406,7 +393,7 @@ export class ContainerManager implements AsyncDisposable {
     );
   }
 
-  #mountsFrom({ volumesFrom }: CreateExtras['hostConfig']): readonly Mount[] {
+  #mountsFrom({ volumesFrom }: CreateExtras['hostConfig']): readonly PinnedMount[] {
     return (volumesFrom ?? []).flatMap((entry) => {
       const [name = '', mode = 'rw'] = entry.split(':');
       const other = this.#findOwn(name);

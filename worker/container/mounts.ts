@@ -1,6 +1,8 @@
 /** Docker's ways to say what is mounted, as one list. */
 import { SwarmError } from '../../lib/errors.ts';
+import { isLocalPath } from '../../lib/local-path.ts';
 import type { ContainerDocument, HostDocument, Mount } from '../../types/index.ts';
+import type { PinnedMount } from '../runtime/runtime.ts';
 
 const propagations = ['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave'] as const;
 type Propagation = (typeof propagations)[number];
@@ -14,8 +16,8 @@ const ignoredWords = new Set(['z', 'Z', 'consistent', 'cached', 'delegated', '']
 export function mountsOf(
   config: ContainerDocument,
   host: HostDocument,
-  others: readonly Mount[] = [],
-): readonly Mount[] {
+  others: readonly PinnedMount[] = [],
+): readonly PinnedMount[] {
   const driver = host.volumeDriver;
   const binds = (host.binds ?? []).map((text) => bindOf(text, driver));
   const tmpfs = Object.entries(host.tmpfs ?? {}).map(([target, options]) =>
@@ -35,7 +37,9 @@ export function mountsOf(
       `the working directory '${config.workingDir}' is invalid, it needs to be an absolute path`,
     );
   }
-  const all = new Map([...others, ...own].map((mount) => [normal(mount.target), mount]));
+  const all = new Map<string, PinnedMount>(
+    [...others, ...own].map((mount) => [normal(mount.target), mount]),
+  );
   for (const target of config.volumes ?? []) {
     if (!all.has(normal(target))) all.set(normal(target), volumeAt(target, driver));
   }
@@ -125,6 +129,8 @@ function checked(mount: Mount): Mount {
     );
   };
   if (mount.target === '') fail('field Target must not be empty');
+  if (mount.type === 'image') return checkedImage(mount, fail);
+  if (mount.imageOptions !== undefined) fail('field ImageOptions must not be specified');
   if (mount.type === 'volume') return checkedVolume(mount, fail);
   if (mount.type !== 'bind' && mount.type !== 'tmpfs') {
     throw new SwarmError('unimplemented', `mounts of type "${mount.type}" are not supported`);
@@ -137,6 +143,22 @@ function checked(mount: Mount): Mount {
   }
   if (mount.type === 'tmpfs' && (mount.source ?? '') !== '') {
     fail('field Source must not be specified');
+  }
+  return mount;
+}
+
+function checkedImage(mount: Mount, fail: (reason: string) => never): Mount {
+  const { source = '', target, imageOptions } = mount;
+  if (mount.bindOptions !== undefined) fail('field BindOptions must not be specified');
+  if (mount.volumeOptions !== undefined) fail('field VolumeOptions must not be specified');
+  if (mount.tmpfsOptions !== undefined) fail('field TmpfsOptions must not be specified');
+  if (source === '') fail('field Source must not be empty');
+  if (!target.startsWith('/')) {
+    fail(`invalid mount path: '${target}' mount path must be absolute`);
+  }
+  if (normal(target) === '/') fail("invalid specification: destination can't be '/'");
+  if (imageOptions?.subpath && !isLocalPath(imageOptions.subpath)) {
+    fail('subpath must be a relative path within the volume');
   }
   return mount;
 }

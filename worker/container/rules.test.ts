@@ -212,6 +212,26 @@ describe('mounts of containers', () => {
     ['a target twice', { Binds: ['/a:/x', '/b:/x/'] }, /Duplicate mount point: \/x/],
     ['a wrong word', { Binds: ['/a:/x:quick'] }, /invalid mode: quick/],
     ['the root', { Binds: ['/a:/'] }, /mount path must be absolute/],
+    [
+      'an image of no name',
+      { Mounts: [{ Type: 'image', Target: '/x' }] },
+      /config for type "image": field Source must not be empty/,
+    ],
+    [
+      'what is outside of an image',
+      { Mounts: [{ Type: 'image', Source: 'i', Target: '/x', ImageOptions: { Subpath: '/a' } }] },
+      /config for type "image": subpath must be a relative path/,
+    ],
+    [
+      'an image with options of volumes',
+      { Mounts: [{ Type: 'image', Source: 'i', Target: '/x', VolumeOptions: { NoCopy: true } }] },
+      /field VolumeOptions must not be specified/,
+    ],
+    [
+      'a bind with options of images',
+      { Mounts: [{ Type: 'bind', Source: '/a', Target: '/x', ImageOptions: { Subpath: 'a' } }] },
+      /field ImageOptions must not be specified/,
+    ],
     ['a bind of nothing', { Mounts: [{ Type: 'bind', Target: '/x' }] }, /field Source must not/],
   ];
   for (const [name, json, says] of refused) {

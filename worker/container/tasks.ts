@@ -78,7 +78,7 @@ export function taskView(
     logPath: facts.logPath,
     networks: [],
     files: {},
-    mounts: facts.volumes.viewsOf(container?.mounts ?? []),
+    mounts: facts.volumes.viewsOf(containerId, container?.mounts ?? []),
     execIds: facts.execIds,
     taskId: task.id,
   };

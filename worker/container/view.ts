@@ -1,7 +1,7 @@
 /** What is told of a container: a snapshot, of a standalone one or of a task's. */
-import type { ContainerDocument, HostDocument, Mount } from '../../types/index.ts';
+import type { ContainerDocument, HostDocument } from '../../types/index.ts';
 import type { MountView } from '../volume/index.ts';
-import type { ImageRootfs } from '../runtime/runtime.ts';
+import type { ImageRootfs, PinnedMount } from '../runtime/runtime.ts';
 
 export const containerStatuses = [
   'created',
@@ -94,7 +94,7 @@ export interface ContainerRecord {
   /** None where it shares another's, or the host's, or has none. */
   readonly networks: readonly WantedNetwork[];
   /** Every volume has a name. Absent in the records of versions that had no volumes. */
-  readonly mounts?: readonly Mount[];
+  readonly mounts?: readonly PinnedMount[];
 }
 
 /** A port of the container, and where it is reached: nowhere where there is no host port. */

@@ -34,6 +34,14 @@ interface Case {
 }
 
 describe('pulls of tasks', () => {
+  it('pin mounted images, pulled with the same credentials', async () => {
+    const { asked, pulls } = registry({ service: 'ok' });
+    const task = { ...assignedTask(1), registryAuth: encoded('service') };
+    const [mount] = await pulls.pin(task, [{ type: 'image', source: 'i:1', target: '/i' }], signal);
+    assert.equal(mount?.pinned?.imageId, 'id of i:1');
+    assert.deepEqual(asked, ['service']);
+  });
+
   const cases: readonly Case[] = [
     { name: 'ask as nobody', given: {}, answers: { anonymous: 'ok' }, asks: ['anonymous'] },
     {

@@ -3,6 +3,8 @@ import { SwarmError } from '../../lib/errors.ts';
 import type { AssignedTask } from '../../types/index.ts';
 import { SharedWork } from '../image/concurrency.ts';
 import type { Image, Images, RegistryAuth } from '../image/images.ts';
+import { pinImages } from '../image/pinned.ts';
+import type { PinnedMount } from '../runtime/runtime.ts';
 import { Limiter } from './limiter.ts';
 
 const pullsMax = 3;
@@ -25,8 +27,20 @@ export class ImagePulls {
    * Throws what the registry said. A caller that is aborted leaves a pull that others wait for;
    * with the last one of them the pull itself is aborted.
    */
-  async get(task: AssignedTask, signal: AbortSignal): Promise<Image> {
-    const reference = task.spec.container?.image ?? '';
+  get(task: AssignedTask, signal: AbortSignal): Promise<Image> {
+    return this.#get(task, task.spec.container?.image ?? '', signal);
+  }
+
+  /** Images that are mounted are pulled as the task's own is, with the same credentials. */
+  pin(
+    task: AssignedTask,
+    mounts: readonly PinnedMount[],
+    signal: AbortSignal,
+  ): Promise<readonly PinnedMount[]> {
+    return pinImages(mounts, (reference) => this.#get(task, reference, signal));
+  }
+
+  async #get(task: AssignedTask, reference: string, signal: AbortSignal): Promise<Image> {
     const key = [reference, task.serviceId, task.specVersion].join('\0');
     const known = this.#pulled.get(key);
     if (known !== undefined) {

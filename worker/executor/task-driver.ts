@@ -256,7 +256,8 @@ export class TaskDriver implements PortHolder {
     const prepared = prepareTask(this.#task, image, node(), taskContainerHexId);
     const container = withDevices(prepared.container, given);
     await checkBindSources(container.mounts);
-    const mounts = await volumes.provide(this.containerId, container.mounts);
+    const wanted = await pulls.pin(this.#task, container.mounts, this.#unwanted.signal);
+    const mounts = await volumes.provide(this.containerId, wanted);
     await this.#givenFiles();
     this.#prepared = { ...prepared, container: { ...container, mounts } };
     onProgress(this, false);

@@ -12,6 +12,7 @@ import {
 } from '../../types/index.ts';
 import { noClusterVolumes, type TaskVolumes } from '../csi/index.ts';
 import type { Images } from '../image/images.ts';
+import { needsImage } from '../image/pinned.ts';
 import type { NetworkDriver } from '../network/network.ts';
 import type { ContainerExit, LogLine, LogQuery, Runtime } from '../runtime/runtime.ts';
 import type { NodeFacts } from '../task/index.ts';
@@ -199,9 +200,11 @@ export class TaskRunner implements TaskExecutor {
 
   /** The name of a container that needs the image, if there is one. */
   imageUser(imageId: string): string | undefined {
-    const users = [...this.#byContainer.values()].filter(
-      ({ prepared }) => prepared?.imageId === imageId,
-    );
+    const users = [...this.#byContainer.values()].filter(({ prepared }) => {
+      if (prepared === undefined) return false;
+      const { mounts } = prepared.container;
+      return needsImage({ imageId: prepared.imageId, mounts }, imageId);
+    });
     const live = users.find(({ status }) => !isTerminal(status.state));
     return (live ?? users.find(({ hasContainer }) => hasContainer))?.containerId;
   }
@@ -279,6 +282,7 @@ export class TaskRunner implements TaskExecutor {
           await runtime.remove(containerId);
           await network.detach(containerId);
           await this.#context.files.remove(containerId);
+          await this.#context.volumes.disconnect(containerId);
           await this.#context.volumes.removeOwnedBy(containerId);
           await this.#context.fileMounts.remove(containerId);
         });

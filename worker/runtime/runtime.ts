@@ -23,7 +23,7 @@ export interface ContainerConfig {
   readonly openStdin: boolean;
   readonly readOnlyRootfs: boolean;
   readonly init: boolean;
-  readonly mounts: readonly Mount[];
+  readonly mounts: readonly PinnedMount[];
   /** Files made by the worker and bound into the container: /etc/hosts and the like. */
   readonly files: readonly {
     readonly target: string;
@@ -50,6 +50,12 @@ export interface ContainerConfig {
   readonly log: LogConfig;
   /** The rest is asked for by standalone containers, and by tasks that were given devices. */
   readonly more?: StandaloneConfig;
+}
+
+/** A mount of an image stays with what the image's name meant when the container was made. */
+export interface PinnedMount extends Mount {
+  /** Absent where no image is mounted. */
+  readonly pinned?: { readonly imageId: string; readonly rootfs: ImageRootfs };
 }
 
 /** What a container may have that tasks have not. */

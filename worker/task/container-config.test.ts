@@ -92,6 +92,12 @@ describe('container configuration', () => {
               driverConfig: { name: 'far', options: { node: '{{.Node.Hostname}}' } },
             },
           },
+          {
+            type: 'image',
+            source: 'tools:{{.Task.Slot}}',
+            target: '/tools',
+            imageOptions: { subpath: '{{.Node.Hostname}}' },
+          },
         ],
       },
       { image: { volumes: ['/data', '/more'] } },
@@ -105,6 +111,12 @@ describe('container configuration', () => {
           labels: { slot: '3' },
           driverConfig: { name: 'far', options: { node: 'host1' } },
         },
+      },
+      {
+        type: 'image',
+        source: 'tools:3',
+        target: '/tools',
+        imageOptions: { subpath: 'host1' },
       },
       { type: 'volume', target: '/more' },
     ]);

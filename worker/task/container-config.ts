@@ -127,7 +127,7 @@ function mountsOf(
 }
 
 function expandedMount(mount: Mount, expand: (text: string) => string): Mount {
-  const { source, target, volumeOptions } = mount;
+  const { source, target, volumeOptions, imageOptions } = mount;
   const all = (values: Readonly<Record<string, string>>) =>
     Object.fromEntries(Object.entries(values).map(([key, value]) => [key, expand(value)]));
   const { labels, subpath, driverConfig } = volumeOptions ?? {};
@@ -136,6 +136,9 @@ function expandedMount(mount: Mount, expand: (text: string) => string): Mount {
     ...mount,
     target: expand(target),
     ...(source === undefined ? {} : { source: expand(source) }),
+    ...(imageOptions?.subpath === undefined
+      ? {}
+      : { imageOptions: { subpath: expand(imageOptions.subpath) } }),
     ...(volumeOptions === undefined
       ? {}
       : {

@@ -1,23 +1,20 @@
 /** Which containers have which volumes mounted. */
-import { constants } from 'node:fs';
-import { mkdir, open, readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { errnoOf, messageOf, SwarmError } from '../../lib/errors.ts';
+import { readdir } from 'node:fs/promises';
+import { messageOf, SwarmError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Mount } from '../../types/index.ts';
-import { locate, wayTo } from '../container/archive/root.ts';
 import { KeyedMutex } from '../image/concurrency.ts';
-import { mount as mountNow, mountFlags, unmount } from '../network/syscalls.ts';
-import type { ImageRootfs } from '../runtime/runtime.ts';
+import type { ImageRootfs, PinnedMount } from '../runtime/runtime.ts';
 import { nameFor } from './anonymous.ts';
 import type { Drivers } from './drivers.ts';
 import type { ImageContent } from './image-content.ts';
+import type { Parts } from './parts.ts';
 import type { VolumeEvents } from './volume-events.ts';
 import type { VolumeRecord } from './volume.ts';
 
 export interface ConnectRequest {
   readonly containerId: string;
-  readonly mounts: readonly Mount[];
+  readonly mounts: readonly PinnedMount[];
   /** What empty volumes are filled from. */
   readonly image: ImageRootfs;
 }
@@ -25,7 +22,7 @@ export interface ConnectRequest {
 interface ConnectorDeps {
   readonly drivers: Drivers;
   readonly content: ImageContent;
-  readonly partsFolder: string;
+  readonly parts: Parts;
   readonly events: VolumeEvents;
   readonly log: Logger;
   readonly shownId: (containerId: string) => string;
@@ -36,9 +33,6 @@ interface ConnectorDeps {
 interface Telling {
   readonly quietly?: boolean;
 }
-
-/** O_PATH, which node:fs does not name: the entry itself, whatever it is. */
-const openPath = 0o10000000;
 
 export class Connector {
   readonly #deps: ConnectorDeps;
@@ -59,10 +53,10 @@ export class Connector {
     const { containerId, mounts } = request;
     const connected: Mount[] = [];
     try {
-      for (const [index, mount] of mounts.entries()) {
-        connected.push(
-          mount.type === 'volume' ? await this.#connect(request, index, mount, telling) : mount,
-        );
+      for (const mount of mounts) {
+        if (mount.type === 'volume') connected.push(await this.#connect(request, mount, telling));
+        else if (mount.type === 'image') connected.push(await this.#image(mount, containerId));
+        else connected.push(mount);
       }
     } catch (error) {
       await this.#afterFailure(containerId, telling);
@@ -85,7 +79,6 @@ export class Connector {
 
   #connect(
     { containerId, image }: ConnectRequest,
-    index: number,
     mount: Mount,
     { quietly }: Telling,
   ): Promise<Mount> {
@@ -98,7 +91,8 @@ export class Connector {
       this.#hold(name, containerId);
       const { noCopy, subpath } = mount.volumeOptions ?? {};
       if (!noCopy && !subpath) await this.#fill(whole, image, mount, name);
-      const source = subpath ? await this.#part(whole, subpath, containerId, index) : whole;
+      const spot = { containerId, target: mount.target };
+      const source = subpath ? await this.#deps.parts.ofVolume(whole, subpath, spot) : whole;
       if (!quietly) {
         this.#deps.events.tell('mount', name, {
           container: this.#deps.shownId(containerId),
@@ -118,41 +112,15 @@ export class Connector {
     await this.#deps.content.copy(image, target, folder, key);
   }
 
-  /**
-   * A part of a volume, held fast by a mount of its own: whoever shares the volume could otherwise
-   * put a link to a folder of the host in its place.
-   */
-  async #part(whole: string, subpath: string, containerId: string, index: number): Promise<string> {
-    await using located = await this.#located(whole, subpath);
-    const flags = constants.O_NOFOLLOW | openPath;
-    await using handle = await open(wayTo(located), flags);
-    const target = join(this.#deps.partsFolder, containerId, String(index));
-    if (located.stat?.isDirectory()) {
-      await mkdir(target, { recursive: true, mode: 0o700 });
-    } else {
-      await mkdir(join(target, '..'), { recursive: true, mode: 0o700 });
-      await (await open(target, 'w', 0o600)).close();
+  /** As its image was when the container was made, whatever has the name by now. */
+  async #image(mount: PinnedMount, containerId: string): Promise<Mount> {
+    const { imageOptions, pinned, target } = mount;
+    if (pinned === undefined) {
+      throw new SwarmError('internal', `nobody has found the image that is mounted at ${target}`);
     }
-    mountNow(`/proc/self/fd/${handle.fd}`, target, mountFlags.bind);
-    return target;
-  }
-
-  async #located(whole: string, subpath: string) {
-    const missing = () =>
-      new SwarmError(
-        'invalid-argument',
-        `cannot access path ${join(whole, subpath)}: no such file or directory`,
-      );
-    let located: Awaited<ReturnType<typeof locate>>;
-    try {
-      located = await locate(whole, subpath, { followLast: true });
-    } catch (error) {
-      if (SwarmError.from(error).code === 'not-found') throw missing();
-      throw error;
-    }
-    if (located.stat !== undefined) return located;
-    await located[Symbol.asyncDispose]();
-    throw missing();
+    const subpath = imageOptions?.subpath;
+    const source = await this.#deps.parts.ofImage(pinned.rootfs, subpath, { containerId, target });
+    return { type: 'bind', source, target, readOnly: true };
   }
 
   adopt(containerId: string, mounts: readonly Mount[]): void {
@@ -172,8 +140,7 @@ export class Connector {
    */
   async disconnect(containerId: string, telling: Telling = {}): Promise<void> {
     const names = [...this.#holders].filter(([, holders]) => holders.has(containerId));
-    if (names.length === 0) return;
-    await this.#dropParts(containerId);
+    await this.#deps.parts.drop(containerId);
     for (const [name] of names) {
       await this.#locks.run(name, () => this.#release(name, containerId, telling));
     }
@@ -203,18 +170,5 @@ export class Connector {
     if (quietly) return;
     const container = this.#deps.shownId(containerId);
     this.#deps.events.tell('unmount', name, { container, driver: record.driver });
-  }
-
-  async #dropParts(containerId: string): Promise<void> {
-    const folder = join(this.#deps.partsFolder, containerId);
-    let names: readonly string[];
-    try {
-      names = await readdir(folder);
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return;
-      throw error;
-    }
-    for (const name of names) unmount(join(folder, name));
-    await rm(folder, { recursive: true, force: true });
   }
 }

@@ -70,3 +70,14 @@ function mountAt({ type, source, options }: SnapshotMount, folder: string): void
   if (type === 'bind') mount(source, folder, mountFlags.bind);
   else mount(source, folder, 0, { type, data: options.join(',') });
 }
+
+/** The file system itself is read-only then, where it is not a folder of the host's. */
+export function mountReadOnly({ type, source, options }: SnapshotMount, folder: string): void {
+  const { bind, readOnly, remount } = mountFlags;
+  if (type === 'bind') {
+    mount(source, folder, bind);
+    mount('none', folder, bind | remount | readOnly);
+  } else {
+    mount(source, folder, readOnly, { type, data: options.join(',') });
+  }
+}

@@ -5,6 +5,7 @@
  */
 export type { ImageContent } from './image-content.ts';
 export * from './volume.ts';
+export { isMountLayer } from './parts.ts';
 export { openVolumes, prepareVolumes } from './open.ts';
 export { Volumes, type VolumeUser, type VolumesDeps } from './volumes.ts';
 export type { VolumeEvent } from './volume-events.ts';

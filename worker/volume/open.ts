@@ -8,6 +8,7 @@ import type { Runtime } from '../runtime/runtime.ts';
 import { LayerContent } from './image-content.ts';
 import { LocalDriver } from './local/local-driver.ts';
 import { dockerFolders } from './plugin/address.ts';
+import { Parts } from './parts.ts';
 import { PluginDrivers } from './plugin/plugin-drivers.ts';
 import { shareFolder } from './mounts.ts';
 import { VolumeRecords } from './records.ts';
@@ -43,7 +44,7 @@ export function openVolumes(
     drivers: new PluginDrivers([new LocalDriver(folder)], dockerFolders, log),
     content: new LayerContent(join(runRoot, 'volume-views'), deps.runtime.layers),
     // No volume has a name that begins with a dot.
-    partsFolder: join(folder, '.parts'),
+    parts: new Parts(join(folder, '.parts'), deps.runtime.layers),
   });
 }
 

@@ -3,8 +3,11 @@ import { join } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
+import { FakeLayers } from '../runtime/fake-parts.ts';
+import type { Layers } from '../runtime/layers.ts';
 import type { ImageContent } from './image-content.ts';
 import { LocalDriver } from './local/local-driver.ts';
+import { Parts } from './parts.ts';
 import { PluginDrivers } from './plugin/plugin-drivers.ts';
 import { VolumeRecords } from './records.ts';
 import type { VolumeDriver } from './volume.ts';
@@ -25,6 +28,7 @@ export function testVolumes(options: {
   readonly random: Random;
   readonly recordsFolder?: string;
   readonly content?: ImageContent;
+  readonly layers?: Pick<Layers, 'prepare' | 'mounts' | 'remove'>;
   readonly drivers?: readonly VolumeDriver[];
 }): Volumes {
   const { folder, clock, random, recordsFolder = ':memory:' } = options;
@@ -36,7 +40,7 @@ export function testVolumes(options: {
       silentLogger,
     ),
     content: options.content ?? new FakeContent(),
-    partsFolder: join(folder, '.parts'),
+    parts: new Parts(join(folder, '.parts'), options.layers ?? new FakeLayers()),
     clock,
     random,
     log: silentLogger,

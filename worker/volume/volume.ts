@@ -53,8 +53,10 @@ export function isAnonymous({ labels }: VolumeRecord): boolean {
   return labels !== null && Object.hasOwn(labels, anonymousLabel);
 }
 
-/** A mount as it is told of: of a volume with what is known of it. */
+/** A mount as it is told of: of a volume or an image with what is known of it. */
 export interface MountView {
   readonly mount: Mount;
   readonly volume?: Pick<Volume, 'name' | 'driver' | 'mountpoint'>;
+  /** `path`: where it is mounted on the host while the container runs. */
+  readonly image?: { readonly name: string; readonly path: string };
 }

@@ -6,9 +6,11 @@ import type { Random } from '../../lib/random.ts';
 import { staysOnNode, type Mount } from '../../types/index.ts';
 import { KeyedMutex } from '../image/concurrency.ts';
 import { randomName } from './anonymous.ts';
+import type { PinnedMount } from '../runtime/runtime.ts';
 import { Connector, type ConnectRequest } from './connector.ts';
 import type { Drivers } from './drivers.ts';
 import type { ImageContent } from './image-content.ts';
+import type { Parts } from './parts.ts';
 import type { VolumeRecords } from './records.ts';
 import { sizeBytes } from './size.ts';
 import { VolumeEvents } from './volume-events.ts';
@@ -32,8 +34,7 @@ export interface VolumesDeps {
   readonly records: VolumeRecords;
   readonly drivers: Drivers;
   readonly content: ImageContent;
-  /** Bind mounts of parts of volumes are made below it. */
-  readonly partsFolder: string;
+  readonly parts: Parts;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -292,8 +293,11 @@ export class Volumes implements Disposable {
   }
 
   /** Gives volumes without a name one, and makes all that are not there. */
-  async provide(containerId: string, mounts: readonly Mount[]): Promise<readonly Mount[]> {
-    const provided: Mount[] = [];
+  async provide(
+    containerId: string,
+    mounts: readonly PinnedMount[],
+  ): Promise<readonly PinnedMount[]> {
+    const provided: PinnedMount[] = [];
     for (const mount of mounts) {
       const named = this.#connector.named(containerId, mount);
       provided.push(named);
@@ -319,11 +323,13 @@ export class Volumes implements Disposable {
   }
 
   /** What `provide` gives, and filled: as in Docker, before the container has ever run. */
-  async make(request: ConnectRequest): Promise<readonly Mount[]> {
+  async make(request: ConnectRequest): Promise<readonly PinnedMount[]> {
     const { containerId, image } = request;
     try {
       const mounts = await this.provide(containerId, request.mounts);
-      await this.#connector.connect({ containerId, mounts, image }, { quietly: true });
+      // Images are read, and not filled.
+      const filled = mounts.filter(({ type }) => type !== 'image');
+      await this.#connector.connect({ containerId, mounts: filled, image }, { quietly: true });
       await this.#connector.disconnect(containerId, { quietly: true });
       return mounts;
     } catch (error) {
@@ -354,9 +360,21 @@ export class Volumes implements Disposable {
     }
   }
 
-  /** Mounts with what is known of their volumes. */
-  viewsOf(mounts: readonly Mount[]): readonly MountView[] {
+  /** Nothing stays mounted for containers that are no more. */
+  async sweep(): Promise<void> {
+    const ids = new Set([...this.#users()].map(({ id }) => id));
+    await this.#deps.parts.retain((containerId) => ids.has(this.#shownId(containerId)));
+  }
+
+  /** A container's mounts with what is known of their volumes and images. */
+  viewsOf(containerId: string, mounts: readonly Mount[]): readonly MountView[] {
     return mounts.map((mount) => {
+      if (mount.type === 'image') {
+        const { source: name = '', target, imageOptions } = mount;
+        const spot = { containerId, target };
+        const path = this.#deps.parts.imagePath(spot, imageOptions?.subpath);
+        return { mount, image: { name, path } };
+      }
       if (mount.type !== 'volume') return { mount };
       const record = this.#records.get(mount.source ?? '');
       const name = mount.source ?? '';
