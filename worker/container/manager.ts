@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Semaphore } from '../../lib/concurrency.ts';
 import { messageOf, SwarmError } from '../../lib/errors.ts';
 import type { ContainerDocument, CreateExtras } from '../../types/index.ts';
 import { ContainerFiles } from '../executor/container-files.ts';
-import { Limiter } from '../executor/limiter.ts';
 import { needsImage, pinImages } from '../image/pinned.ts';
 import type { LogLine, LogQuery, PinnedMount } from '../runtime/runtime.ts';
 import { keepsLog, readKeptLog } from '../runtime/logs/kept-log.ts';
@@ -97,7 +97,7 @@ export class ContainerManager implements AsyncDisposable {
       log,
       records: this.#records,
       events: this.events,
-      probes: new Limiter(probesMax),
+      probes: new Semaphore(probesMax),
       folder: join(options.dataRoot, 'standalone'),
       connections: new Connections({
         network,

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { Node } from '../../gen/csi/csi_pb.js';
 import { withAbort } from '../../lib/abort.ts';
 import { atMost, type Clock } from '../../lib/clock.ts';
+import { KeyedMutex } from '../../lib/concurrency.ts';
 import { errnoOf, messageOf, SwarmError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AssignedVolume, DeviceMapping, Mount, VolumeAttachment } from '../../types/index.ts';
-import { KeyedMutex } from '../image/concurrency.ts';
 import { capabilityOf } from './capability.ts';
 import type { CsiDrivers } from './drivers.ts';
 

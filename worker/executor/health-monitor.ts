@@ -1,5 +1,6 @@
 /** Runs one container's health check, over and over, until it is stopped. */
 import type { Clock, Timer } from '../../lib/clock.ts';
+import type { Semaphore } from '../../lib/concurrency.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -9,7 +10,6 @@ import {
   type HealthState,
   type ResolvedHealthCheck,
 } from '../task/index.ts';
-import type { Limiter } from './limiter.ts';
 
 interface Probe {
   readonly startMs: number;
@@ -24,7 +24,7 @@ export interface HealthMonitorDeps {
   readonly log: Logger;
   readonly runtime: Runtime;
   /** Shared by all containers of the node. */
-  readonly probes: Limiter;
+  readonly probes: Semaphore;
 }
 
 /** Docker's, of a check that never came to an end of its own. */

@@ -1,18 +1,17 @@
 /** Gets the images of tasks: once for all tasks of one version of a service, and few at once. */
+import { Semaphore, SharedWork } from '../../lib/concurrency.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import type { AssignedTask } from '../../types/index.ts';
-import { SharedWork } from '../image/concurrency.ts';
 import type { Image, Images, RegistryAuth } from '../image/images.ts';
 import { pinImages } from '../image/pinned.ts';
 import type { PinnedMount } from '../runtime/runtime.ts';
-import { Limiter } from './limiter.ts';
 
 const pullsMax = 3;
 const rememberedMax = 512;
 
 export class ImagePulls {
   readonly #images: Images;
-  readonly #limiter = new Limiter(pullsMax);
+  readonly #slots = new Semaphore(pullsMax);
   readonly #shared = new SharedWork<Image, never>(() => '');
   /** Also those that have been given up and are being cleared away. */
   readonly #running = new Set<Promise<Image>>();
@@ -72,7 +71,7 @@ export class ImagePulls {
     auths: readonly string[],
     signal: AbortSignal,
   ): Promise<Image> {
-    const image = await this.#limiter.run(() => this.#pulledAs(reference, auths, signal), signal);
+    const image = await this.#slots.run(() => this.#pulledAs(reference, auths, signal), signal);
     this.#pulled.set(key, image.id);
     const oldest = this.#pulled.keys().next().value;
     if (this.#pulled.size > rememberedMax && oldest !== undefined) this.#pulled.delete(oldest);

@@ -1,5 +1,6 @@
 /** Carries out for one task what its state machine decides. */
 import { linkAbort, withAbort } from '../../lib/abort.ts';
+import type { Semaphore } from '../../lib/concurrency.ts';
 import { messageOf, SwarmError } from '../../lib/errors.ts';
 import {
   isWanted,
@@ -33,7 +34,6 @@ import type { FileMounts } from './file-mounts.ts';
 import type { FileVault } from './file-vault.ts';
 import { HealthMonitor, type HealthMonitorDeps } from './health-monitor.ts';
 import type { ImagePulls } from './image-pulls.ts';
-import type { Limiter } from './limiter.ts';
 import { portsLetGo, type PortHolder } from './port-handover.ts';
 
 export interface DriverContext extends HealthMonitorDeps {
@@ -50,8 +50,8 @@ export interface DriverContext extends HealthMonitorDeps {
   /** All tasks of the node, those included that are being removed. */
   readonly portHolders: () => Iterable<PortHolder>;
   /** How many containers are started, and how many removed, at once. */
-  readonly starts: Limiter;
-  readonly removals: Limiter;
+  readonly starts: Semaphore;
+  readonly removals: Semaphore;
   /** The task has a new status, or is prepared. */
   readonly onProgress: (driver: TaskDriver, statusChanged: boolean) => void;
   /** Ends with the executor. */

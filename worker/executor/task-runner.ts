@@ -1,6 +1,7 @@
 /** The TaskExecutor of a node: keeps its assignments, and a driver for each of its tasks. */
 import { join } from 'node:path';
 import type { Clock, Timer } from '../../lib/clock.ts';
+import { Semaphore } from '../../lib/concurrency.ts';
 import { messageOf, SwarmError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import {
@@ -21,7 +22,6 @@ import type { AttachmentExecutor, TaskAssignments, TaskExecutor } from './execut
 import { FileMounts } from './file-mounts.ts';
 import { FileVault } from './file-vault.ts';
 import { ImagePulls } from './image-pulls.ts';
-import { Limiter } from './limiter.ts';
 import { LocalCopy, type Progress } from './local-copy.ts';
 import { TaskDriver, type DriverContext } from './task-driver.ts';
 
@@ -98,9 +98,9 @@ export class TaskRunner implements TaskExecutor {
       vault: new FileVault(),
       fileMounts: new FileMounts(join(options.runRoot, 'runtime', 'files')),
       portHolders: () => this.#byContainer.values(),
-      starts: new Limiter(options.startsMax ?? startsMaxDefault),
-      removals: new Limiter(removalsMax),
-      probes: new Limiter(probesMax),
+      starts: new Semaphore(options.startsMax ?? startsMaxDefault),
+      removals: new Semaphore(removalsMax),
+      probes: new Semaphore(probesMax),
       onProgress: (driver, statusChanged) => this.#progress(driver, statusChanged),
       signal: this.#stopping.signal,
     };

@@ -1,12 +1,12 @@
 /** The port of images over containerd: wires pulls, what is present, and archives. */
 import { createHash } from 'node:crypto';
 import { linkAbort } from '../../lib/abort.ts';
+import { SharedWork } from '../../lib/concurrency.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import type { ArchiveLoader } from './archive/load.ts';
 import { saveArchive } from './archive/save.ts';
 import { imagesToSave } from './archive/saved-names.ts';
 import type { CommitRequest } from './commit.ts';
-import { SharedWork } from './concurrency.ts';
 import type { ImageEvents } from './events.ts';
 import type {
   Distribution,

@@ -2,9 +2,9 @@
 import { linkAbort, withAbort } from '../../lib/abort.ts';
 import { assert } from '../../lib/assert.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { KeyedMutex, Semaphore } from '../../lib/concurrency.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
-import { KeyedMutex, Semaphore } from './concurrency.ts';
 import type { PullProgress, RegistryAuth } from './images.ts';
 import type { Library, Resolved } from './library.ts';
 import {

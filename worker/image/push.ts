@@ -1,8 +1,8 @@
 /** Sends an image to a registry: layers, configuration, and at last the manifest. */
 import type { Clock } from '../../lib/clock.ts';
 import { linkAbort } from '../../lib/abort.ts';
+import { Semaphore } from '../../lib/concurrency.ts';
 import { SwarmError } from '../../lib/errors.ts';
-import { Semaphore } from './concurrency.ts';
 import type { PullProgress, RegistryAuth } from './images.ts';
 import type { Library } from './library.ts';
 import { maxManifestBytes, type Descriptor, type OciPlatform } from './oci.ts';

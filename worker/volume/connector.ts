@@ -1,9 +1,9 @@
 /** Which containers have which volumes mounted. */
 import { readdir } from 'node:fs/promises';
+import { KeyedMutex } from '../../lib/concurrency.ts';
 import { messageOf, SwarmError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Mount } from '../../types/index.ts';
-import { KeyedMutex } from '../image/concurrency.ts';
 import type { ImageRootfs, PinnedMount } from '../runtime/runtime.ts';
 import { nameFor } from './anonymous.ts';
 import type { Drivers } from './drivers.ts';

@@ -1,10 +1,10 @@
 /** The volumes of this node: made, listed, connected with containers, and removed. */
 import type { Clock, Timer } from '../../lib/clock.ts';
+import { KeyedMutex } from '../../lib/concurrency.ts';
 import { messageOf, SwarmError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
 import { staysOnNode, type Mount } from '../../types/index.ts';
-import { KeyedMutex } from '../image/concurrency.ts';
 import { randomName } from './anonymous.ts';
 import type { PinnedMount } from '../runtime/runtime.ts';
 import { Connector, type ConnectRequest } from './connector.ts';

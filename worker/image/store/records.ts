@@ -1,8 +1,8 @@
 /** The durable table of images: canonical name → descriptor, in containerd's own image service. */
 import type { Image as StoredImage } from '../../../gen/containerd/images_pb.js';
+import { Semaphore } from '../../../lib/concurrency.ts';
 import { SwarmError } from '../../../lib/errors.ts';
 import type { ContainerdClient } from '../../runtime/containerd/client.ts';
-import { Semaphore } from '../concurrency.ts';
 import { canonicalName, tryParseReference, type Reference } from '../reference.ts';
 import { toContainerd } from './unpack.ts';
 import type { Descriptor } from '../oci.ts';

@@ -1,8 +1,8 @@
 /** Layers become snapshots: each applied on its parent, and named by its chain id. */
 import { randomUUID } from 'node:crypto';
+import { KeyedMutex } from '../../../lib/concurrency.ts';
 import { SwarmError } from '../../../lib/errors.ts';
 import { leaseMetadata, type ContainerdClient } from '../../runtime/containerd/client.ts';
-import { KeyedMutex } from '../concurrency.ts';
 import type { Descriptor } from '../oci.ts';
 import type { Lease } from './leases.ts';
 

@@ -1,6 +1,6 @@
 /** Work that many ask for and one does; and bounds on how much is done at once. */
-import { withAbort } from '../../lib/abort.ts';
-import { SwarmError } from '../../lib/errors.ts';
+import { withAbort } from './abort.ts';
+import { SwarmError } from './errors.ts';
 
 /** At most `slots` hold it at a time; the others wait in order. */
 export class Semaphore {
