@@ -29,7 +29,7 @@ export interface Backend {
   readonly swarm: SwarmBackend;
   readonly images: Images;
   /** Absent where nothing can be built. */
-  readonly builder?: Pick<Builder, 'build' | 'prune'>;
+  readonly builder?: Pick<Builder, 'build' | 'prune' | 'usage'>;
   /** The containers of this node. */
   readonly containers: ContainerManager;
   /** The volumes of this node. */
@@ -48,6 +48,8 @@ export interface Backend {
 }
 
 export interface NodeNetworks {
+  /** The network `bridge`: where containers are that name no other. */
+  readonly bridge: { readonly subnet: string; readonly gateway: string };
   /** Networks of the swarm that this node takes part in, as it was told. */
   readonly tables: Pick<NetworkTables, 'networks' | 'endpointsOf'>;
   /** Networks of this node alone, which no manager knows. */

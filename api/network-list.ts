@@ -1,7 +1,13 @@
 /** All networks that a user of this node may name: everybody's, the node's own, the swarm's. */
 import { SwarmError } from '../lib/errors.ts';
 import type { StoreView } from '../manager/store/view.ts';
-import type { AssignedEndpoint, AssignedNetwork, Network, NetworkSpec } from '../types/index.ts';
+import type {
+  AssignedEndpoint,
+  AssignedNetwork,
+  Network,
+  NetworkSpec,
+  NetworkSubnet,
+} from '../types/index.ts';
 import type { LocalNetwork } from '../worker/network/local/index.ts';
 import type { Backend } from './backend.ts';
 import { builtIns, type BuiltInNetwork } from './convert/network.ts';
@@ -21,7 +27,12 @@ type Users = ReadonlyMap<string, readonly string[]>;
 
 export type ListedNetwork = Common &
   (
-    | { readonly kind: 'built-in'; readonly network: BuiltInNetwork }
+    | {
+        readonly kind: 'built-in';
+        readonly network: BuiltInNetwork;
+        /** The bridge's. */
+        readonly subnets: readonly Pick<NetworkSubnet, 'subnet' | 'gateway'>[];
+      }
     | { readonly kind: 'local'; readonly network: LocalNetwork; readonly users: Users }
     | { readonly kind: 'swarm'; readonly network: Network }
     /** The swarm's, as a worker knows it. */
@@ -56,7 +67,10 @@ export function listNetworks(backend: Backend, view: StoreView | undefined): Lis
     ...(networks?.local.list() ?? []).map((network) =>
       localNetwork(network, networks!.local.users(network.id)),
     ),
-    ...builtIns.map((network) => builtInNetwork(network, 'local')),
+    ...builtIns.map((network) => ({
+      ...builtInNetwork(network, 'local'),
+      subnets: network.driver === 'bridge' && networks !== undefined ? [networks.bridge] : [],
+    })),
   ];
 }
 
@@ -84,9 +98,10 @@ export function findNetwork(networks: readonly ListedNetwork[], input: string): 
   return first;
 }
 
-function builtInNetwork(network: BuiltInNetwork, scope: Common['scope']): ListedNetwork {
+function builtInNetwork(network: BuiltInNetwork, scope: Common['scope']) {
   const { name, driver } = network;
-  return { kind: 'built-in', network, id: name, name, driver, scope, labels: {}, inUse: true };
+  const common = { id: name, name, driver, scope, labels: {}, inUse: true };
+  return { kind: 'built-in' as const, network, subnets: [], ...common };
 }
 
 function swarmNetwork(network: Network, view: StoreView): ListedNetwork {

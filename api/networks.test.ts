@@ -238,6 +238,7 @@ describe('networks in the API', () => {
       options: {},
     };
     const networks: NodeNetworks = {
+      bridge: { subnet: '172.17.0.0/16', gateway: '172.17.0.1' },
       tables: {
         networks: () => [overlay],
         endpointsOf: () => [endpoint('here'), endpoint('there')],
@@ -263,6 +264,8 @@ describe('networks in the API', () => {
     assert.equal(made.get('new1')?.driver, 'bridge');
     assert.equal(await names({ scope: ['local'], type: ['custom'] }), 'used here');
     assert.equal(await names({ dangling: ['true'], scope: ['local'] }), 'here');
+    const bridge = (await ask('GET', '/networks/bridge')).json;
+    assert.deepEqual(bridge.IPAM.Config, [{ Subnet: '172.17.0.0/16', Gateway: '172.17.0.1' }]);
     const { json } = await ask('GET', '/networks/used');
     assert.deepEqual([json.Scope, json.Driver, json.Options], ['local', 'bridge', {}]);
     assert.deepEqual((await ask('POST', '/networks/prune')).json, { NetworksDeleted: ['here'] });

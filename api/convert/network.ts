@@ -30,15 +30,21 @@ export const builtIns: readonly BuiltInNetwork[] = [
   { name: 'none', driver: 'null' },
 ];
 
+/** `subnets`: of the bridge. */
 export function builtInNetworkJson(
   { name, driver }: BuiltInNetwork,
   scope: string,
+  subnets: readonly Pick<NetworkSubnet, 'subnet' | 'gateway'>[] = [],
   containers: JsonObject = {},
 ): JsonObject {
   const isLocal = scope === 'local';
   return {
     ...headJson({ name, id: name, created: zeroTime, scope, driver }),
-    IPAM: { Driver: isLocal ? 'default' : '', Options: null, Config: [] },
+    IPAM: {
+      Driver: isLocal ? 'default' : '',
+      Options: null,
+      Config: subnets.map(({ subnet, gateway }) => ({ Subnet: subnet, Gateway: gateway })),
+    },
     ...traitsJson({}),
     Containers: isLocal ? containers : null,
     Options: isLocal ? {} : null,

@@ -137,7 +137,9 @@ function danglingOf(filters: Filters): boolean | undefined {
 
 /** `joined`: standalone containers on it; Docker tells of them only where one network is shown. */
 function json(one: ListedNetwork, joined: JsonObject = {}): JsonObject {
-  if (one.kind === 'built-in') return builtInNetworkJson(one.network, one.scope, joined);
+  if (one.kind === 'built-in') {
+    return builtInNetworkJson(one.network, one.scope, one.subnets, joined);
+  }
   if (one.kind === 'local') {
     return networkJson({ ...one.network, scope: 'local' }, { containers: joined });
   }

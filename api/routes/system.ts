@@ -1,5 +1,6 @@
 import { messageOf, SwarmError } from '../../lib/errors.ts';
 import type { StoreView } from '../../manager/store/view.ts';
+import type { CacheUse } from '../../worker/build/index.ts';
 import { imageSummaryJson } from '../convert/image.ts';
 import { infoJson, swarmInfoJson, versionJson } from '../convert/info.ts';
 import type { JsonObject } from '../convert/json.ts';
@@ -83,7 +84,38 @@ async function diskUsage(
       : {}),
     ...(isAsked('container') ? { Containers: await containerUsages(modules, minor) } : {}),
     ...(isAsked('volume') ? { Volumes: await volumeUsages(modules) } : {}),
-    ...(isAsked('build-cache') ? { BuildCache: [] } : {}),
+    ...(isAsked('build-cache') ? await cacheUsages(modules, minor) : {}),
+  };
+}
+
+async function cacheUsages({ backend }: RouteModules, minor: number): Promise<JsonObject> {
+  const entries = (await backend.builder?.usage()) ?? [];
+  const BuilderSize = entries.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  return {
+    BuildCache: entries.map((entry) => cacheUseJson(entry, minor)),
+    // Newer clients add up what is listed.
+    ...(minor < newCacheMinor ? { BuilderSize } : {}),
+  };
+}
+
+const newCacheMinor = 42;
+
+function cacheUseJson(entry: CacheUse, minor: number): JsonObject {
+  const { id, parent, names, createdAtMs, sizeBytes } = entry;
+  const isNew = minor >= newCacheMinor;
+  return {
+    ID: id,
+    Parent: isNew || parent === '' ? undefined : parent,
+    Parents: isNew && parent !== '' ? [parent] : undefined,
+    Type: 'regular',
+    Description: names[0] ?? 'a step of a build',
+    InUse: false,
+    Shared: false,
+    Size: sizeBytes,
+    CreatedAt: timeText(createdAtMs),
+    // Which build has met it is not kept.
+    LastUsedAt: null,
+    UsageCount: 0,
   };
 }
 

@@ -128,7 +128,10 @@ export function runHelper(
         }),
       );
     child.on('error', failed);
-    child.stdin.on('error', failed);
+    child.stdin.on('error', (error) => {
+      // It has ended without reading: what it says by its exit code counts.
+      if (errnoOf(error) !== 'EPIPE') failed(error);
+    });
     child.on('close', (code) => resolve({ code: code ?? 1, output }));
     child.stdin.end(input);
   });

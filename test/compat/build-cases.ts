@@ -86,6 +86,13 @@ export function buildCases(get: () => Field): void {
     assert.equal(ids[2], ids[0], 'the cache has it');
     assert.notEqual(ids[1], ids[0]);
     await cli.run(field.manager, 'image', 'rm', 'greets:1');
+    const path = '/system/df?type=build-cache';
+    const { BuildCache } = await field.manager.api<{ BuildCache: { Size: number }[] }>('GET', path);
+    assert.ok(BuildCache.length > 3, 'steps are kept');
+    assert.ok(
+      BuildCache.some(({ Size }) => Size > 1_000_000),
+      'with the base',
+    );
   });
 
   it('a failing build tells the command and its code, and leaves nothing', async () => {

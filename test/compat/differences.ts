@@ -66,7 +66,17 @@ export const differences: readonly Difference[] = [
     what: /^\[\]\.NetworksAttachments\[\]\.Network\.Spec\.(DriverConfiguration|IPAMOptions)\b/,
     why: 'The spec of the routing mesh, which Docker leaves empty: ours says what there is.',
   },
-  ...['/none', '/joined', '/ingress', '/unused', ''].map((path) => ({
+  {
+    of: 'GET /networks/bridge',
+    what: /^\.Options\..* is missing$/,
+    why: 'They are settings of Docker’s own bridge, of which ours has none that could be chosen.',
+  },
+  {
+    of: 'GET /networks/bridge',
+    what: /^\.IPAM\.Config\[\]\.Gateway is extra$/,
+    why: 'Docker leaves it out where it has found its bridge’s address on the host.',
+  },
+  ...['/none', '/bridge', '/joined', '/ingress', '/unused', ''].map((path) => ({
     of: `GET /networks${path}`,
     what: /^(\[\])?\.EnableIPv4 is extra$/,
     why: 'A field of newer versions of the API.',

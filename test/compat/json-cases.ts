@@ -25,6 +25,7 @@ const paths: readonly string[] = [
   '/services/meshed',
   '/tasks?filters={"service":["meshed"]}',
   '/networks/none',
+  '/networks/bridge',
   '/networks/joined',
   '/networks/joined?verbose=true',
   '/networks/ingress',

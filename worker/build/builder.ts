@@ -12,6 +12,7 @@ import { archiveOf } from '../image/archive/save.ts';
 import type { Image, Images, RegistryAuth } from '../image/images.ts';
 import { canonicalString, parseReference, withDefaultTag } from '../image/reference.ts';
 import { Buildah, type BuildahOptions } from './buildah.ts';
+import { cacheUsage, type CacheUse } from './cache-usage.ts';
 import { pruneCache, type Pruned, type PruneRequest } from './cache.ts';
 import { dockerfileIn, unpackTar } from './context.ts';
 import { markStages, planDockerfile } from './dockerfile.ts';
@@ -105,6 +106,11 @@ export class Builder implements AsyncDisposable {
   /** Forgets what earlier builds have left for later ones. */
   prune(request: PruneRequest, { signal }: { readonly signal: AbortSignal }): Promise<Pruned> {
     return pruneCache(this.#buildah, request, signal);
+  }
+
+  /** What earlier builds have left, the bases first. */
+  usage(): Promise<readonly CacheUse[]> {
+    return cacheUsage(this.#buildah);
   }
 
   /** Ends all builds, and waits until nothing of them runs. */

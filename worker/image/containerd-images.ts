@@ -287,7 +287,10 @@ export class ContainerdImages implements Images, AsyncDisposable {
     }
     const done = isNew ? 'Downloaded newer image for' : 'Image is up to date for';
     report({ status: `Status: ${done} ${name}` });
-    if (isNew) events.emit('pull', name, familiarName(reference));
+    // Nobody was asked for what a digest pins and is there.
+    if (isNew || reference.digest === undefined) {
+      events.emit('pull', name, familiarName(reference));
+    }
     return image;
   }
 

@@ -90,6 +90,12 @@ export class ContainerNetwork implements NetworkDriver {
     this.#audits = new AuditSchedule(() => this.audit(), { clock: deps.clock, log: this.#log });
   }
 
+  /** What the network `bridge` has. Only after the start. */
+  get bridge(): { readonly subnet: string; readonly gateway: string } {
+    const { subnet, gateway } = this.#gateway;
+    return { subnet, gateway };
+  }
+
   /**
    * Makes the bridge, or adopts the one that is there with all its containers. Must come before the
    * runtime's start: containerd sees only pins made after the folder became a shared mount.
