@@ -25,7 +25,7 @@ import { checkContainer } from '../worker/container/checks.ts';
 import { mountsOf } from '../worker/container/mounts.ts';
 import { healthCheckOf } from '../worker/container/runtime-config.ts';
 import { wantedNetwork } from '../worker/container/networking.ts';
-import { warningsOf } from '../worker/container/warnings.ts';
+import { runtimeWarnings, warningsOf } from '../worker/container/warnings.ts';
 import { networkCreateRequest } from './routes/networks.ts';
 import { volumeCreateRequest } from './routes/volumes.ts';
 
@@ -283,5 +283,7 @@ describe('fields of requests', () => {
     const mounts = { VolumeDriver: 'd', Mounts: [{ Type: 'volume', Source: 'v', Target: '/v' }] };
     assert.match(String(warningsOf({ config: config({}), host: host(mounts) })), /volume-driver/);
     assert.deepEqual(warningsOf({ config: config({}), host: host({ VolumeDriver: 'd' }) }), []);
+    assert.match(String(runtimeWarnings({ runtime: 'runc' }, 'crun')), /with crun, not with runc$/);
+    for (const runtime of ['', 'crun']) assert.deepEqual(runtimeWarnings({ runtime }, 'crun'), []);
   });
 });

@@ -3,6 +3,7 @@ import { messageOf, SwarmError } from '../../lib/errors.ts';
 import { updateDocument, type HostDocument, type UpdateDocument } from '../../types/index.ts';
 import { checkContainer } from '../../worker/container/checks.ts';
 import { ownOf, type Target } from '../../worker/container/manager.ts';
+import { noBlockWeights } from '../../worker/container/start-failure.ts';
 import type { LimitChanges } from '../../worker/runtime/controls.ts';
 import type { Exchange } from '../exchange.ts';
 import type { RouteModules } from './modules.ts';
@@ -31,8 +32,7 @@ export async function updateContainer(
       await backend.containers.inside.updateLimits(own.id, changesOf(update, host));
     } catch (error) {
       if (!update.blkioWeight || !messageOf(error).includes('blkio')) throw error;
-      const message = 'this kernel has no weights of block I/O: leave them out';
-      throw new SwarmError('unimplemented', message, { cause: error });
+      throw new SwarmError('unimplemented', noBlockWeights, { cause: error });
     }
   }
   own.change((before) => ({ ...before, host }));

@@ -4,6 +4,7 @@
  * One set of hosts serves all: the cases are in files of their own, in this order.
  */
 import { containerCases } from './container-cases.ts';
+import { contextCases } from './context-cases.ts';
 import { endpointCases } from './endpoint-cases.ts';
 import { useField } from './field.ts';
 import { jsonCases } from './json-cases.ts';
@@ -16,6 +17,7 @@ import { mistakeCases } from './mistake-cases.ts';
 import { networkCases } from './network-cases.ts';
 import { buildCases } from './build-cases.ts';
 import { buildFlagCases } from './build-flag-cases.ts';
+import { composeCases } from './compose-cases.ts';
 import { commitCases } from './commit-cases.ts';
 import { loginCases } from './login-cases.ts';
 import { platformCases } from './platform-cases.ts';
@@ -50,8 +52,10 @@ describe('compatibility with Docker', () => {
   loginCases(get);
   credentialCases(get);
   systemCases(get);
+  contextCases(get);
   commitCases(get);
   libraryCases(get);
+  composeCases(get);
   endpointCases(get);
   jsonCases(get);
 });

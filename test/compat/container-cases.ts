@@ -8,6 +8,8 @@ import { dockers, oldDocker, type Cli } from './clients.ts';
 import { containerDifferences } from './container-differences.ts';
 import { containerFlagScripts, refusedFlags, shownByScripts } from './container-flag-scripts.ts';
 import { containerScripts } from './container-scripts.ts';
+import { runFlagCases } from './run-flag-cases.ts';
+import { runFlagScripts } from './run-flag-scripts.ts';
 import { refuses, shows } from './covered.ts';
 import { daemonStart, type Field } from './field.ts';
 import { compare } from './json-cases.ts';
@@ -33,7 +35,8 @@ export function containerCases(get: () => Field): void {
 
     for (const cli of dockers) {
       describe(`by ${cli.name}`, () => {
-        for (const { name, script, differs } of [...containerScripts, ...containerFlagScripts]) {
+        const scripts = [...containerScripts, ...containerFlagScripts, ...runFlagScripts];
+        for (const { name, script, differs } of scripts) {
           it(name, async () => {
             const field = get();
             const of = (host: Host) => carriedOut(cli, host, script);
@@ -43,6 +46,8 @@ export function containerCases(get: () => Field): void {
         }
       });
     }
+
+    runFlagCases(get);
 
     it('live through the death of the daemon, and are adopted', async () => {
       const host = get().manager;

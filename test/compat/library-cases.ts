@@ -54,6 +54,9 @@ export function libraryCases(get: () => Field): void {
       events.stop();
     });
 
+    it('dockerode runs a container, with streams, commands, images and what is told', () =>
+      runsByDockerode(get()));
+
     it('docker-py does its main path', async () => {
       const script = join(import.meta.dirname, 'docker-py.py');
       const { manager } = get();
@@ -70,8 +73,89 @@ export function libraryCases(get: () => Field): void {
   });
 }
 
-async function eventsOf(docker: Docker) {
-  const stream = await docker.getEvents({ filters: { type: ['service'] } });
+async function runsByDockerode(field: Field): Promise<void> {
+  const docker = new Docker({ socketPath: field.manager.socketPath });
+  const events = await eventsOf(docker, ['container', 'image']);
+  const image = field.image('busybox:1');
+  const pulling = await docker.pull(image);
+  await new Promise<void>((resolve, reject) => {
+    docker.modem.followProgress(pulling, (error: Error | null) =>
+      error === null ? resolve() : reject(error),
+    );
+  });
+  const script = 'echo out; echo err >&2; read x; echo "got $x"; touch /new; exec sleep 1000';
+  const container = await docker.createContainer({
+    name: 'ode',
+    Image: image,
+    Cmd: ['sh', '-c', script],
+    Labels: { by: 'ode' },
+    OpenStdin: true,
+    HostConfig: { Memory: 64 * 2 ** 20 },
+  });
+  const all = { stdin: true, stdout: true, stderr: true };
+  const attached = await container.attach({ stream: true, hijack: true, ...all });
+  const said = collect(docker, attached);
+  await container.start();
+  attached.write('it\n');
+  await until('it has answered', () => said.out === 'out\ngot it\n' && said.err === 'err\n');
+  destroy(attached);
+
+  const exec = await container.exec({
+    Cmd: ['sh', '-c', 'cat; echo no >&2; exit 5'],
+    AttachStdin: true,
+    AttachStdout: true,
+    AttachStderr: true,
+  });
+  const stream = await exec.start({ hijack: true, stdin: true });
+  const told = collect(docker, stream);
+  stream.end('typed\n');
+  await until('all of it is here', () => told.out === 'typed\n' && told.err === 'no\n');
+  const code = await until('it has ended', async () => (await exec.inspect()).ExitCode, {
+    accept: (known) => known !== null,
+  });
+  assert.equal(code, 5);
+
+  const logs = await container.logs({ stdout: false, stderr: true, follow: false });
+  assert.equal(logs.subarray(8).toString(), 'err\n');
+  const stats = await container.stats({ stream: false });
+  assert.equal(stats.memory_stats.limit, 64 * 2 ** 20);
+  const changes = (await container.changes()) as unknown as { Path: string; Kind: number }[];
+  assert.ok(changes.some(({ Path, Kind }) => Path === '/new' && Kind === 1));
+  const listed = await docker.listContainers({ filters: { label: ['by=ode'] } });
+  assert.deepEqual(
+    listed.map(({ Names, State }) => [Names, State]),
+    [[['/ode'], 'running']],
+  );
+  await container.commit({ repo: 'ode', tag: '1' });
+  const made = docker.getImage('ode:1');
+  await made.tag({ repo: 'ode', tag: '2' });
+  assert.deepEqual((await made.inspect()).RepoTags.toSorted(), ['ode:1', 'ode:2']);
+  await container.kill();
+  const { StatusCode } = (await container.wait()) as { StatusCode: number };
+  assert.equal(StatusCode, 137);
+  await container.remove();
+  await assert.rejects(container.inspect(), { statusCode: 404 });
+  for (const name of ['ode:1', 'ode:2']) await docker.getImage(name).remove();
+  const wanted = ['pull', 'create', 'attach', 'start', 'kill', 'die', 'commit', 'tag', 'destroy'];
+  await until('its life is told', () => wanted.every((one) => events.actions.includes(one)));
+  events.stop();
+}
+
+/** What comes by the two streams that are in one. */
+function collect(docker: Docker, stream: NodeJS.ReadableStream) {
+  const said = { out: '', err: '' };
+  const [out, err] = [new PassThrough(), new PassThrough()];
+  out.on('data', (chunk: Buffer) => (said.out += chunk.toString()));
+  err.on('data', (chunk: Buffer) => (said.err += chunk.toString()));
+  docker.modem.demuxStream(stream, out, err);
+  return said;
+}
+
+async function eventsOf(
+  docker: Docker,
+  types: ('container' | 'image' | 'service')[] = ['service'],
+) {
+  const stream = await docker.getEvents({ filters: { type: types } });
   const actions: string[] = [];
   stream.on('data', (chunk: Buffer) => {
     for (const line of chunk.toString().split('\n').filter(Boolean)) {

@@ -41,13 +41,14 @@ const elsewhere: readonly (readonly [file: string, verb: string, flags: readonly
   ['test/cluster/cluster-volumes.test.ts', 'volume update', ['', '--availability']],
 ];
 
-/** What ts-swarm leaves to docker's CLI: history, and what no daemon of ours does. */
+/** What ts-swarm leaves to docker's CLI: history, contexts, and what no daemon of ours does. */
 const onlyDockers: ReadonlySet<string> = new Set([
   'image history',
   'image build',
   'image push',
   'image save',
   'image prune',
+  ...verbs.filter((verb) => verb.startsWith('context ')),
 ]);
 
 const noExternalCa = 'external certificate authorities are not supported by this version';
@@ -76,7 +77,11 @@ export function parityCases(): void {
         }
       }
       // Content trust is Docker's own; the flag says to do without, as is done anyway.
-      assert.deepEqual([...new Set(lacking)], ['image pull --disable-content-trust']);
+      const distrusting = ['image pull', 'run', 'create'];
+      assert.deepEqual(
+        [...new Set(lacking)],
+        distrusting.map((verb) => `${verb} --disable-content-trust`),
+      );
     });
 
     it('docs/parity.md has a row for every flag, and no other', async () => {

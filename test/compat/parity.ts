@@ -18,6 +18,8 @@ export const verbs: readonly string[] = [
   'login',
   'logout',
   'search',
+  'run',
+  'create',
   ...words(
     'container',
     'ls inspect start stop kill restart pause unpause rename wait rm prune top logs attach exec ' +
@@ -27,6 +29,7 @@ export const verbs: readonly string[] = [
   'events',
   'info',
   'version',
+  ...words('context', 'create ls inspect show use update export import rm'),
 ];
 
 function words(noun: string, all: string): string[] {
@@ -37,7 +40,14 @@ function words(noun: string, all: string): string[] {
 export const refusedValues = 'values';
 
 /** Of docker's client alone: the daemon never hears of it. */
-const clientOnly: ReadonlySet<string> = new Set(['--tree', '--kubeconfig']);
+const clientOnly: ReadonlySet<string> = new Set([
+  '--tree',
+  '--kubeconfig',
+  '--help',
+  '--kubernetes',
+  // A mount of /var/run/docker.sock, wherever the daemon is.
+  '--use-api-socket',
+]);
 
 interface Row {
   readonly verb: string;

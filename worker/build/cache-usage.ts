@@ -16,14 +16,14 @@ export interface CacheUse {
 }
 
 /** As containers/storage writes it. */
-export interface StoredImage {
+interface StoredImage {
   readonly id: string;
   readonly layer?: string;
   readonly names?: readonly string[] | null;
   readonly created?: string;
 }
 
-export interface StoredLayer {
+interface StoredLayer {
   readonly id: string;
   readonly parent?: string;
   readonly 'diff-size'?: number;

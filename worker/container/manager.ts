@@ -32,7 +32,7 @@ import { logOf } from './runtime-config.ts';
 import { Standalone } from './standalone.ts';
 import type { StandaloneContext } from './standalone-context.ts';
 import { taskView } from './tasks.ts';
-import { warningsOf } from './warnings.ts';
+import { runtimeWarnings, warningsOf } from './warnings.ts';
 import { isRunning, neverRun, type ContainerRecord, type ContainerView } from './view.ts';
 
 export interface CreateRequest {
@@ -175,7 +175,7 @@ export class ContainerManager implements AsyncDisposable {
     const id = createHash('sha256').update(random.id()).update(random.id()).digest('hex');
     const freeName = this.#checkName(name);
     checkContainer(config, hostConfig, { cpus: this.#options.cpus });
-    const { cgroupVersion } = runtime.info();
+    const { cgroupVersion, ociRuntime } = runtime.info();
     const host = completedHost(hostConfig, cgroupVersion);
     const merged = mergedConfig(
       config,
@@ -207,7 +207,8 @@ export class ContainerManager implements AsyncDisposable {
     this.#records.put(record, neverRun);
     this.#containers.set(id, new Standalone(record, neverRun, this.#context));
     this.events.tell('create', record);
-    return { id, warnings: warningsOf(record) };
+    const warnings = [...warningsOf(record), ...runtimeWarnings(hostConfig, ociRuntime)];
+    return { id, warnings };
   }
 
   /** Throws `not-found`, or `invalid-argument` for the start of more than one id. */

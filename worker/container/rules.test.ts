@@ -329,6 +329,7 @@ describe('a start that fails', () => {
     ['open executable: Permission denied', ['/etc/x'], 126, /"\/etc\/x": permission denied/],
     ['cannot stat `/x`: No such file or directory: exec', ['/x'], 127, /no such file or directory/],
     ['no space left on device', ['sh'], 128, /^no space left on device$/],
+    ['open `blkio.weight`: No such file or directory', ['sh'], 128, /^this kernel has no weights/],
   ];
   for (const [message, argv, exitCode, says] of table) {
     it(`is told in Docker’s words: ${message}`, () => {

@@ -7,12 +7,18 @@ interface StartFailure {
   readonly exitCode: number;
 }
 
+export const noBlockWeights = 'this kernel has no weights of block I/O: leave them out';
+
 const prefix =
   'failed to create task for container: failed to create shim task: OCI runtime create failed: ' +
   'unable to start container process';
 
 export function startFailure(error: unknown, argv: readonly string[]): StartFailure {
   const known = SwarmError.from(error);
+  if (known.message.includes('blkio')) {
+    const failure = new SwarmError('unimplemented', noBlockWeights, { cause: error });
+    return { failure, exitCode: 128 };
+  }
   const found = commandFailure(known.message, argv[0] ?? '');
   if (found === undefined) return { failure: known, exitCode: 128 };
   const message = `${prefix}: ${found.reason}: unknown`;

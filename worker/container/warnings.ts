@@ -1,4 +1,5 @@
 /** What people are told of a container that is made nevertheless. */
+import type { HostDocument } from '../../types/index.ts';
 import type { ContainerRecord } from './view.ts';
 
 type Documents = Pick<ContainerRecord, 'config' | 'host'>;
@@ -12,6 +13,15 @@ export function warningsOf({ config, host }: Documents): readonly string[] {
     ...volumeDriverWarning({ host }),
     ...foreignWarnings({ config, host }),
   ];
+}
+
+/** `asked` is what a client has named, and `used` the program that works on this node. */
+export function runtimeWarnings(
+  { runtime: asked = '' }: Pick<HostDocument, 'runtime'>,
+  used: string,
+): readonly string[] {
+  if (!['runc', 'crun'].includes(asked) || asked === used) return [];
+  return [`this node starts its containers with ${used}, not with ${asked}`];
 }
 
 /** A driver for all volumes is one for those of -v alone. */

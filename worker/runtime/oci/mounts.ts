@@ -67,7 +67,8 @@ function ownMounts({ privileged, shmBytes: shm, namespaces }: StandaloneConfig =
     if (privileged && entry.options.includes('ro')) {
       return { ...entry, options: entry.options.filter((word) => word !== 'ro') };
     }
-    if (namespaces?.ipc === 'host' && ['/dev/shm', '/dev/mqueue'].includes(entry.destination)) {
+    // Message queues are those of the namespace, wherever they are mounted: many hosts do not.
+    if (namespaces?.ipc === 'host' && entry.destination === '/dev/shm') {
       return mount('bind', entry.destination, entry.destination, 'rbind nosuid noexec nodev');
     }
     if (shm && entry.destination === '/dev/shm') {
