@@ -62,7 +62,10 @@ export async function rowsOf(cli: Cli, coverage: readonly Coverage[]): Promise<R
   for (const verb of verbs) {
     const refusal = coverage.find((one) => one.verb === verb && one.refusal !== undefined);
     const isRefused = refusal?.flag === '';
-    for (const flag of ['', ...flagsOf(await cli.help(verb.split(' ')))]) {
+    const help = await cli.help(verb.split(' '));
+    // A CLI that lacks the verb shows the help of what is above it.
+    if (!new RegExp(`^Usage:\\s+docker ${verb}( |$)`, 'm').test(help)) continue;
+    for (const flag of ['', ...flagsOf(help)]) {
       if (flag !== '' && isRefused) continue;
       const known = coverage.find((one) => one.verb === verb && one.flag === flag);
       const what = clientOnly.has(flag) ? 'a matter of the client alone' : sayOf(known);
