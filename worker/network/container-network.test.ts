@@ -25,10 +25,12 @@ describe('bridge network on the real kernel', function () {
   let network: ContainerNetwork;
   const children: ChildProcess[] = [];
 
+  let clock: VirtualClock;
   const open = async () => {
+    clock = new VirtualClock();
     const opened = createNetwork(
       { runRoot, dataRoot: runRoot },
-      { clock: new VirtualClock(), random: seededRandom(1), log: silentLogger },
+      { clock, random: seededRandom(1), log: silentLogger },
     );
     await opened.start();
     return opened;
@@ -127,6 +129,41 @@ describe('bridge network on the real kernel', function () {
       `busybox wget -q -O- http://${web.gateway}:8080/none 2>&1 || true`,
     );
     assert.match(answer, /404/);
+  });
+
+  it('keeps nothing of a container for the sake of a peer that is gone', async () => {
+    const ports = () => {
+      using netlink = new Netlink();
+      const index = netlink.link(gatewayBridgeName)?.index;
+      return netlink.links().filter(({ master }) => master === index).length;
+    };
+    const portsAre = async (wanted: number) => {
+      for (let tries = 0; ports() !== wanted; tries++) {
+        assert.ok(tries < 500, `${ports()} ports of the bridge, not ${wanted}`);
+        await realClock.sleep(20);
+      }
+    };
+    const server = await bridge('server');
+    const client = await bridge('client');
+    const address = server.addresses[0]?.split('/')[0] ?? '';
+    const command = ['busybox', 'nc', '-l', '-p', '80', '-e', 'busybox', 'cat', '/dev/zero'];
+    const child = spawn('nsenter', [`--net=${server.netnsPath}`, ...command], { stdio: 'ignore' });
+    children.push(child);
+    while (!inside(server.netnsPath, 'ss', '-ltnH').includes(':80')) await realClock.sleep(20);
+    // It takes nothing: what is sent to it stays with the kernel of the server.
+    const taker = ['-c', `exec 3<>/dev/tcp/${address}/80; sleep 60`];
+    const asker = spawn('nsenter', [`--net=${client.netnsPath}`, 'bash', ...taker]);
+    children.push(asker);
+    const queued = () => inside(server.netnsPath, 'ss', '-tnH', 'state', 'established');
+    while (!/^\d+\s+[1-9]/m.test(queued())) await realClock.sleep(20);
+    inside(client.netnsPath, 'ip', 'link', 'set', 'eth0', 'down');
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    await network.detach('server');
+    // The client's, and that of the server's namespace.
+    assert.equal(ports(), 2);
+    clock.advance(3_000);
+    await portsAre(1);
   });
 
   it('chooses a port where none is asked for', async () => {

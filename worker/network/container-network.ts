@@ -14,6 +14,7 @@ import { Attachments, type AttachmentRecord } from './attachments.ts';
 import { AuditSchedule } from './audit-schedule.ts';
 import { setUpContainerNamespace } from './container-interfaces.ts';
 import { GatewayBridge, type GatewayOptions } from './gateway-bridge.ts';
+import { LateConnections } from './late-connections.ts';
 import type { LocalNetworks } from './local/index.ts';
 import { Namespaces } from './namespace.ts';
 import type { Attachment, AttachRequest, NetworkDriver } from './network.ts';
@@ -65,6 +66,7 @@ export class ContainerNetwork implements NetworkDriver {
   readonly #log: Logger;
   readonly #namespaces: Namespaces;
   readonly #spares: SpareNamespaces;
+  readonly #late: LateConnections;
   readonly #records: Attachments;
   readonly #gateway: GatewayBridge;
   readonly #maker: RecordMaker;
@@ -83,6 +85,7 @@ export class ContainerNetwork implements NetworkDriver {
     this.#log = deps.log.child({ module: 'network' });
     this.#namespaces = new Namespaces(join(options.runRoot, 'netns'), setUpContainerNamespace);
     this.#spares = new SpareNamespaces(this.#namespaces, { clock: deps.clock, log: this.#log });
+    this.#late = new LateConnections({ clock: deps.clock, log: this.#log });
     this.#records = new Attachments(join(options.runRoot, 'attachments'));
     this.#gateway = new GatewayBridge(options, { sockets: deps.sockets, log: this.#log });
     const own = { gateway: this.#gateway, records: this.#records };
@@ -120,6 +123,7 @@ export class ContainerNetwork implements NetworkDriver {
     await Promise.allSettled([...this.#attaching.values(), this.#applying, audited]);
     for (const part of [...this.#deps.parts, this.#deps.overlay]) await part[Symbol.asyncDispose]();
     this.#deps.sockets[Symbol.dispose]();
+    this.#late[Symbol.dispose]();
     this.#namespaces[Symbol.dispose]();
     this.#gateway.close();
   }
@@ -394,7 +398,9 @@ export class ContainerNetwork implements NetworkDriver {
   }
 
   #removeNamespace(containerId: string): void {
-    this.#deps.sockets.forget(this.#namespaces.path(containerId));
+    const path = this.#namespaces.path(containerId);
+    this.#deps.sockets.forget(path);
+    if (this.#namespaces.isAlive(containerId)) this.#late.limit(containerId, path);
     this.#namespaces.remove(containerId);
   }
 

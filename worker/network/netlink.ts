@@ -39,6 +39,7 @@ import {
   type Request,
 } from './netlink/wire.ts';
 import {
+  netlinkProtocols,
   rawSocket,
   receive,
   send,
@@ -61,8 +62,8 @@ export class Netlink implements Disposable {
   #sequence = 0;
 
   /** Opens a socket in the thread's present namespace. */
-  constructor() {
-    this.#fd = rawSocket(socketFamilies.netlink, 0);
+  constructor(protocol: number = netlinkProtocols.route) {
+    this.#fd = rawSocket(socketFamilies.netlink, protocol);
     // An answer is ready when send returns; the bound only guards against a kernel that never does.
     setReceiveTimeout(this.#fd, receiveTimeoutSeconds);
   }

@@ -100,6 +100,7 @@ export function unmount(target: string): void {
 }
 
 export const socketFamilies = { netlink: 16 } as const;
+export const netlinkProtocols = { route: 0, sockets: 4 } as const;
 const socketTypeRaw = 3;
 const socketCloseOnExec = 0o2000000;
 
