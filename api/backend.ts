@@ -21,6 +21,7 @@ import type { Builder } from '../worker/build/index.ts';
 import type { Images } from '../worker/image/images.ts';
 import type { LocalNetworks } from '../worker/network/local/index.ts';
 import type { NetworkTables } from '../worker/network/tables.ts';
+import type { BlockSupport } from '../worker/runtime/controls.ts';
 import type { LogLine, LogQuery } from '../worker/runtime/runtime.ts';
 import type { Volumes } from '../worker/volume/index.ts';
 
@@ -92,6 +93,7 @@ export interface HostInfo {
   readonly containerdVersion: string;
   readonly ociRuntime: string;
   readonly cgroupVersion: 1 | 2;
+  readonly blockSupport: BlockSupport;
   readonly snapshotter: string;
   readonly labels: readonly string[];
   readonly volumeDrivers: readonly string[];

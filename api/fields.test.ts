@@ -169,7 +169,6 @@ const refusedEndpoint = (json: object) => () =>
   wantedNetwork('net', endpointSettings.decode(json, ''));
 const refusedService = (template: object) => () =>
   refuseUnsupportedService(serviceSpec.decode({ Name: 'x', TaskTemplate: template }, ''));
-const device = [{ Path: '/dev/sda', Rate: 1, Weight: 1 }];
 
 /** What cannot be honoured, and is refused. */
 const refusals: readonly (readonly [path: string, work: () => unknown, says: RegExp])[] = [
@@ -186,12 +185,6 @@ const refusals: readonly (readonly [path: string, work: () => unknown, says: Reg
   ['HostConfig.Runtime', refusedHost({ Runtime: 'other' }), /unknown or invalid runtime/],
   ['HostConfig.Isolation', refusedHost({ Isolation: 'hyperv' }), /invalid isolation/],
   ['HostConfig.UsernsMode', refusedHost({ UsernsMode: 'x' }), /user namespace/],
-  ...['BlkioWeightDevice', 'BlkioDeviceReadBps', 'BlkioDeviceWriteBps'].map(
-    (key) => [`HostConfig.${key}`, refusedHost({ [key]: device }), /single block devices/] as const,
-  ),
-  ...['BlkioDeviceReadIOps', 'BlkioDeviceWriteIOps'].map(
-    (key) => [`HostConfig.${key}`, refusedHost({ [key]: device }), /single block devices/] as const,
-  ),
   ...['CpuRealtimePeriod', 'CpuRealtimeRuntime'].map(
     (key) => [`HostConfig.${key}`, refusedHost({ [key]: 1 }), /realtime scheduling/] as const,
   ),

@@ -9,6 +9,7 @@ import { makeCluster } from '../manager/store/testing.ts';
 import type { Cluster, Node, Task } from '../types/index.ts';
 import { testContainers } from '../worker/container/testing.ts';
 import type { Image, Images } from '../worker/image/images.ts';
+import { allBlockLimits } from '../worker/runtime/fake-parts.ts';
 import type { LogLine, LogQuery } from '../worker/runtime/runtime.ts';
 import type {
   Backend,
@@ -34,6 +35,7 @@ export const testHost: HostInfo = {
   containerdVersion: '1.6.20',
   ociRuntime: 'crun',
   cgroupVersion: 1,
+  blockSupport: { ...allBlockLimits, weight: false, weightDevices: false },
   snapshotter: 'overlayfs',
   labels: [],
   volumeDrivers: ['local'],

@@ -123,6 +123,7 @@ export class System implements SystemBackend, NodeFacts {
       containerdVersion: runtimeInfo.containerdVersion,
       ociRuntime: runtimeInfo.ociRuntime,
       cgroupVersion: runtimeInfo.cgroupVersion,
+      blockSupport: runtimeInfo.blockSupport,
       snapshotter: runtimeInfo.snapshotter,
       volumeDrivers: volumes.driverNames,
       logDrivers: await this.#logDrivers(),

@@ -222,12 +222,22 @@ export const createExtras = struct({
 });
 export type CreateExtras = TypeOf<typeof createExtras>;
 
+/** Only a new container can have these. */
+const updatelessLimits = {
+  blkioWeightDevice: limits.blkioWeightDevice,
+  blkioDeviceReadBps: limits.blkioDeviceReadBps,
+  blkioDeviceWriteBps: limits.blkioDeviceWriteBps,
+  blkioDeviceReadIops: limits.blkioDeviceReadIops,
+  blkioDeviceWriteIops: limits.blkioDeviceWriteIops,
+} as const;
+
 /** POST /containers/{id}/update. What is absent stays as it is. */
 export const updateDocument = struct({
   cpuShares: optional('CpuShares', integer),
   memory: optional('Memory', integer),
   nanoCpus: optional('NanoCpus', integer),
   blkioWeight: optional('BlkioWeight', integer),
+  ...updatelessLimits,
   cpuPeriod: optional('CpuPeriod', integer),
   cpuQuota: optional('CpuQuota', integer),
   cpuRealtimePeriod: optional('CpuRealtimePeriod', integer),

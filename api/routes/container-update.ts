@@ -1,9 +1,10 @@
 /** POST /containers/{id}/update: other limits, and another restart policy. */
 import { messageOf, SwarmError } from '../../lib/errors.ts';
 import { updateDocument, type HostDocument, type UpdateDocument } from '../../types/index.ts';
+import { deviceLimits, keptBlockIo } from '../../worker/container/block-io.ts';
 import { checkContainer } from '../../worker/container/checks.ts';
 import { ownOf, type Target } from '../../worker/container/manager.ts';
-import { noBlockWeights } from '../../worker/container/start-failure.ts';
+import { isOfBlockWeights, noBlockWeights } from '../../worker/container/start-failure.ts';
 import type { LimitChanges } from '../../worker/runtime/controls.ts';
 import type { Exchange } from '../exchange.ts';
 import type { RouteModules } from './modules.ts';
@@ -16,10 +17,12 @@ export async function updateContainer(
   { backend }: RouteModules,
 ): Promise<void> {
   const own = ownOf(target, 'updated');
-  const update = await exchange.body(updateDocument);
+  const asked = await exchange.body(updateDocument);
+  refuseDeviceLimits(asked);
+  const { blockSupport, cpus } = await backend.system.info();
+  const { kept: update, warnings } = keptBlockIo(asked, blockSupport);
   const { record, state } = own;
   const host = updated(record.host, update, record.id);
-  const { cpus } = await backend.system.info();
   checkContainer(record.config, host, { cpus });
   if (update.restartPolicy?.name && record.host.autoRemove) {
     throw new SwarmError(
@@ -31,20 +34,28 @@ export async function updateContainer(
     try {
       await backend.containers.inside.updateLimits(own.id, changesOf(update, host));
     } catch (error) {
-      if (!update.blkioWeight || !messageOf(error).includes('blkio')) throw error;
+      if (!update.blkioWeight || !isOfBlockWeights(messageOf(error))) throw error;
       throw new SwarmError('unimplemented', noBlockWeights, { cause: error });
     }
   }
   own.change((before) => ({ ...before, host }));
   backend.containers.events.tell('update', own.record);
-  exchange.json({ Warnings: null });
+  exchange.json({ Warnings: warnings.length === 0 ? null : warnings });
+}
+
+function refuseDeviceLimits(update: UpdateDocument): void {
+  if (deviceLimits.every((limit) => (update[limit]?.length ?? 0) === 0)) return;
+  throw new SwarmError(
+    'unimplemented',
+    'limits of single block devices are set when a container is made: make another with them',
+  );
 }
 
 /** Zero and empty mean "as it is", as in Docker. */
 function updated(host: HostDocument, update: UpdateDocument, id: string): HostDocument {
-  const { restartPolicy, pidsLimit, ...numbers } = update;
+  const { restartPolicy, pidsLimit, ...others } = update;
   const given = Object.fromEntries(
-    Object.entries(numbers).filter(([, value]) => value !== 0 && value !== ''),
+    Object.entries(others).filter(([, value]) => value !== 0 && value !== '' && value !== null),
   ) as Partial<HostDocument>;
   checkCpus(host, update, id);
   return {

@@ -5,6 +5,7 @@ const changes = 'update changes limits and the restart policy';
 const looks = 'flags of what shows containers';
 const streams = 'flags of what is at the streams of containers';
 const ends = 'flags of what ends containers';
+const blocks = 'limits of block devices, and warnings of those that the kernel lacks';
 
 export const containerFlagScripts: readonly ContainerScript[] = [
   {
@@ -43,6 +44,21 @@ export const containerFlagScripts: readonly ContainerScript[] = [
       docker exec -t --detach-keys ctrl-x bb tty; docker cp -L bb:/l $d/n; cat $d/n
       test -L $d/n; echo $?
       docker cp -a bb:/f $d/o; stat -c %u $d/o; rm -r $d`,
+  },
+  {
+    name: blocks,
+    script: `d=/dev/$(lsblk -dnro NAME | grep -v -e zram -e ram -e loop | head -1)
+      docker create --name aa --blkio-weight 300 --blkio-weight-device $d:200 \\
+        --device-read-bps $d:1mb --device-write-bps $d:2mb --device-read-iops $d:9 \\
+        --device-write-iops $d:8 busybox sh -c 'cat /sys/fs/cgroup/blkio/*throttle*_device'
+      docker start -a aa; docker inspect aa | grep -A30 Blkio | grep -B30 CpuPeriod
+      docker run --rm --blkio-weight 300 --blkio-weight-device $d:200 \\
+        --device-read-bps $d:1mb --device-write-bps $d:2mb --device-read-iops $d:9 \\
+        --device-write-iops $d:8 busybox sh -c 'cat /sys/fs/cgroup/blkio/*throttle*_device'
+      docker run --name bb --device-read-bps /dev/nowhere:1mb busybox true; echo $?
+      docker inspect -f '{{.State.Status}} {{.State.ExitCode}} {{.State.Error}}' bb
+      docker run -d --name cc busybox sleep 1000; docker update --blkio-weight 300 cc
+      docker inspect -f '{{.HostConfig.BlkioWeight}}' cc`,
   },
   {
     name: ends,
@@ -108,6 +124,7 @@ export const shownByScripts: readonly (readonly [string, string, readonly string
       '--cpuset-cpus --cpuset-mems --cpu-period --cpu-quota'
     ).split(' '),
   ],
+  [blocks, 'update', ['--blkio-weight']],
 ];
 
 export const refusedFlags: readonly (readonly [verb: string, flag: string, sentence: string])[] = [
@@ -119,7 +136,6 @@ export const refusedFlags: readonly (readonly [verb: string, flag: string, sente
     (flag) =>
       ['update', flag, 'realtime scheduling of CPUs is not supported by this version'] as const,
   ),
-  ['update', '--blkio-weight', 'this kernel has no weights of block I/O: leave them out'],
   [
     'update',
     '--kernel-memory',

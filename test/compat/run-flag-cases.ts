@@ -8,18 +8,12 @@ import type { Field } from './field.ts';
 import { flagsPassed } from './passed-flags.ts';
 import { runFlagScripts } from './run-flag-scripts.ts';
 
-const blocks = 'limits of single block devices are not supported by this version';
 const realtime = 'realtime scheduling of CPUs is not supported by this version';
 
 /** Refused by our daemon: the flag with a value, and the sentence. */
 const refused: readonly (readonly [flag: string, value: string, sentence: string])[] = [
-  ['--blkio-weight-device', '/dev/null:200', blocks],
   ['--cpu-rt-period', '1000', realtime],
   ['--cpu-rt-runtime', '1000', realtime],
-  ['--device-read-bps', '/dev/null:1mb', blocks],
-  ['--device-read-iops', '/dev/null:9', blocks],
-  ['--device-write-bps', '/dev/null:1mb', blocks],
-  ['--device-write-iops', '/dev/null:9', blocks],
   ['--kernel-memory', '64m', 'Linux has no limit of kernel memory any more: use a limit of memory'],
   ['--link', 'other:o', 'links are not supported: put both containers on one network'],
   ['--link-local-ip', '169.254.7.7', 'link-local addresses cannot be chosen in this version'],
@@ -30,8 +24,6 @@ const refused: readonly (readonly [flag: string, value: string, sentence: string
   ],
   ['--storage-opt', 'size=1g', '--storage-opt is not supported by the snapshotter of this node'],
 ];
-
-const noWeights = 'this kernel has no weights of block I/O: leave them out';
 
 /** Docker's CLI offers these to daemons on Windows alone. */
 const foreign: readonly (readonly [flag: string, value: string])[] = [
@@ -59,7 +51,6 @@ export function runFlagCases(get: () => Field): void {
   }
   for (const verb of verbs) {
     for (const [flag, , sentence] of refused) refuses(verb, flag, sentence);
-    refuses(verb, '--blkio-weight', noWeights);
     for (const [flag] of foreign) {
       refuses(verb, flag, "docker's own CLI (28.2) says that it is for daemons on Windows");
     }
@@ -93,8 +84,6 @@ export function runFlagCases(get: () => Field): void {
         assert.ok(stderr.includes(sentence), `${flag}: ${stderr}`);
       }
       await cli.run(manager, 'network', 'rm', 'refusing');
-      const weighed = ['run', '--rm', '--blkio-weight', '300', 'busybox', 'true'];
-      assert.ok((await cli.result(manager, weighed)).stderr.includes(noWeights));
       if (cli !== newDocker) return;
       for (const [flag, value] of foreign) {
         const { stderr } = await cli.result(manager, ['create', flag, value, 'busybox', 'true']);

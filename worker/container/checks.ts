@@ -135,16 +135,6 @@ function checkUnsupported(config: ContainerDocument, host: HostDocument): void {
   if (Object.keys(host.storageOpt ?? {}).length > 0) {
     invalid('--storage-opt is not supported by the snapshotter of this node');
   }
-  const throttles = [
-    host.blkioWeightDevice,
-    host.blkioDeviceReadBps,
-    host.blkioDeviceWriteBps,
-    host.blkioDeviceReadIops,
-    host.blkioDeviceWriteIops,
-  ];
-  if (throttles.some((list) => (list?.length ?? 0) > 0)) {
-    unsupported('limits of single block devices are not supported by this version');
-  }
   if (host.cpuRealtimePeriod !== 0 || host.cpuRealtimeRuntime !== 0) {
     unsupported('realtime scheduling of CPUs is not supported by this version');
   }

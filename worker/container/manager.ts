@@ -12,6 +12,7 @@ import { keepsLog, readKeptLog } from '../runtime/logs/kept-log.ts';
 import { isMountLayer, type VolumeUser } from '../volume/index.ts';
 import { Archives } from './archive/archives.ts';
 import { Views } from './archive/views.ts';
+import { keptBlockIo } from './block-io.ts';
 import { checkContainer } from './checks.ts';
 import { Connections, wantedMounts } from './connections.ts';
 import { ContainerEvents, NetworkEvents } from './events.ts';
@@ -175,8 +176,9 @@ export class ContainerManager implements AsyncDisposable {
     const id = createHash('sha256').update(random.id()).update(random.id()).digest('hex');
     const freeName = this.#checkName(name);
     checkContainer(config, hostConfig, { cpus: this.#options.cpus });
-    const { cgroupVersion, ociRuntime } = runtime.info();
-    const host = completedHost(hostConfig, cgroupVersion);
+    const { blockSupport, cgroupVersion, ociRuntime } = runtime.info();
+    const { kept, warnings } = keptBlockIo(hostConfig, blockSupport);
+    const host = completedHost(kept, cgroupVersion);
     const merged = mergedConfig(
       config,
       image.config,
@@ -207,8 +209,8 @@ export class ContainerManager implements AsyncDisposable {
     this.#records.put(record, neverRun);
     this.#containers.set(id, new Standalone(record, neverRun, this.#context));
     this.events.tell('create', record);
-    const warnings = [...warningsOf(record), ...runtimeWarnings(hostConfig, ociRuntime)];
-    return { id, warnings };
+    const others = [...warningsOf(record), ...runtimeWarnings(hostConfig, ociRuntime)];
+    return { id, warnings: [...warnings, ...others] };
   }
 
   /** Throws `not-found`, or `invalid-argument` for the start of more than one id. */

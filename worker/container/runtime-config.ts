@@ -3,6 +3,7 @@ import type { ContainerDocument, Mount } from '../../types/index.ts';
 import { withDevices, type DeviceEdits } from '../device/index.ts';
 import type { ContainerConfig, StandaloneConfig } from '../runtime/runtime.ts';
 import { logConfigOf, resolveHealthCheck, type ResolvedHealthCheck } from '../task/index.ts';
+import { blockIoOf } from './block-io.ts';
 import type { ContainerRecord } from './view.ts';
 
 const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -100,7 +101,7 @@ function moreOf(record: ContainerRecord, placement: Placement): StandaloneConfig
     },
     ...(host.memorySwap === 0 ? {} : { memorySwapBytes: host.memorySwap }),
     ...(host.oomKillDisable ? { oomKillDisable: true } : {}),
-    blkioWeight: host.blkioWeight,
+    blockIo: blockIoOf(host),
     cgroupParent: host.cgroupParent,
     ...(host.annotations === undefined ? {} : { annotations: host.annotations }),
     ...(placement.consoleSize === undefined ? {} : { consoleSize: placement.consoleSize }),

@@ -15,7 +15,7 @@ const prefix =
 
 export function startFailure(error: unknown, argv: readonly string[]): StartFailure {
   const known = SwarmError.from(error);
-  if (known.message.includes('blkio')) {
+  if (isOfBlockWeights(known.message)) {
     const failure = new SwarmError('unimplemented', noBlockWeights, { cause: error });
     return { failure, exitCode: 128 };
   }
@@ -26,6 +26,11 @@ export function startFailure(error: unknown, argv: readonly string[]): StartFail
     failure: new SwarmError('invalid-argument', message, { cause: error }),
     exitCode: found.exitCode,
   };
+}
+
+/** The OCI runtime names the file of the cgroup that it could not write. */
+export function isOfBlockWeights(message: string): boolean {
+  return /\b(?:blk)?io\.(?:bfq\.)?weight/.test(message);
 }
 
 /** Of an OCI runtime that could not execute the command; others are the host's own troubles. */

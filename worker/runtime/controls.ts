@@ -8,6 +8,27 @@ export interface CpuTuning {
   readonly mems?: string;
 }
 
+/** A limit of one block device, named by its path on the host. */
+export interface BlockRate {
+  readonly path: string;
+  /** Bytes, or operations, a second. */
+  readonly rate: number;
+}
+
+/** Limits of what a container reads from and writes to block devices. */
+export interface BlockIo {
+  /** 10 to 1000, beside those of others. */
+  readonly weight?: number;
+  readonly weightDevices?: readonly { readonly path: string; readonly weight: number }[];
+  readonly readBps?: readonly BlockRate[];
+  readonly writeBps?: readonly BlockRate[];
+  readonly readIops?: readonly BlockRate[];
+  readonly writeIops?: readonly BlockRate[];
+}
+
+/** Which of them the kernel knows. */
+export type BlockSupport = Readonly<Record<keyof BlockIo, boolean>>;
+
 /** Only what is named is changed. */
 export interface LimitChanges {
   readonly cpu?: CpuTuning;

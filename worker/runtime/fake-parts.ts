@@ -1,6 +1,6 @@
 /** The parts of the runtime in memory: streams, and writable layers. */
 import { SwarmError } from '../../lib/errors.ts';
-import type { Usage } from './controls.ts';
+import type { BlockSupport, Usage } from './controls.ts';
 import type {
   ContainerIo,
   ExecProcess,
@@ -12,6 +12,15 @@ import type {
 import type { Layers } from './layers.ts';
 import type { SnapshotMount } from './rootfs-file.ts';
 import type { ContainerConfig, ContainerInfo, ImageRootfs } from './runtime.ts';
+
+export const allBlockLimits: BlockSupport = {
+  weight: true,
+  weightDevices: true,
+  readBps: true,
+  writeBps: true,
+  readIops: true,
+  writeIops: true,
+};
 
 interface Found {
   readonly config: ContainerConfig;

@@ -2,7 +2,7 @@
 import type { Clock } from '../../lib/clock.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import type { ContainerControls } from './controls.ts';
-import { FakeIo, FakeLayers, idleUsage } from './fake-parts.ts';
+import { allBlockLimits, FakeIo, FakeLayers, idleUsage } from './fake-parts.ts';
 import { signalNumber } from './oci/signals.ts';
 import type {
   ContainerConfig,
@@ -191,6 +191,7 @@ export class FakeRuntime implements Runtime {
       ociRuntime: 'crun',
       ociRuntimeVersion: 'fake',
       cgroupVersion: 2,
+      blockSupport: allBlockLimits,
       snapshotter: 'fake',
     };
   }

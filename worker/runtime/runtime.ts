@@ -1,6 +1,6 @@
 /** Runs containers: the port that the task manager drives. Adapters: containerd, and a fake. */
 import type { DeviceMapping, LogDriver, Mount, Resources } from '../../types/index.ts';
-import type { ContainerControls, CpuTuning } from './controls.ts';
+import type { BlockIo, BlockSupport, ContainerControls, CpuTuning } from './controls.ts';
 import type { ContainerIo } from './io.ts';
 import type { Layers } from './layers.ts';
 import type { RemoteLogConfig } from './logs/remote/config.ts';
@@ -80,7 +80,7 @@ export interface StandaloneConfig {
   readonly cpu?: CpuTuning;
   readonly memorySwapBytes?: number;
   readonly oomKillDisable?: boolean;
-  readonly blkioWeight?: number;
+  readonly blockIo?: BlockIo;
   /** Where its cgroup is, in the place of the daemon's own. */
   readonly cgroupParent?: string;
   readonly annotations?: Readonly<Record<string, string>>;
@@ -187,5 +187,6 @@ export interface RuntimeInfo {
   readonly ociRuntime: 'crun' | 'runc';
   readonly ociRuntimeVersion: string;
   readonly cgroupVersion: 1 | 2;
+  readonly blockSupport: BlockSupport;
   readonly snapshotter: string;
 }

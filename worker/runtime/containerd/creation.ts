@@ -12,6 +12,7 @@ import type { LogPump } from '../logs/log-pump.ts';
 import { ociSpec, type OciSpec } from '../oci/spec.ts';
 import { resolveUser, type UserFiles } from '../oci/user.ts';
 import { layersOf, readRootfsFile, type SnapshotMount } from '../rootfs-file.ts';
+import { ociBlockIo } from './block-io.ts';
 import type { ContainerdClient } from './client.ts';
 import { devicesOf } from './devices.ts';
 import type { HostFacts } from './host.ts';
@@ -153,6 +154,7 @@ async function specOf(
     architecture: arch(),
     netnsPath: network.kind === 'path' ? context.fromRuntime(network.path) : undefined,
     devices: await devicesOf(config.more),
+    blockIo: await ociBlockIo(config.more?.blockIo ?? {}),
     capabilities: context.host.capabilities,
   });
   return context.ociRuntime === 'crun' ? context.seccomp.apply(spec) : spec;

@@ -60,7 +60,7 @@ async function devicesAt(path: string, target: string, access: string): Promise<
 }
 
 /** Linux's packing of the two numbers into one. */
-function numbersOf(rdev: number): { major: number; minor: number } {
+export function numbersOf(rdev: number): { major: number; minor: number } {
   const packed = BigInt(rdev);
   const major = ((packed >> 8n) & 0xfffn) | ((packed >> 32n) & ~0xfffn);
   const minor = (packed & 0xffn) | ((packed >> 12n) & ~0xffn);

@@ -2,6 +2,8 @@
 import { access, readFile, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { allCapabilities } from '../oci/capabilities.ts';
+import type { BlockSupport } from '../controls.ts';
+import { blockSupport } from './block-io.ts';
 import { errnoOf } from '../../../lib/errors.ts';
 
 export const cgroupRoot = '/sys/fs/cgroup';
@@ -12,6 +14,7 @@ export interface HostFacts {
   /** A cgroup2 hierarchy beside those of v1, which crun refuses to work with. */
   readonly hybridMount: string | undefined;
   readonly swapLimit: boolean;
+  readonly blockSupport: BlockSupport;
   readonly initPath: string | undefined;
   /** What this daemon may give away at most. */
   readonly capabilities: readonly string[];
@@ -26,6 +29,7 @@ export async function hostFacts(): Promise<HostFacts> {
     cgroupVersion: unified ? 2 : 1,
     hybridMount: hybrid ? hybridMount : undefined,
     swapLimit: unified || (await exists(join(cgroupRoot, 'memory', 'memory.memsw.limit_in_bytes'))),
+    blockSupport: await blockSupport(cgroupRoot, unified ? 2 : 1),
     initPath: inits[found.indexOf(true)],
     capabilities: await ownCapabilities(),
   };

@@ -90,6 +90,7 @@ export async function openContainerd(
           ociRuntime: ociRuntime.name,
           ociRuntimeVersion: ociRuntime.version,
           cgroupVersion: host.cgroupVersion,
+          blockSupport: host.blockSupport,
           snapshotter,
         },
       },

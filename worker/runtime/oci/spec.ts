@@ -3,7 +3,13 @@ import { SwarmError } from '../../../lib/errors.ts';
 import type { ContainerConfig, OciHook } from '../runtime.ts';
 import { allCapabilities, capabilitiesOf } from './capabilities.ts';
 import { initTarget, mountsOf, type OciMount } from './mounts.ts';
-import { resourcesOf, tunedResources, type OciDevice, type OciResources } from './resources.ts';
+import {
+  resourcesOf,
+  tunedResources,
+  type OciBlockIo,
+  type OciDevice,
+  type OciResources,
+} from './resources.ts';
 import { seccompProfile, type Seccomp } from './seccomp.ts';
 import { withOwnGroup, type ResolvedUser } from './user.ts';
 
@@ -24,6 +30,7 @@ export interface SpecContext {
   readonly netnsPath: string | undefined;
   /** Of the host, as the container is to have them. */
   readonly devices?: readonly OciDevice[];
+  readonly blockIo?: OciBlockIo | undefined;
   /** What there is to give to a privileged container; absent: all. */
   readonly capabilities?: readonly string[];
 }
@@ -116,7 +123,10 @@ export function ociSpec(config: ContainerConfig, context: SpecContext): OciSpec 
     ...(more.hooks === undefined ? {} : { hooks: more.hooks }),
     annotations: { ...more.annotations, [shimGroupAnnotation]: context.shimGroup },
     linux: {
-      resources: tunedResources(resourcesOf(config.resources, context), more, devices),
+      resources: {
+        ...tunedResources(resourcesOf(config.resources, context), more, devices),
+        ...(context.blockIo === undefined ? {} : { blockIO: context.blockIo }),
+      },
       ...(devices.length === 0 ? {} : { devices }),
       cgroupsPath: context.cgroupsPath,
       namespaces: namespacesOf(config, context),
