@@ -21,7 +21,11 @@ export function readEnvFile(path: string, env: Env): string[] {
   try {
     content = readFileSync(path, 'utf8');
   } catch (error) {
-    throw new Error(`open ${path}: ${messageOf(error)}`, { cause: error });
+    // Node's words, without the name of the error and the path, which the sentence has already.
+    const [reason] = messageOf(error)
+      .replace(/^[A-Z]+: /, '')
+      .split(', ');
+    throw new Error(`open ${path}: ${reason}`, { cause: error });
   }
   const entries: string[] = [];
   for (const line of content.replace(/^\uFEFF/, '').split(/\r?\n/)) {

@@ -73,7 +73,8 @@ async function startDaemon(client: Client, options: StartOptions): Promise<void>
   const child = spawn(
     process.execPath,
     [
-      '--disable-warning=ExperimentalWarning',
+      // What this process was begun with suits the daemon as well.
+      ...process.execArgv,
       besideCli('cli', 'main'),
       'daemon',
       `--host=${options.host}`,
