@@ -273,8 +273,11 @@ describe('the API server', () => {
     await backend.becomeManager();
     const trouble = new SwarmError('unavailable', 'The swarm does not have a leader.');
     backend.store.read = () => Promise.reject(trouble);
-    const info = JSON.parse((await ask('GET', '/info')).text) as { Swarm: { Error: string } };
+    const info = JSON.parse((await ask('GET', '/info')).text) as {
+      Swarm: { Error: string; ControlAvailable: boolean };
+    };
     assert.equal(info.Swarm.Error, 'The swarm does not have a leader.');
+    assert.equal(info.Swarm.ControlAvailable, true);
     assert.equal((await ask('GET', '/services')).status, 503);
   });
 

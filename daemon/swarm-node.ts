@@ -66,6 +66,8 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   #active: SwarmPart | undefined;
   #state: SwarmStatus['state'] = 'inactive';
   #error = '';
+  /** The swarm has said so: there is nothing of it here that could be lost. */
+  #isRemoved = false;
   /** A manager's; also those of one that has failed. */
   #keys: KeyStore | undefined;
   #turn: Promise<unknown> = Promise.resolve();
@@ -257,7 +259,7 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
       }
       if (this.#state === 'locked' && !force)
         throw new SwarmError('unavailable', refusals.lockedLeaves);
-      if (membership.isManager && !force) {
+      if (membership.isManager && !this.#isRemoved && !force) {
         const others = (this.#active?.manager?.voters ?? 1) > 1;
         throw new SwarmError('unavailable', others ? refusals.managerLeaves : refusals.lastManager);
       }
@@ -423,12 +425,14 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
     this.#active = undefined;
     this.#state = 'inactive';
     this.#error = '';
+    this.#isRemoved = false;
     await active?.[Symbol.asyncDispose]();
   }
 
   #fail(error: unknown): void {
-    const isLocked = SwarmError.from(error).details['reason'] === 'locked';
-    this.#state = isLocked ? 'locked' : 'error';
+    const { reason } = SwarmError.from(error).details;
+    this.#state = reason === 'locked' ? 'locked' : 'error';
+    this.#isRemoved = reason === 'node-removed';
     this.#error = messageOf(error);
     this.#parts.log.error('the swarm component has failed', { error });
   }

@@ -116,7 +116,7 @@ export function infoJson(facts: InfoFacts): JsonObject {
 
 interface SwarmInfoFacts {
   readonly status: SwarmStatus;
-  /** On a manager only. */
+  /** On a manager only, while the swarm has a leader. */
   readonly manager?: {
     readonly nodes: number;
     readonly managers: number;
@@ -129,7 +129,8 @@ export function swarmInfoJson({ status, manager }: SwarmInfoFacts): JsonObject {
     NodeID: status.nodeId,
     NodeAddr: status.nodeAddr,
     LocalNodeState: status.state,
-    ControlAvailable: manager !== undefined,
+    // Also of a manager that cannot be asked just now: what is wrong is told as the error.
+    ControlAvailable: status.isManager,
     Error: status.error,
     RemoteManagers:
       status.remoteManagers.length === 0

@@ -93,7 +93,7 @@ function swarmLines({ Swarm: swarm }: WireFullInfo): string[] {
   ]);
   if (state === 'inactive' || state === 'locked') return head;
   const managers = (swarm.RemoteManagers ?? []).map(({ Addr }) => Addr).sort();
-  const cluster = swarm.ControlAvailable === true ? clusterLines(swarm) : [];
+  const cluster = swarm.Cluster === undefined ? [] : clusterLines(swarm);
   return [
     ...head,
     ...lines(1, [[' Is Manager', String(swarm.ControlAvailable ?? false)]]),

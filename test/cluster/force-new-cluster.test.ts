@@ -67,4 +67,18 @@ describe('init --force-new-cluster', () => {
       accept: (stderr) => /Worker nodes can't be used/.test(stderr),
     });
   });
+
+  it('tells a manager that was removed meanwhile, which then leaves without force', async () => {
+    const third = swarm.host('h3');
+    await swarm.cli('node', 'rm', '--force', 'h3');
+    await third.boot();
+    await until('h3 is told', async () => (await third.cliResult('node', 'ls')).stderr, {
+      timeoutMs: 40_000,
+      accept: (stderr) => /has been removed from the swarm; run "ts-swarm leave"/.test(stderr),
+    });
+    assert.equal(await third.cli('leave'), 'Node left the swarm.\n');
+    const token = (await swarm.cli('join-token', '--quiet', 'worker')).trim();
+    await third.cli('join', '--token', token, `${swarm.manager.address}:2377`);
+    await swarm.untilNodes('h1 ready, h2 ready, h3 ready, h4 ready', 40_000);
+  });
 });
