@@ -1,9 +1,12 @@
 /**
- * quickstart.ts up:   three hosts on this machine, a service with three replicas, one host lost and
- *                     its replica back on another. Leaves everything running to play with.
- * quickstart.ts down: removes all of it.
+ * quickstart.ts up:         three hosts on this machine, a service with three replicas, one host
+ *                           lost and its replica back on another. Leaves everything running.
+ * quickstart.ts enter HOST [COMMAND...]: a shell on a host, with ts-swarm and docker for it.
+ * quickstart.ts kill HOST:  cuts a host's power.
+ * quickstart.ts boot HOST:  switches it on again.
+ * quickstart.ts down:       removes all of it.
  */
-import { relative } from 'node:path';
+import { delimiter, dirname, relative } from 'node:path';
 import { messageOf } from '../lib/errors.ts';
 import { Lab, binary, until, type Host } from '../test/lab/index.ts';
 
@@ -35,15 +38,15 @@ interface Replica {
   readonly host: string;
 }
 
-const [command] = process.argv.slice(2);
-const commands: Readonly<Record<string, () => Promise<void>>> = { up, down };
+const [command, ...operands] = process.argv.slice(2);
+const commands: Readonly<Record<string, () => Promise<void>>> = { up, down, enter, kill, boot };
 await (commands[command ?? ''] ?? usage)().catch((error: unknown) => {
   console.error(`\nquickstart: ${messageOf(error)}`);
   process.exitCode = 1;
 });
 
 function usage(): Promise<void> {
-  throw new Error("usage: 'npm run quickstart' or 'npm run quickstart:down'");
+  throw new Error("usage: 'npm run quickstart', or 'npm run quickstart:enter|kill|boot|down'");
 }
 
 async function down(): Promise<void> {
@@ -54,6 +57,44 @@ async function down(): Promise<void> {
   }
   await lab.close();
   console.log('Removed: the hosts, their containers, the registry and all their data.');
+}
+
+/** The host that the command line names, of the hosts that `up` has left running. */
+function named(): Host {
+  const lab = Lab.attach(labName);
+  if (lab === undefined) throw new Error("it is not running: begin with 'npm run quickstart'");
+  const found = lab.hosts.find(({ name }) => name === operands[0]);
+  if (found !== undefined) return found;
+  const names = lab.hosts.map(({ name }) => name).join(', ');
+  throw new Error(`name one of its hosts, ${names}: such as 'npm run quickstart:${command} h2'`);
+}
+
+function enter(): Promise<void> {
+  const host = named();
+  if (!host.isUp) throw new Error(`${host.name} is off: 'npm run quickstart:boot ${host.name}'`);
+  const [, ...argv] = operands;
+  process.exitCode = host.enter(argv.length > 0 ? argv : [process.env['SHELL'] ?? 'sh'], {
+    DOCKER_HOST: host.url,
+    PATH: [dirname(binary), process.env['PATH'] ?? ''].join(delimiter),
+    // What a shell shows where nobody has set up another prompt.
+    PS1: `${host.name}# `,
+  });
+  return Promise.resolve();
+}
+
+async function kill(): Promise<void> {
+  const host = named();
+  if (!host.isUp) throw new Error(`${host.name} is off already`);
+  await host.kill();
+  console.log(`${host.name} is off: its daemon, containerd and containers died with it.`);
+}
+
+async function boot(): Promise<void> {
+  const host = named();
+  if (host.isUp) throw new Error(`${host.name} is on already`);
+  await host.boot();
+  await host.startDaemon();
+  console.log(`${host.name} is on, its daemon runs and takes up what it was in the swarm.`);
 }
 
 async function up(): Promise<void> {
@@ -202,5 +243,8 @@ Try next:
   ${swarm} service logs web
   ${swarm} service update --env-add GREETING=hi web
   docker service ls                # the docker CLI works as well
+  npm run quickstart:boot h3       # switches the host on again that was lost
+  npm run quickstart:kill h2       # cuts the power of another
+  npm run quickstart:enter h1      # a shell on a host, with ts-swarm and docker for it
   npm run quickstart:down          # removes all of it`);
 }

@@ -1,4 +1,5 @@
 /** One test host: a machine as far as a daemon can tell, made of namespaces and a cgroup. */
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { cpuSecondsOf, makeCgroup } from './cgroup.ts';
@@ -13,7 +14,7 @@ import {
 import { http, type HttpResult } from './http.ts';
 import { run, runResult, type RunOptions, type RunResult } from './run.ts';
 import { Service } from './service.ts';
-import { pathsOf, removeDevice } from './state.ts';
+import { environmentMark, pathsOf, removeDevice } from './state.ts';
 
 const here = import.meta.dirname;
 export const binary = resolve(here, '../../bin/ts-swarm');
@@ -210,6 +211,19 @@ export class Host {
   /** The same, for commands that may fail. */
   execResult(command: string | readonly string[], options?: RunOptions): Promise<RunResult> {
     return runResult(this.#inside(command), options);
+  }
+
+  /**
+   * Runs a command on the host at the terminal of this process, such as a shell, and returns its
+   * exit code. `env` is added to this process's own.
+   */
+  enter(argv: readonly string[], env: Readonly<Record<string, string>>): number {
+    const command = [join(here, 'host-enter.sh'), this.#cgroup, this.#pid(), ...argv];
+    const { status } = spawnSync('sh', command, {
+      stdio: 'inherit',
+      env: { ...process.env, ...env, [environmentMark]: String(this.#options.labId) },
+    });
+    return status ?? 1;
   }
 
   /** Runs our CLI against this host's daemon and returns what it printed. */
