@@ -39,13 +39,21 @@ interface Replica {
 }
 
 const [command, ...operands] = process.argv.slice(2);
-const commands: Readonly<Record<string, () => Promise<void>>> = { up, down, enter, kill, boot };
-await (commands[command ?? ''] ?? usage)().catch((error: unknown) => {
+const commands: Readonly<Record<string, () => Promise<void> | void>> = {
+  up,
+  down,
+  enter,
+  kill,
+  boot,
+};
+try {
+  await (commands[command ?? ''] ?? usage)();
+} catch (error) {
   console.error(`\nquickstart: ${messageOf(error)}`);
   process.exitCode = 1;
-});
+}
 
-function usage(): Promise<void> {
+function usage(): never {
   throw new Error("usage: 'npm run quickstart', or 'npm run quickstart:enter|kill|boot|down'");
 }
 
@@ -69,7 +77,7 @@ function named(): Host {
   throw new Error(`name one of its hosts, ${names}: such as 'npm run quickstart:${command} h2'`);
 }
 
-function enter(): Promise<void> {
+function enter(): void {
   const host = named();
   if (!host.isUp) throw new Error(`${host.name} is off: 'npm run quickstart:boot ${host.name}'`);
   const [, ...argv] = operands;
@@ -79,7 +87,6 @@ function enter(): Promise<void> {
     // What a shell shows where nobody has set up another prompt.
     PS1: `${host.name}# `,
   });
-  return Promise.resolve();
 }
 
 async function kill(): Promise<void> {
