@@ -787,6 +787,13 @@ export declare type MeasureRequest = Message<"tsswarm.dispatcher.MeasureRequest"
    * @generated from field: repeated string connections_of = 2;
    */
   connectionsOf: string[];
+
+  /**
+   * The requests that they have counted themselves.
+   *
+   * @generated from field: repeated tsswarm.dispatcher.RequestCounter requests_of = 3;
+   */
+  requestsOf: RequestCounter[];
 };
 
 /**
@@ -794,6 +801,43 @@ export declare type MeasureRequest = Message<"tsswarm.dispatcher.MeasureRequest"
  * Use `create(MeasureRequestSchema)` to create a new message.
  */
 export declare const MeasureRequestSchema: GenMessage<MeasureRequest>;
+
+/**
+ * A counter on a page in the format of Prometheus, in the network of the task's container.
+ *
+ * @generated from message tsswarm.dispatcher.RequestCounter
+ */
+export declare type RequestCounter = Message<"tsswarm.dispatcher.RequestCounter"> & {
+  /**
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+
+  /**
+   * @generated from field: uint32 port = 2;
+   */
+  port: number;
+
+  /**
+   * Begins with a slash.
+   *
+   * @generated from field: string path = 3;
+   */
+  path: string;
+
+  /**
+   * Its name; it is summed over its labels.
+   *
+   * @generated from field: string counter = 4;
+   */
+  counter: string;
+};
+
+/**
+ * Describes the message tsswarm.dispatcher.RequestCounter.
+ * Use `create(RequestCounterSchema)` to create a new message.
+ */
+export declare const RequestCounterSchema: GenMessage<RequestCounter>;
 
 /**
  * @generated from message tsswarm.dispatcher.Measurements
@@ -854,6 +898,25 @@ export declare type TaskMeasurement = Message<"tsswarm.dispatcher.TaskMeasuremen
    * @generated from field: optional double accepted = 6;
    */
   accepted?: number | undefined;
+
+  /**
+   * Of the counter that was asked for, with the time of its own, as a page may take a while.
+   *
+   * @generated from field: optional double requests = 7;
+   */
+  requests?: number | undefined;
+
+  /**
+   * @generated from field: optional double requests_at_ms = 8;
+   */
+  requestsAtMs?: number | undefined;
+
+  /**
+   * Why there are none.
+   *
+   * @generated from field: optional string requests_problem = 9;
+   */
+  requestsProblem?: string | undefined;
 };
 
 /**

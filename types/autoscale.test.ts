@@ -23,6 +23,35 @@ describe('the label of autoscaling', () => {
       },
     },
     {
+      text: 'max=9,requests=50/s,metrics=8080',
+      expect: {
+        min: 1,
+        max: 9,
+        windowMs,
+        targets: [
+          {
+            metric: 'requests',
+            target: 50,
+            port: 8080,
+            path: '/metrics',
+            counter: 'http_requests_total',
+          },
+        ],
+      },
+    },
+    {
+      text: 'max=9,cpu=60%,counter=served,requests=0.5,metrics=9/stats?all=1',
+      expect: {
+        min: 1,
+        max: 9,
+        windowMs,
+        targets: [
+          { metric: 'cpu', target: 0.6 },
+          { metric: 'requests', target: 0.5, port: 9, path: '/stats?all=1', counter: 'served' },
+        ],
+      },
+    },
+    {
       text: 'min=0,max=4,prometheus=http://10.0.0.9:9090,query=sum by (a, b) (rate(x{l=~"a,)"}[1m])),target=2.5',
       expect: {
         min: 0,
@@ -57,7 +86,16 @@ describe('the label of autoscaling', () => {
     { text: 'max=3,cpu=1%,cpu=2%', expect: /^cpu is given more than once/ },
     { text: 'max=3,cpu=60%,window=5', expect: /^window=5 is no time from 1s to 1h/ },
     { text: 'max=3,cpu=60%,window=2h', expect: /^window=2h is no time/ },
-    { text: 'max=3,requests=100', expect: /^requests are not seen by a balancer/ },
+    { text: 'max=3,requests=100', expect: /^requests= needs metrics=PORT\/PATH, where each/ },
+    { text: 'max=3,requests=100/m,metrics=80', expect: /^requests=100\/m is no target, such as/ },
+    { text: 'max=3,requests=0,metrics=80', expect: /^requests=0 is no target/ },
+    { text: 'max=3,requests=1,metrics=70000/m', expect: /^metrics=70000\/m is no port and path/ },
+    { text: 'max=3,requests=1,metrics=80/a b', expect: /^metrics=80\/a b is no port and path/ },
+    { text: 'max=3,requests=1,metrics=80/a\r\nb', expect: /is no port and path/ },
+    { text: 'max=3,requests=1,metrics=:80', expect: /^metrics=:80 is no port and path/ },
+    { text: 'max=3,requests=1,metrics=80,counter=a-b', expect: /^counter=a-b is no name of a/ },
+    { text: 'max=3,cpu=6%,metrics=80', expect: /^metrics= and counter= say where requests are/ },
+    { text: 'min=0,max=3,requests=1,metrics=80', expect: /^min=0 needs a Prometheus query/ },
     { text: 'max=3,prometheus=http://h:1,target=3', expect: /^a query needs prometheus=URL/ },
     { text: 'max=3,prometheus=http://u:p@h,query=x,target=3', expect: /is no address such as/ },
     { text: 'max=3,prometheus=file:///x,query=x,target=3', expect: /is no address such as/ },

@@ -8,12 +8,30 @@ import type { ServiceSpec } from './specs.ts';
 export const autoscaleLabel = 'ts-swarm.autoscale';
 
 /** What is measured of each replica, and what one is to carry of it. */
-const replicaMetrics = ['cpu', 'memory', 'connections', 'connection-rate'] as const;
+const plainMetrics = ['cpu', 'memory', 'connections', 'connection-rate'] as const;
+const replicaMetrics = [...plainMetrics, 'requests'] as const;
 export type ReplicaMetric = (typeof replicaMetrics)[number];
 
 interface ReplicaTarget {
-  readonly metric: ReplicaMetric;
+  readonly metric: (typeof plainMetrics)[number];
   /** `cpu`, `memory`: the part of what is reserved, 0.6 for 60%; the others: a number. */
+  readonly target: number;
+}
+
+/** Where a replica counts the requests that it has served. */
+export interface RequestCounter {
+  /** Of its metrics page, in the container's own network. */
+  readonly port: number;
+  /** Begins with a slash. */
+  readonly path: string;
+  /** The counter's name, which is summed over its labels. */
+  readonly counter: string;
+}
+
+/** Each replica's own counter of requests is read. */
+export interface RequestsTarget extends RequestCounter {
+  readonly metric: 'requests';
+  /** Requests a second that one replica is to carry. */
   readonly target: number;
 }
 
@@ -26,7 +44,7 @@ export interface QueryTarget {
   readonly target: number;
 }
 
-export type AutoscaleTarget = ReplicaTarget | QueryTarget;
+export type AutoscaleTarget = ReplicaTarget | RequestsTarget | QueryTarget;
 
 export interface AutoscaleSettings {
   readonly min: number;
@@ -38,9 +56,12 @@ export interface AutoscaleSettings {
 
 /** What autoscaling has led to so far. */
 export interface AutoscaleStatus {
-  /** `limited`: more than `max` would be needed; `held`: something keeps it from being scaled. */
-  readonly state: 'steady' | 'limited' | 'held';
-  /** What limits or holds it; empty where nothing does. */
+  /**
+   * `limited`: more than `max` would be needed; `held`: something keeps it from being scaled;
+   * `partial`: some of its replicas could not be measured, and are taken to be as busy as they may.
+   */
+  readonly state: 'steady' | 'limited' | 'held' | 'partial';
+  /** What limits or holds it, or what is not known; empty where there is nothing of the kind. */
   readonly message: string;
   /** The last change of the number. */
   readonly scaled?: {
@@ -61,9 +82,11 @@ const windowMinMs = 1_000;
 const windowMaxMs = 3_600_000;
 const replicasMax = 10_000;
 const textMax = 4_096;
-const requestsRefusal =
-  'requests are not seen by a balancer of connections: give connection-rate=N (new connections a ' +
-  "second for each replica), or prometheus=URL,query=…,target=N with the application's own count";
+const counterDefault = 'http_requests_total';
+const pathDefault = '/metrics';
+const boundKeys = ['min', 'max', 'window'];
+const sourceKeys = ['metrics', 'counter', 'prometheus', 'query', 'target'];
+const settingKeys = [...boundKeys, ...replicaMetrics, ...sourceKeys];
 
 /** The settings of a service; undefined for one that has none, or none that are good. */
 export function autoscaleOf({
@@ -82,9 +105,7 @@ export function readAutoscale(text: string): AutoscaleSettings | string {
     const at = part.indexOf('=');
     const key = part.slice(0, Math.max(0, at)).trim();
     const value = part.slice(at + 1).trim();
-    if (key === 'requests') return requestsRefusal;
-    const known = ['min', 'max', 'window', 'prometheus', 'query', 'target', ...replicaMetrics];
-    if (!known.includes(key)) return `"${part}" is none of ${known.join('=, ')}=`;
+    if (!settingKeys.includes(key)) return `"${part}" is none of ${settingKeys.join('=, ')}=`;
     if (values.has(key)) return `${key} is given more than once`;
     values.set(key, value);
   }
@@ -104,23 +125,56 @@ function settingsOf(values: ReadonlyMap<string, string>): AutoscaleSettings | st
     return `window=${values.get('window')} is no time from 1s to 1h, such as 5m`;
   }
   const targets: AutoscaleTarget[] = [];
-  for (const metric of replicaMetrics) {
+  for (const metric of plainMetrics) {
     const value = values.get(metric);
     if (value === undefined) continue;
     const target = targetOf(metric, value);
     if (target === undefined) return `${metric}=${value} is no target, such as ${example(metric)}`;
     targets.push({ metric, target });
   }
-  const query = queryTarget(values);
-  if (typeof query === 'string') return query;
-  if (query !== undefined) targets.push(query);
+  for (const read of [requestsTarget, queryTarget]) {
+    const target = read(values);
+    if (typeof target === 'string') return target;
+    if (target !== undefined) targets.push(target);
+  }
   if (targets.length === 0) {
-    return 'nothing is measured: give cpu=60%, memory=70%, connections=50, connection-rate=100 or prometheus=URL,query=…,target=N';
+    return (
+      'nothing is measured: give cpu=60%, memory=70%, connections=50, connection-rate=100, ' +
+      'requests=50/s,metrics=8080/metrics or prometheus=URL,query=…,target=N'
+    );
   }
   if (min === 0 && targets.some(({ metric }) => metric !== 'prometheus')) {
     return 'min=0 needs a Prometheus query alone: of no replicas nothing else can be measured';
   }
   return { min, max, windowMs, targets };
+}
+
+function requestsTarget(values: ReadonlyMap<string, string>): RequestsTarget | string | undefined {
+  const [requests, metrics, counter = counterDefault] = ['requests', 'metrics', 'counter'].map(
+    (key) => values.get(key),
+  );
+  if (requests === undefined) {
+    if (metrics === undefined && !values.has('counter')) return undefined;
+    return 'metrics= and counter= say where requests are counted: give requests=50/s with them';
+  }
+  const target = positive(requests.replace(/\/s$/, ''));
+  if (target === undefined) return `requests=${requests} is no target, such as requests=50/s`;
+  if (metrics === undefined) {
+    return (
+      'requests= needs metrics=PORT/PATH, where each replica tells in the format of Prometheus how ' +
+      'many it has served, such as metrics=8080/metrics; connection-rate= needs nothing of the kind'
+    );
+  }
+  // What goes into a request's first line has no blanks in it, and no line's end.
+  const [, digits = '', path = pathDefault] = /^(\d{1,5})(\/[!-~]{0,1000})?$/.exec(metrics) ?? [];
+  const port = Number(digits);
+  if (port < 1 || port > 65_535 || path.includes('#')) {
+    return `metrics=${metrics} is no port and path, such as metrics=8080/metrics`;
+  }
+  if (!/^[a-zA-Z_:][a-zA-Z0-9_:]{0,199}$/.test(counter)) {
+    return `counter=${counter} is no name of a counter, such as ${counterDefault}`;
+  }
+  return { metric: 'requests', target, port, path, counter };
 }
 
 function queryTarget(values: ReadonlyMap<string, string>): QueryTarget | string | undefined {
@@ -158,13 +212,13 @@ function partsOf(text: string): string[] {
   return parts;
 }
 
-function targetOf(metric: ReplicaMetric, value: string): number | undefined {
+function targetOf(metric: ReplicaTarget['metric'], value: string): number | undefined {
   if (metric === 'connections' || metric === 'connection-rate') return positive(value);
   const percent = value.endsWith('%') ? positive(value.slice(0, -1)) : undefined;
   return percent === undefined || percent > 1000 ? undefined : percent / 100;
 }
 
-function example(metric: ReplicaMetric): string {
+function example(metric: ReplicaTarget['metric']): string {
   return metric === 'cpu' || metric === 'memory' ? `${metric}=60%` : `${metric}=50`;
 }
 

@@ -8,7 +8,7 @@ import { scalar, type SpecFlag } from './spec-flag.ts';
 const autoscale = text(
   'autoscale',
   'Replicas by load, such as min=2,max=10,cpu=60%; memory=, connections=, connection-rate=, ' +
-    'prometheus=URL,query=,target=; window=; "none" takes it away',
+    'requests=50/s,metrics=8080/metrics; prometheus=URL,query=,target=; window=; "none" takes it away',
 );
 
 export const autoscaleFlags: readonly SpecFlag[] = [

@@ -64,22 +64,31 @@ describe('the leader', () => {
       scaled('a', 'max=3,cpu=50%'),
       scaled('b', 'max=3,connections=5,cpu=50%'),
       scaled('c', 'max=3,connections=5,window=1s'),
+      scaled('e', 'max=3,requests=5,metrics=8080/m,counter=served'),
       makeService('d'),
     ]);
     await run(0.5);
     assert.deepEqual(asked, [
-      { nodeId: 'n1', request: { usageOf: ['a1', 'b1'], connectionsOf: ['b1', 'c1'] } },
+      {
+        nodeId: 'n1',
+        request: {
+          usageOf: ['a1', 'b1'],
+          connectionsOf: ['b1', 'c1'],
+          requestsOf: [{ taskId: 'e1', port: 8080, path: '/m', counter: 'served' }],
+        },
+      },
     ]);
-    await run(4.5);
+    await run(2);
     assert.deepEqual(
       asked.slice(1).map(({ request }) => request),
-      Array.from({ length: 4 }, () => ({ usageOf: [], connectionsOf: ['c1'] })),
+      Array.from({ length: 2 }, () => ({ usageOf: [], connectionsOf: ['c1'], requestsOf: [] })),
     );
     await run(0.5);
     assert.deepEqual(asked.at(-1)?.request.usageOf, ['a1', 'b1']);
     await autoscaler[Symbol.asyncDispose]();
+    const { length } = asked;
     await run(20);
-    assert.equal(asked.length, 6, 'one that has stopped asks no more');
+    assert.equal(asked.length, length, 'one that has stopped asks no more');
   });
 
   it('goes by what a Prometheus server says, and no longer once it is silent', async () => {

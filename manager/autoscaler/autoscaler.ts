@@ -11,6 +11,7 @@ import {
   autoscaleOf,
   type AutoscaleSettings,
   type QueryTarget,
+  type RequestCounter,
   type Service,
 } from '../../types/index.ts';
 import type { MeasureRequest } from '../dispatcher/index.ts';
@@ -41,6 +42,8 @@ export interface AutoscalerParts {
 const tickMs = 500;
 /** What nodes and servers are asked for is there by then, or is left to the next time. */
 const answerMs = 400;
+/** Replicas' own pages are others' programs: nodes wait for them for so long, and a little more. */
+const pagesMs = 900;
 const queryTimeoutMs = 5_000;
 
 /** What a leader has of one service. */
@@ -110,7 +113,8 @@ export class Autoscaler implements AsyncDisposable {
     for (const { service, settings } of due) {
       const watch = this.#watchOf(service, nowMs);
       watch.askAtMs = nowMs + paceOf(settings).sampleMs;
-      watch.planAtMs = nowMs + answerMs;
+      const hasPages = settings.targets.some(({ metric }) => metric === 'requests');
+      watch.planAtMs = nowMs + (hasPages ? pagesMs : answerMs);
       const query = settings.targets.find((one) => one.metric === 'prometheus');
       if (query !== undefined) this.#ask(query, watch);
     }
@@ -144,20 +148,25 @@ export class Autoscaler implements AsyncDisposable {
     const { store, nodes } = this.#parts;
     const isDue = new Set(due.map(({ service }) => service.id));
     const watched = new Set<string>();
-    const requests = new Map<string, { usageOf: string[]; connectionsOf: string[] }>();
+    const requests = new Map<string, NodeRequest>();
     for (const { service, settings } of scaled) {
       const metrics = settings.targets.map(({ metric }) => metric);
       const isUsed = metrics.includes('cpu') || metrics.includes('memory');
       const isOpen = metrics.includes('connections') || metrics.includes('connection-rate');
-      if (!isUsed && !isOpen) continue;
+      const counter = settings.targets.find((target) => target.metric === 'requests');
+      if (!isUsed && !isOpen && counter === undefined) continue;
       for (const { id, nodeId, status } of store.tasksOfService(service.id)) {
         if (status.state !== 'running') continue;
         watched.add(id);
         if (!isDue.has(service.id)) continue;
-        const request = requests.get(nodeId) ?? { usageOf: [], connectionsOf: [] };
+        const request = requests.get(nodeId) ?? { usageOf: [], connectionsOf: [], requestsOf: [] };
         requests.set(nodeId, request);
         if (isUsed) request.usageOf.push(id);
         if (isOpen) request.connectionsOf.push(id);
+        if (counter !== undefined) {
+          const { port, path, counter: name } = counter;
+          request.requestsOf.push({ taskId: id, port, path, counter: name });
+        }
       }
     }
     this.#meter.expect(watched);
@@ -221,6 +230,12 @@ export class Autoscaler implements AsyncDisposable {
       log.info('autoscaling stands otherwise', { ...told, ...autoscale });
     } else log.info('autoscaled', told);
   }
+}
+
+interface NodeRequest {
+  readonly usageOf: string[];
+  readonly connectionsOf: string[];
+  readonly requestsOf: (RequestCounter & { readonly taskId: string })[];
 }
 
 interface Scaled {

@@ -2,7 +2,10 @@
 import type { AutoscaleTarget, ReplicaMetric, Service, Task } from '../../types/index.ts';
 
 /** What one replica uses, as far as it is known. */
-export type Sample = Readonly<Partial<Record<ReplicaMetric, number>>>;
+export interface Sample extends Readonly<Partial<Record<ReplicaMetric, number>>> {
+  /** Why its requests are not known. */
+  readonly problem?: string;
+}
 
 /** What a Prometheus server said: a value of the whole service, or why there is none. */
 export type QueryAnswer = { readonly value: number } | { readonly problem: string };
@@ -21,6 +24,8 @@ export interface Load {
   readonly unknown: number;
   /** Where it came from: `cpu at 140% (target 60%)`. */
   readonly text: string;
+  /** What is wrong with some of those that are not known, where somebody said so. */
+  readonly doubt?: string;
 }
 
 /** Without a load: why nothing is known. */
@@ -37,18 +42,34 @@ export function measure(
   if (target.metric === 'prometheus') return asked(target.target, replicas, readings.query);
   const { metric } = target;
   const basis = basisOf(service, metric);
+  const problems: string[] = [];
   const parts = warm.flatMap((task) => {
-    const value = readings.sample(task)?.[metric];
-    return value === undefined ? [] : [value / basis];
+    const { [metric]: value, problem } = readings.sample(task) ?? {};
+    if (value !== undefined) return [value / basis];
+    if (metric === 'requests' && problem !== undefined) {
+      problems.push(`${task.serviceName}.${task.slot}: ${problem}`);
+    }
+    return [];
   });
-  if (parts.length === 0) return { missing: `${metric} is not known of any replica` };
+  const [problem] = problems;
+  const why = problem === undefined ? '' : `, as of ${problem}`;
+  if (parts.length === 0) return { missing: `${metric} ${areKnown(metric)} of any replica${why}` };
   const used = parts.reduce((sum, part) => sum + part, 0);
   const mean = used / parts.length;
   return {
     sum: used / target.target,
     unknown: Math.max(0, replicas - parts.length),
     text: `${metric} at ${shown(metric, mean)} (target ${shown(metric, target.target)})`,
+    ...(problem === undefined
+      ? {}
+      : {
+          doubt: `${metric} ${areKnown(metric)} of ${problems.length} of ${replicas} replicas${why}`,
+        }),
   };
+}
+
+function areKnown(metric: ReplicaMetric): string {
+  return metric.endsWith('s') ? 'are not known' : 'is not known';
 }
 
 function asked(target: number, replicas: number, answer: QueryAnswer | undefined): Measured {

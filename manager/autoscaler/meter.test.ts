@@ -49,6 +49,32 @@ describe('what nodes have measured', () => {
       expect: { cpu: 0.5 },
     },
     {
+      name: 'what was counted where a program began anew is left out',
+      made: meter(
+        [1000, { requests: 900, requestsAtMs: 1000 }],
+        [2000, { requests: 3, requestsAtMs: 2000 }],
+        [3000, { requests: 13, requestsAtMs: 2900 }],
+      ),
+      expect: { requests: 10 / 0.9 },
+    },
+    {
+      name: 'why requests are not known is told, and no longer once they are',
+      made: meter(
+        [1000, { requestsProblem: 'no page' }],
+        [2000, { requestsProblem: 'still none' }],
+      ),
+      expect: { problem: 'still none' },
+    },
+    {
+      name: 'a page that was slow once leaves the others',
+      made: meter(
+        [1000, { requests: 10, requestsAtMs: 1000 }],
+        [2000, { requestsProblem: 'late' }],
+        [3000, { requests: 30, requestsAtMs: 3000 }],
+      ),
+      expect: { requests: 10 },
+    },
+    {
       name: 'rates are of the last three',
       made: meter(
         [0, { cpuNs: 0 }],

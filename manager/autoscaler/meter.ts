@@ -34,24 +34,43 @@ export class Meter {
   /** Undefined where nothing was heard since `sinceMs`. */
   sample(taskId: string, sinceMs: number): Sample | undefined {
     const fresh = (this.#readings.get(taskId) ?? []).filter(({ heardMs }) => heardMs >= sinceMs);
-    const [first, last] = [fresh[0], fresh.at(-1)];
-    if (first === undefined || last === undefined) return undefined;
-    const cpuNs = rate(first, last, 'cpuNs');
-    const accepted = rate(first, last, 'accepted');
+    const last = fresh.at(-1);
+    if (last === undefined) return undefined;
+    const cpuNs = rate(fresh, 'cpuNs', 'atMs');
+    const accepted = rate(fresh, 'accepted', 'atMs');
+    const requests = rate(fresh, 'requests', 'requestsAtMs');
+    const { memoryBytes, connections, requestsProblem } = last;
     return {
       ...(cpuNs === undefined ? {} : { cpu: cpuNs / 1e6 }),
       ...(accepted === undefined ? {} : { 'connection-rate': accepted * 1e3 }),
-      ...(last.memoryBytes === undefined ? {} : { memory: last.memoryBytes }),
-      ...(last.connections === undefined ? {} : { connections: last.connections }),
+      ...(memoryBytes === undefined ? {} : { memory: memoryBytes }),
+      ...(connections === undefined ? {} : { connections }),
+      ...(requests === undefined ? {} : { requests: requests * 1e3 }),
+      ...(requests !== undefined || requestsProblem === undefined
+        ? {}
+        : { problem: requestsProblem }),
     };
   }
 }
 
-/** For each millisecond of the node's clock. */
-function rate(first: Reading, last: Reading, counter: 'cpuNs' | 'accepted'): number | undefined {
-  const [before, after] = [first[counter], last[counter]];
-  const tookMs = (last.atMs ?? 0) - (first.atMs ?? 0);
-  if (before === undefined || after === undefined || tookMs <= 0 || after < before)
-    return undefined;
-  return (after - before) / tookMs;
+/**
+ * For each millisecond of the node's clock. The time in which a counter fell, as its program began
+ * anew, says nothing, and is left out.
+ */
+function rate(
+  readings: readonly Reading[],
+  counter: 'cpuNs' | 'accepted' | 'requests',
+  time: 'atMs' | 'requestsAtMs',
+): number | undefined {
+  let [counted, tookMs] = [0, 0];
+  let before: { readonly value: number; readonly atMs: number } | undefined;
+  for (const { [counter]: value, [time]: atMs } of readings) {
+    if (value === undefined || atMs === undefined) continue;
+    if (before !== undefined && value >= before.value && atMs > before.atMs) {
+      counted += value - before.value;
+      tookMs += atMs - before.atMs;
+    }
+    before = { value, atMs };
+  }
+  return tookMs === 0 ? undefined : counted / tookMs;
 }

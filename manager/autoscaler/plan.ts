@@ -120,15 +120,22 @@ function decide(
   const right = Math.min(max, Math.max(min, ideal));
   const held = heldBy(service, loads, { replicas, right, running: running.length });
   if (held !== undefined) return { ...keep, right, state: 'held', message: held };
-  const limited: Pick<Decision, 'state' | 'message'> =
-    ideal > max
-      ? {
-          state: 'limited',
-          message: `${ideal} replicas would be needed, at most ${max} may be: ${reason}`,
-        }
-      : { state: 'steady', message: '' };
   const next = stepped({ settings, replicas, right, memory, service, nowMs });
-  return { replicas: next, right, ...limited, reason };
+  return { replicas: next, right, ...standingOf(loads, { ideal, max, reason }), reason };
+}
+
+function standingOf(
+  loads: readonly Measured[],
+  { ideal, max, reason }: { ideal: number; max: number; reason: string },
+): Pick<Decision, 'state' | 'message'> {
+  if (ideal > max) {
+    const message = `${ideal} replicas would be needed, at most ${max} may be: ${reason}`;
+    return { state: 'limited', message };
+  }
+  const doubts = loads.flatMap((load) => ('missing' in load ? [] : (load.doubt ?? [])));
+  return doubts.length === 0
+    ? { state: 'steady', message: '' }
+    : { state: 'partial', message: doubts.join('; ') };
 }
 
 /** By the metric that asks for most. What is unknown may have the service grow, never shrink. */
@@ -184,10 +191,10 @@ interface Step {
 
 /** The number after this step: growing at once, shrinking to what sufficed for the whole window. */
 function stepped({ settings, replicas, right, memory, service, nowMs }: Step): number {
-  const { stepMs } = paceOf(settings);
+  const { growMs, shrinkMs } = paceOf(settings);
   const sinceScaledMs = nowMs - (service.autoscale?.scaled?.atMs ?? -Infinity);
   // A clock that was set back does not hold a service up for longer than a step either.
-  if (sinceScaledMs >= 0 && sinceScaledMs < stepMs) return replicas;
+  if (sinceScaledMs >= 0 && sinceScaledMs < (right > replicas ? growMs : shrinkMs)) return replicas;
   if (right > replicas) return Math.min(right, replicas + Math.max(growthMin, replicas));
   if (right === replicas || nowMs - memory.sinceMs < settings.windowMs) return replicas;
   const recent = memory.rights.filter(({ atMs }) => atMs > nowMs - settings.windowMs);

@@ -52,6 +52,13 @@ describe('autoscaling of a service', () => {
       expect: /^autoscale: connections cannot be told apart on the network host/,
     },
     {
+      name: 'requests on the host’s network',
+      given: spec('max=3,requests=6,metrics=80', {
+        TaskTemplate: { Networks: [{ Target: 'host' }] },
+      }),
+      expect: /^autoscale: requests cannot be told apart on the network host/,
+    },
+    {
       name: 'a label that looks as if it set something',
       given: serviceSpec.decode({ Labels: { 'ts-swarm.autoscale.max': '3' } }, ''),
       expect: /^the label ts-swarm.autoscale.max sets nothing/,

@@ -23,11 +23,12 @@ export function validateAutoscale({ labels, mode, task }: ServiceSpec): void {
       'autoscale: memory is measured against what is reserved, or else the limit; set one of both',
     );
   }
-  const sockets = metrics.find((one) => one === 'connections' || one === 'connection-rate');
+  const own = ['connections', 'connection-rate', 'requests'];
+  const ofNetwork = metrics.find((one) => own.includes(one));
   const isOnHost = (task.networks ?? []).some(({ target }) => target === 'host');
-  if (sockets !== undefined && isOnHost) {
+  if (ofNetwork !== undefined && isOnHost) {
     throw invalid(
-      `autoscale: ${sockets} cannot be told apart on the network host; use another network or metric`,
+      `autoscale: ${ofNetwork} cannot be told apart on the network host; use another network or metric`,
     );
   }
 }

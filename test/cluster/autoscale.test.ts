@@ -10,6 +10,7 @@ interface ScaledView {
   readonly Spec: { readonly Mode: { readonly Replicated: { readonly Replicas: number } } };
   readonly Autoscale?: {
     readonly State: string;
+    readonly Message?: string;
     readonly LastScaled?: { readonly From: number; readonly To: number; readonly Reason: string };
   };
 }
@@ -22,6 +23,26 @@ const worker = [
     'else sleep 1; fi; done',
 ];
 const answers = ['nc', '-ll', '-p', '80', '-e', 'cat'];
+
+/** A web server that counts what is bought, and tells it as Prometheus wants it. */
+const shop = [
+  'mkdir -p /www/cgi-bin',
+  'cd /www/cgi-bin',
+  String.raw`printf '#!/bin/sh\necho x >> /sold\nprintf "Content-Type: text/plain\\r\\n\\r\\nthanks"\n' > buy`,
+  String.raw`printf '#!/bin/sh\nprintf "Content-Type: text/plain\\r\\n\\r\\n"\necho "http_requests_total{code=\"200\"} $(wc -l < /sold)"\n' > metrics`,
+  'chmod 755 buy metrics',
+  ': > /sold',
+  'exec httpd -f -p 80 -h /www',
+].join('; ');
+
+async function buy(address: string, port: number): Promise<void> {
+  const url = `http://${address}:${port}/cgi-bin/buy`;
+  // The mesh may need a moment, and a replica that has just begun, too.
+  await fetch(url, { signal: AbortSignal.timeout(2_000) }).then(
+    (response) => response.arrayBuffer(),
+    () => undefined,
+  );
+}
 
 function tryConnect(address: string, port: number): Promise<Socket | undefined> {
   const socket = connect(port, address);
@@ -124,6 +145,39 @@ describe('autoscaling', () => {
     );
     const reason = grown.Autoscale?.LastScaled?.Reason ?? '';
     assert.match(reason, /^connection-rate at [\d.]+\/s \(target 3\/s\)$/);
+  });
+
+  it('follows the requests that replicas count, and takes none away where they cannot be read', async () => {
+    const swarm = get();
+    const settings = 'max=3,requests=0.5/s,metrics=80/cgi-bin/metrics,window=1s';
+    const flags = ['-p', '8092:80', '--autoscale', settings];
+    await swarm.create('shop', ...flags, imageOf(swarm, 'busybox:1'), 'sh', '-c', shop);
+    const closing = new AbortController();
+    const customers = [1, 2, 3].map(async () => {
+      while (!closing.signal.aborted) await buy(swarm.manager.address, 8092);
+    });
+    try {
+      const grown = await untilReplicas(swarm, 'shop', 3);
+      const reason = grown.Autoscale?.LastScaled?.Reason ?? '';
+      assert.match(reason, /^requests at [\d.]+\/s \(target 0\.5\/s\)$/);
+      for (const task of await swarm.runs('shop', 3)) {
+        await rm(`/proc/${swarm.pidOf(task)}/root/www/cgi-bin/metrics`);
+      }
+      await until('shop is held', () => scaled(swarm, 'shop'), {
+        accept: ({ Autoscale }) => Autoscale?.State === 'held',
+        timeoutMs: 60_000,
+      });
+    } finally {
+      closing.abort();
+      await Promise.all(customers);
+    }
+    // Nobody buys any more; but of no replica can that be told.
+    const { Autoscale, Spec } = await scaled(swarm, 'shop');
+    const problem = /requests are not known of any replica, as of shop\.\d: \S+ answers HTTP 404/;
+    assert.match(Autoscale?.Message ?? '', problem);
+    assert.match(await swarm.cli('explain', 'shop'), problem);
+    assert.match((await swarm.manager.cliResult('service', 'ps', 'shop')).stderr, problem);
+    assert.equal(Spec.Mode.Replicated.Replicas, 3);
   });
 
   it('follows a query of a Prometheus server, down to none', async () => {

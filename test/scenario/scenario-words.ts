@@ -1,5 +1,6 @@
 /** What the words of a scenario's commands stand for. */
 import type { TaskChange } from '../../types/index.ts';
+import type { LoadOfService } from './sim-load.ts';
 import type { Weather } from './sim-link.ts';
 import type { SimNodeOptions } from './sim-objects.ts';
 import { plainBehaviour, type Behaviour } from './sim-worker.ts';
@@ -63,6 +64,17 @@ export function weather(words: readonly string[]): Weather {
     late = '0s',
   } = Object.fromEntries(words.map((word) => word.split('=') as [string, string]));
   return { loss: Number(loss), double: Number(double), lateMs: duration(late) };
+}
+
+/** `3 most=1`, `unknown`, `broken`; undefined where nodes say nothing. */
+export function load(
+  what: 'cores' | 'requests',
+  [amount = '', most = '']: readonly string[],
+): LoadOfService | undefined {
+  if (amount === 'unknown') return undefined;
+  if (amount === 'broken') return { problem: '/metrics answers HTTP 404' };
+  const limit = most.startsWith('most=') ? { most: Number(most.slice('most='.length)) } : {};
+  return { [what]: Number(amount), ...limit };
 }
 
 export function placesOf({ change, from, to, reason }: TaskChange): string {

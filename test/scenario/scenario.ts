@@ -21,7 +21,8 @@
  *     policy on-join|off              whether that is done without being asked for
  *     plan rollback NAME              what it would do; it is not done
  *     past [NAME] [at=5s]             what changed; how things stood at that time of the scenario
- *     load NAME CORES|unknown         what an autoscaled service has to do
+ *     load NAME CORES|unknown [most=1]    what an autoscaled service has to do, and a replica can
+ *     requests NAME RATE|broken [most=9]  the same in requests a second, which its replicas count
  *     nodes-of NAME                   how many of its wanted tasks each node has
  *     devices NAME                    which of its node's devices each wanted task has been given
  *     secret|config NAME TEXT         a new one
@@ -46,7 +47,7 @@ import {
   type Service,
   type Task,
 } from '../../types/index.ts';
-import { behaviour, nodeOptions, placesOf, timeOf, weather } from './scenario-words.ts';
+import { behaviour, load, nodeOptions, placesOf, timeOf, weather } from './scenario-words.ts';
 import { SimCluster } from './sim-cluster.ts';
 import { duration, edited, newSpec, wrong } from './spec.ts';
 
@@ -174,8 +175,8 @@ export class Scenario {
     service: ([name = '']) => this.#describe(name),
     explain: ([name = '']) => this.#explain(name),
     plan: (words) => this.#plan(words),
-    load: ([name = '', cores = '']) =>
-      this.#cluster.load(name, cores === 'unknown' ? undefined : Number(cores)),
+    load: ([name = '', ...words]) => this.#cluster.load(name, load('cores', words)),
+    requests: ([name = '', ...words]) => this.#cluster.load(name, load('requests', words)),
     rebalance: ([name = '']) => this.#cluster.rebalance(name),
     policy: ([word = '']) => this.#cluster.setLabels({ [rebalanceLabel]: word }),
     past: (words) => this.#past(words),

@@ -27,7 +27,7 @@ import type {
   TaskStatus,
 } from '../../types/index.ts';
 import { Link } from './sim-link.ts';
-import { SimLoad } from './sim-load.ts';
+import { SimLoad, type LoadOfService } from './sim-load.ts';
 import { newCluster, nodeDocument, type SimNodeOptions } from './sim-objects.ts';
 import { SimWorker, plainBehaviour, type Behaviour } from './sim-worker.ts';
 
@@ -195,9 +195,9 @@ export class SimCluster implements AsyncDisposable {
     await this.settle();
   }
 
-  /** What the service has to do, in cores; undefined: nodes say nothing of it. */
-  load(name: string, cores: number | undefined): void {
-    this.#load.set(name, cores);
+  /** What the service has to do; undefined: nodes say nothing of it. */
+  load(name: string, load: LoadOfService | undefined): void {
+    this.#load.set(name, load);
     if (this.#autoscaler === undefined) this.#startAutoscaler();
   }
 

@@ -7,12 +7,30 @@ type Nodes = AutoscalerParts['nodes'];
 type Listener = Parameters<Nodes['onMeasured']>[0];
 type Measured = NonNullable<Parameters<Listener>[1]['tasks']>[number];
 
+/** What all replicas of a service have to do together. */
+export interface LoadOfService {
+  readonly cores?: number;
+  /** Requests a second, which each replica counts on a page of its own. */
+  readonly requests?: number;
+  /** A replica does no more than so many cores, or requests a second. */
+  readonly most?: number;
+  /** What nodes hear instead of the page. */
+  readonly problem?: string;
+}
+
+/** Of a task, since it was first measured. */
+interface Counted {
+  readonly atMs: number;
+  readonly ns: number;
+  readonly requests: number;
+}
+
 export class SimLoad implements Nodes {
   readonly #store: () => Store;
   readonly #clock: VirtualClock;
-  /** In cores, by the service's name; nobody measures a service that is not there. */
-  readonly #loads = new Map<string, number>();
-  readonly #used = new Map<string, { ns: number; atMs: number }>();
+  /** By the service's name; nobody measures a service that is not there. */
+  readonly #loads = new Map<string, LoadOfService>();
+  readonly #counted = new Map<string, Counted>();
   #listener: Listener | undefined;
 
   /** `store`: of whichever manager leads. */
@@ -22,9 +40,9 @@ export class SimLoad implements Nodes {
   }
 
   /** Undefined: its nodes are silent from now on. */
-  set(service: string, cores: number | undefined): void {
-    if (cores === undefined) this.#loads.delete(service);
-    else this.#loads.set(service, cores);
+  set(service: string, load: LoadOfService | undefined): void {
+    if (load === undefined) this.#loads.delete(service);
+    else this.#loads.set(service, load);
   }
 
   onMeasured(listener: Listener): Disposable {
@@ -32,8 +50,12 @@ export class SimLoad implements Nodes {
     return { [Symbol.dispose]: () => (this.#listener = undefined) };
   }
 
-  measure(nodeId: string, { usageOf = [] }: Parameters<Nodes['measure']>[1]): void {
-    const tasks = usageOf.flatMap((id) => this.#measured(id) ?? []);
+  measure(
+    nodeId: string,
+    { usageOf = [], requestsOf = [] }: Parameters<Nodes['measure']>[1],
+  ): void {
+    const ids = new Set([...usageOf, ...requestsOf.map(({ taskId = '' }) => taskId)]);
+    const tasks = [...ids].flatMap((id) => this.#measured(id) ?? []);
     this.#listener?.(nodeId, { tasks });
   }
 
@@ -45,10 +67,20 @@ export class SimLoad implements Nodes {
     const running = [...store.tasksOfService(serviceId)].filter(
       ({ status }) => status.state === 'running',
     );
+    const { cores = 0, requests = 0, most = Infinity, problem } = load;
     const atMs = this.#clock.monotonicMs();
-    const before = this.#used.get(taskId) ?? { ns: 0, atMs };
-    const ns = before.ns + (load / running.length) * (atMs - before.atMs) * 1e6;
-    this.#used.set(taskId, { ns, atMs });
-    return { taskId, atMs, cpuNs: ns };
+    const before = this.#counted.get(taskId) ?? { atMs, ns: 0, requests: 0 };
+    const rate = (all: number) => Math.min(most, all / running.length);
+    const counted = {
+      atMs,
+      ns: before.ns + rate(cores) * (atMs - before.atMs) * 1e6,
+      requests: before.requests + (rate(requests) * (atMs - before.atMs)) / 1e3,
+    };
+    this.#counted.set(taskId, counted);
+    const page =
+      problem === undefined
+        ? { requests: counted.requests, requestsAtMs: atMs }
+        : { requestsProblem: problem };
+    return { taskId, atMs, cpuNs: counted.ns, ...page };
   }
 }

@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert';
+import type { MeasureRequest } from '../../gen/dispatcher_pb.js';
 import { VirtualClock } from '../../lib/clock.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
@@ -50,11 +51,12 @@ function gauge() {
   });
 }
 
-const measured = async (request: { usageOf?: string[]; connectionsOf?: string[] }) => {
+const measured = async (request: Partial<Omit<MeasureRequest, '$typeName'>>) => {
   const { tasks = [] } = await gauge()({
     $typeName: 'tsswarm.dispatcher.MeasureRequest',
     usageOf: [],
     connectionsOf: [],
+    requestsOf: [],
     ...request,
   });
   return tasks.toSorted((a, b) => ((a.taskId ?? '') < (b.taskId ?? '') ? -1 : 1));
@@ -72,5 +74,19 @@ describe('a node that is asked to measure tasks', () => {
     assert.deepEqual(await measured({ connectionsOf: ['v1', 'gone'] }), [
       { taskId: 'v1', atMs: 0 },
     ]);
+  });
+
+  it('tells why requests are not known, beside what is', async () => {
+    const counter = (taskId: string) => {
+      const $typeName = 'tsswarm.dispatcher.RequestCounter' as const;
+      return { $typeName, taskId, port: 8080, path: '/', counter: 'served' };
+    };
+    const requestsOf = ['v1', 'gone', 'new'].map(counter);
+    const [gone, v1, ...others] = await measured({ usageOf: ['v1'], requestsOf });
+    const problem = "it is on the host's network, where ports are not its own";
+    const used = { taskId: 'v1', atMs: 0, cpuNs: 5e9, memoryBytes: 700 };
+    assert.deepEqual(v1, { ...used, requestsProblem: problem });
+    assert.match(gone?.requestsProblem ?? '', /^ENOENT: no such file or directory/);
+    assert.deepEqual(others, [], 'what does not run is left out');
   });
 });

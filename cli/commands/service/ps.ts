@@ -31,9 +31,12 @@ export const command: Command = {
     });
     const isTable = /^(table|$)/.test(flags.get(formatFlag) ?? '') && flags.get(quiet) !== true;
     // Beside the table, which programs read.
-    for (const { Spec, Autoscale: { LastScaled: last } = {} } of isTable ? scaled : []) {
-      if (last === undefined) continue;
-      context.err.line(`${Spec.Name}: autoscaled ${lastScaled(last, context.clock.nowMs())}`);
+    for (const { Spec, Autoscale } of isTable ? scaled : []) {
+      const { LastScaled: last, State, Message } = Autoscale ?? {};
+      if (last !== undefined) {
+        context.err.line(`${Spec.Name}: autoscaled ${lastScaled(last, context.clock.nowMs())}`);
+      }
+      if (Message) context.err.line(`${Spec.Name}: autoscaling is ${State}: ${Message}`);
     }
     if (missing.length > 0) {
       context.err.line(missing.join('\n'));
