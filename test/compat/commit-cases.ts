@@ -15,6 +15,7 @@ export function commitCases(get: () => Field): void {
   for (const cli of [...dockers, ownCli]) {
     it(`${pruning}, by ${cli.name}`, () => prunes(get(), cli));
   }
+  it('images of many layers are run, looked into, committed and mounted', () => deep(get()));
 }
 
 async function prunes(field: Field, cli: Cli): Promise<void> {
@@ -77,5 +78,37 @@ async function commits(field: Field, cli: Cli): Promise<void> {
     await run('image', 'rm', nameless, `${name}:1`, field.image(`${name}:1`));
   } finally {
     await run('rm', '-f', name);
+  }
+}
+
+/** More than one page of mount options, which is all that the kernel reads. */
+async function deep(field: Field): Promise<void> {
+  const { manager } = field;
+  const [docker] = dockers;
+  assert.ok(docker);
+  const run = (...args: string[]) => docker.run(manager, ...args);
+  const image = await field.lab.image('deep:1', { layersMore: 59 });
+  await run('pull', '-q', image);
+  const count = ['sh', '-c', 'ls /layers | wc -l; cat /layers/last'];
+  try {
+    assert.equal(await run('run', '--name', 'deep', image, 'rm', '/layers/5'), '');
+    // One that does not run is looked into by mounting its layers.
+    assert.match(await run('cp', 'deep:/layers/last', '-'), /\n?59\n/);
+    assert.equal(await run('diff', 'deep'), 'C /layers\nD /layers/5\n');
+    await run('commit', 'deep', 'deeper');
+    assert.equal(await run('run', '--rm', 'deeper', ...count), '59\n59\n');
+    // An anonymous volume gets what the image has at its place.
+    assert.equal(await run('run', '--rm', '-v', '/layers', image, ...count), '60\n59\n');
+    const HostConfig = { Mounts: [{ Type: 'image', Source: image, Target: '/layers' }] };
+    const Cmd = ['sh', '-c', 'ls /layers/layers | wc -l'];
+    await manager.api('POST', '/v1.48/containers/create?name=on-deep', {
+      Image: image,
+      Cmd,
+      HostConfig,
+    });
+    assert.equal(await run('start', '-a', 'on-deep'), '60\n');
+  } finally {
+    await docker.result(manager, ['rm', '-f', 'deep', 'on-deep']);
+    await docker.result(manager, ['rmi', '-f', 'deeper', image]);
   }
 }

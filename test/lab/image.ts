@@ -10,6 +10,8 @@ import { run } from './run.ts';
 export interface ImageSpec {
   /** Absolute path → content. Scripts (first bytes `#!`) and programs (ELF) are made executable. */
   readonly files?: Readonly<Record<string, string | Uint8Array>>;
+  /** How many layers more there are; each has /layers/<number>, from 1, and writes /layers/last. */
+  readonly layersMore?: number;
   readonly entrypoint?: readonly string[];
   readonly cmd?: readonly string[];
   readonly env?: readonly string[];
@@ -57,6 +59,9 @@ export async function pushImage(
   base ??= busyboxLayer();
   const layers = [await base];
   if (spec.files !== undefined) layers.push(await layerOf(spec.files));
+  for (let at = 1; at <= (spec.layersMore ?? 0); at++) {
+    layers.push(await layerOf({ [`/layers/${at}`]: `${at}\n`, '/layers/last': `${at}\n` }));
+  }
   const config = blobOf(Buffer.from(JSON.stringify(configOf(spec, layers))));
   for (const blob of [...layers, config]) await pushBlob(registry, name, blob);
   const manifest = JSON.stringify({

@@ -11,6 +11,7 @@ import type { Random } from '../../lib/random.ts';
 import { archiveOf } from '../image/archive/save.ts';
 import type { Image, Images, RegistryAuth } from '../image/images.ts';
 import { canonicalString, parseReference, withDefaultTag } from '../image/reference.ts';
+import { completeHistory } from './base-history.ts';
 import { Buildah, type BuildahOptions } from './buildah.ts';
 import { cacheUsage, type CacheUse } from './cache-usage.ts';
 import { pruneCache, type Pruned, type PruneRequest } from './cache.ts';
@@ -210,7 +211,7 @@ export class Builder implements AsyncDisposable {
     await this.#bases.run(
       canonical,
       async () => {
-        const hex = image.id.replace('sha256:', '');
+        let hex = image.id.replace('sha256:', '');
         const known = await this.#buildah.run(
           ['inspect', '--type=image', '--format={{.FromImageID}}', hex],
           {
@@ -221,6 +222,7 @@ export class Builder implements AsyncDisposable {
           const layout = join(folder, 'base');
           await mkdir(layout, { recursive: true });
           await unpackTar(await images.save([image.id], { signal }), layout, signal);
+          hex = (await completeHistory(layout)) ?? hex;
           await this.#quietly(['pull', '--quiet', `oci:${layout}`], signal);
           await rm(layout, { recursive: true, force: true });
         }

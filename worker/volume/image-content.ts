@@ -4,8 +4,8 @@ import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SwarmError } from '../../lib/errors.ts';
 import { locate, wayTo } from '../container/archive/root.ts';
-import { mount, mountFlags, unmount } from '../network/syscalls.ts';
-import type { SnapshotMount } from '../runtime/rootfs-file.ts';
+import { unmount } from '../network/syscalls.ts';
+import { mountSnapshot } from '../runtime/mount-snapshot.ts';
 import type { ImageRootfs, Runtime } from '../runtime/runtime.ts';
 import { runProgram } from './program.ts';
 
@@ -36,7 +36,9 @@ export class LayerContent implements ImageContent {
     try {
       const root = join(this.#folder, layer);
       await mkdir(root, { recursive: true, mode: 0o700 });
-      for (const one of await this.#layers.mounts(layer)) mountAt(one, root);
+      for (const one of await this.#layers.mounts(layer)) {
+        mountSnapshot(one, root, { readOnly: false });
+      }
       try {
         await copyFrom(root, path, folder);
       } finally {
@@ -63,21 +65,5 @@ async function found(root: string, path: string) {
   } catch (error) {
     if (SwarmError.from(error).code === 'not-found') return undefined;
     throw error;
-  }
-}
-
-function mountAt({ type, source, options }: SnapshotMount, folder: string): void {
-  if (type === 'bind') mount(source, folder, mountFlags.bind);
-  else mount(source, folder, 0, { type, data: options.join(',') });
-}
-
-/** The file system itself is read-only then, where it is not a folder of the host's. */
-export function mountReadOnly({ type, source, options }: SnapshotMount, folder: string): void {
-  const { bind, readOnly, remount } = mountFlags;
-  if (type === 'bind') {
-    mount(source, folder, bind);
-    mount('none', folder, bind | remount | readOnly);
-  } else {
-    mount(source, folder, readOnly, { type, data: options.join(',') });
   }
 }

@@ -7,8 +7,8 @@ import { errnoOf, SwarmError } from '../../lib/errors.ts';
 import { isMounted } from '../../lib/mount-table.ts';
 import { locate, wayTo } from '../container/archive/root.ts';
 import { mount, mountFlags, unmount } from '../network/syscalls.ts';
+import { mountSnapshot } from '../runtime/mount-snapshot.ts';
 import type { ImageRootfs, Runtime } from '../runtime/runtime.ts';
-import { mountReadOnly } from './image-content.ts';
 
 /** Where a container has it; no two mounts of one have the same target. */
 export interface Spot {
@@ -70,7 +70,9 @@ export class Parts {
     while (isMounted(whole)) unmount(whole);
     await this.#layers.remove(key);
     await this.#layers.prepare(key, image);
-    for (const one of await this.#layers.mounts(key)) mountReadOnly(one, whole);
+    for (const one of await this.#layers.mounts(key)) {
+      mountSnapshot(one, whole, { readOnly: true });
+    }
     return subpath ? this.ofVolume(whole, subpath, spot) : whole;
   }
 

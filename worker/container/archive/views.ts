@@ -4,8 +4,8 @@ import { mkdir, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, SwarmError } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
-import { mount, mountFlags, unmount } from '../../network/syscalls.ts';
-import type { SnapshotMount } from '../../runtime/rootfs-file.ts';
+import { unmount } from '../../network/syscalls.ts';
+import { mountSnapshot } from '../../runtime/mount-snapshot.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { Target } from '../manager.ts';
 
@@ -74,7 +74,9 @@ export class Views {
   async #mounted<T>(id: string, work: (root: Rootfs) => Promise<T>): Promise<T> {
     const folder = join(this.#folder, id);
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    for (const one of await this.#runtime.layers.mounts(id)) mountAt(one, folder);
+    for (const one of await this.#runtime.layers.mounts(id)) {
+      mountSnapshot(one, folder, { readOnly: false });
+    }
     try {
       return await work({ path: folder, isBare: true });
     } finally {
@@ -90,12 +92,4 @@ export class Views {
     }
     await rm(folder, { recursive: true, force: true, maxRetries: 3 });
   }
-}
-
-function mountAt({ type, source, options }: SnapshotMount, folder: string): void {
-  if (type === 'bind') {
-    mount(source, folder, mountFlags.bind);
-    return;
-  }
-  mount(source, folder, 0, { type, data: options.join(',') });
 }

@@ -1,5 +1,5 @@
 /** Freezes, measures and limits containers by their cgroups. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../../lib/clock.ts';
 import { errnoOf, SwarmError } from '../../../lib/errors.ts';
@@ -53,11 +53,7 @@ export class CgroupControls implements ContainerControls {
     const { cgroupsPath } = this.#find(id);
     const { cgroupVersion } = this.#setup.host;
     const folder = cgroupVersion === 2 ? '' : 'pids';
-    const text = await readIfThere(join(cgroupRoot, folder, cgroupsPath, 'cgroup.procs'));
-    return text
-      .split('\n')
-      .filter((line) => line !== '')
-      .map(Number);
+    return pidsBelow(join(cgroupRoot, folder, cgroupsPath));
   }
 
   async usage(id: string): Promise<Usage> {
@@ -89,25 +85,54 @@ export class CgroupControls implements ContainerControls {
   }
 }
 
-export async function isFrozen(cgroupsPath: string, cgroupVersion: 1 | 2): Promise<boolean> {
+export async function isFrozen(
+  cgroupsPath: string,
+  cgroupVersion: 1 | 2,
+  root = cgroupRoot,
+): Promise<boolean> {
   if (cgroupVersion === 1) {
-    return (await readIfThere(freezerOf(cgroupsPath, 1))).trim() === 'FROZEN';
+    return (await readIfThere(freezerOf(cgroupsPath, 1, root))).trim() === 'FROZEN';
   }
-  const events = await readIfThere(join(cgroupRoot, cgroupsPath, 'cgroup.events'));
+  const events = await readIfThere(join(root, cgroupsPath, 'cgroup.events'));
   return /^frozen 1$/m.test(events);
 }
 
-function freezerOf(cgroupsPath: string, cgroupVersion: 1 | 2): string {
+function freezerOf(cgroupsPath: string, cgroupVersion: 1 | 2, root = cgroupRoot): string {
   return cgroupVersion === 2
-    ? join(cgroupRoot, cgroupsPath, 'cgroup.freeze')
-    : join(cgroupRoot, 'freezer', cgroupsPath, 'freezer.state');
+    ? join(root, cgroupsPath, 'cgroup.freeze')
+    : join(root, 'freezer', cgroupsPath, 'freezer.state');
+}
+
+/** A container that has containers of its own moves its processes into cgroups below. */
+export async function pidsBelow(folder: string): Promise<readonly number[]> {
+  const text = await readIfThere(join(folder, 'cgroup.procs'));
+  const own = text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map(Number);
+  const below = await Promise.all((await foldersIn(folder)).map(pidsBelow));
+  return [...own, ...below.flat()];
+}
+
+async function foldersIn(folder: string): Promise<readonly string[]> {
+  try {
+    const entries = await readdir(folder, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map((entry) => join(folder, entry.name));
+  } catch (error) {
+    if (isOver(error)) return [];
+    throw error;
+  }
+}
+
+function isOver(error: unknown): boolean {
+  return ['ENOENT', 'ENODEV', 'ENOTDIR', 'ESRCH'].includes(errnoOf(error) ?? '');
 }
 
 export async function readIfThere(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    if (['ENOENT', 'ENODEV', 'ENOTDIR', 'ESRCH'].includes(errnoOf(error) ?? '')) return '';
+    if (isOver(error)) return '';
     throw error;
   }
 }

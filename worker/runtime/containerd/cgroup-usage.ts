@@ -10,15 +10,30 @@ const nsPerTick = 1e7;
 /** Above this a limit of version 1 means none. */
 const noLimit = 2 ** 62;
 
+const unifiedFiles = [
+  'cpu.stat',
+  'memory.current',
+  'memory.max',
+  'memory.stat',
+  'memory.events',
+  'pids.current',
+  'pids.max',
+  'io.stat',
+];
+
 type CgroupUsage = Omit<Usage, 'networks'>;
 
-export function readUsage(cgroupsPath: string, version: 1 | 2): Promise<CgroupUsage> {
-  return version === 2 ? readUnified(cgroupsPath) : readV1(cgroupsPath);
+export function readUsage(
+  cgroupsPath: string,
+  version: 1 | 2,
+  root = cgroupRoot,
+): Promise<CgroupUsage> {
+  return version === 2 ? readUnified(join(root, cgroupsPath)) : readV1(cgroupsPath, root);
 }
 
-async function readV1(cgroupsPath: string): Promise<CgroupUsage> {
+async function readV1(cgroupsPath: string, root: string): Promise<CgroupUsage> {
   const read = (controller: string, file: string) =>
-    readIfThere(join(cgroupRoot, controller, cgroupsPath, `${controller}.${file}`));
+    readIfThere(join(root, controller, cgroupsPath, `${controller}.${file}`));
   const [total, perCpu, split, throttling] = await Promise.all([
     read('cpuacct', 'usage'),
     read('cpuacct', 'usage_percpu'),
@@ -64,12 +79,9 @@ async function readV1(cgroupsPath: string): Promise<CgroupUsage> {
   };
 }
 
-async function readUnified(cgroupsPath: string): Promise<CgroupUsage> {
-  const read = (file: string) => readIfThere(join(cgroupRoot, cgroupsPath, file));
-  const [cpu, usage, limit, stats, pids, pidsMax, io] = await Promise.all(
-    ['cpu.stat', 'memory.current', 'memory.max', 'memory.stat', 'pids.current', 'pids.max']
-      .concat('io.stat')
-      .map(read),
+async function readUnified(folder: string): Promise<CgroupUsage> {
+  const [cpu, usage, limit, stats, events, pids, pidsMax, io] = await Promise.all(
+    unifiedFiles.map((file) => readIfThere(join(folder, file))),
   );
   const times = counters(cpu ?? '');
   const ns = (name: string) => (times[name] ?? 0) * 1000;
@@ -85,6 +97,8 @@ async function readUnified(cgroupsPath: string): Promise<CgroupUsage> {
     memory: {
       usageBytes: Number(usage),
       limitBytes: limitOf(limit ?? ''),
+      // As often as an allocation was about to fail: what Docker tells in the place of the counter.
+      failures: counters(events ?? '')['oom'] ?? 0,
       stats: counters(stats ?? ''),
     },
     pids: pidsOf(pids ?? '', pidsMax ?? ''),

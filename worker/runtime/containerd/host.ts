@@ -43,11 +43,15 @@ async function ownCapabilities(): Promise<readonly string[]> {
 }
 
 /** How many processes of the cgroup the kernel has killed for want of memory. */
-export async function oomKills(cgroupsPath: string, cgroupVersion: 1 | 2): Promise<number> {
+export async function oomKills(
+  cgroupsPath: string,
+  cgroupVersion: 1 | 2,
+  root = cgroupRoot,
+): Promise<number> {
   const file =
     cgroupVersion === 2
-      ? join(cgroupRoot, cgroupsPath, 'memory.events')
-      : join(cgroupRoot, 'memory', cgroupsPath, 'memory.oom_control');
+      ? join(root, cgroupsPath, 'memory.events')
+      : join(root, 'memory', cgroupsPath, 'memory.oom_control');
   try {
     const [, count] = /^oom_kill (\d+)$/m.exec(await readFile(file, 'utf8')) ?? [];
     return Number(count ?? 0);
