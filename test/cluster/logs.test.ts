@@ -3,6 +3,7 @@ import { strict as assert } from 'node:assert';
 import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { appendFileSync } from 'node:fs';
 import { binary, until, type Host } from '../lab/index.ts';
 import { imageOf, useSwarm, words } from './swarm.ts';
 
@@ -166,30 +167,36 @@ describe('logs', () => {
     assert.equal(new Set(following.lines()).size, following.lines().length, 'no line comes twice');
   });
 
+  // What is on its way from the container to the file at the moment of the kill is lost (see ADR
+  // 0005); so the container speaks when it is told to, and is silent at that moment.
   it('goes on following a host whose daemon is killed and comes back', async () => {
     const swarm = get();
-    const flags = words('--replicas 3 --env LINES=1000 --env EVERY=0.2');
+    const flags = words('--replicas 3 --env LINES=1');
     await swarm.create('talk', ...flags, imageOf(swarm, 'talker:1'));
+    const told = (await swarm.running('talk')).find(({ host }) => host === 'h3');
+    assert.ok(told !== undefined, 'a replica is on h3');
+    let said = 1;
+    const say = (count: number) => {
+      const numbers = Array.from({ length: count }, () => ++said);
+      const lines = numbers.map((number) => `line ${number} of h3\n`);
+      appendFileSync(`/proc/${swarm.pidOf(told)}/fd/1`, lines.join(''));
+    };
     await using following = new Following(swarm.manager, 'service', 'logs', '--follow', 'talk');
-    const numbersOf = (host: string) =>
+    const numbers = () =>
       following
         .lines()
-        .map((line) => talkerLine.exec(line))
-        .filter((match) => match?.[3] === host)
-        .map((match) => Number(match?.[4]));
-    await until('h3 is heard', () => numbersOf('h3').length > 3);
+        .filter((line) => line.includes('@h3 '))
+        .map((line) => Number(/line (\d+) of/.exec(line)?.[1]));
+    const heard = () => until(`line ${said} is heard`, () => numbers().includes(said));
+    say(4);
+    await heard();
     await swarm.host('h3').killDaemon();
+    say(5);
     await swarm.host('h3').startDaemon();
-    const seen = Math.max(...numbersOf('h3'));
-    await until('h3 is heard again', () => Math.max(...numbersOf('h3')) > seen + 8, {
-      timeoutMs: 20_000,
-    });
-    const numbers = numbersOf('h3');
-    assert.deepEqual(
-      numbers,
-      numbers.map((_, index) => index + 1),
-      'no line is missing, and none comes twice',
-    );
+    say(6);
+    await heard();
+    const all = Array.from({ length: said }, (_, index) => index + 1);
+    assert.deepEqual(numbers(), all, 'no line is missing, and none comes twice');
   });
 
   it('keeps what a container said before it failed, its errors apart', async () => {

@@ -30,7 +30,7 @@ export interface ServiceView {
 
 /** What a manager answers that has lost sight of the others. */
 const noLeader = /The swarm does not have a leader/;
-const electionMs = 10_000;
+const electionMs = 60_000;
 
 export class Managers {
   readonly lab: Lab;
@@ -84,7 +84,7 @@ export class Managers {
   }
 
   /** Waits until each of these hosts sees the same managers and nodes, and one leader. */
-  async agreed(managers: readonly Host[], timeoutMs = 20_000): Promise<void> {
+  async agreed(managers: readonly Host[], timeoutMs = 60_000): Promise<void> {
     const names = managers.map(({ name }) => name).join();
     await until(
       `the managers are ${names}, and know it`,
@@ -138,7 +138,7 @@ export class Managers {
     await until(
       `${host.name} says that there is no leader`,
       async () => (await this.write(host, `refused-${performance.now()}`)).body,
-      { accept: (body) => noLeader.test(body), timeoutMs: 15_000, everyMs: 20 },
+      { accept: (body) => noLeader.test(body), timeoutMs: 60_000, everyMs: 20 },
     );
     // From now on it says so at once, to those that read as well.
     for (const [method, path, body] of [

@@ -196,16 +196,19 @@ describe('overlay networks', function () {
       ];
     });
     const goOn = () => Promise.all(flows.map((one) => one.goesOn(10)));
-    for (const { host } of [h3!, h4!]) {
-      await goOn();
-      await host.killDaemon();
-      await goOn();
-      await host.startDaemon();
-      await goOn();
-      await host.stopDaemon();
-      await host.startDaemon();
-    }
     await goOn();
+    const endsAndReturns = async ({ host }: Member, ways: readonly ('kill' | 'stop')[]) => {
+      for (const way of ways) {
+        await (way === 'kill' ? host.killDaemon() : host.stopDaemon());
+        await goOn();
+        await host.startDaemon();
+        await goOn();
+      }
+    };
+    await Promise.all([
+      endsAndReturns(h3!, ['kill', 'stop']),
+      endsAndReturns(h4!, ['stop', 'kill']),
+    ]);
     const lost = await Promise.all(flows.map((one) => one.stop()));
     assert.deepEqual(lost.flat(), []);
     assert.deepEqual(await members(swarm, 'peer', 'one', 4), all, 'nothing was restarted');
@@ -227,40 +230,55 @@ describe('overlay networks', function () {
     await h2!.host.exec(damage);
     await until('the link is back', () => reaches(h2!, h3!.address), {
       accept: (back) => back,
-      timeoutMs: 10_000,
     });
     await swarm.manager.startDaemon();
     await swarm.runs('web', 4);
   });
 
-  it('are put right within ten seconds when somebody damages them', async () => {
+  it('are put right when somebody damages them', async () => {
     const swarm = get();
     await swarm.cli('network', 'create', '--driver', 'overlay', 'one');
     await swarm.create('web', '--replicas', '4', '--network', 'one', imageOf(swarm, 'web:1'));
     const all = await members(swarm, 'web', 'one', 4);
-    const [from, to] = [all[1]!, all[2]!];
-    const folder = `${from.host.runRoot}/overlay`;
     const id = (await swarm.cli('network', 'inspect', '--format', '{{.Id}}', 'one')).trim();
-    const network = `nsenter --net=${folder}/${id}`;
-    for (const damage of [
-      `nsenter --net=${from.netns} ip link del eth0`,
-      `nsenter --net=${from.netns} ip address flush dev eth0`,
-      `nsenter --net=${from.netns} ip link del eth1`,
-      `${network} ip link del vxlan0`,
-      `${network} ip link del br0`,
-      `for mac in $(${network} bridge fdb show dev vxlan0 | cut -d' ' -f1 | sort -u); do ` +
-        `${network} bridge fdb del $mac dev vxlan0 self; done`,
-      `umount -l ${folder}/${id}`,
-      `umount -l ${from.netns}`,
-      'ip link del ts-swarm0',
-    ]) {
-      await from.host.execResult(damage);
-      await until(
-        `"${damage}" is put right`,
-        async () => [await reaches(from, to.address), await reaches(from, swarm.manager.address)],
-        { accept: ([overlay, out]) => overlay === true && out === true, timeoutMs: 10_000 },
-      );
-    }
+    const memberOn = (name: string) => all.find(({ host }) => host.name === name)!;
+    const unharmed = memberOn('h1');
+    const suffer = async (from: Member, damages: readonly string[]) => {
+      for (const damage of damages) {
+        await from.host.execResult(damage);
+        await until(
+          `"${damage}" is put right on ${from.host.name}`,
+          async () => [
+            await reaches(from, unharmed.address),
+            await reaches(from, unharmed.host.address),
+          ],
+          { accept: ([overlay, out]) => overlay === true && out === true },
+        );
+      }
+    };
+    const [h2, h3, h4] = [memberOn('h2'), memberOn('h3'), memberOn('h4')];
+    const pin = (host: Host) => `${host.runRoot}/overlay/${id}`;
+    const inContainer = `nsenter --net=${h2.netns}`;
+    const inNetwork = `nsenter --net=${pin(h3.host)}`;
+    // The hosts side by side: a node looks after its networks every five seconds.
+    await Promise.all([
+      suffer(h2, [
+        `${inContainer} ip link del eth0`,
+        `${inContainer} ip address flush dev eth0`,
+        `${inContainer} ip link del eth1`,
+      ]),
+      suffer(h3, [
+        `${inNetwork} ip link del vxlan0`,
+        `${inNetwork} ip link del br0`,
+        `for mac in $(${inNetwork} bridge fdb show dev vxlan0 | cut -d' ' -f1 | sort -u); do ` +
+          `${inNetwork} bridge fdb del $mac dev vxlan0 self; done`,
+      ]),
+      suffer(h4, [
+        `umount -l ${pin(h4.host)}`,
+        `umount -l ${h4.netns}`,
+        'ip link del ts-swarm0',
+      ]),
+    ]);
     await swarm.runs('web', 4);
   });
 

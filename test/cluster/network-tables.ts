@@ -85,7 +85,7 @@ export async function vipOf(swarm: TestSwarm, service: string, network: string):
  * neighbours, addresses, balancing maps, answers to names. Names what differs where it does not.
  * Returns when the look began that found nothing, as `performance.now` tells it.
  */
-export async function tablesAreRight(swarm: TestSwarm, timeoutMs = 20_000): Promise<number> {
+export async function tablesAreRight(swarm: TestSwarm, timeoutMs = 60_000): Promise<number> {
   let differing: readonly string[] = ['nobody has looked yet'];
   const look = async () => {
     const atMs = performance.now();

@@ -26,7 +26,7 @@ interface WireNode {
 }
 
 const script = join(import.meta.dirname, 'csi-driver.ts');
-const patienceMs = 20_000;
+const patienceMs = 60_000;
 
 export class SharedStorage {
   readonly #get: () => TestSwarm;

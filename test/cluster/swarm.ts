@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert';
 import { Lab, until, type Host, type SwarmOptions } from '../lab/index.ts';
 
 /** Enough for what takes a second or two on a machine that others use as well. */
-const patienceMs = 20_000;
+const patienceMs = 60_000;
 
 /** A task as the API shows it, with names in place of ids. */
 export interface TaskView {
@@ -199,7 +199,7 @@ export class TestSwarm {
     }
     await until('all nodes are ready', () => this.nodes(), {
       accept: (nodes) => nodes.every(({ state }) => state === 'ready'),
-      timeoutMs: 30_000,
+      timeoutMs: patienceMs,
     });
   }
 
@@ -207,13 +207,16 @@ export class TestSwarm {
   async clear(): Promise<void> {
     const names = (await this.cli('service', 'ls', '-q')).split('\n').filter(Boolean);
     if (names.length > 0) await this.cli('service', 'rm', ...names);
-    const left = async () =>
-      (await this.manager.api<WireTask[]>('GET', '/tasks')).map(
+    const left = async () => {
+      for (const host of this.hosts) host.endDeafTasks();
+      const tasks = await this.manager.api<WireTask[]>('GET', '/tasks');
+      return tasks.map(
         ({ ID, NodeID, DesiredState, Status }) =>
           `${ID} on ${NodeID ?? 'no node'}: ${Status.State}, ${DesiredState} wanted`,
       );
+    };
     const accept = (tasks: readonly string[]) => tasks.length === 0;
-    await until('no task is left', left, { accept, timeoutMs: patienceMs });
+    await until('no task is left', left, { accept, timeoutMs: patienceMs, everyMs: 100 });
     await this.containersAre([]);
   }
 }

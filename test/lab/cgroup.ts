@@ -14,6 +14,8 @@ import { sleepSync } from './until.ts';
 interface Hierarchy {
   readonly mountPoint: string;
   readonly version: 1 | 2;
+  /** Of version 1: which there are, with other options of the mount. */
+  readonly controllers: readonly string[];
 }
 
 function hierarchies(): readonly Hierarchy[] {
@@ -21,8 +23,9 @@ function hierarchies(): readonly Hierarchy[] {
     .split('\n')
     .flatMap((line): Hierarchy[] => {
       const [, , , , mountPoint = ''] = line.split(' ');
-      if (line.includes(' - cgroup ')) return [{ mountPoint, version: 1 }];
-      return line.includes(' - cgroup2 ') ? [{ mountPoint, version: 2 }] : [];
+      const controllers = line.split(' ').at(-1)?.split(',') ?? [];
+      if (line.includes(' - cgroup ')) return [{ mountPoint, version: 1, controllers }];
+      return line.includes(' - cgroup2 ') ? [{ mountPoint, version: 2, controllers: [] }] : [];
     });
 }
 
@@ -75,6 +78,50 @@ function removeTree(folder: string): void {
     if (entry.isDirectory()) removeTree(join(folder, entry.name));
   }
   rmdirSync(folder);
+}
+
+/**
+ * The processes in cgroups below `path`, each with the name of its cgroup. Looks into the one
+ * hierarchy in which every runtime puts containers, which takes a tenth of asking all processes.
+ */
+export function membersBelow(path: string): { readonly name: string; readonly pid: number }[] {
+  const all = hierarchies();
+  const { mountPoint } = all.find((one) => one.controllers.includes('devices')) ??
+    all.find(({ version }) => version === 2) ?? { mountPoint: undefined };
+  if (mountPoint === undefined) throw new Error('no hierarchy of cgroups has containers');
+  return membersOf(join(mountPoint, path));
+}
+
+function membersOf(folder: string): { readonly name: string; readonly pid: number }[] {
+  return namesIn(folder).flatMap((name) => {
+    const inner = join(folder, name);
+    const pids = pidsOf(inner).map((pid) => ({ name, pid }));
+    return [...pids, ...membersOf(inner)];
+  });
+}
+
+/** Of a cgroup that is gone by now: none. */
+function namesIn(folder: string): readonly string[] {
+  return ifThere([], () =>
+    readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name),
+  );
+}
+
+function pidsOf(folder: string): readonly number[] {
+  const text = ifThere('', () => readFileSync(join(folder, 'cgroup.procs'), 'utf8'));
+  return text.split('\n').filter(Boolean).map(Number);
+}
+
+function ifThere<T>(otherwise: T, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    const code = errnoOf(error);
+    if (code === 'ENOENT' || code === 'ENODEV') return otherwise;
+    throw error;
+  }
 }
 
 /** CPU time that the cgroup and all below it have used, in seconds. */

@@ -7,8 +7,10 @@ import {
   argvOf,
   containersIn,
   inCgroup,
+  isDeaf,
   killSync,
   memoryOf,
+  signal,
   type ContainerProcess,
 } from './processes.ts';
 import { http, type HttpResult } from './http.ts';
@@ -293,6 +295,17 @@ export class Host {
   /** The containers that run on the host, whatever daemons say of them. */
   containers(): ContainerProcess[] {
     return containersIn(this.#cgroup);
+  }
+
+  /**
+   * Kills the tasks that a stop signal would not end. For tests that remove services and are not
+   * about the ten seconds which such tasks are given.
+   */
+  endDeafTasks(): void {
+    for (const { id, pid } of this.containers()) {
+      // A container that is no task's is its maker's to remove.
+      if (id.includes('.') && isDeaf(pid)) signal(pid, 'SIGKILL');
+    }
   }
 
   /** Memory of the host's processes that `match` accepts. */

@@ -1,6 +1,7 @@
 /** What /proc tells about the processes of test hosts. Pids are the machine's, not the hosts'. */
 import { readFileSync, readdirSync } from 'node:fs';
 import { errnoOf } from '../../lib/errors.ts';
+import { membersBelow } from './cgroup.ts';
 import { sleepSync } from './until.ts';
 
 /** Reads a file of /proc; undefined when its process is gone. */
@@ -71,17 +72,13 @@ export interface ContainerProcess {
 
 /** The containers whose processes run in cgroups below `path`, of any runtime. */
 export function containersIn(path: string): ContainerProcess[] {
-  return inCgroup(path).flatMap((pid) => {
+  return membersBelow(path).flatMap(({ name, pid }) => {
+    const status = readProc(`/proc/${pid}/status`) ?? '';
     // Where its namespace numbers it 1, below the host's own namespace and the machine's.
-    const numbers = /^NSpid:\s*(.+)$/m
-      .exec(readProc(`/proc/${pid}/status`) ?? '')?.[1]
-      ?.split('\t');
+    const numbers = /^NSpid:\s*(.+)$/m.exec(status)?.[1]?.split('\t');
     if (numbers === undefined || numbers.length < 3 || numbers.at(-1) !== '1') return [];
-    const lines = readProc(`/proc/${pid}/cgroup`)?.split('\n') ?? [];
-    const deepest = lines
-      .map((line) => line.slice(line.indexOf(':', line.indexOf(':') + 1) + 1))
-      .reduce((a, b) => (b.split('/').length > a.split('/').length ? b : a), '');
-    return [{ id: deepest.split('/').at(-1) ?? '', pid, hostPid: Number(numbers.at(-2)) }];
+    const isOver = /^State:\s*[ZX]/m.test(status);
+    return isOver ? [] : [{ id: name, pid, hostPid: Number(numbers.at(-2)) }];
   });
 }
 
@@ -98,6 +95,12 @@ export function killSync(what: string, find: () => readonly number[], timeoutMs 
     for (const pid of pids) signal(pid, 'SIGKILL');
     sleepSync(5);
   }
+}
+
+/** Whether the process has nothing that would be done on SIGTERM. */
+export function isDeaf(pid: number): boolean {
+  const caught = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readProc(`/proc/${pid}/status`) ?? '')?.[1];
+  return caught !== undefined && (BigInt(`0x${caught}`) & (1n << 14n)) === 0n;
 }
 
 /** Sends a signal; false when the process is gone already. */

@@ -1,7 +1,7 @@
 import { messageOf } from '../../lib/errors.ts';
 
 export interface UntilOptions<T> {
-  /** 10 seconds unless told. */
+  /** Half a minute unless told: it costs nothing where all is well, and machines differ. */
   readonly timeoutMs?: number;
   /** 50 milliseconds unless told. */
   readonly everyMs?: number;
@@ -9,6 +9,7 @@ export interface UntilOptions<T> {
   readonly accept?: (value: T) => boolean;
 }
 
+const patienceMs = 30_000;
 const nothing = 'nothing yet';
 const hangs = new Error('the probe itself hangs');
 
@@ -21,7 +22,7 @@ export async function until<T>(
   probe: () => T | Promise<T>,
   options: UntilOptions<T> = {},
 ): Promise<T> {
-  const { timeoutMs = 10_000, everyMs = 50, accept = Boolean } = options;
+  const { timeoutMs = patienceMs, everyMs = 50, accept = Boolean } = options;
   const endMs = performance.now() + timeoutMs;
   let seen = nothing;
   for (;;) {
