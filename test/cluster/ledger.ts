@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert';
 import { sleep, until, type Host } from '../lab/index.ts';
 import { serviceOf, type Managers, type ServiceView } from './managers.ts';
 
-const defaultPauseMs = 10;
+const defaultPauseMs = 25;
 const counter = 'ledger-counter';
 
 /**
