@@ -1,12 +1,12 @@
 /** Hosts that are lost, cut off, and come back: so many replicas as wanted, and no more. */
 import { strict as assert } from 'node:assert';
 import { sleep, until } from '../lab/index.ts';
-import { imageOf, useSwarm, words, type TaskView, type TestSwarm } from './swarm.ts';
+import { imageOf, ownHeartbeat, useSwarm, words, type TaskView, type TestSwarm } from './swarm.ts';
 
 const allReady = 'h1 ready, h2 ready, h3 ready, h4 ready';
 
 describe('hosts', () => {
-  const get = useSwarm({ hosts: 4, images: ['web:1', 'talker:1'] });
+  const get = useSwarm({ heartbeat: ownHeartbeat, hosts: 4, images: ['web:1', 'talker:1'] });
 
   async function eightReplicas(swarm: TestSwarm): Promise<readonly TaskView[]> {
     const flags = words('--replicas 8 --restart-delay 100ms --publish mode=host,target=80');

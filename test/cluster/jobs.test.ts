@@ -2,7 +2,7 @@
 import { strict as assert } from 'node:assert';
 import { writeFile } from 'node:fs/promises';
 import { until } from '../lab/index.ts';
-import { imageOf, useSwarm, words, type TaskView, type TestSwarm } from './swarm.ts';
+import { imageOf, ownHeartbeat, useSwarm, words, type TaskView, type TestSwarm } from './swarm.ts';
 
 interface CronView {
   readonly JobStatus: { readonly JobIteration: { readonly Index?: number } };
@@ -10,7 +10,7 @@ interface CronView {
 }
 
 describe('jobs', () => {
-  const get = useSwarm({ hosts: 2, images: ['busybox:1', 'crasher:1'] });
+  const get = useSwarm({ heartbeat: ownHeartbeat, hosts: 2, images: ['busybox:1', 'crasher:1'] });
   /** Completes once it is allowed to. */
   const waiting = ['sh', '-c', 'until test -e /go; do sleep 0.1; done'];
   const done = ({ state }: TaskView) => state === 'complete';

@@ -5,7 +5,7 @@ import type { LoadOutcome } from './load.ts';
 import { failureKinds, nowMs, outcomeLine } from './load.ts';
 import { netnsOf, tablesAreRight, vipOf } from './network-tables.ts';
 import { clearShop, Shop, shopImages } from './shop.ts';
-import { useSwarm, type TestSwarm } from './swarm.ts';
+import { ownHeartbeat, useSwarm, type TestSwarm } from './swarm.ts';
 import { Wrk, wrkLine } from './wrk.ts';
 
 const requestsPerSecond = 100;
@@ -37,7 +37,7 @@ async function startWrk(swarm: TestSwarm) {
 
 describe('networks whose hosts fail', function () {
   this.timeout(240_000);
-  const get = useSwarm({ hosts: 4, managers: 1, images: shopImages });
+  const get = useSwarm({ heartbeat: ownHeartbeat, hosts: 4, managers: 1, images: shopImages });
   afterEach(() => clearShop(get()));
 
   it('lead nobody to a host that has died, once it is known', async () => {

@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert';
 import { until } from '../lab/index.ts';
 import { Managers } from './managers.ts';
 import { clearShop, Shop, shopImages } from './shop.ts';
-import { TestSwarm, useSwarm } from './swarm.ts';
+import { TestSwarm, ownHeartbeat, useSwarm } from './swarm.ts';
 
 /** Small enough for the machine to do other things; `npm run chaos` has the full rate. */
 const requestsPerSecond = 100;
@@ -15,7 +15,7 @@ const options = { requestsPerSecond, clientHost, mesh };
 
 describe('a service under load loses no request', function () {
   this.timeout(180_000);
-  const get = useSwarm({ hosts: 4, managers: 3, images: shopImages });
+  const get = useSwarm({ heartbeat: ownHeartbeat, hosts: 4, managers: 3, images: shopImages });
   afterEach(() => clearShop(get()));
 
   it('to rolling updates', async () => {

@@ -273,11 +273,7 @@ describe('overlay networks', function () {
         `for mac in $(${inNetwork} bridge fdb show dev vxlan0 | cut -d' ' -f1 | sort -u); do ` +
           `${inNetwork} bridge fdb del $mac dev vxlan0 self; done`,
       ]),
-      suffer(h4, [
-        `umount -l ${pin(h4.host)}`,
-        `umount -l ${h4.netns}`,
-        'ip link del ts-swarm0',
-      ]),
+      suffer(h4, [`umount -l ${pin(h4.host)}`, `umount -l ${h4.netns}`, 'ip link del ts-swarm0']),
     ]);
     await swarm.runs('web', 4);
   });

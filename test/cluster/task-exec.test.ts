@@ -4,10 +4,10 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { binary, runResult, until, type Host } from '../lab/index.ts';
-import { imageOf, useSwarm, words, type TaskView } from './swarm.ts';
+import { imageOf, ownHeartbeat, useSwarm, words, type TaskView } from './swarm.ts';
 
 describe('containers of other nodes', () => {
-  const get = useSwarm({ hosts: 3, managers: 2, images: ['talker:1'] });
+  const get = useSwarm({ heartbeat: ownHeartbeat, hosts: 3, managers: 2, images: ['talker:1'] });
   let far: TaskView;
   let folder: string;
 
