@@ -1,11 +1,11 @@
 /** `volumes`, `tmpfs` and `shm_size` of a service, with what the file says of its volumes. */
-import type { Mount } from '../types/index.ts';
+import { groupPrefix, type Mount } from '../types/index.ts';
 import { present } from './convert-deploy.ts';
 import type { Field, Reader } from './read.ts';
 import { scoped, stackLabel } from './stack.ts';
 
 const place = 'services.*.volumes';
-const types = ['bind', 'volume', 'tmpfs', 'image'] as const;
+const types = ['bind', 'volume', 'tmpfs', 'image', 'cluster'] as const;
 const propagations = ['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave'] as const;
 
 interface MountContext {
@@ -47,12 +47,63 @@ function convertMount(context: MountContext, item: Field): Mount | undefined {
   if (type === 'image' && (source ?? '') === '') {
     read.problems.add(item.node!.at, `${item.name}: an image mount needs a source, the image`);
   }
+  if (type === 'cluster' && (source ?? '') === '') {
+    read.problems.add(item.node!.at, `${item.name}: a cluster mount needs a source`);
+    return undefined;
+  }
   const readOnly = read.boolean(read.at(item, 'read_only'));
   const base = present({ type, source, target, readOnly: readOnly === true ? true : undefined });
   if (type === 'bind') return { ...base, ...bindOptions(read, read.at(item, 'bind')) };
   if (type === 'tmpfs') return { ...base, ...tmpfsOptions(read, read.at(item, 'tmpfs')) };
   if (type === 'image') return { ...base, ...imageOptions(read, read.at(item, 'image')) };
+  if (type === 'cluster') return { ...base, ...clusterVolume(context, item, source ?? '') };
   return { ...base, ...namedVolume(context, item, source) };
+}
+
+/** A stack makes no cluster volumes: a group is named as it is, a volume by what the file calls it. */
+function clusterVolume(
+  { read, stack, volumes }: MountContext,
+  item: Field,
+  source: string,
+): Pick<Mount, 'source'> {
+  for (const other of ['bind', 'tmpfs', 'image', 'volume'] as const) {
+    const { node } = read.at(item, other);
+    if (node !== undefined) {
+      read.problems.add(node.at, `${item.name}: ${other} has no meaning for a cluster mount`);
+    }
+  }
+  if (source.startsWith(groupPrefix)) return {};
+  const field = declaredVolume(read, volumes, item, source);
+  if (field === undefined) return {};
+  const external = externalName(read, field);
+  const name = read.text(read.at(field, 'name'));
+  if (external !== undefined) return { source: external === '' ? (name ?? source) : external };
+  const extra = ['driver', 'driver_opts', 'labels'].find(
+    (key) => read.at(field, key).node !== undefined,
+  );
+  if (extra !== undefined) {
+    read.problems.add(
+      field.node!.at,
+      `volumes.${source}: a stack makes no cluster volumes: make it by volume create --type, and ` +
+        `declare it with external: true, without ${extra}`,
+    );
+  }
+  return { source: name ?? scoped(stack, source) };
+}
+
+function declaredVolume(
+  read: Reader,
+  volumes: Field,
+  item: Field,
+  source: string,
+): Field | undefined {
+  const declared = read.entries(volumes).find(([name]) => name === source);
+  if (declared !== undefined) return declared[1];
+  read.problems.add(
+    item.node!.at,
+    `${item.name}: there is no volume "${source}": declare it under volumes`,
+  );
+  return undefined;
 }
 
 function bindOptions(read: Reader, field: Field): Pick<Mount, 'bindOptions'> {
@@ -109,15 +160,8 @@ function namedVolume(
     const labels = { ...ownLabels, [stackLabel]: stack };
     return { volumeOptions: { ...options, labels } };
   }
-  const declared = read.entries(volumes).find(([name]) => name === source);
-  if (declared === undefined) {
-    read.problems.add(
-      item.node!.at,
-      `${item.name}: there is no volume "${source}": declare it under volumes`,
-    );
-    return {};
-  }
-  const [, field] = declared;
+  const field = declaredVolume(read, volumes, item, source);
+  if (field === undefined) return {};
   const external = externalName(read, field);
   const name = read.text(read.at(field, 'name'));
   if (external !== undefined) {

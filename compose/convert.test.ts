@@ -132,6 +132,19 @@ describe('compose/convert', () => {
       expect: [{ Type: 'image', Source: 'i:1', Target: '/i', ImageOptions: { Subpath: 'a/b' } }],
     },
     {
+      lines:
+        'volumes: [{type: cluster, source: v, target: /d}, ' +
+        '{type: cluster, source: "group:g", target: /g, read_only: true}, ' +
+        '{type: cluster, source: own, target: /o}]',
+      rest: 'volumes: {v: {external: true, name: other}, own: {}}',
+      path: `${containerPath}.Mounts`,
+      expect: [
+        { Type: 'cluster', Source: 'other', Target: '/d' },
+        { Type: 'cluster', Source: 'group:g', Target: '/g', ReadOnly: true },
+        { Type: 'cluster', Source: 'shop_own', Target: '/o' },
+      ],
+    },
+    {
       lines: 'volumes: ["v:/d", "~/x:/x:rslave"]',
       rest: 'volumes: {v: {external: true, name: other}}',
       path: `${containerPath}.Mounts`,

@@ -304,10 +304,10 @@ export const keys = {
     consistency: skip('Linux has just one'),
     image: yes('as it is'),
     read_only: yes('as it is'),
-    source: yes('a path of the node, a volume, or an image'),
+    source: yes('a path of the node, a volume, an image, or group:NAME of cluster volumes'),
     target: yes('as it is'),
     tmpfs: yes('as it is'),
-    type: yes('bind, volume, tmpfs or image'),
+    type: yes('bind, volume, tmpfs, image or cluster'),
     volume: yes('as it is'),
   },
   'services.*.volumes.bind': {

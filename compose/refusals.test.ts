@@ -23,6 +23,24 @@ describe('compose/convert, of what cannot be had', () => {
         '4:15: services.web.devices[0]: "nvidia.com/gpu=all" is a vendor\'s device; ask for a number of them with deploy.resources.reservations.generic_resources',
     },
     {
+      lines: 'volumes: [{type: cluster, target: /d}]',
+      expect: '4:15: services.web.volumes[0]: a cluster mount needs a source',
+    },
+    {
+      lines: 'volumes: [{type: cluster, source: v, target: /d}]',
+      expect: '4:15: services.web.volumes[0]: there is no volume "v": declare it under volumes',
+    },
+    {
+      lines: 'volumes: [{type: cluster, source: "group:g", target: /d, tmpfs: {size: 1}}]',
+      expect: '4:69: services.web.volumes[0]: tmpfs has no meaning for a cluster mount',
+    },
+    {
+      lines: 'volumes: [{type: cluster, source: v, target: /d}]',
+      rest: 'volumes: {v: {driver: d}}',
+      expect:
+        '5:14: volumes.v: a stack makes no cluster volumes: make it by volume create --type, and declare it with external: true, without driver',
+    },
+    {
       lines: 'gpus: all',
       expect:
         '4:11: services.web.gpus: all GPUs of a node cannot be reserved, as nodes differ in how many they have: say a count',
@@ -138,7 +156,7 @@ describe('compose/convert, of what cannot be had', () => {
     {
       lines: 'volumes: [{type: npipe, source: web, target: /w}]',
       expect:
-        '4:22: services.web.volumes[0].type: "npipe" is not one of bind, volume, tmpfs, image',
+        '4:22: services.web.volumes[0].type: "npipe" is not one of bind, volume, tmpfs, image, cluster',
     },
     {
       lines: 'volumes: [{type: image, target: /w}]',

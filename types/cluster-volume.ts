@@ -99,6 +99,11 @@ export interface PublishStatus {
   readonly publication: string;
   readonly publishContext?: Readonly<Record<string, string>>;
   readonly trouble?: VolumeTrouble;
+  /**
+   * By whose word nothing of this publication is mounted on the node any more. Absent: it may be,
+   * also on a node that is not heard of.
+   */
+  readonly released?: 'node' | 'operator';
 }
 
 /** What the driver has told of a volume that it has made. */
@@ -120,6 +125,8 @@ export interface ClusterVolume {
   readonly publishStatus: readonly PublishStatus[];
   /** It is to be deleted, and then forgotten. */
   readonly isRemoved?: boolean;
+  /** It is forgotten also where its driver, once asked, has not done what it was to. */
+  readonly isForced?: boolean;
   /** Why it is not made, or not deleted, yet. */
   readonly trouble?: VolumeTrouble;
 }
@@ -193,6 +200,8 @@ export type CsiRequest =
 
 /** What came of it: `info` of a creation, `publishContext` of a publication. */
 export interface CsiReply {
+  /** Of the end of a publication: the driver has kept the node from the volume, whatever it does. */
+  readonly isFenced?: boolean;
   readonly info?: VolumeInfo;
   readonly publishContext?: Readonly<Record<string, string>>;
 }
@@ -210,6 +219,15 @@ const none: readonly Mount[] = [];
 /** The mode of a spec that is good. */
 export function accessModeOf({ accessMode: mode }: ClusterVolumeSpec): VolumeAccessMode {
   return mode ?? { scope: 'single', sharing: 'none' };
+}
+
+/**
+ * Two nodes at once would harm it: a node that may still have it mounted has to be out of the way
+ * before another one is let in.
+ */
+export function isExclusive({ cluster }: VolumeSpec): boolean {
+  const { scope, sharing } = accessModeOf(cluster);
+  return scope === 'single' || sharing === 'none' || sharing === 'onewriter';
 }
 
 /** The node lies in the topology: every segment is the node's. */

@@ -6,7 +6,7 @@ const historyRecord = struct({
   time: required('Time', string, ''),
   /** Of the log's entry. */
   index: required('Index', integer, 0),
-  kind: required('Kind', oneOf('service', 'task', 'node'), 'service'),
+  kind: required('Kind', oneOf('service', 'task', 'node', 'volume', 'swarm'), 'service'),
   name: required('Name', string, ''),
   /** `command`: somebody asked for it. `managers`: they did it themselves. `node`: it was told so. */
   by: required('By', oneOf('command', 'managers', 'node'), 'managers'),

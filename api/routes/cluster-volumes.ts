@@ -37,18 +37,23 @@ interface NewVolume {
   readonly options: Readonly<Record<string, string>> | undefined;
   readonly labels: Readonly<Record<string, string>> | undefined;
   readonly cluster: ClusterVolumeSpec;
+  /** Whose command it is. */
+  readonly user?: string;
 }
 
 export async function createClusterVolume(
   backend: Backend,
-  { name, driver, options = {}, labels = {}, cluster }: NewVolume,
+  { name, driver, options = {}, labels = {}, cluster, user }: NewVolume,
 ): Promise<JsonObject> {
   if (backend.volumes.list().some((volume) => volume.name === name)) {
     throw new SwarmError('already-exists', `volume ${name} already exists on this node`);
   }
   const manager = backend.manager();
   const spec = { name, labels, driver: { name: driver, options }, cluster: tidied(cluster) };
-  const { id } = await manager.control.createVolume({ spec });
+  const { id } = await manager.control.createVolume({
+    spec,
+    ...(user === undefined ? {} : { user }),
+  });
   const made = (await manager.read()).volume(id);
   if (made === undefined) throw new SwarmError('not-found', `volume ${name} not found`);
   return clusterVolumeJson(made);
@@ -95,7 +100,7 @@ export async function updateClusterVolume(exchange: Exchange, backend: Backend):
   const version = exchange.objectVersion('volume');
   const { spec } = await exchange.body(updateRequest);
   if (spec === undefined) throw new SwarmError('invalid-argument', 'missing ClusterVolumeSpec');
-  await manager.control.updateVolume({ id, version, spec: tidied(spec) });
+  await manager.control.updateVolume({ id, version, spec: tidied(spec), ...exchange.asked });
   exchange.empty();
 }
 

@@ -160,6 +160,7 @@ async function update(exchange: Exchange, { backend }: RouteModules): Promise<vo
     rotateManagerToken: exchange.flag('rotateManagerToken'),
     rotateManagerUnlockKey: exchange.flag('rotateManagerUnlockKey'),
     rotateNetworkKeys: exchange.flag('rotateNetworkKeys'),
+    ...exchange.asked,
   });
   exchange.empty();
 }

@@ -80,7 +80,7 @@ async function remove(exchange: Exchange, { backend }: RouteModules): Promise<vo
   const isOwn = backend.volumes.list().some((volume) => volume.name === name);
   const found = isOwn ? undefined : findVolume(await clusterVolumes(backend), name);
   if (found === undefined) await backend.volumes.remove(name, { force });
-  else await backend.manager().control.removeVolume({ id: found.id, force });
+  else await backend.manager().control.removeVolume({ id: found.id, force, ...exchange.asked });
   exchange.empty(204);
 }
 
@@ -88,7 +88,7 @@ async function create(exchange: Exchange, { backend }: RouteModules): Promise<vo
   const { name, driver, options, labels, clusterSpec } = await exchange.body(volumeCreateRequest);
   if (clusterSpec !== undefined) {
     const wanted = { name, driver, options, labels, cluster: clusterSpec };
-    exchange.json(await createClusterVolume(backend, wanted), 201);
+    exchange.json(await createClusterVolume(backend, { ...wanted, ...exchange.asked }), 201);
     return;
   }
   const request = { name, driver, options: options ?? null, labels: labels ?? null };

@@ -86,25 +86,29 @@ export interface ControlApi {
    * A cluster volume, which its driver is then asked for. Throws `already-exists` for a taken name,
    * `invalid-argument` for a bad spec.
    */
-  createVolume(args: { spec: VolumeSpec }): Promise<{ id: string }>;
+  createVolume(args: Asked & { spec: VolumeSpec }): Promise<{ id: string }>;
   /** Only the availability can be changed. Throws `aborted` unless `version` is the present one. */
-  updateVolume(args: { id: string; version: number; spec: ClusterVolumeSpec }): Promise<void>;
-  /** Its driver deletes it; `force` only forgets it. Throws `failed-precondition` while it is used. */
-  removeVolume(args: { id: string; force: boolean }): Promise<void>;
+  updateVolume(
+    args: Asked & { id: string; version: number; spec: ClusterVolumeSpec },
+  ): Promise<void>;
+  /** Its driver deletes it; with `force` it is forgotten whatever the driver says. Throws `failed-precondition` while it is used. */
+  removeVolume(args: Asked & { id: string; force: boolean }): Promise<void>;
 
   updateNode(args: Asked & { id: string; version: number; spec: NodeSpec }): Promise<void>;
   /** Refused for a node that is not down, unless forced. */
   removeNode(args: Asked & { id: string; force: boolean }): Promise<void>;
 
-  updateCluster(args: {
-    version: number;
-    spec: SwarmSpec;
-    rotateWorkerToken: boolean;
-    rotateManagerToken: boolean;
-    rotateManagerUnlockKey?: boolean;
-    /** Every node is to make a new key for encrypted networks. */
-    rotateNetworkKeys?: boolean;
-  }): Promise<void>;
+  updateCluster(
+    args: Asked & {
+      version: number;
+      spec: SwarmSpec;
+      rotateWorkerToken: boolean;
+      rotateManagerToken: boolean;
+      rotateManagerUnlockKey?: boolean;
+      /** Every node is to make a new key for encrypted networks. */
+      rotateNetworkKeys?: boolean;
+    },
+  ): Promise<void>;
 
   /** What every node may pull with from one registry; `auth` is as in X-Registry-Auth. */
   logIn(args: { registry: string; username: string; auth: string }): Promise<void>;

@@ -443,7 +443,7 @@ describe('forwarded commands', () => {
     await follower.updateService({ ...asked, user: 'bob' });
     await follower.removeService({ id, user: 'carol' });
     assert.deepEqual(
-      store.history.records.map(({ user }) => user),
+      store.history.records.filter(({ kind }) => kind === 'service').map(({ user }) => user),
       ['alice', 'bob', 'carol'],
       'the leader knows whose commands they were',
     );

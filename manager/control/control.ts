@@ -32,6 +32,7 @@ import {
   rebalancedService,
   scaleWarnings,
 } from './service-commands.ts';
+import { withoutNode } from '../volume/index.ts';
 import { updatedCluster, type KeyMakers } from './update-cluster.ts';
 import { validateFile } from './validate-file.ts';
 import { normalizeNetwork, validateNetwork } from './validate-network.ts';
@@ -175,19 +176,19 @@ export class Control implements ControlApi {
     await this.#commit(() => planRemovedFile(this.#modules.store, kind, id));
   }
 
-  async createVolume({ spec }: Parameters<ControlApi['createVolume']>[0]) {
+  async createVolume({ spec, ...by }: Parameters<ControlApi['createVolume']>[0]) {
     const { store, clock, random } = this.#modules;
     const id = random.id();
-    await this.#commit(() => planNewVolume(store, { id, spec, nowMs: clock.nowMs() }));
+    await this.#commit(() => planNewVolume(store, { id, spec, nowMs: clock.nowMs() }), by);
     return { id };
   }
 
   async updateVolume(args: Parameters<ControlApi['updateVolume']>[0]): Promise<void> {
-    await this.#commit(() => planChangedVolume(this.#modules.store, args));
+    await this.#commit(() => planChangedVolume(this.#modules.store, args), args);
   }
 
   async removeVolume(args: Parameters<ControlApi['removeVolume']>[0]): Promise<void> {
-    await this.#commit(() => planRemovedVolume(this.#modules.store, args));
+    await this.#commit(() => planRemovedVolume(this.#modules.store, args), args);
   }
 
   /** For a node that has asked for itself. Throws as `planAttachment` does. */
@@ -239,6 +240,7 @@ export class Control implements ControlApi {
         { op: 'put', table: 'cluster', object, base: cluster.meta.version },
         { op: 'delete', table: 'node', id, base: node.meta.version },
         ...this.#orphaned(id),
+        ...withoutNode(this.#modules.store, node, { force }),
       ];
     }, asked);
   }
@@ -253,7 +255,7 @@ export class Control implements ControlApi {
       requireVersion(args.version, cluster);
       const object = updatedCluster(cluster, { ...args, rotation }, this.#modules);
       return [{ op: 'put', table: 'cluster', object, base: cluster.meta.version }];
-    });
+    }, args);
   }
 
   async logIn(args: Parameters<ControlApi['logIn']>[0]): Promise<void> {
@@ -358,10 +360,12 @@ export class Control implements ControlApi {
   }
 }
 
-/** Whose command it was is told of services and nodes; of others no history is kept. */
+const remembered: readonly string[] = ['service', 'node', 'volume', 'cluster'];
+
+/** Whose command it was is told of these; of others no history is kept. */
 function asked(change: Change, user: string): Change {
   if (change.op !== 'put' && change.op !== 'delete') return change;
-  return change.table === 'service' || change.table === 'node' ? { ...change, user } : change;
+  return remembered.includes(change.table) ? { ...change, user } : change;
 }
 
 function requireVersion(version: number, { meta }: { readonly meta: Service['meta'] }): void {

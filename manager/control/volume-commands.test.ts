@@ -114,6 +114,8 @@ describe('commands on cluster volumes', () => {
       said(() => remove('v', false)),
       inUse,
     );
+    await store.propose(remove('v', true), { atMs: 0 });
+    assert.deepEqual([store.volume('v')?.isRemoved, store.volume('v')?.isForced], [true, true]);
     assert.equal(remove('v', true)[0]?.op, 'delete');
     await store.propose(remove('w', false), { atMs: 0 });
     assert.equal(store.volume('w')?.isRemoved, true);

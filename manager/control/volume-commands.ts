@@ -10,6 +10,7 @@ import {
 } from '../../types/index.ts';
 import type { Change } from '../store/change.ts';
 import type { StoreView } from '../store/view.ts';
+import { isLost, takenForReleased } from '../volume/index.ts';
 
 const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 const nameMax = 128;
@@ -28,7 +29,10 @@ export function planNewVolume(
   return [{ op: 'put', table: 'volume', object, base: 0 }];
 }
 
-/** Only its availability can be changed, as in Docker: a driver has made it as it was asked for. */
+/**
+ * Only its availability can be changed, as in Docker: a driver has made it as it was asked for. To
+ * drain it says also that nodes which are lost are off, each time that it is said.
+ */
 export function planChangedVolume(
   view: StoreView,
   args: { readonly id: string; readonly version: number; readonly spec: ClusterVolumeSpec },
@@ -38,14 +42,15 @@ export function planChangedVolume(
     throw new SwarmError('aborted', 'update out of sequence');
   }
   const { availability, ...rest } = args.spec;
-  const { availability: before, ...known } = present.spec.cluster;
+  const { availability: before, ...fixed } = present.spec.cluster;
   for (const field of fixedFields) {
-    if (isDeepStrictEqual(rest[field] ?? null, known[field] ?? null)) continue;
+    if (isDeepStrictEqual(rest[field] ?? null, fixed[field] ?? null)) continue;
     throw new SwarmError('invalid-argument', `${nameOfField[field]} cannot be updated`);
   }
-  if (availability === before) return [];
+  const known = availability === 'drain' ? takenFromLost(view, present) : present;
+  if (availability === before && known === present) return [];
   const cluster = { ...present.spec.cluster, availability };
-  const object: ClusterVolume = { ...present, spec: { ...present.spec, cluster } };
+  const object: ClusterVolume = { ...known, spec: { ...present.spec, cluster } };
   return [{ op: 'put', table: 'volume', object, base: present.meta.version }];
 }
 
@@ -58,14 +63,19 @@ const nameOfField = {
 } as const;
 const fixedFields = Object.keys(nameOfField) as (keyof typeof nameOfField)[];
 
-/** `force` forgets the volume, whatever its driver has of it, and wherever it is published. */
+/**
+ * `force` says that nodes which are lost are off, and asks the driver once: the volume is forgotten
+ * whatever it says. Said again, it is forgotten at once, whatever its driver has of it, and wherever
+ * it is mounted.
+ */
 export function planRemovedVolume(
   view: StoreView,
   { id, force }: { readonly id: string; readonly force: boolean },
 ): Change[] {
   const present = presentVolume(view, id);
   const { name } = present.spec;
-  const [task] = view.tasksOfVolume(id);
+  const users = [...view.tasksOfVolume(id)];
+  const task = users.find(({ nodeId }) => !force || !isLost(view.node(nodeId)));
   if (task !== undefined) {
     throw new SwarmError(
       'failed-precondition',
@@ -73,7 +83,13 @@ export function planRemovedVolume(
     );
   }
   const base = present.meta.version;
-  if (force) return [{ op: 'delete', table: 'volume', id, base }];
+  if (force) {
+    if (present.isForced === true) return [{ op: 'delete', table: 'volume', id, base }];
+    const known = takenFromLost(view, present);
+    const { trouble: _over, ...rest } = known;
+    const object = { ...rest, isRemoved: true, isForced: true };
+    return [{ op: 'put', table: 'volume', object, base }];
+  }
   const user = [...view.services()].find(({ spec }) =>
     clusterMountsOf(spec.task.container).some(({ source }) => source === name),
   );
@@ -85,6 +101,10 @@ export function planRemovedVolume(
   }
   if (present.isRemoved === true) return [];
   return [{ op: 'put', table: 'volume', object: { ...present, isRemoved: true }, base }];
+}
+
+function takenFromLost(view: StoreView, volume: ClusterVolume): ClusterVolume {
+  return takenForReleased(volume, (nodeId) => isLost(view.node(nodeId)));
 }
 
 function presentVolume(view: StoreView, id: string): ClusterVolume {

@@ -188,7 +188,7 @@ export class VolumeKeeper implements AsyncDisposable {
     try {
       const reply = await ask(through, requestOf(store, call), { signal: late.signal });
       log.info('a driver has done what it was asked', told);
-      await this.#change(volume.id, (present) => succeeded(present, call, reply));
+      await this.#change(volume.id, (present) => succeeded(present, call, reply, clock.nowMs()));
     } catch (thrown) {
       if (lead.aborted) return;
       const { code, message } = SwarmError.from(thrown);

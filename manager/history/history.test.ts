@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { MemoryLog, Store, type Change, type MemoryStorage } from '../store/index.ts';
-import { makeNode, makeService, makeTask } from '../store/testing.ts';
-import type { Service } from '../../types/index.ts';
+import { makeCluster, makeNode, makeService, makeTask, makeVolume } from '../store/testing.ts';
+import type { Cluster, Service } from '../../types/index.ts';
 import { History, tellHistory } from './index.ts';
 
 const web = makeService('web', { specVersion: 0 });
@@ -100,6 +100,50 @@ describe('History', () => {
       await propose(store, 4000, { op: 'task-status', id: 't', status: next });
     }
     assert.equal(store.history.records.length, before + 1, 'that the task was made');
+  });
+
+  it("tells of the swarm's settings and of volumes, and of no token", async () => {
+    const store = await swarm();
+    const cluster = makeCluster('c');
+    const put = async (change: (present: Cluster) => Cluster) => {
+      const present = store.cluster()!;
+      const object = change(present);
+      const base = present.meta.version;
+      await propose(store, 2000, { op: 'put', table: 'cluster', object, base, user: 'ann' });
+    };
+    await propose(store, 1000, { op: 'put', table: 'cluster', object: cluster, base: 0 });
+    const dispatcher = { heartbeatPeriodMs: 7_000 };
+    await put((present) => ({ ...present, spec: { ...present.spec, dispatcher } }));
+    await put((present) => ({ ...present, spec: { ...present.spec } }));
+    await put((present) => {
+      const joinTokens = { ...present.rootCa.joinTokens, worker: 'SWMTKN-1-new' };
+      return { ...present, rootCa: { ...present.rootCa, joinTokens } };
+    });
+    await propose(store, 3000, { op: 'put', table: 'volume', object: makeVolume('v'), base: 0 });
+    const { spec, ...rest } = store.volume('v')!;
+    const drained = { ...spec, cluster: { ...spec.cluster, availability: 'drain' as const } };
+    const object = { ...rest, spec: drained };
+    const base = rest.meta.version;
+    await propose(store, 4000, { op: 'put', table: 'volume', object, base });
+    const gone = store.volume('v')!;
+    const removed = { ...gone, isRemoved: true };
+    const { version } = gone.meta;
+    await propose(store, 5000, { op: 'put', table: 'volume', object: removed, base: version });
+    const last = store.volume('v')!.meta.version;
+    await propose(store, 6000, { op: 'delete', table: 'volume', id: 'v', base: last });
+    const { records } = tellHistory(store.history, store, { limit: 100, atMs: 6000 }, 9000);
+    assert.deepEqual(
+      records.map(({ kind, name, by, user = '', text }) => [kind, name, by, user, text].join('|')),
+      [
+        `swarm|default|command||the swarm was made`,
+        'swarm|default|command|ann|updated: Dispatcher.HeartbeatPeriod added: 7000000000',
+        'swarm|default|command|ann|rotated: join token of workers',
+        'volume|v|command||created: driver d',
+        'volume|v|command||availability active → drain',
+        'volume|v|command||removed',
+        'volume|v|managers||forgotten',
+      ],
+    );
   });
 
   const limits = { maxCost: 50, maxAgeMs: 60_000 };

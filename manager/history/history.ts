@@ -3,7 +3,7 @@
  * are applied, also when the log is replayed at the start: nothing is written for them.
  */
 import type { ChangeBatch, ObjectEvent } from '../store/event.ts';
-import type { Node, Service, Task } from '../../types/index.ts';
+import type { Cluster, ClusterVolume, Node, Service, Task } from '../../types/index.ts';
 
 /** A service as far as it is told of. Its spec is the store's own document. */
 export type PastService = Pick<
@@ -31,6 +31,22 @@ export interface PastNode {
   readonly role: Node['role'];
 }
 
+export type PastVolume = Pick<ClusterVolume, 'id' | 'spec'> & {
+  readonly isRemoved: boolean;
+  readonly isForced: boolean;
+};
+
+/** The swarm's own settings. Tokens and keys are only compared, and never told. */
+export interface PastSwarm {
+  readonly id: string;
+  readonly spec: Cluster['spec'];
+  readonly workerToken: string;
+  readonly managerToken: string;
+  readonly lockVersion: number;
+  readonly networkKeyRotation: number;
+  readonly rootCertPem: string;
+}
+
 /** One object before and after; absent before it was made, and after it was removed. */
 export type Record = {
   readonly atMs: number;
@@ -41,6 +57,8 @@ export type Record = {
   | { readonly kind: 'service'; readonly before?: PastService; readonly after?: PastService }
   | { readonly kind: 'task'; readonly before?: PastTask; readonly after?: PastTask }
   | { readonly kind: 'node'; readonly before?: PastNode; readonly after?: PastNode }
+  | { readonly kind: 'volume'; readonly before?: PastVolume; readonly after?: PastVolume }
+  | { readonly kind: 'swarm'; readonly before?: PastSwarm; readonly after?: PastSwarm }
 );
 
 export interface HistoryOptions {
@@ -116,7 +134,7 @@ export class History {
 
 /** A spec that was replaced, or went with its service, is held by nobody else any more. */
 function costOf(record: Record): number {
-  if (record.kind !== 'service') return 1;
+  if (record.kind !== 'service' && record.kind !== 'swarm') return 1;
   const { before, after } = record;
   if (before === undefined || before.spec === after?.spec) return 1;
   return 1 + Math.ceil(JSON.stringify(before.spec).length / charactersPerCost);
@@ -142,6 +160,14 @@ function recordOf(event: ObjectEvent): Record | undefined {
   if (event.table === 'task') {
     const change = made(pastTask);
     return change && { ...at, kind: 'task', ...change };
+  }
+  if (event.table === 'volume') {
+    const change = made(pastVolume);
+    return change && { ...at, kind: 'volume', ...change };
+  }
+  if (event.table === 'cluster') {
+    const change = made(pastSwarm);
+    return change && { ...at, kind: 'swarm', ...change };
   }
   if (event.table !== 'node') return undefined;
   const change = made(pastNode);
@@ -184,6 +210,17 @@ export function pastNode(node: Node): PastNode {
     availability: node.spec.availability,
     role: node.role,
   };
+}
+
+function pastVolume({ id, spec, isRemoved, isForced }: ClusterVolume): PastVolume {
+  return { id, spec, isRemoved: isRemoved === true, isForced: isForced === true };
+}
+
+function pastSwarm(cluster: Cluster): PastSwarm {
+  const { id, spec, rootCa, managerLock, networkKeyRotation = 0 } = cluster;
+  const { worker: workerToken, manager: managerToken } = rootCa.joinTokens;
+  const tokens = { workerToken, managerToken, rootCertPem: rootCa.certPem };
+  return { id, spec, ...tokens, lockVersion: managerLock?.version ?? 0, networkKeyRotation };
 }
 
 /** Documents of the store are replaced, never changed: the same ones say the same. */

@@ -1,4 +1,5 @@
 /** What the history says: its records in words, and the present rewound to a moment. */
+import { unreachable } from '../../lib/assert.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import { fieldChanges } from '../preview/fields.ts';
 import type { StoreView } from '../store/view.ts';
@@ -22,6 +23,7 @@ import {
   type PastTask,
   type Record,
 } from './history.ts';
+import { changeText, tellSwarm, tellVolume, type Told } from './settings.ts';
 
 export interface HistoryQuestion {
   /** Tells how things stood then; records are those up to then. */
@@ -71,7 +73,7 @@ function timeText(ms: number): string {
 }
 
 function isOf(record: Record, service: string): boolean {
-  if (record.kind === 'node') return false;
+  if (record.kind !== 'service' && record.kind !== 'task') return false;
   const about = record.after ?? record.before;
   if (about === undefined) return false;
   if ('spec' in about) return about.id === service || about.spec.name === service;
@@ -93,7 +95,7 @@ class Past {
   undo(record: Record): void {
     if (record.kind === 'service') back(this.#services, record);
     else if (record.kind === 'task') back(this.#tasks, record);
-    else back(this.#nodes, record);
+    else if (record.kind === 'node') back(this.#nodes, record);
   }
 
   /** The hostnames of nodes, also of those that are gone. */
@@ -164,18 +166,28 @@ function nameOf(
 /** Nothing for what is of no interest: that a task was made, that an old one was forgotten. */
 function tellRecord(record: Record, nodes: ReadonlyMap<string, string>): HistoryRecord | undefined {
   const { atMs, index, kind, user } = record;
-  const told =
-    kind === 'service'
-      ? tellService(record)
-      : kind === 'task'
-        ? tellTask(record, nodes)
-        : tellNode(record);
+  const told = tell(record, nodes);
   if (told === undefined) return undefined;
   const whose = told.by === 'command' && user !== undefined ? { user } : {};
   return { time: timeText(atMs), index, kind, ...told, ...whose };
 }
 
-type Told = Pick<HistoryRecord, 'name' | 'by' | 'text'>;
+function tell(record: Record, nodes: ReadonlyMap<string, string>): Told | undefined {
+  switch (record.kind) {
+    case 'service':
+      return tellService(record);
+    case 'task':
+      return tellTask(record, nodes);
+    case 'node':
+      return tellNode(record);
+    case 'volume':
+      return tellVolume(record);
+    case 'swarm':
+      return tellSwarm(record);
+    default:
+      return unreachable(record);
+  }
+}
 
 function tellService({ before, after }: Record & { kind: 'service' }): Told | undefined {
   const name = (after ?? before)?.spec.name ?? '';
@@ -193,10 +205,7 @@ function tellService({ before, after }: Record & { kind: 'service' }): Told | un
     return isNew ? { name, by: 'managers', text: status.message } : undefined;
   }
   const changes = fieldChanges(serviceSpec.encode(before.spec), serviceSpec.encode(after.spec));
-  const texts = changes.map(({ path, from, to }) => {
-    if (from === undefined) return `${path} added: ${to}`;
-    return to === undefined ? `${path} removed: ${from}` : `${path} ${from} → ${to}`;
-  });
+  const texts = changes.map(changeText);
   const what = texts.length === 0 ? 'the same spec again' : texts.join('; ');
   const isBack = status?.state === 'rollback_started';
   const byItself = isBack && status.message !== 'manually requested rollback';

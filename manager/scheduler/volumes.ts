@@ -126,6 +126,13 @@ export class VolumeBook {
       const trouble = lost.trouble === undefined ? '' : `: ${lost.trouble.message}`;
       return `waiting for it to be taken from ${this.#name(lost.nodeId)}, which is lost${trouble}`;
     }
+    if (isSoleWriter) {
+      // Who has let go may have written: its task need not be known any more.
+      const leaving = publishStatus.find(
+        ({ state, released }) => state.endsWith('unpublish') && released === undefined,
+      );
+      if (leaving !== undefined) return `waiting for ${this.#name(leaving.nodeId)} to let go of it`;
+    }
     if (isSole) {
       const elsewhere =
         users.find(({ nodeId }) => nodeId !== node.id) ??

@@ -3,5 +3,6 @@
  * volumes. Pure: imports types and the store's view. Read plan.ts first.
  */
 export * from './outcome.ts';
-export { planVolume, type VolumeCall, type VolumeEnv, type VolumePlan } from './plan.ts';
+export { withoutNode } from './node-removal.ts';
+export { isLost, planVolume, type VolumeCall, type VolumeEnv, type VolumePlan } from './plan.ts';
 export { waitingFor } from './waiting.ts';

@@ -163,9 +163,22 @@ describe('planVolume', () => {
     },
     {
       name: 'asks nothing of a node that is asked already',
-      volume: { info, publishStatus: [at('b', 'pending-controller-unpublish')] },
+      volume: {
+        info,
+        publishStatus: [{ ...at('b', 'pending-controller-unpublish'), released: 'node' }],
+      },
       underWay: ['v/b'],
       expect: '',
+    },
+    {
+      name: 'asks the node itself once it is heard of again',
+      volume: { info, publishStatus: [at('b', 'pending-controller-unpublish')] },
+      expect: 'b pending-node-unpublish',
+    },
+    {
+      name: 'asks nothing of a node that has never been told of it',
+      volume: { info, publishStatus: [at('b', 'pending-publish')] },
+      expect: 'b pending-controller-unpublish',
     },
   ];
   for (const { name, volume = {}, tasks = [], nodes, underWay, expect } of cases) {
@@ -183,14 +196,14 @@ describe('outcomes', () => {
   const call: VolumeCall = { kind: 'publish', key: 'v/a', volume, status, through: 'a' };
 
   it('take turns that grow, up to a minute', () => {
-    let present = volume;
+    let present: ClusterVolume = volume;
     const delays: number[] = [];
     for (let attempt = 0; attempt < 9; attempt++) {
-      present = failed(present, call, { message: 'no', isOpen: false, nowMs: 0 });
+      present = failed(present, call, { message: 'no', isOpen: false, nowMs: 0 }) ?? present;
       delays.push(present.publishStatus[0]?.trouble?.retryAtMs ?? 0);
     }
     assert.deepEqual(delays, [500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]);
-    const published = succeeded(present, call, { publishContext: { a: 'b' } });
+    const published = succeeded(present, call, { publishContext: { a: 'b' } }, 0);
     assert.deepEqual(published?.publishStatus, [
       { ...status, state: 'published', publishContext: { a: 'b' } },
     ]);
@@ -198,9 +211,9 @@ describe('outcomes', () => {
 
   it('of a publication that was called off meanwhile are passed over', () => {
     const off = { ...volume, publishStatus: [at('a', 'pending-controller-unpublish')] };
-    assert.equal(succeeded(off, call, {}), off);
+    assert.equal(succeeded(off, call, {}, 0), off);
     const anew = { ...volume, publishStatus: [{ ...status, publication: 'later' }] };
-    assert.equal(succeeded(anew, call, {}), anew);
+    assert.equal(succeeded(anew, call, {}, 0), anew);
     assert.equal(released(anew, status), anew);
   });
 });

@@ -47,7 +47,7 @@ const nothing: VolumePlan = { changes: [], calls: [] };
 export function planVolume(view: StoreView, id: string, env: VolumeEnv): VolumePlan {
   const volume = view.volume(id);
   if (volume === undefined) return nothing;
-  if (volume.isRemoved === true && volume.publishStatus.length === 0 && isUnmade(volume)) {
+  if (volume.isRemoved === true && isForgettable(view, volume)) {
     if (env.isUnderWay(id)) return nothing;
     const base = volume.meta.version;
     return { changes: [{ op: 'delete', table: 'volume', id, base }], calls: [] };
@@ -63,6 +63,14 @@ export function planVolume(view: StoreView, id: string, env: VolumeEnv): VolumeP
   return callsOf(view, volume, env);
 }
 
+/** There is nothing of it, or nobody to ask for what there may be. */
+function isForgettable(view: StoreView, volume: ClusterVolume): boolean {
+  const { isForced = false, publishStatus, spec } = volume;
+  if (publishStatus.length === 0 && isUnmade(volume)) return true;
+  if (!isForced || publishStatus.some(({ released }) => released === undefined)) return false;
+  return controllerOf(view, spec.driver.name ?? '', 0) === undefined;
+}
+
 /** Its driver has not made it; nor may it have without our knowing. */
 function isUnmade({ info, trouble }: ClusterVolume): boolean {
   return info === undefined && trouble?.isOpen !== true;
@@ -75,18 +83,15 @@ function intended(
   env: VolumeEnv,
 ): readonly PublishStatus[] {
   const nodes = nodesThatUse(view, volume.id);
-  const next = volume.publishStatus.map((status) => {
-    const state = nextState(view.node(status.nodeId), status, nodes.has(status.nodeId));
-    if (state === status.state) return status;
-    const { trouble: _over, ...rest } = status;
-    return { ...rest, state };
-  });
+  const next = volume.publishStatus.map((status) =>
+    nextStatus(view.node(status.nodeId), status, nodes.has(status.nodeId)),
+  );
   const { scope, sharing } = accessModeOf(volume.spec.cluster);
   // Wherever only one may use it, it is taken from one node before it is given to another.
-  const isExclusive = scope === 'single' || sharing === 'none';
+  const isSole = scope === 'single' || sharing === 'none';
   for (const nodeId of volume.info === undefined ? [] : [...nodes].sort()) {
     if (next.some((status) => status.nodeId === nodeId)) continue;
-    if (isExclusive && next.length > 0) break;
+    if (isSole && next.length > 0) break;
     const csiNodeId = csiNodeIdOf(view.node(nodeId), volume);
     if (csiNodeId === undefined) continue;
     const publication = env.newPublication();
@@ -104,20 +109,32 @@ function nodesThatUse(view: StoreView, id: string): ReadonlySet<string> {
   return new Set(nodeIds.filter((nodeId) => !isLost(view.node(nodeId))));
 }
 
-function nextState(
-  node: Node | undefined,
-  { state }: PublishStatus,
-  isUsed: boolean,
-): PublishState {
-  if (isLost(node)) return 'pending-controller-unpublish';
-  if (isUsed) return state;
-  // The node has not been told of it yet.
-  if (state === 'pending-publish') return 'pending-controller-unpublish';
-  return state === 'published' ? 'pending-node-unpublish' : state;
+/** As it is to be now; the same one where nothing changes. */
+function nextStatus(node: Node | undefined, status: PublishStatus, isUsed: boolean): PublishStatus {
+  const to = (state: PublishState, released?: 'node'): PublishStatus => {
+    if (state === status.state) return status;
+    const { trouble: _over, released: _before, ...rest } = status;
+    return { ...rest, state, ...(released === undefined ? {} : { released }) };
+  };
+  const { state, released } = status;
+  if (state === 'pending-publish') {
+    // The node has not been told of it yet: nothing can be mounted there.
+    const isOver = isLost(node) || !isUsed;
+    return isOver ? to('pending-controller-unpublish', 'node') : status;
+  }
+  if (isLost(node)) return to('pending-controller-unpublish');
+  // It was lost, and is heard of again: it can say itself that it has let go.
+  if (state === 'pending-controller-unpublish' && released !== 'node') {
+    return to('pending-node-unpublish');
+  }
+  return state === 'published' && !isUsed ? to('pending-node-unpublish') : status;
 }
 
-/** Nobody waits for it to let go: the driver is to keep it from the volume. */
-function isLost(node: Node | undefined): boolean {
+/**
+ * Nobody waits for it to let go: the driver is to keep it from the volume. What may be mounted there
+ * stays with the volume until the driver has, or the node is back, or an operator says that it is off.
+ */
+export function isLost(node: Node | undefined): boolean {
   return node === undefined || node.status.state === 'down';
 }
 

@@ -1,6 +1,7 @@
 /**
  * A CSI driver as vendors write them: volumes are folders below DIRECTORY, which all hosts share,
- * and nodes mount them by a bind. `csi-driver.ts SOCKET DIRECTORY NODE [ZONE]`. Who has what published is
+ * and nodes mount them by a bind. `csi-driver.ts SOCKET DIRECTORY NODE [ZONE [NAME]]`; one of another
+ * name than shared.test lets every node mount what it likes. Who has what published is
  * kept in DIRECTORY, as an array of disks would know it: what must never be is noted in
  * DIRECTORY/violations, and refused. A volume with the option `fail` is made only once
  * DIRECTORY/repaired is there; one with the option `zone` is reached from that zone alone; one with
@@ -40,8 +41,9 @@ import {
 import { definitionOf } from '../../lib/grpc/service.ts';
 import { isMounted } from '../../lib/mount-table.ts';
 
-const [, , socket = '', directory = '', nodeId = '', zone = ''] = process.argv;
-const name = 'shared.test';
+const fencing = 'shared.test';
+const [, , socket = '', directory = '', nodeId = '', zone = '', name = fencing] = process.argv;
+const publishes = name === fencing;
 const inDirectory = (...parts: string[]) => join(directory, ...parts);
 for (const part of ['volumes', 'published']) mkdirSync(inDirectory(part), { recursive: true });
 
@@ -131,10 +133,11 @@ function deleteVolume({ volumeId }: { volumeId: string }) {
 function stage(request: NodeStageVolumeRequest) {
   const { volumeId, publishContext, volumeContext, stagingTargetPath } = request;
   note(`NodeStageVolume ${volumeId}`);
-  if (publishContext['lun'] !== `${volumeId}-${nodeId}` || volumeContext['made'] === undefined) {
+  const isLun = !publishes || publishContext['lun'] === `${volumeId}-${nodeId}`;
+  if (!isLun || volumeContext['made'] === undefined) {
     throw violation(`${volumeId} is staged on ${nodeId} with the wrong contexts`);
   }
-  if (!publishedTo(volumeId).includes(nodeId)) {
+  if (publishes && !publishedTo(volumeId).includes(nodeId)) {
     throw violation(`${volumeId} is staged on ${nodeId}, which it is not published to`);
   }
   if (!isBlock(request)) bind(inDirectory('volumes', volumeId), stagingTargetPath);
@@ -210,7 +213,7 @@ const controller: Answers = {
   controllerGetCapabilities: () => ({
     capabilities: [
       rpc(ControllerRpc.CREATE_DELETE_VOLUME),
-      rpc(ControllerRpc.PUBLISH_UNPUBLISH_VOLUME),
+      ...(publishes ? [rpc(ControllerRpc.PUBLISH_UNPUBLISH_VOLUME)] : []),
     ],
   }),
 };

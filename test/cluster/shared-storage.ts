@@ -54,11 +54,11 @@ export class SharedStorage {
     }
   }
 
-  async startDriver(host: Host): Promise<void> {
-    const socket = join(host.runRoot, 'csi', 'shared.sock');
+  async startDriver(host: Host, name = 'shared.test'): Promise<void> {
+    const socket = join(host.runRoot, 'csi', `${name}.sock`);
     const zone = host.name === 'h3' ? 'far' : 'near';
     const node = `node-${host.name}`;
-    const argv = [process.execPath, script, socket, this.directory, node, zone];
+    const argv = [process.execPath, script, socket, this.directory, node, zone, name];
     await host.start('a CSI driver', argv);
   }
 
@@ -78,7 +78,8 @@ export class SharedStorage {
   }
 
   make(name: string, ...flags: readonly string[]): Promise<string> {
-    return this.#get().manager.cli('volume', 'create', '--driver', 'shared.test', ...flags, name);
+    const driver = flags.includes('--driver') ? [] : ['--driver', 'shared.test'];
+    return this.#get().manager.cli('volume', 'create', ...driver, ...flags, name);
   }
 
   async inspect(name: string): Promise<Inspected> {

@@ -37,6 +37,8 @@ export interface ClusterVolumesDeps {
 interface Mounted {
   readonly driver: string;
   readonly volumeId: string;
+  /** Absent of one that an older daemon has mounted. */
+  readonly publication?: string;
 }
 
 /** A driver may have to format a disk. */
@@ -79,7 +81,12 @@ export class ClusterVolumes implements Disposable {
     const named = new Set([...update, ...remove].map(({ id }) => id));
     const known = new Set([...this.#assigned.keys(), ...this.#mounted.keys()]);
     for (const id of complete ? known : []) if (!named.has(id)) this.#release(id);
-    for (const volume of update) this.#assigned.set(volume.id, volume);
+    for (const volume of update) {
+      // It was taken from this node meanwhile, and is given anew: what is mounted is of no use.
+      const { publication: mounted } = this.#mounted.get(volume.id) ?? {};
+      if (mounted !== undefined && mounted !== volume.publication) this.#release(volume.id);
+      this.#assigned.set(volume.id, volume);
+    }
     for (const { id, publication } of remove) this.#release(id, publication);
     this.#tellNews();
   }
@@ -157,11 +164,11 @@ export class ClusterVolumes implements Disposable {
   async #mount(id: string, signal: AbortSignal) {
     const volume = this.#assigned.get(id);
     if (volume === undefined) throw new SwarmError('aborted', `volume ${id} was taken back`);
-    const { accessMode, secrets, volumeContext, publishContext, volumeId } = volume;
+    const { accessMode, secrets, volumeContext, publishContext, volumeId, publication } = volume;
     const driver = await this.#deps.drivers.get(volume.driver);
     const { staging, target } = this.#paths(id);
     await mkdir(staging, { recursive: true, mode: 0o700 });
-    await this.#remember(id, { driver: volume.driver, volumeId });
+    await this.#remember(id, { driver: volume.driver, volumeId, publication });
     const common = {
       volumeId,
       volumeCapability: capabilityOf(accessMode),

@@ -28,7 +28,8 @@ export async function callController(
     case 'publish':
       return publish(driver, request, signal);
     case 'unpublish': {
-      if (!driver.capabilities.publishes) return {};
+      // Such a driver lets every node mount what it likes: it can take nothing from one.
+      if (!driver.capabilities.publishes) return { isFenced: false };
       const { volumeId, csiNodeId: nodeId, secrets } = request;
       const asked = { volumeId, nodeId, secrets: { ...secrets } };
       await driver.ask(
@@ -36,7 +37,7 @@ export async function callController(
         (client, options) => client.controllerUnpublishVolume(asked, options),
         { signal },
       );
-      return {};
+      return { isFenced: true };
     }
     default:
       return unreachable(request);
