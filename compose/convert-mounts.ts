@@ -60,7 +60,9 @@ function convertMount(context: MountContext, item: Field): Mount | undefined {
   return { ...base, ...namedVolume(context, item, source) };
 }
 
-/** A stack makes no cluster volumes: a group is named as it is, a volume by what the file calls it. */
+/**
+ * A stack makes no cluster volumes: a group is named as it is, a volume by what the file calls it.
+ */
 function clusterVolume(
   { read, stack, volumes }: MountContext,
   item: Field,

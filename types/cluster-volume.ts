@@ -71,8 +71,10 @@ export interface VolumeSpec {
 }
 
 /**
- * `pending-publish`: its driver is to make it reachable from the node. `published`: it has; the node
- * may use it. `pending-node-unpublish`: the node is to let go of it. `pending-controller-unpublish`:
+ * `pending-publish`: its driver is to make it reachable from the node. `published`: it has; the
+ * node
+ * may use it. `pending-node-unpublish`: the node is to let go of it.
+ * `pending-controller-unpublish`:
  * the node has, or is lost, and the driver is to take it away from the node.
  */
 export type PublishState =
@@ -200,7 +202,9 @@ export type CsiRequest =
 
 /** What came of it: `info` of a creation, `publishContext` of a publication. */
 export interface CsiReply {
-  /** Of the end of a publication: the driver has kept the node from the volume, whatever it does. */
+  /**
+   * Of the end of a publication: the driver has kept the node from the volume, whatever it does.
+   */
   readonly isFenced?: boolean;
   readonly info?: VolumeInfo;
   readonly publishContext?: Readonly<Record<string, string>>;

@@ -8,7 +8,9 @@ const historyRecord = struct({
   index: required('Index', integer, 0),
   kind: required('Kind', oneOf('service', 'task', 'node', 'volume', 'swarm'), 'service'),
   name: required('Name', string, ''),
-  /** `command`: somebody asked for it. `managers`: they did it themselves. `node`: it was told so. */
+  /**
+   * `command`: somebody asked for it. `managers`: they did it themselves. `node`: it was told so.
+   */
   by: required('By', oneOf('command', 'managers', 'node'), 'managers'),
   /** Whose command: the name in a client's certificate, or a user of the manager's host. */
   user: optional('User', string),

@@ -49,7 +49,9 @@ export interface ControlApi {
       version: number;
       spec: ServiceSpec;
       registryAuth?: string;
-      /** Where registryAuth is absent: keep that of the present spec, or take the previous one's. */
+      /**
+       * Where registryAuth is absent: keep that of the present spec, or take the previous one's.
+       */
       registryAuthFrom?: 'spec' | 'previous-spec';
       /** Ignore `spec` and go back to the previous one. */
       rollback?: boolean;
@@ -91,7 +93,10 @@ export interface ControlApi {
   updateVolume(
     args: Asked & { id: string; version: number; spec: ClusterVolumeSpec },
   ): Promise<void>;
-  /** Its driver deletes it; with `force` it is forgotten whatever the driver says. Throws `failed-precondition` while it is used. */
+  /**
+   * Its driver deletes it; with `force` it is forgotten whatever the driver says. Throws
+   * `failed-precondition` while it is used.
+   */
   removeVolume(args: Asked & { id: string; force: boolean }): Promise<void>;
 
   updateNode(args: Asked & { id: string; version: number; spec: NodeSpec }): Promise<void>;

@@ -7,7 +7,9 @@ import { explain } from '../explain/index.ts';
 import { withoutNode } from '../volume/index.ts';
 import { nodeIds, Scene } from './testing.ts';
 
-/** A task has the volume mounted on a node, which is then cut off: it lives, and is down to others. */
+/**
+ * A task has the volume mounted on a node, which is then cut off: it lives, and is down to others.
+ */
 async function cutOff(fences: boolean) {
   const scene = new Scene(1, { fences });
   scene.array.isReliable = true;

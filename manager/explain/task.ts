@@ -4,6 +4,7 @@ import {
   endedItself,
   faultOf,
   givenUpAtMs,
+  lackOf,
   mayRestart,
   restartDelayMs,
   stopping,
@@ -229,6 +230,12 @@ function whyStopped(view: StoreView, task: Task): Reason[] {
   if (endedItself(task)) return whyGone(view, task);
   const lost = lostNode(view, task, service);
   if (lost !== undefined) return [about('stop', lost)];
+  const node = view.node(task.nodeId);
+  const lack = node === undefined || successor === undefined ? undefined : lackOf(view, task, node);
+  if (node !== undefined && lack !== undefined) {
+    const text = `its node ${hostnameOf(node)} has no longer the ${lack} that it reserves`;
+    return [about('stop', text)];
+  }
   if (successor !== undefined && successor.nodeId !== '' && successor.nodeId !== task.nodeId) {
     const where = nodeName(view, successor.nodeId);
     return [about('stop', `it was moved to ${where}, to spread the service: ${successor.id}`)];

@@ -2,6 +2,7 @@
 import type { StoreView } from '../store/view.ts';
 import { constraintsOf, satisfiesAll } from '../scheduler/index.ts';
 import { isTerminal, type Task, type TaskSpec, type VolumeAttachment } from '../../types/index.ts';
+import { crowdedOut } from './crowded.ts';
 import { assigned, endedItself } from './task.ts';
 
 const defaultDelayMs = 5000;
@@ -12,7 +13,10 @@ type Fault =
   | 'ended'
   /** Its node is down or gone: it is replaced at once. */
   | 'node-lost'
-  /** Its node or a volume of it is drained, or the node no longer fits: it is moved at once. */
+  /**
+   * Its node or a volume of it is drained, or the node no longer fits, or has no room: moved at
+   * once.
+   */
   | 'unwelcome';
 
 /** A node that is only suspect (`disconnected`, `unknown`) is no fault yet. */
@@ -27,7 +31,8 @@ export function faultOf(view: StoreView, task: Task, spec: TaskSpec): Fault | un
   const isDrained = ({ id }: VolumeAttachment) =>
     view.volume(id)?.spec.cluster.availability === 'drain';
   if (task.volumes?.some(isDrained) === true) return 'unwelcome';
-  return satisfiesAll(node, constraintsOf(spec.placement)) ? undefined : 'unwelcome';
+  if (!satisfiesAll(node, constraintsOf(spec.placement))) return 'unwelcome';
+  return crowdedOut(view, task, node) === undefined ? undefined : 'unwelcome';
 }
 
 export function restartDelayMs(spec: TaskSpec): number {

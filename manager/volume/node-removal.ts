@@ -7,7 +7,8 @@ import { takenForReleased } from './outcome.ts';
 
 /**
  * `force` is an operator's word that the node is off: its volumes are free. Throws
- * `failed-precondition` without it where the node may still have one mounted that others would harm.
+ * `failed-precondition` without it where the node may still have one mounted that others would
+ * harm.
  */
 export function withoutNode(
   view: StoreView,

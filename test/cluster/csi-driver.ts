@@ -1,6 +1,7 @@
 /**
  * A CSI driver as vendors write them: volumes are folders below DIRECTORY, which all hosts share,
- * and nodes mount them by a bind. `csi-driver.ts SOCKET DIRECTORY NODE [ZONE [NAME]]`; one of another
+ * and nodes mount them by a bind. `csi-driver.ts SOCKET DIRECTORY NODE [ZONE [NAME]]`; one of
+ * another
  * name than shared.test lets every node mount what it likes. Who has what published is
  * kept in DIRECTORY, as an array of disks would know it: what must never be is noted in
  * DIRECTORY/violations, and refused. A volume with the option `fail` is made only once

@@ -28,6 +28,7 @@
  *     secret|config NAME TEXT         a new one
  *     revise-secret|revise-config NAME TEXT    rm-secret|rm-config NAME
  *     files                           revisions of secrets and configs, and who uses them
+ *     resources NODE cpus=2 memory=512 gpus=g0    what the node says that it has from now on
  *     promote|demote NODE             slow NODE FACTOR
  *     weather loss=0.1 double=0.1 late=2s    of messages between workers and managers
  *     leader [SKEW]                   another manager leads, from a snapshot; its clock is off
@@ -132,6 +133,9 @@ export class Scenario {
       const [key = '', value = ''] = word.split('=');
       const { labels } = this.#cluster.node(id).spec;
       this.#cluster.updateNode(id, { labels: { ...labels, [key]: value } });
+    },
+    resources: ([id = '', ...words]) => {
+      this.#cluster.setResources(id, nodeOptions(words).options);
     },
     cut: ([id = '']) => this.#cluster.cut(id),
     kill: ([id = '']) => this.#cluster.cut(id, { kill: true }),

@@ -173,7 +173,8 @@ export class SimCluster implements AsyncDisposable {
   }
 
   /**
-   * Another manager leads, which has its tables from a snapshot, and whose clock is off by `skewMs`.
+   * Another manager leads, which has its tables from a snapshot, and whose clock is off by
+   * `skewMs`.
    */
   async changeLeader(skewMs = 0): Promise<void> {
     await this.settle();
@@ -298,6 +299,16 @@ export class SimCluster implements AsyncDisposable {
     const node = this.node(id);
     const object: Node = { ...node, role, spec: { ...node.spec, role } };
     this.change([{ op: 'put', table: 'node', object, base: node.meta.version }]);
+  }
+
+  /** What the node says that it has from now on. */
+  setResources(id: string, options: SimNodeOptions): void {
+    const node = this.node(id);
+    const { resources } = nodeDocument(id, node.meta, options).description;
+    const description = { ...node.description!, resources };
+    this.change([
+      { op: 'put', table: 'node', object: { ...node, description }, base: node.meta.version },
+    ]);
   }
 
   setNodeState(id: string, state: Node['status']['state']): void {

@@ -17,7 +17,7 @@ export function nodeDocument(
   id: string,
   meta: Node['meta'],
   options: SimNodeOptions,
-): Node & { readonly description: object } {
+): Node & { readonly description: NonNullable<Node['description']> } {
   const { labels = {}, engineLabels = {}, role = 'worker', address = '10.0.0.1' } = options;
   const { nanoCpus = 4e9, memoryBytes = 8 * 2 ** 30, generic, architecture = 'x86_64' } = options;
   return {

@@ -98,6 +98,51 @@ describe('devices', () => {
     }
   });
 
+  it('go by one name each, however many they have', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'ts-swarm-cdi-'));
+    try {
+      const device = (name: string, path: string) => ({
+        name,
+        containerEdits: { deviceNodes: [{ path }], env: [`DEVICE=${name}`] },
+      });
+      const common = { deviceNodes: [{ path: '/dev/control' }] };
+      const spec = {
+        ...gpus,
+        containerEdits: common,
+        devices: [
+          device('GPU-b', '/dev/gpu1'),
+          device('GPU-a', '/dev/gpu0'),
+          device('1', '/dev/gpu1'),
+          device('0', '/dev/gpu0'),
+          device('GPU-c', '/dev/gpu2'),
+          { name: 'all', containerEdits: {} },
+        ],
+      };
+      const path = join(folder, 'gpu.json');
+      writeFileSync(path, JSON.stringify(spec));
+      const named = (value: string) => ({ named: { kind: 'example.com/gpu', value } });
+      const devices = new NodeDevices({ own: [], cdiFolders: [folder] }, silentLogger);
+      await devices.refresh();
+      assert.deepEqual(devices.resources(), ['0', '1', 'GPU-c'].map(named));
+      const [byNumber, byName, other] = devices.identitiesOf(['1', 'GPU-b', '0'].map(named));
+      assert.equal(byNumber, byName);
+      assert.notEqual(byNumber, other);
+      assert.ok(devices.given([named('GPU-b')]).env.includes('DEVICE=GPU-b'), 'claimed before');
+      const own = [named('GPU-a')];
+      const told = new NodeDevices({ own, cdiFolders: [folder] }, silentLogger);
+      await told.refresh();
+      assert.deepEqual(told.resources(), [...own, named('1'), named('GPU-c')]);
+      writeFileSync(path, '{ "kind": ');
+      await devices.refresh();
+      assert.equal(devices.resources().length, 3, 'while it is written anew, it is what it was');
+      rmSync(path);
+      await devices.refresh();
+      assert.deepEqual(devices.resources(), []);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
   it('of a node are counted or named', () => {
     assert.deepEqual(parseResources(['a=3', 'b=x,b=y']), [
       { discrete: { kind: 'a', value: 3 } },

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { errnoOf, messageOf, SwarmError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { DeviceRequest, GenericResource } from '../../types/index.ts';
-import { joined, noEdits, parseCdi, type CdiEdits } from './cdi.ts';
+import { joined, noEdits, parseCdi, type CdiEdits, type CdiSpec } from './cdi.ts';
 import { namesAskedFor } from './requests.ts';
 import { kindOf, resourceEnv } from './resources.ts';
 
@@ -26,6 +26,8 @@ export class NodeDevices {
   #cdi: ReadonlyMap<string, ReadonlyMap<string, CdiEdits>> = new Map();
   #told = '';
   readonly #troubles = new Map<string, string>();
+  /** What each file said when it could be read last. */
+  readonly #good = new Map<string, CdiSpec>();
   /** Called when `resources` tells others than before. */
   onChange: () => void = () => undefined;
 
@@ -53,18 +55,42 @@ export class NodeDevices {
     if (isChange) this.onChange();
   }
 
-  /** As the managers are told; "all", which is other devices over again, is none of its own. */
+  /**
+   * As the managers are told; "all", which is other devices over again, is none of its own. One
+   * that
+   * has several names, such as a number and a serial number, goes by one of them.
+   */
   resources(): readonly GenericResource[] {
     const { own } = this.#options;
     const ofVendors = [...this.#cdi].flatMap(([kind, devices]) => {
-      const counted = own.some((one) => one.discrete?.kind === kind);
-      const named = new Set(own.flatMap((one) => (kindOf(one) === kind ? one.named?.value : [])));
+      if (own.some((one) => one.discrete?.kind === kind)) return [];
+      const named = own.flatMap((one) => (kindOf(one) === kind && one.named ? [one.named] : []));
+      const offered = new Set(named.map(({ value }) => this.#identityOf(kind, value)));
       return [...devices.keys()]
-        .filter((name) => !counted && !named.has(name) && name !== 'all')
+        .filter((name) => name !== 'all')
+        .toSorted(numbersFirst)
+        .filter((name) => {
+          const identity = this.#identityOf(kind, name);
+          return !offered.has(identity) && offered.add(identity);
+        })
         .toSorted()
         .map((value): GenericResource => ({ named: { kind, value } }));
     });
     return [...own, ...ofVendors];
+  }
+
+  /** What tells one device from another, whatever the names that it was claimed by. */
+  identitiesOf(claimed: readonly GenericResource[]): readonly string[] {
+    return claimed.flatMap(({ named }) =>
+      named === undefined ? [] : [this.#identityOf(named.kind, named.value)],
+    );
+  }
+
+  /** A device is its nodes on this host, where it has any. */
+  #identityOf(kind: string, name: string): string {
+    const nodes = this.#cdi.get(kind)?.get(name)?.devices ?? [];
+    const own = nodes.length === 0 ? name : distinctPaths(nodes.map((node) => node.pathOnHost));
+    return `${kind}=${own}`;
   }
 
   /** Vendors' devices as people ask for them: "vendor.com/gpu=0". */
@@ -106,7 +132,11 @@ export class NodeDevices {
     return this.#options.own.some((one) => one.named?.kind === kind && one.named.value === value);
   }
 
-  /** A file that cannot be used offers nothing, and is told of once. */
+  /**
+   * A file that cannot be used offers what it did before, and is told of once: while a vendor's
+   * tool
+   * writes it anew, no task must lose its device.
+   */
   async #read(path: string) {
     try {
       if ((await stat(path)).size > specBytesMax) {
@@ -114,6 +144,7 @@ export class NodeDevices {
       }
       const spec = parseCdi(await readFile(path, 'utf8'));
       this.#troubles.delete(path);
+      this.#good.set(path, spec);
       return spec;
     } catch (error) {
       const trouble = messageOf(error);
@@ -121,9 +152,19 @@ export class NodeDevices {
         this.#troubles.set(path, trouble);
         this.#log.warn('the devices of a CDI file cannot be used', { path, error: trouble });
       }
-      return undefined;
+      return this.#good.get(path);
     }
   }
+}
+
+function distinctPaths(paths: readonly string[]): string {
+  return [...new Set(paths)].toSorted().join();
+}
+
+/** Short names are what people know their devices by. */
+function numbersFirst(a: string, b: string): number {
+  const isNumber = (name: string) => Number(/^\d+(?::\d+)?$/.test(name));
+  return isNumber(b) - isNumber(a) || (a < b ? -1 : 1);
 }
 
 async function specsIn(folder: string): Promise<readonly string[]> {

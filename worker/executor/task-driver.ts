@@ -34,21 +34,21 @@ import type { FileMounts } from './file-mounts.ts';
 import type { FileVault } from './file-vault.ts';
 import { HealthMonitor, type HealthMonitorDeps } from './health-monitor.ts';
 import type { ImagePulls } from './image-pulls.ts';
-import { portsLetGo, type PortHolder } from './port-handover.ts';
+import { devicesLetGo, pause, portsLetGo, type Holder } from './handover.ts';
 
 export interface DriverContext extends HealthMonitorDeps {
   readonly node: () => NodeFacts;
   readonly network: NetworkDriver;
   readonly pulls: ImagePulls;
   readonly files: ContainerFiles;
-  readonly devices: Pick<NodeDevices, 'given' | 'refresh'>;
+  readonly devices: Pick<NodeDevices, 'given' | 'identitiesOf' | 'refresh'>;
   readonly volumes: Pick<Volumes, 'provide' | 'connect' | 'adopt' | 'disconnect' | 'removeOwnedBy'>;
   readonly clusterVolumes: Pick<ClusterVolumes, 'connect' | 'adopt' | 'disconnect'>;
   /** The secrets and configs of all tasks, and those of containers as files. */
   readonly vault: FileVault;
   readonly fileMounts: FileMounts;
   /** All tasks of the node, those included that are being removed. */
-  readonly portHolders: () => Iterable<PortHolder>;
+  readonly holders: () => Iterable<Holder>;
   /** How many containers are started, and how many removed, at once. */
   readonly starts: Semaphore;
   readonly removals: Semaphore;
@@ -61,7 +61,7 @@ export interface DriverContext extends HealthMonitorDeps {
 const retryMs = 1000;
 const defaultStopGraceMs = 10_000;
 
-export class TaskDriver implements PortHolder {
+export class TaskDriver implements Holder {
   readonly containerId: string;
   readonly #context: DriverContext;
   #task: AssignedTask;
@@ -120,6 +120,9 @@ export class TaskDriver implements PortHolder {
   }
   get heldPorts(): readonly PortConfig[] {
     return this.#attached ? this.#ports : [];
+  }
+  get heldDevices(): readonly string[] {
+    return this.#attached ? this.#devices : [];
   }
   get stopGraceMs(): number {
     return this.#prepared?.stopGraceMs ?? defaultStopGraceMs;
@@ -229,7 +232,7 @@ export class TaskDriver implements PortHolder {
         return this.#attempt('', () => this.#prepare());
       case 'start':
         return this.#attempt('starting container failed: ', async () => {
-          await this.#portsLetGo();
+          await this.#handedOver();
           const given = await this.#givenFiles();
           await this.#startWith(given, await this.#givenVolumes());
         });
@@ -289,10 +292,15 @@ export class TaskDriver implements PortHolder {
     }
   }
 
-  #portsLetGo(): Promise<void> {
-    const { clock, portHolders } = this.#context;
-    const { signal } = this.#unwanted;
-    return portsLetGo(this.#hostPorts(), portHolders, { clock, signal });
+  get #devices(): readonly string[] {
+    return this.#context.devices.identitiesOf(this.#task.genericResources ?? []);
+  }
+
+  async #handedOver(): Promise<void> {
+    const { clock, holders } = this.#context;
+    const waiting = { clock, holders, signal: this.#unwanted.signal };
+    await devicesLetGo(this.#devices, waiting);
+    await portsLetGo(this.#hostPorts(), waiting);
   }
 
   #hostPorts(): readonly PortConfig[] {
@@ -432,20 +440,8 @@ export class TaskDriver implements PortHolder {
           error: messageOf(error),
         });
       }
-      await this.#pause();
+      await pause(retryMs, this.#context);
     }
-  }
-
-  /** Shorter when the executor ends. */
-  async #pause(): Promise<void> {
-    const { clock, signal } = this.#context;
-    const over = Promise.withResolvers<void>();
-    const onAbort = () => over.resolve();
-    const timer = clock.after(retryMs, onAbort);
-    signal.addEventListener('abort', onAbort, { once: true });
-    await over.promise;
-    timer.cancel();
-    signal.removeEventListener('abort', onAbort);
   }
 
   #watchHealth(): void {

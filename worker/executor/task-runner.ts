@@ -97,7 +97,7 @@ export class TaskRunner implements TaskExecutor {
       files: new ContainerFiles(join(options.runRoot, 'runtime', 'tasks')),
       vault: new FileVault(),
       fileMounts: new FileMounts(join(options.runRoot, 'runtime', 'files')),
-      portHolders: () => this.#byContainer.values(),
+      holders: () => this.#byContainer.values(),
       starts: new Semaphore(options.startsMax ?? startsMaxDefault),
       removals: new Semaphore(removalsMax),
       probes: new Semaphore(probesMax),
