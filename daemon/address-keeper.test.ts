@@ -107,7 +107,8 @@ describe('where a host is', () => {
 describe('an address keeper', () => {
   function start(options: { given?: string } = {}) {
     const clock = new VirtualClock();
-    const world = { now: before, file: located(joined, before), writes: 0, moves: 0, warned: 0 };
+    const counts = { looks: 0, writes: 0, moves: 0, warned: 0 };
+    const world = { now: before, heard: before, file: located(joined, before), ...counts };
     const log = { ...silentLogger, warn: () => void (world.warned += 1) };
     const file = {
       read: () => world.file,
@@ -116,8 +117,18 @@ describe('an address keeper', () => {
         world.writes += 1;
       },
     };
-    const parts = { advertiseAddr: options.given ?? '', clock, log };
-    const keeper = new AddressKeeper(file, parts, () => world.now);
+    const addressNews = {
+      heard: () => {
+        const { heard, now } = world;
+        world.heard = now;
+        return heard !== now;
+      },
+    };
+    const parts = { advertiseAddr: options.given ?? '', addressNews, clock, log };
+    const keeper = new AddressKeeper(file, parts, () => {
+      world.looks += 1;
+      return world.now;
+    });
     return { clock, keeper, world };
   }
 
@@ -147,6 +158,7 @@ describe('an address keeper', () => {
       },
     );
     clock.advance(10_000);
+    assert.equal(world.looks, 1, 'nothing has changed');
     world.now = host({});
     clock.advance(10_000);
     assert.equal(world.moves, 0, 'a cable that was pulled is no move');

@@ -6,9 +6,15 @@ import type { Interfaces } from './addresses.ts';
 import type { Membership, MembershipFile } from './membership.ts';
 import { isAstray, relocated } from './whereabouts.ts';
 
+export interface AddressNews {
+  /** Whether this host's addresses may have changed since the last call. */
+  heard(): boolean;
+}
+
 interface AddressKeeperParts {
   /** What this host is to advertise, whatever it did before: an address, an interface, or ''. */
   readonly advertiseAddr: string;
+  readonly addressNews: AddressNews;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -20,6 +26,8 @@ export class AddressKeeper implements Disposable {
   readonly #parts: AddressKeeperParts;
   readonly #interfaces: () => Interfaces;
   #timer: Timer | undefined;
+  /** The membership for which the host was last found where it should be. */
+  #settled: Membership | undefined;
 
   constructor(
     file: Pick<MembershipFile, 'read' | 'write'>,
@@ -61,10 +69,17 @@ export class AddressKeeper implements Disposable {
   /** Calls back whenever the host is found elsewhere than the membership that is in force says. */
   watch(inForce: () => Membership | undefined, onMoved: () => void): void {
     this.#timer = this.#parts.clock.after(lookEveryMs, () => {
-      const membership = inForce();
-      if (membership !== undefined && this.#hasMoved(membership)) onMoved();
+      this.#look(inForce(), onMoved);
       this.watch(inForce, onMoved);
     });
+  }
+
+  #look(membership: Membership | undefined, onMoved: () => void): void {
+    const haveChanged = this.#parts.addressNews.heard();
+    if (membership === undefined || (membership === this.#settled && !haveChanged)) return;
+    const hasMoved = this.#hasMoved(membership);
+    this.#settled = hasMoved ? undefined : membership;
+    if (hasMoved) onMoved();
   }
 
   #hasMoved(membership: Membership): boolean {

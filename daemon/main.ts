@@ -13,7 +13,7 @@ import { TaskRunner } from '../worker/executor/index.ts';
 import { Builder, type BuildNetworks } from '../worker/build/index.ts';
 import { createImages } from '../worker/image/index.ts';
 import type { Images } from '../worker/image/images.ts';
-import { createNetwork } from '../worker/network/index.ts';
+import { createNetwork, KernelNews } from '../worker/network/index.ts';
 import { openContainerd } from '../worker/runtime/index.ts';
 import { taskGauge } from '../worker/usage/index.ts';
 import { openVolumes, prepareVolumes } from '../worker/volume/index.ts';
@@ -111,6 +111,7 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
       measure: taskGauge({ executor, runtime, ...common }),
       serveTunnel: (socket) => api.serveManager(socket),
       advertiseAddr: options.advertiseAddr,
+      addressNews: starting.use(KernelNews.ofAddresses()),
       managerAddrs: options.managerAddrs,
       onStep: stepTimes(metrics),
       ...common,

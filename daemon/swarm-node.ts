@@ -22,7 +22,7 @@ import { swarmLocked, type KeyStore } from '../manager/keys/index.ts';
 import type { Finding, NodeDescription } from '../types/index.ts';
 import type { SwarmFacts } from '../worker/doctor/index.ts';
 import type { TaskExecutor } from '../worker/executor/index.ts';
-import { AddressKeeper } from './address-keeper.ts';
+import { AddressKeeper, type AddressNews } from './address-keeper.ts';
 import { resolveAdvertiseAddr, resolveListenAddr } from './addresses.ts';
 import { prepareInit, prepareJoin, type Entrance } from './entrance.ts';
 import { checkedStore } from './external-store.ts';
@@ -48,6 +48,7 @@ interface SwarmNodeParts {
   readonly serveTunnel: SwarmPartParts['serveTunnel'];
   /** What this host advertises from now on, whatever it did before: an address, an interface, or ''. */
   readonly advertiseAddr: string;
+  readonly addressNews: AddressNews;
   readonly managerAddrs: readonly string[];
   readonly onStep: SwarmPartParts['onStep'];
   readonly clock: Clock;

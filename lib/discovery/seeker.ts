@@ -28,7 +28,9 @@ export interface SeekerParts {
   readonly log: Logger;
 }
 
-const lookEveryMs = 250;
+const lookEveryMs = 1_000;
+/** While there is none. */
+const lookAgainMs = 250;
 /** Longer than the lead takes to pass from one manager to another. */
 const lostAfterMs = 1_500;
 const askMinMs = 500;
@@ -57,10 +59,12 @@ export class Seeker implements AsyncDisposable {
 
   async #run(): Promise<void> {
     const { clock, isLost } = this.#parts;
-    let heldMs = clock.monotonicMs();
-    while (await this.#pause(lookEveryMs)) {
-      if (!isLost()) heldMs = clock.monotonicMs();
-      else if (clock.monotonicMs() - heldMs >= lostAfterMs) await this.#seek();
+    let lostMs: number | undefined = clock.monotonicMs();
+    while (await this.#pause(lostMs === undefined ? lookEveryMs : lookAgainMs)) {
+      if (isLost()) {
+        lostMs ??= clock.monotonicMs();
+        if (clock.monotonicMs() - lostMs >= lostAfterMs) await this.#seek();
+      } else lostMs = undefined;
     }
   }
 

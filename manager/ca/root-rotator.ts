@@ -20,6 +20,8 @@ interface RootRotatorParts {
 }
 
 const checkEveryMs = 500;
+/** While the root is not being replaced. */
+const lookEveryMs = 1_000;
 
 export class RootRotator implements AsyncDisposable {
   readonly #parts: RootRotatorParts;
@@ -44,7 +46,8 @@ export class RootRotator implements AsyncDisposable {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       try {
-        await clock.sleep(checkEveryMs, { signal });
+        const isRotating = store.cluster()?.rootCa.rotation !== undefined;
+        await clock.sleep(isRotating ? checkEveryMs : lookEveryMs, { signal });
         if (store.isLeader) await this.#check();
       } catch (error) {
         if (signal.aborted) return;

@@ -64,7 +64,11 @@ interface Run {
   networks: NetworkDesk;
 }
 
+/** How often nodes are judged that may soon be silent for too long; of others, hardly ever. */
 const checkEveryMs = 100;
+const checkEveryMaxMs = 1_000;
+/** Long enough before that to tell a standstill of this process from the silence of nodes. */
+const watchedMs = 500;
 /** A timer that is later than this tells of a standstill of this process. */
 const standstillMs = 150;
 const orphansEveryMs = 60_000;
@@ -115,7 +119,7 @@ export class Dispatcher {
         this.#writeState(node.id, 'unknown', 'not heard of since this manager leads');
       }
     }
-    this.#every(checkEveryMs, (lateMs) => this.#check(lateMs), stop.signal);
+    this.#checkLater(stop.signal);
     this.#every(orphansEveryMs, () => this.#orphan(), stop.signal);
   }
 
@@ -403,13 +407,23 @@ export class Dispatcher {
     );
   }
 
-  /** Runs at every period, while this manager leads; tells how late the call is. */
-  #every(periodMs: number, run: (lateMs: number) => void, signal: AbortSignal): void {
+  #checkLater(signal: AbortSignal): void {
     const { clock } = this.#parts;
-    const dueMs = clock.monotonicMs() + periodMs;
-    clock.after(periodMs, () => {
+    const nowMs = clock.monotonicMs();
+    const restMs = this.#nodes.dueMs - watchedMs - nowMs;
+    const delayMs = Math.min(checkEveryMaxMs, Math.max(checkEveryMs, restMs));
+    clock.after(delayMs, () => {
       if (signal.aborted) return;
-      run(clock.monotonicMs() - dueMs);
+      this.#check(clock.monotonicMs() - nowMs - delayMs);
+      this.#checkLater(signal);
+    });
+  }
+
+  /** Runs at every period, while this manager leads. */
+  #every(periodMs: number, run: () => void, signal: AbortSignal): void {
+    this.#parts.clock.after(periodMs, () => {
+      if (signal.aborted) return;
+      run();
       this.#every(periodMs, run, signal);
     });
   }

@@ -54,6 +54,18 @@ describe('LivenessTracker', () => {
     assert.deepEqual(watch(10_000), ['disconnected at 1500', 'down at 3000']);
   });
 
+  it('tells when it may next have something to say', () => {
+    const { tracker, watch } = setUp();
+    assert.equal(tracker.dueMs, unknownGraceMs(periodMs));
+    tracker.heard('n', 200);
+    tracker.expectDown('gone', 0, periodMs);
+    assert.equal(tracker.dueMs, 1_700);
+    watch(2_000);
+    assert.equal(tracker.dueMs, 3_200);
+    tracker.forget('n');
+    assert.equal(tracker.dueMs, Infinity);
+  });
+
   it('takes a suspect back at the first word', () => {
     const { clock, tracker, watch } = setUp();
     tracker.heard('n', 0);

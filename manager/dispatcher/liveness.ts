@@ -110,14 +110,21 @@ export class LivenessTracker {
     this.#heldUntilMs = Math.min(nowMs + holdMs, this.#heldFromMs + holdMaxMs);
   }
 
+  /** When `check` may have something to say, if nothing else happens before; Infinity for never. */
+  get dueMs(): number {
+    let firstMs = Infinity;
+    for (const entry of this.#nodes.values()) firstMs = Math.min(firstMs, dueMs(entry));
+    return firstMs;
+  }
+
   /** What has become of those that are silent. */
   check(nowMs: number): Transition[] {
     if (nowMs < this.#heldUntilMs) return [];
     this.#heldFromMs = undefined;
     const transitions: Transition[] = [];
     for (const [nodeId, entry] of this.#nodes) {
-      const to = judge(entry, nowMs - entry.sinceMs);
-      if (to === entry.life) continue;
+      if (nowMs < dueMs(entry)) continue;
+      const { to } = silence[entry.life];
       entry.life = to;
       const reason = to === 'down' ? 'heartbeat failure' : 'heartbeats were missed';
       transitions.push({ nodeId, to, reason });
@@ -126,9 +133,16 @@ export class LivenessTracker {
   }
 }
 
-function judge({ life, periodMs }: Entry, silentMs: number): NodeLife {
-  if (life === 'unknown') return silentMs >= unknownGraceMs(periodMs) ? 'down' : life;
-  if (life === 'ready') return silentMs >= suspectAfterMs(periodMs) ? 'disconnected' : life;
-  if (life === 'disconnected') return silentMs >= downAfterMs(periodMs) ? 'down' : life;
-  return life;
+/** What becomes of a node that is silent, and after how long; one that is down stays so. */
+const silence: Readonly<
+  Record<NodeLife, { readonly to: NodeLife; readonly afterMs: (periodMs: number) => number }>
+> = {
+  unknown: { to: 'down', afterMs: unknownGraceMs },
+  ready: { to: 'disconnected', afterMs: suspectAfterMs },
+  disconnected: { to: 'down', afterMs: downAfterMs },
+  down: { to: 'down', afterMs: () => Infinity },
+};
+
+function dueMs({ life, sinceMs, periodMs }: Entry): number {
+  return sinceMs + silence[life].afterMs(periodMs);
 }

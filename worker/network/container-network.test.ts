@@ -6,6 +6,7 @@ import { get } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { realClock, VirtualClock } from '../../lib/clock.ts';
 import { SwarmError } from '../../lib/errors.ts';
@@ -370,6 +371,47 @@ describe('bridge network on the real kernel', function () {
     here('nft', 'delete', 'table', 'ip', 'ts_swarm');
     await network.detach('web');
     assert.deepEqual(await network.audit(), []);
+  });
+
+  it('puts right what the kernel tells of, and in time what it does not', async () => {
+    const web = await bridge('web');
+    await network.retain(new Set(['web']));
+    /** An audit lets others have some turns in between. */
+    const pass = async (ms: number) => {
+      for (let passedMs = 0; passedMs < ms; passedMs += 1_000) {
+        clock.advance(1_000);
+        for (let turn = 0; turn < 30; turn++) await nextTurn();
+      }
+    };
+    let dumps = 0;
+    const dump = Object.getOwnPropertyDescriptor(Netlink.prototype, 'dump');
+    assert.ok(dump?.value !== undefined);
+    const original = dump.value as Netlink['dump'];
+    Netlink.prototype.dump = function (this: Netlink, ...args) {
+      dumps += 1;
+      return original.apply(this, args);
+    };
+    try {
+      await pass(20_000);
+      dumps = 0;
+      await pass(30_000);
+      assert.equal(dumps, 0, 'nobody looks where nothing has changed');
+      await pass(60_000);
+      assert.ok(dumps > 0, 'but now and then');
+    } finally {
+      Object.defineProperty(Netlink.prototype, 'dump', dump);
+    }
+    const repairs = () => network.repairs.values().reduce((all, some) => all + some, 0);
+    for (const command of ['ip link del eth0', 'ip route del default', 'ip address flush eth0']) {
+      inside(web.netnsPath, ...command.split(' '));
+      const before = repairs();
+      await pass(10_000);
+      assert.ok(repairs() > before, command);
+      assert.match(inside(web.netnsPath, 'ip', 'route'), /default/, command);
+    }
+    execFileSync('umount', ['-l', web.netnsPath]);
+    await pass(10_000);
+    assert.equal(network.repairs.get('namespace'), 1);
   });
 
   it('gives a container without network a namespace with loopback only', async () => {

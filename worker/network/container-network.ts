@@ -21,6 +21,7 @@ import type { Attachment, AttachRequest, NetworkDriver } from './network.ts';
 import type { OverlayNetworks, OverlayNode } from './overlay/index.ts';
 import type { AttachedContainer, NetworkPart, Repair } from './part.ts';
 import { assertPortFree } from './port-probe.ts';
+import { Quiet } from './quiet.ts';
 import { withinReach } from './reach.ts';
 import { RecordMaker } from './record-maker.ts';
 import type { NetlinkSockets } from './netlink-sockets.ts';
@@ -90,7 +91,11 @@ export class ContainerNetwork implements NetworkDriver {
     this.#gateway = new GatewayBridge(options, { sockets: deps.sockets, log: this.#log });
     const own = { gateway: this.#gateway, records: this.#records };
     this.#maker = new RecordMaker({ ...deps, ...own });
-    this.#audits = new AuditSchedule(() => this.audit(), { clock: deps.clock, log: this.#log });
+    const quiet = new Quiet(deps);
+    this.#audits = new AuditSchedule(() => quiet.around((is) => this.#audit(is)), {
+      clock: deps.clock,
+      log: this.#log,
+    });
   }
 
   /** What the network `bridge` has. Only after the start. */
@@ -105,6 +110,7 @@ export class ContainerNetwork implements NetworkDriver {
    */
   async start(): Promise<void> {
     this.#namespaces.prepare();
+    this.#deps.sockets.listen();
     this.#records.load((id) => this.#namespaces.isAlive(id));
     this.#gateway.start(this.#records.all());
     this.#deps.overlay.start();
@@ -269,17 +275,21 @@ export class ContainerNetwork implements NetworkDriver {
   }
 
   /** Compares the kernel with what is wanted, puts right what differs, and says what it was. */
-  async audit(): Promise<readonly Repair[]> {
+  audit(): Promise<readonly Repair[]> {
+    return this.#audit(false);
+  }
+
+  async #audit(isQuiet: boolean): Promise<readonly Repair[]> {
     const repairs: Repair[] = [];
     for (const id of this.#connected) {
       if (!this.#namespaces.repin(id)) continue;
       repairs.push({ kind: 'namespace', what: `the pin of container ${id}` });
     }
-    repairs.push(...(await this.#gateway.audit(this.#plugs())));
+    repairs.push(...(await this.#gateway.audit(this.#plugs(), isQuiet)));
     for (const part of [this.#deps.overlay, ...this.#deps.parts]) {
       // What has come in meanwhile is not to wait for all of it.
       await nextTurn();
-      repairs.push(...(await part.audit()));
+      repairs.push(...(await part.audit(isQuiet)));
     }
     for (const [kind, found] of Map.groupBy(repairs, (repair) => repair.kind)) {
       this.repairs.set(kind, (this.repairs.get(kind) ?? 0) + found.length);

@@ -139,8 +139,12 @@ export class GatewayBridge {
     this.#ports.remove(mappingsOf(record));
   }
 
-  /** `plugs` may change meanwhile: others get their turn between containers. */
-  async audit(plugs: Iterable<GatewayPlug>): Promise<readonly Repair[]> {
+  /**
+   * `plugs` may change meanwhile: others get their turn between containers. `isQuiet`: links,
+   * addresses and routes need no look.
+   */
+  async audit(plugs: Iterable<GatewayPlug>, isQuiet: boolean): Promise<readonly Repair[]> {
+    if (isQuiet) return this.#ports.audit();
     const repairs = [...this.#auditBridge(), ...this.#ports.audit()];
     const links = new Map(this.#link.links().map((link) => [link.index, link]));
     let looked = 0;

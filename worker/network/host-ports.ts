@@ -57,6 +57,8 @@ export class HostPorts implements Disposable {
   readonly #table: Table;
   readonly #log: Logger;
   readonly #mappings = new Map<string, PortMapping>();
+  /** The generation of netfilter at which the table was found right. */
+  #rightAt: number | undefined;
 
   /** Belongs to the namespace in which it is made. */
   constructor(options: { readonly bridge: string; readonly subnet: string }, log: Logger) {
@@ -94,9 +96,15 @@ export class HostPorts implements Disposable {
     this.#socket.commit(removeTable(tableName));
   }
 
+  /** Reads the table only where anybody has written to netfilter since it was found right. */
   audit(): readonly Repair[] {
+    const generation = this.#socket.generation();
+    if (generation === this.#rightAt) return [];
     const what = this.#difference();
-    if (what === undefined) return [];
+    if (what === undefined) {
+      this.#rightAt = generation;
+      return [];
+    }
     this.#rebuild();
     return [{ kind: 'nft', what: `ports of this host: ${what}` }];
   }

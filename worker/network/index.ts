@@ -8,3 +8,4 @@
 export type { ContainerNetwork, ContainerNetworkOptions } from './container-network.ts';
 export { createNetwork, type NodeNetworkDeps } from './create.ts';
 export type { Attachment, AttachRequest, NetworkDriver } from './network.ts';
+export { KernelNews } from './kernel-news.ts';

@@ -33,6 +33,13 @@ const threadNamespace = '/proc/thread-self/ns/net';
 /** Names of containers begin with a letter or a digit. */
 const sparePrefix = '.spare-';
 
+/** A descriptor, and what it leads to. */
+interface Held {
+  readonly fd: number;
+  readonly dev: number;
+  readonly ino: number;
+}
+
 export class Namespaces implements Disposable {
   readonly #folder: string;
   readonly #setUp: () => void;
@@ -40,7 +47,7 @@ export class Namespaces implements Disposable {
   readonly #spares: string[] = [];
   #sparesMade = 0;
   /** Descriptors of those in use: a namespace lives on when somebody takes its pin away. */
-  readonly #held = new Map<string, number>();
+  readonly #held = new Map<string, Held>();
 
   /**
    * `folder` is where namespaces are pinned, a file each. `setUp` runs inside each new one before
@@ -105,18 +112,28 @@ export class Namespaces implements Disposable {
 
   /** A descriptor of a namespace that is alive; open until it is removed. */
   fd(name: string): number {
-    let fd = this.#held.get(name);
-    if (fd === undefined) this.#held.set(name, (fd = openSync(this.path(name), 'r')));
-    return fd;
+    let held = this.#held.get(name);
+    if (held === undefined) {
+      const fd = openSync(this.path(name), 'r');
+      const { dev, ino } = fstatSync(fd);
+      this.#held.set(name, (held = { fd, dev, ino }));
+    }
+    return held.fd;
+  }
+
+  /** Whether the pin of a held namespace leads to it. */
+  isPinned(name: string): boolean {
+    const held = this.#held.get(name);
+    const pinned = statSync(this.path(name), { throwIfNoEntry: false });
+    return held !== undefined && pinned?.ino === held.ino && pinned.dev === held.dev;
   }
 
   /** Pins a held namespace again whose pin is gone, or is another's. Whether that was needed. */
   repin(name: string): boolean {
-    const fd = this.#held.get(name);
-    if (fd === undefined) return false;
-    if (this.isAlive(name) && statSync(this.path(name)).ino === fstatSync(fd).ino) return false;
+    const held = this.#held.get(name);
+    if (held === undefined || this.isPinned(name)) return false;
     this.#unpin(name);
-    this.#pin(name, (path) => mount(`/proc/self/fd/${fd}`, path, mountFlags.bind));
+    this.#pin(name, (path) => mount(`/proc/self/fd/${held.fd}`, path, mountFlags.bind));
     return true;
   }
 
@@ -165,10 +182,10 @@ export class Namespaces implements Disposable {
   }
 
   #letGo(name: string): void {
-    const fd = this.#held.get(name);
-    if (fd === undefined) return;
+    const held = this.#held.get(name);
+    if (held === undefined) return;
     this.#held.delete(name);
-    closeSync(fd);
+    closeSync(held.fd);
   }
 
   #unpin(name: string): void {

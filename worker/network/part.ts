@@ -42,6 +42,9 @@ export interface NetworkPart extends AsyncDisposable {
   detached(containerId: string): Promise<void>;
   /** The tables have changed. Resolves once the kernel reflects it: managers count on it. */
   changed(delta: NetworkDelta): Promise<void>;
-  /** Compares the kernel with what is wanted, and puts right what differs. */
-  audit(): Promise<readonly Repair[]>;
+  /**
+   * Compares the kernel with what is wanted, and puts right what differs. `isQuiet`: no link,
+   * address, route or rule has changed since an audit that found them right; they need no look.
+   */
+  audit(isQuiet?: boolean): Promise<readonly Repair[]>;
 }

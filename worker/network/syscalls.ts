@@ -53,6 +53,7 @@ export const errno = {
   noDevice: codes['ENODEV'] ?? 19,
   invalid: codes['EINVAL'] ?? 22,
   protocolNotSupported: codes['EPROTONOSUPPORT'] ?? 93,
+  noBuffers: codes['ENOBUFS'] ?? 105,
   typeNotSupported: codes['ESOCKTNOSUPPORT'] ?? 94,
   notSupported: codes['EOPNOTSUPP'] ?? 95,
   addressInUse: codes['EADDRINUSE'] ?? 98,
@@ -107,6 +108,25 @@ const socketCloseOnExec = 0o2000000;
 export function rawSocket(family: number, protocol: number): number {
   const type = socketTypeRaw | socketCloseOnExec;
   return checked('socket', bindings.socket(family, type, protocol) as number);
+}
+
+/** Hears what rtnetlink tells of; `isEverywhere`: also of namespaces that have a number in this one. */
+export function newsSocket(groups: readonly number[], isEverywhere: boolean): number {
+  const netlinkLevel = 270;
+  const [addMembership, listenEverywhere] = [1, 8];
+  const fd = rawSocket(socketFamilies.netlink, 0);
+  try {
+    const name = Buffer.alloc(12);
+    name.writeUInt16LE(socketFamilies.netlink, 0);
+    // Without a name of its own it is taken for the kernel, which need not tell itself.
+    checked('bind', bindings.bind(fd, name, name.length) as number);
+    if (isEverywhere) setOption(fd, netlinkLevel, listenEverywhere, 1);
+    for (const group of groups) setOption(fd, netlinkLevel, addMembership, group);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
 }
 
 const socketKinds = {
@@ -165,9 +185,13 @@ export function nameSocket(name: string): number {
 /** Or connections of a former process would hold the port for a minute. */
 function setReuseAddress(fd: number): void {
   const reuseAddress = 2;
-  const on = Buffer.alloc(4);
-  on.writeInt32LE(1);
-  checked('setsockopt', bindings.setsockopt(fd, socketLevel, reuseAddress, on, 4) as number);
+  setOption(fd, socketLevel, reuseAddress, 1);
+}
+
+function setOption(fd: number, level: number, name: number, value: number): void {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32LE(value);
+  checked('setsockopt', bindings.setsockopt(fd, level, name, bytes, bytes.length) as number);
 }
 
 const socketLevel = 1;
@@ -184,10 +208,7 @@ export function setReceiveTimeout(fd: number, seconds: number): void {
 /** How many bytes go in one message; the host's limit for others does not count. */
 export function setSendBuffer(fd: number, bytes: number): void {
   const sendBufferForce = 32;
-  const value = Buffer.alloc(4);
-  value.writeInt32LE(bytes);
-  const result = bindings.setsockopt(fd, socketLevel, sendBufferForce, value, 4) as number;
-  checked('setsockopt', result);
+  setOption(fd, socketLevel, sendBufferForce, bytes);
 }
 
 export function send(fd: number, bytes: Uint8Array): void {

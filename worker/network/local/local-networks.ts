@@ -69,6 +69,8 @@ export class LocalNetworks implements NetworkPart {
   #host: Netlink | undefined;
   #netfilter: NetfilterSocket | undefined;
   #turn: Promise<unknown> = Promise.resolve();
+  /** The last audit could not put right all that it looked at. */
+  #isFaulty = false;
 
   constructor(options: LocalNetworksOptions, deps: LocalNetworksDeps) {
     this.#options = options;
@@ -340,8 +342,20 @@ export class LocalNetworks implements NetworkPart {
     await this.removeLeftovers();
   }
 
-  audit(): Promise<readonly Repair[]> {
+  audit(isQuiet = false): Promise<readonly Repair[]> {
+    const repairs = isQuiet && !this.#isFaulty ? [] : this.#auditDevices();
+    const table = this.#table();
+    const what = this.#networks.size === 0 ? undefined : difference(this.#nft, table, new Map());
+    if (what !== undefined) {
+      this.#writeRules();
+      repairs.push({ kind: 'nft', what: `${what} (networks of this node)` });
+    }
+    return Promise.resolve(repairs);
+  }
+
+  #auditDevices(): Repair[] {
     const repairs: Repair[] = [];
+    this.#isFaulty = false;
     for (const { kept, device, plugs } of this.#networks.values()) {
       try {
         const found = [
@@ -352,19 +366,14 @@ export class LocalNetworks implements NetworkPart {
           ...found.map(({ kind, what }) => ({ kind, what: `${what} (network ${kept.spec.name})` })),
         );
       } catch (error) {
+        this.#isFaulty = true;
         this.#log.warn('a network of this node cannot be put right', {
           network: kept.spec.name,
           error: messageOf(error),
         });
       }
     }
-    const table = this.#table();
-    const what = this.#networks.size === 0 ? undefined : difference(this.#nft, table, new Map());
-    if (what !== undefined) {
-      this.#writeRules();
-      repairs.push({ kind: 'nft', what: `${what} (networks of this node)` });
-    }
-    return Promise.resolve(repairs);
+    return repairs;
   }
 
   /** Takes every network away that no container is on. For a host that is given up. */

@@ -56,27 +56,35 @@ export class MeshBackends {
     this.#members.delete(containerId);
   }
 
-  *audit(subnets: readonly string[]): Iterable<Repair> {
+  /** `isQuiet`: links and routes need no look. */
+  *audit(subnets: readonly string[], isQuiet: boolean): Iterable<Repair> {
     for (const member of this.#members.values()) {
-      const { container, device } = member;
-      const { netnsPath, id } = container;
-      const netlink = this.#sockets.of(netnsPath);
-      const link = netlink.link(device);
-      // The interface is another part's to repair; then all that hung on it is set anew.
-      if (link === undefined) continue;
-      if (link.index !== member.index) {
-        this.#setUp(member, subnets);
-        yield { kind: 'route', what: `replies by ${device} of ${id}` };
-        continue;
-      }
-      for (const what of this.#setRoutes(netlink, member, subnets)) {
-        yield { kind: 'route', what: `${what} of ${id}` };
-      }
-      const what = this.#fault(member, subnets);
+      const { id } = member.container;
+      const isThere = isQuiet || (yield* this.#auditRoutes(member, subnets));
+      const what = isThere ? this.#fault(member, subnets) : undefined;
       if (what === undefined) continue;
       this.#writeTables(member, subnets);
       yield { kind: 'nft', what: `${what} in ${id}` };
     }
+  }
+
+  /** Whether all is there that the tables speak of, and the tables were not written just now. */
+  *#auditRoutes(member: Member, subnets: readonly string[]): Generator<Repair, boolean> {
+    const { container, device } = member;
+    const { netnsPath, id } = container;
+    const netlink = this.#sockets.of(netnsPath);
+    const link = netlink.link(device);
+    // The interface is another part's to repair; then all that hung on it is set anew.
+    if (link === undefined) return false;
+    if (link.index !== member.index) {
+      this.#setUp(member, subnets);
+      yield { kind: 'route', what: `replies by ${device} of ${id}` };
+      return false;
+    }
+    for (const what of this.#setRoutes(netlink, member, subnets)) {
+      yield { kind: 'route', what: `${what} of ${id}` };
+    }
+    return true;
   }
 
   #setUp(member: Member, subnets: readonly string[]): void {

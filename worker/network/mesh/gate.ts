@@ -128,8 +128,13 @@ export class MeshGate {
     });
   }
 
-  audit(contents: () => DiceContents, published: () => Iterable<PublishedPort>): readonly Repair[] {
-    const repairs = this.#layWire();
+  /** `isQuiet`: the wire needs no look. */
+  audit(
+    contents: () => DiceContents,
+    published: () => Iterable<PublishedPort>,
+    isQuiet: boolean,
+  ): readonly Repair[] {
+    const repairs = isQuiet ? [] : this.#layWire();
     const { networkPath, families, self } = this.#wanted;
     const inner = this.#fault(networkPath, () => {
       const { added } = contents();

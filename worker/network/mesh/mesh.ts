@@ -116,7 +116,7 @@ export class Mesh implements NetworkPart {
     if (this.#wanted !== undefined) this.#sweeper.add(this.#wanted.networkPath, lost);
   }
 
-  async audit(): Promise<readonly Repair[]> {
+  async audit(isQuiet = false): Promise<readonly Repair[]> {
     const repairs: Repair[] = [];
     this.#reservations.retry();
     if (this.#wanted !== undefined && this.#gate === undefined) {
@@ -125,7 +125,7 @@ export class Mesh implements NetworkPart {
     }
     try {
       const all = () => this.#ports.all();
-      repairs.push(...(this.#gate?.audit(all, () => this.#ports.published()) ?? []));
+      repairs.push(...(this.#gate?.audit(all, () => this.#ports.published(), isQuiet) ?? []));
     } catch (error) {
       // The next audit makes it anew.
       this.#gate = undefined;
@@ -136,7 +136,7 @@ export class Mesh implements NetworkPart {
       if (container !== undefined) this.#connect(container);
       if (!this.#broken.has(id)) repairs.push({ kind: 'nft', what: `replies of ${id}` });
     }
-    repairs.push(...this.#backends.audit(this.#subnets));
+    repairs.push(...this.#backends.audit(this.#subnets, isQuiet));
     return repairs;
   }
 

@@ -153,12 +153,13 @@ export class OverlayNetworks implements NetworkPart {
     await this.#stopTunnelsIfUnused();
   }
 
-  async audit(): Promise<readonly Repair[]> {
+  async audit(isQuiet = false): Promise<readonly Repair[]> {
     const repairs: Repair[] = [...(await this.#deps.tunnels.audit())];
     for (const network of this.#deps.tables.networks()) {
       if (!this.#segments.has(network.id)) await this.#networkChanged(network.id);
     }
     for (const segment of this.#segments.values()) {
+      if (isQuiet && !segment.needsAudit()) continue;
       const found = this.#try(segment, () => {
         const wanted = this.#devicesWanted(this.#deps.tables.network(segment.id));
         if (wanted !== undefined) segment.change(wanted);

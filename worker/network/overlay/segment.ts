@@ -15,6 +15,7 @@ import {
   type ContainerInterface,
   type Inside,
 } from '../container-interfaces.ts';
+import { KernelNews } from '../kernel-news.ts';
 import { inNamespaceOf, type Namespaces } from '../namespace.ts';
 import { Netlink, type ForwardingEntry, type Link } from '../netlink.ts';
 import type { NetlinkSockets } from '../netlink-sockets.ts';
@@ -66,6 +67,10 @@ export class Segment {
   /** Indexes of links that the last audit found to be of no container. */
   #strays: readonly number[] = [];
   #suspects: ReadonlySet<number> = new Set();
+  /** Of the entries in its namespace. */
+  #news: KernelNews | undefined;
+  /** The last audit has found all right. */
+  #isSettled = false;
 
   constructor(
     id: string,
@@ -100,7 +105,7 @@ export class Segment {
    */
   open(): void {
     this.#namespaces.create(this.id);
-    this.#netlink ??= this.#openNetlink();
+    this.#openSockets();
     this.forwarding.flush();
     this.audit();
   }
@@ -119,6 +124,8 @@ export class Segment {
   close(): void {
     this.#netlink?.[Symbol.dispose]();
     this.#netlink = undefined;
+    this.#news?.[Symbol.dispose]();
+    this.#news = undefined;
   }
 
   /** Takes effect with the next audit. */
@@ -147,6 +154,7 @@ export class Segment {
 
   /** Its link goes with its namespace, where the container does not run on. */
   unplug(containerId: string, { runsOn = false }: { readonly runsOn?: boolean } = {}): void {
+    this.#isSettled = false;
     const plug = this.#plugs.get(containerId);
     if (runsOn && plug !== undefined) this.#inside(plug).netlink.run(removeLink(plug.link.name));
     const port = this.#ports.get(containerId);
@@ -161,6 +169,7 @@ export class Segment {
 
   /** Tells the kernel what has changed about endpoints on other nodes. */
   forward(): void {
+    this.#isSettled = false;
     const { gone, set } = this.forwarding.flush();
     const { vxlan } = this.#devices;
     this.#link.run(
@@ -177,8 +186,25 @@ export class Segment {
     );
   }
 
+  /**
+   * Where links, addresses and routes are as the last audit found them: whether its pin or entries
+   * have changed since, or that one had something to do or could not end.
+   */
+  needsAudit(): boolean {
+    const hasNews = this.#news?.heard() ?? true;
+    return hasNews || !this.#isSettled || !this.#namespaces.isPinned(this.id);
+  }
+
   /** Compares everything with the kernel, and puts right what differs. */
   audit(): readonly Repair[] {
+    this.#news?.heard();
+    this.#isSettled = false;
+    const repairs = this.#auditAll();
+    this.#isSettled = repairs.length + this.#strays.length + this.#leaving.size === 0;
+    return repairs;
+  }
+
+  #auditAll(): readonly Repair[] {
     const repairs: Repair[] = [];
     if (this.#namespaces.repin(this.id)) repairs.push({ kind: 'namespace', what: 'its pin' });
     const netlink = this.#link;
@@ -343,8 +369,14 @@ export class Segment {
     return { netnsPath, netlink: this.#sockets.of(netnsPath) };
   }
 
-  #openNetlink(): Netlink {
-    return inNamespaceOf(this.#namespaces.fd(this.id), () => new Netlink());
+  #openSockets(): void {
+    if (this.#netlink !== undefined) return;
+    const fd = this.#namespaces.fd(this.id);
+    inNamespaceOf(fd, () => {
+      this.#netlink = new Netlink();
+      this.#news = KernelNews.ofNeighbours();
+    });
+    this.#sockets.include(fd);
   }
 
   get #link(): Netlink {

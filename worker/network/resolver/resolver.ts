@@ -81,13 +81,8 @@ export class Resolver implements NetworkPart {
     return Promise.resolve();
   }
 
-  async audit(): Promise<readonly Repair[]> {
-    const repairs: Repair[] = [];
-    const fresh = NameIndex.of(...this.#allTables);
-    if (fresh.describe() !== this.#names.describe()) {
-      this.#names = fresh;
-      repairs.push({ kind: 'names', what: 'names differed from the tables' });
-    }
+  async audit(isQuiet = false): Promise<readonly Repair[]> {
+    const repairs = isQuiet ? [] : this.#auditNames();
     for (const served of this.#served.values()) {
       if (served.listener.isOpen) continue;
       await served.listener[Symbol.asyncDispose]();
@@ -95,6 +90,13 @@ export class Resolver implements NetworkPart {
       repairs.push({ kind: 'resolver', what: `sockets in container ${served.container.id}` });
     }
     return repairs;
+  }
+
+  #auditNames(): Repair[] {
+    const fresh = NameIndex.of(...this.#allTables);
+    if (fresh.describe() === this.#names.describe()) return [];
+    this.#names = fresh;
+    return [{ kind: 'names', what: 'names differed from the tables' }];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
