@@ -24,7 +24,6 @@ import { refuseUnsupportedService } from '../manager/control/unsupported.ts';
 import { checkContainer } from '../worker/container/checks.ts';
 import { mountsOf } from '../worker/container/mounts.ts';
 import { healthCheckOf } from '../worker/container/runtime-config.ts';
-import { wantedNetwork } from '../worker/container/networking.ts';
 import { runtimeWarnings, warningsOf } from '../worker/container/warnings.ts';
 import { networkCreateRequest } from './routes/networks.ts';
 import { volumeCreateRequest } from './routes/volumes.ts';
@@ -165,15 +164,12 @@ const refusedHost = (json: object) => () =>
   checkContainer(config({ Image: 'x' }), host(json), { cpus: 2 });
 const refusedMount = (json: object) => () =>
   mountsOf(config({}), host({ Mounts: [{ Target: '/x', ...json }] }));
-const refusedEndpoint = (json: object) => () =>
-  wantedNetwork('net', endpointSettings.decode(json, ''));
 const refusedService = (template: object) => () =>
   refuseUnsupportedService(serviceSpec.decode({ Name: 'x', TaskTemplate: template }, ''));
 
 /** What cannot be honoured, and is refused. */
 const refusals: readonly (readonly [path: string, work: () => unknown, says: RegExp])[] = [
   ['HostConfig.Cgroup', refusedHost({ Cgroup: 'container:x' }), /cgroup of another container/],
-  ['HostConfig.Links', refusedHost({ Links: ['a'] }), /links are not supported/],
   ['HostConfig.KernelMemory', refusedHost({ KernelMemory: 1 }), /no limit of kernel memory/],
   ['HostConfig.KernelMemoryTCP', refusedHost({ KernelMemoryTCP: 1 }), /no limit of kernel memory/],
   [
@@ -204,7 +200,6 @@ const refusals: readonly (readonly [path: string, work: () => unknown, says: Reg
     /AppArmor mode "x"/,
   ],
   ['HostConfig.Mounts.Type', refusedMount({ Type: 'npipe' }), /not supported/],
-  ['EndpointSettings.Links', refusedEndpoint({ Links: ['a:b'] }), /links are not supported/],
 ];
 
 const warned: readonly (readonly [path: string, json: object])[] = [

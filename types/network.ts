@@ -73,6 +73,8 @@ export interface TaskNetwork {
   readonly driverOpts?: Readonly<Record<string, string>>;
   /** The default route leads by the network with the highest; absent: 0. */
   readonly gwPriority?: number;
+  /** What this container alone calls others there: their names, by those that it has for them. */
+  readonly links?: Readonly<Record<string, string>>;
 }
 
 /** Whether each node makes the network for itself, with addresses that it gives itself. */

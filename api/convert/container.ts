@@ -48,7 +48,10 @@ export function containerInspectJson(view: ContainerView, facts: ContainerFacts)
     ProcessLabel: '',
     AppArmorProfile: record.host.privileged ? 'unconfined' : '',
     ExecIDs: view.execIds.length === 0 ? null : view.execIds,
-    HostConfig: hostDocument.encode(record.host) as JsonObject,
+    HostConfig: {
+      ...(hostDocument.encode(record.host) as JsonObject),
+      Links: view.links?.length ? [...view.links] : null,
+    },
     GraphDriver: { Data: null, Name: facts.snapshotter },
     ...sizeJson(facts),
     ...manifestJson(facts),
@@ -66,7 +69,7 @@ export function containerSummaryJson(
   const { record, state } = view;
   return {
     Id: record.id,
-    Names: [`/${record.name}`],
+    Names: [record.name, ...(view.otherNames ?? [])].map((name) => `/${name}`).toSorted(),
     Image: record.config.image,
     ImageID: record.imageId,
     Command: commandText(record.argv),
@@ -231,11 +234,11 @@ function endpointJson(
   const [address = '', prefix = '0'] = ofFamily(false).split('/');
   const [address6 = '', prefix6 = '0'] = ofFamily(true).split('/');
   const wanted = record.networks.find(({ network }) => isNetwork({ name, networkId }, network));
-  const { aliases = [], ipv4, ipv6, driverOpts = null, gwPriority } = wanted ?? {};
+  const { aliases = [], ipv4, ipv6, driverOpts = null, gwPriority, links = [] } = wanted ?? {};
   const isAsked = ipv4 !== undefined || ipv6 !== undefined;
   return {
     IPAMConfig: isAsked ? { IPv4Address: ipv4, IPv6Address: ipv6 } : null,
-    Links: null,
+    Links: links.length === 0 ? null : [...links],
     Aliases: aliases.length === 0 ? null : aliases,
     MacAddress: macAddress,
     DriverOpts: driverOpts,

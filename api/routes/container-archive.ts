@@ -19,7 +19,7 @@ export function containerArchiveRoutes(modules: RouteModules): Route[] {
     handle: (exchange: Exchange, target: Target) => Promise<void>,
   ): Route => ({
     method,
-    path: `/containers/{id}/${verb}`,
+    path: `/containers/{id...}/${verb}`,
     handle: async (exchange) => handle(exchange, await containers.find(exchange.param('id'))),
   });
   return [

@@ -20,7 +20,7 @@ export function containerStreamRoutes(modules: RouteModules): Route[] {
     handle: (exchange: Exchange, target: Target, modules: RouteModules) => Promise<void>,
   ): Route => ({
     method,
-    path: `/containers/{id}/${verb}`,
+    path: `/containers/{id...}/${verb}`,
     handle: async (exchange) =>
       handle(exchange, await containers.find(exchange.param('id')), modules),
   });

@@ -22,7 +22,7 @@ export function containerRoutes(modules: RouteModules): Route[] {
     handle: (exchange: Exchange, target: Target) => Promise<void>,
   ): Route => ({
     method,
-    path: verb === '' ? '/containers/{id}' : `/containers/{id}/${verb}`,
+    path: verb === '' ? '/containers/{id...}' : `/containers/{id...}/${verb}`,
     handle: async (exchange) => handle(exchange, await containers.find(exchange.param('id'))),
   });
   return [
@@ -39,7 +39,7 @@ export function containerRoutes(modules: RouteModules): Route[] {
     on('POST', 'restart', restart),
     {
       method: 'POST',
-      path: '/containers/{id}/kill',
+      path: '/containers/{id...}/kill',
       handle: (exchange) => kill(exchange, modules),
     },
     on('POST', 'pause', async (exchange, target) => {
@@ -58,7 +58,9 @@ export function containerRoutes(modules: RouteModules): Route[] {
     on('POST', 'wait', (exchange, target) => wait(exchange, target, modules)),
     on('DELETE', '', async (exchange, target) => {
       if (exchange.flag('link')) {
-        throw new SwarmError('unimplemented', 'links between containers are not supported');
+        await containers.links.remove(exchange.param('id'));
+        exchange.empty(204);
+        return;
       }
       const volumes = exchange.flag('v');
       await containers.remove(target, { force: exchange.flag('force'), volumes });

@@ -14,7 +14,7 @@ export function execRoutes(modules: RouteModules): Route[] {
   return [
     {
       method: 'POST',
-      path: '/containers/{id}/exec',
+      path: '/containers/{id...}/exec',
       async handle(exchange) {
         const { view } = await containers.find(exchange.param('id'));
         const document = await exchange.body(execDocument);

@@ -58,7 +58,7 @@ function ownRoutes(modules: RouteModules): Route[] {
 
 function isReachable({ method, path }: Route): boolean {
   return (
-    verbs.some(([wanted, verb]) => wanted === method && path === `/containers/{id}/${verb}`) ||
+    verbs.some(([wanted, verb]) => wanted === method && path === `/containers/{id...}/${verb}`) ||
     execVerbs.some(([wanted, verb]) => wanted === method && path === `/exec/{id}/${verb}`)
   );
 }
@@ -148,7 +148,7 @@ class RemoteContainers {
     if (!isManager || state !== 'active') return false;
     const manager = backend.manager();
     const id = exchange.param('id');
-    const verb = routePath.slice(routePath.indexOf('{id}/') + '{id}/'.length);
+    const verb = routePath.slice(routePath.indexOf('}/') + '}/'.length);
     if (routePath.startsWith('/exec/')) {
       const nodeId = this.#execs.get(id);
       if (nodeId === undefined) return false;

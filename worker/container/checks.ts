@@ -128,9 +128,6 @@ function checkUnsupported(config: ContainerDocument, host: HostDocument): void {
   if (host.cgroup !== '') {
     unsupported('the cgroup of another container cannot be joined: leave HostConfig.Cgroup empty');
   }
-  if ((host.links?.length ?? 0) > 0) {
-    unsupported('links are not supported: put both containers on one network');
-  }
   checkDeviceRequests(host.deviceRequests ?? []);
   if (Object.keys(host.storageOpt ?? {}).length > 0) {
     invalid('--storage-opt is not supported by the snapshotter of this node');

@@ -15,6 +15,7 @@ import {
   type Place,
   type SwarmNetworks,
 } from './joining.ts';
+import type { Links } from './links.ts';
 import { parsePort, portRequests } from './port-requests.ts';
 import type { PublishedPorts } from './published-ports.ts';
 import type {
@@ -49,6 +50,7 @@ interface ConnectionsDeps {
   readonly files: ContainerFiles;
   readonly volumes: Pick<Volumes, 'connect' | 'adopt' | 'disconnect' | 'viewsOf'>;
   readonly events: NetworkEvents;
+  readonly links: Pick<Links, 'hosts'>;
   /** The connection of another container that runs. Throws SwarmError. */
   readonly sharedWith: (nameOrId: string) => Connection & { readonly pid: number };
 }
@@ -240,11 +242,13 @@ export class Connections {
   }
 
   async #write(
-    { id, config, host }: ContainerRecord,
+    record: ContainerRecord,
     networkMode: 'bridge' | 'host' | 'none',
     { addresses, gateway, resolver }: Pick<Attachment, 'addresses' | 'gateway' | 'resolver'>,
   ): Promise<ContainerConfig['files']> {
-    const lines = (host.extraHosts ?? []).map((entry) => hostLine(entry, gateway));
+    const { id, config, host } = record;
+    const extra = (host.extraHosts ?? []).map((entry) => hostLine(entry, gateway));
+    const lines = [...extra, ...this.#deps.links.hosts(record)];
     return this.#deps.files.write({
       containerId: id,
       hostname: config.hostname,

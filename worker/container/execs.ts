@@ -35,6 +35,8 @@ interface Exec {
 }
 
 interface ExecsDeps {
+  /** Of what the container is linked to, as that is now. */
+  readonly linkEnv: (record: ContainerView['record']) => readonly string[];
   readonly io: ContainerIo;
   readonly events: ContainerEvents;
   readonly clock: Clock;
@@ -108,7 +110,7 @@ export class Execs {
         container.runtimeId,
         {
           argv: document.cmd,
-          env: document.env,
+          env: [...this.#deps.linkEnv(container.record), ...document.env],
           workdir: document.workingDir,
           user: document.user,
           tty: document.tty,

@@ -4,6 +4,7 @@ import type { NetworkSubnet, TaskNetwork } from '../../types/index.ts';
 import { macOfAddresses } from '../network/container-interfaces.ts';
 import type { LocalNetworks } from '../network/local/index.ts';
 import type { Attachment } from '../network/network.ts';
+import { parseLink } from './link-words.ts';
 import type { ConnectedNetwork, ContainerRecord, WantedNetwork } from './view.ts';
 
 const shortIdLength = 12;
@@ -71,12 +72,13 @@ export class Joining {
     const places: Place[] = [];
     try {
       for (const wanted of networks) {
-        const { driverOpts, gwPriority } = wanted;
+        const { driverOpts, gwPriority, links } = wanted;
         const place = await this.#take(record, wanted);
         places.push({
           ...place,
           ...(driverOpts === undefined ? {} : { driverOpts }),
           ...(gwPriority === undefined ? {} : { gwPriority }),
+          ...(links === undefined ? {} : { links: namesByAlias(links) }),
         });
       }
     } catch (error) {
@@ -142,7 +144,7 @@ const onBridge = {
 /** As the driver takes it. */
 export function taskNetworkOf(
   record: Joiner,
-  { networkId, addresses, aliases, driverOpts, gwPriority }: Place,
+  { networkId, addresses, aliases, driverOpts, gwPriority, links }: Place,
 ): TaskNetwork {
   return {
     networkId,
@@ -150,7 +152,18 @@ export function taskNetworkOf(
     aliases: namesOf(record, aliases),
     ...(driverOpts === undefined ? {} : { driverOpts }),
     ...(gwPriority === undefined ? {} : { gwPriority }),
+    ...(links === undefined ? {} : { links }),
   };
+}
+
+/** As the resolver has names: in lower case. */
+function namesByAlias(links: readonly string[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    links.map((link) => {
+      const { name, alias } = parseLink(link.toLowerCase());
+      return [alias, name];
+    }),
+  );
 }
 
 export function connectedNetwork(place: Place, attachment: Attachment): ConnectedNetwork {

@@ -19,6 +19,7 @@ import { ContainerEvents, NetworkEvents } from './events.ts';
 import { Execs } from './execs.ts';
 import { findImage } from './find-image.ts';
 import { Inside } from './inside.ts';
+import { Links } from './links.ts';
 import { Lock } from './lock.ts';
 import type { ContainerManagerDeps, ContainerManagerOptions } from './manager-deps.ts';
 import { argvOf, completedHost, mergedConfig } from './merge.ts';
@@ -63,6 +64,7 @@ export class ContainerManager implements AsyncDisposable {
   readonly execs: Execs;
   readonly inside: Inside;
   readonly archives: Archives;
+  readonly links: Links;
   readonly #views: Views;
   readonly #options: ContainerManagerOptions;
   readonly #deps: ContainerManagerDeps;
@@ -82,7 +84,15 @@ export class ContainerManager implements AsyncDisposable {
     this.#records = new Records(options.recordsFolder ?? join(options.dataRoot, 'standalone'));
     this.events = new ContainerEvents(clock);
     this.networkEvents = new NetworkEvents(clock);
-    this.execs = new Execs({ io: runtime.io, events: this.events, clock, random });
+    const files = new ContainerFiles(join(options.runRoot, 'runtime', 'standalone'));
+    this.links = new Links({
+      containers: this.#containers,
+      find: (nameOrId) => this.#findOwn(nameOrId),
+      files,
+      log,
+    });
+    const linkEnv = (record: ContainerRecord) => this.links.env(record);
+    this.execs = new Execs({ io: runtime.io, events: this.events, linkEnv, clock, random });
     this.inside = new Inside(runtime, deps.images);
     this.#views = new Views(join(options.runRoot, 'views'), runtime, log);
     this.archives = new Archives(this.#views, runtime);
@@ -96,6 +106,7 @@ export class ContainerManager implements AsyncDisposable {
       devices,
       clock,
       log,
+      links: this.links,
       records: this.#records,
       events: this.events,
       probes: new Semaphore(probesMax),
@@ -107,7 +118,8 @@ export class ContainerManager implements AsyncDisposable {
         swarmNetworks,
         events: this.networkEvents,
         ports: this.#ports,
-        files: new ContainerFiles(join(options.runRoot, 'runtime', 'standalone')),
+        links: this.links,
+        files,
         sharedWith: (nameOrId) => this.#connectionOf(nameOrId),
       }),
       pidOf: (nameOrId) => this.#running(nameOrId).view([]).state.pid,
@@ -136,6 +148,7 @@ export class ContainerManager implements AsyncDisposable {
       }),
     );
     this.#exits = runtime.onExit((exit) => void this.#containers.get(exit.id)?.exited(exit));
+    const toStart: Standalone[] = [];
     for (const container of this.#containers.values()) {
       const before = container.state;
       await container.adopt(found.get(container.id));
@@ -145,8 +158,9 @@ export class ContainerManager implements AsyncDisposable {
       const restarts =
         before.status === 'restarting' ||
         startsWithDaemon(policy, { wasStopped, hasRun: startedAtMs > 0 });
-      if (restarts && !isRunning(container.state)) this.#startLater(container);
+      if (restarts && !isRunning(container.state)) toStart.push(container);
     }
+    this.#startLater(toStart);
     for (const id of found.keys()) {
       if (this.owns(id) && !this.#containers.has(id)) await runtime.remove(id);
     }
@@ -202,6 +216,7 @@ export class ContainerManager implements AsyncDisposable {
       rootfs: image.rootfs,
       argv,
       networks: wantedNetworks(host.networkMode, config, extras),
+      ...this.links.of(host.networkMode, hostConfig.links ?? []),
       mounts: await volumes.make({ containerId: id, mounts, image: image.rootfs }),
     };
     await mkdir(join(this.#context.folder, id), { recursive: true, mode: 0o710 });
@@ -343,9 +358,23 @@ export class ContainerManager implements AsyncDisposable {
     );
   }
 
-  #startLater(container: Standalone): void {
-    const work = async () => void (await container.start());
-    void this.#track(work(), 'a container could not be started again', container.id);
+  /** What a container has links to is started before it. */
+  #startLater(containers: readonly Standalone[]): void {
+    const started = new Map<string, Promise<void>>();
+    const start = (container: Standalone): Promise<void> => {
+      const known = started.get(container.id);
+      if (known !== undefined) return known;
+      const work = async () => {
+        const targets = this.links.targetsOf(container.record);
+        await Promise.all(targets.filter((one) => containers.includes(one)).map(start));
+        await container.start();
+      };
+      const message = 'a container could not be started again';
+      const starting = this.#track(work(), message, container.id);
+      started.set(container.id, starting);
+      return starting;
+    };
+    for (const container of containers) void start(container);
   }
 
   /** Resolves when the work is over, also where it failed. */
@@ -384,6 +413,7 @@ export class ContainerManager implements AsyncDisposable {
     const exact = this.#containers.get(nameOrId);
     if (exact !== undefined) return exact;
     const bare = nameOrId.replace(/^\//, '');
+    if (bare.includes('/')) return this.links.find(bare);
     const all = [...this.#containers.values()];
     const named = all.find(({ record }) => record.name === bare);
     if (named !== undefined) return named;

@@ -53,6 +53,8 @@ export function completedHost(given: HostDocument, cgroupVersion: 1 | 2): HostDo
     ipcMode: given.ipcMode || 'private',
     cgroupnsMode: given.cgroupnsMode || (cgroupVersion === 2 ? 'private' : 'host'),
     runtime: given.runtime || 'runc',
+    // They are kept by the ids of what they lead to: names change.
+    links: null,
     memorySwap: memory > 0 && memorySwap === 0 ? memory * 2 : memorySwap,
     oomKillDisable: given.oomKillDisable ?? false,
     maskedPaths: given.maskedPaths ?? (given.privileged ? null : maskedPaths),

@@ -10,7 +10,9 @@ describe('networks that a container is to be on', () => {
   const refusals: readonly (readonly [string, string, object, RegExp])[] = [
     ['an address on the bridge', 'bridge', { IPAMConfig: { IPv4Address: '10.0.0.5' } }, /user def/],
     ['an alias on the bridge', 'bridge', { Aliases: ['x'] }, /network-scoped alias/],
-    ['links', 'own', { Links: ['a:b'] }, /links are not supported/],
+    ['links on the bridge', 'bridge', { Links: ['a:b'] }, /from its beginning, or none/],
+    ['what is no link', 'own', { Links: ['a:b:c'] }, /bad format for links: a:b:c/],
+    ['a link to nobody', 'own', { Links: [':b'] }, /bad format for links: :b/],
     ['options', 'own', { DriverOpts: { a: 'b' } }, /driver option a .* is not known/],
     ['settings on the bridge', 'bridge', { DriverOpts: martians }, /not for the network bridge/],
     ['what is no setting', 'own', { DriverOpts: { [sysctlsOption]: 'x=1' } }, /unrecognised/],
@@ -40,6 +42,18 @@ describe('networks that a container is to be on', () => {
   ];
   it('can have settings of the kernel', () => {
     assert.deepEqual(wantedNetwork('own', settings({ DriverOpts: martians })).driverOpts, martians);
+  });
+
+  it('have the links that they are given, or else those of the container', () => {
+    const linksOf = (mode: string, links: object) => {
+      const endpoints = { EndpointsConfig: { [mode]: links } };
+      const json = { HostConfig: { Links: ['a:b'] }, NetworkingConfig: endpoints };
+      const extras = createExtras.decode(json, '');
+      return wantedNetworks(mode, { networkDisabled: false }, extras)[0]?.links;
+    };
+    assert.deepEqual(linksOf('own', { Links: ['c:d'] }), ['c:d']);
+    assert.deepEqual(linksOf('own', {}), ['a:b']);
+    assert.deepEqual(linksOf('bridge', {}), undefined);
   });
 
   for (const [name, mode, endpoints, expected] of cases) {

@@ -5,6 +5,7 @@ import { parseSettings, sysctlsOption } from '../network/endpoint-settings.ts';
 import { parseHost } from '../network/local/ranges.ts';
 import { isNetwork } from './connections.ts';
 import { bridgeId } from './joining.ts';
+import { parseLink } from './link-words.ts';
 import type { Standalone } from './standalone.ts';
 import { isRunning, type ContainerRecord, type WantedNetwork } from './view.ts';
 
@@ -23,7 +24,7 @@ const elsewhere = new Set(['host', 'none']);
 export function wantedNetworks(
   networkMode: string,
   { networkDisabled }: Pick<ContainerDocument, 'networkDisabled'>,
-  { networkingConfig }: CreateExtras,
+  { networkingConfig, hostConfig }: CreateExtras,
 ): readonly WantedNetwork[] {
   if (elsewhere.has(networkMode) || networkMode.startsWith('container:')) return [];
   if (networkDisabled) return [];
@@ -31,11 +32,19 @@ export function wantedNetworks(
   const settings = ofDefault == null ? named : { [bridgeId]: ofDefault, ...named };
   const { [networkMode]: first, ...others } = settings;
   return [
-    wantedNetwork(networkMode, first ?? undefined),
+    withLinks(wantedNetwork(networkMode, first ?? undefined), hostConfig.links ?? []),
     ...Object.entries(others).map(([network, settings]) =>
       wantedNetwork(network, settings ?? undefined),
     ),
   ];
+}
+
+/** On the network that people have made and the container is on first, where it has none there. */
+function withLinks(wanted: WantedNetwork, links: readonly string[]): WantedNetwork {
+  if (wanted.network === bridgeId || wanted.links !== undefined || links.length === 0) {
+    return wanted;
+  }
+  return { ...wanted, links: checkedLinks(wanted.network, links) };
 }
 
 export function wantedNetwork(network: string, settings?: EndpointSettings): WantedNetwork {
@@ -53,6 +62,7 @@ export function wantedNetwork(network: string, settings?: EndpointSettings): Wan
   checkOptions(network, driverOpts);
   checkAddress(ipv4Address, 'IPv4');
   checkAddress(ipv6Address, 'IPv6');
+  const links = checkedLinks(network, settings?.links ?? []);
   return {
     network,
     aliases,
@@ -60,7 +70,22 @@ export function wantedNetwork(network: string, settings?: EndpointSettings): Wan
     ...(ipv6Address === '' ? {} : { ipv6: ipv6Address }),
     ...(Object.keys(driverOpts).length === 0 ? {} : { driverOpts }),
     ...(gwPriority === 0 ? {} : { gwPriority }),
+    ...(links.length === 0 ? {} : { links }),
   };
+}
+
+function checkedLinks(network: string, links: readonly string[]): readonly string[] {
+  if (links.length > 0 && network === bridgeId) {
+    throw unsupported(
+      'on the network bridge a container has links from its beginning, or none: give them to ' +
+        '"docker run" as --link, or put both containers on a network of your own',
+    );
+  }
+  for (const link of links) {
+    const { name, alias } = parseLink(link);
+    if (name === '' || alias === '') throw invalid(`bad format for links: ${link}`);
+  }
+  return links;
 }
 
 /** Of a container's interface the kernel's settings can be chosen, and nothing else. */
@@ -82,10 +107,7 @@ function checkOptions(network: string, driverOpts: Readonly<Record<string, strin
 }
 
 function refuseSettings(settings: EndpointSettings): void {
-  const { links, macAddress, ipamConfig } = settings;
-  if ((links ?? []).length > 0) {
-    throw unsupported('links are not supported: containers on one network find each other by name');
-  }
+  const { macAddress, ipamConfig } = settings;
   if (macAddress !== '') {
     throw unsupported(
       'a MAC address cannot be chosen in this version: it follows from the address',

@@ -288,7 +288,6 @@ describe('what a container cannot have', () => {
     [{ NanoCpus: 99e9 }, /Range of CPUs is from 0\.01 to 2\.00/],
     [{ NanoCpus: 1e9, CpuQuota: 5000 }, /Conflicting options: Nano CPUs and CPU Quota/],
     [{ SecurityOpt: ['seccomp={}'] }, /the security option seccomp/],
-    [{ Links: ['a:b'] }, /links are not supported/],
     [{ DeviceRequests: [{}] }, /could not select device driver "" with capabilities: \[\]$/],
     [{ DeviceRequests: [{ Driver: 'cdi', Count: 1 }] }, /unexpected count in CDI device/],
     [{ Runtime: 'kata' }, /unknown or invalid runtime name: kata/],

@@ -12,6 +12,8 @@ const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
 interface Placement {
   readonly network: ContainerConfig['network'];
   readonly files: ContainerConfig['files'];
+  /** Of the containers that it is linked to. */
+  readonly env: readonly string[];
   readonly logPath: string;
   readonly mounts: readonly Mount[];
   /** What it needs for the devices that it asked for by name or number. */
@@ -29,7 +31,7 @@ export function runtimeConfig(record: ContainerRecord, placement: Placement): Co
     labels: config.labels ?? {},
     image: record.rootfs,
     argv: record.argv,
-    env: envOf(record),
+    env: envOf(record, placement.env),
     workdir: config.workingDir || '/',
     user: config.user,
     groups: host.groupAdd ?? [],
@@ -108,10 +110,10 @@ function moreOf(record: ContainerRecord, placement: Placement): StandaloneConfig
   };
 }
 
-function envOf({ config }: ContainerRecord): readonly string[] {
+function envOf({ config }: ContainerRecord, linked: readonly string[]): readonly string[] {
   const own = [defaultPath, `HOSTNAME=${config.hostname}`, ...(config.tty ? ['TERM=xterm'] : [])];
   const merged = new Map<string, string>();
-  for (const entry of [...own, ...(config.env ?? [])]) {
+  for (const entry of [...own, ...linked, ...(config.env ?? [])]) {
     const name = entry.split('=', 1)[0] ?? '';
     if (entry.includes('=')) merged.set(name, entry);
     else merged.delete(name);

@@ -6,6 +6,7 @@ import type { Runtime } from '../runtime/runtime.ts';
 import type { Connections } from './connections.ts';
 import type { ContainerEvents } from './events.ts';
 import type { HealthWatchDeps } from './health-watch.ts';
+import type { Links } from './links.ts';
 import type { Records } from './records.ts';
 import type { Standalone } from './standalone.ts';
 
@@ -13,6 +14,7 @@ export interface StandaloneContext extends HealthWatchDeps {
   readonly runtime: Runtime;
   readonly connections: Connections;
   readonly devices: Pick<NodeDevices, 'requested'>;
+  readonly links: Links;
   readonly records: Records;
   readonly events: ContainerEvents;
   readonly clock: Clock;

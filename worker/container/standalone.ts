@@ -80,6 +80,8 @@ export class Standalone {
       files,
       mounts: this.#context.connections.viewsOfMounts(this.#record),
       execIds,
+      links: this.#context.links.shown(this.#record),
+      otherNames: this.#context.links.namesOf(this.id),
     };
   }
 
@@ -213,6 +215,7 @@ export class Standalone {
         this.#set(reachedBy(await connections.change(record)));
       }
       this.change(({ networks: _, ...rest }) => ({ ...rest, networks: record.networks }));
+      await this.#context.links.moved(this);
     });
   }
 
@@ -356,16 +359,18 @@ export class Standalone {
   }
 
   async #launch(): Promise<void> {
-    const { connections, devices, runtime, clock, events, pidOf } = this.#context;
+    const { connections, devices, links, runtime, clock, events, pidOf } = this.#context;
     const { host } = this.#record;
     const { status } = this.#state;
     try {
       await runtime.remove(this.id);
+      links.check(this.#record);
       const connection = await connections.connect(this.#record);
       const { pidMode } = host;
       const other = pidMode.startsWith('container:') ? pidMode.slice('container:'.length) : '';
       const config = runtimeConfig(this.#record, {
         network: connection.runtime,
+        env: links.env(this.#record),
         files: connection.mounted,
         logPath: this.logPath,
         mounts: await connections.mounts(this.#record),
@@ -384,6 +389,7 @@ export class Standalone {
         startedAtMs: clock.nowMs(),
         ...reachedBy(connection),
       });
+      await links.moved(this);
       events.tell('start', this.#record);
       this.#watchHealth();
       await runtime.start(this.id);

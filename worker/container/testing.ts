@@ -16,11 +16,14 @@ import type { TaskContainer } from './tasks.ts';
 
 class FakeNetwork implements NetworkDriver {
   readonly attached = new Set<string>();
+  #last = 1;
 
   async attach({ containerId, mode }: Parameters<NetworkDriver['attach']>[0]) {
     this.attached.add(containerId);
-    const address = mode === 'none' ? [] : ['172.18.0.2/16'];
-    return { netnsPath: `/nowhere/${containerId}`, addresses: address, ports: [] };
+    const netnsPath = `/nowhere/${containerId}`;
+    if (mode === 'none') return { netnsPath, addresses: [], ports: [] };
+    const bridgeAddress = `172.18.0.${++this.#last}/16`;
+    return { netnsPath, addresses: [bridgeAddress], bridgeAddress, ports: [] };
   }
 
   change(request: Parameters<NetworkDriver['attach']>[0]) {

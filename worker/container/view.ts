@@ -60,6 +60,8 @@ export interface WantedNetwork {
   readonly driverOpts?: Readonly<Record<string, string>>;
   /** The default route leads by the network with the highest; absent: 0. */
   readonly gwPriority?: number;
+  /** "db:data": what the container alone knows another by there. */
+  readonly links?: readonly string[];
 }
 
 /** A network that the container is on now. */
@@ -75,8 +77,18 @@ export interface ConnectedNetwork {
   readonly macAddress: string;
   readonly driverOpts?: Readonly<Record<string, string>>;
   readonly gwPriority?: number;
+  /** Names of others that the container alone knows them by, by these names. */
+  readonly links?: Readonly<Record<string, string>>;
   /** What the managers know the attachment by, on a network of the swarm. */
   readonly taskId?: string;
+}
+
+/** Another container, as this one knows it on the network bridge. */
+export interface ContainerLink {
+  readonly alias: string;
+  readonly containerId: string;
+  /** As it was when the link was made: for one that is gone. */
+  readonly name: string;
 }
 
 /** What stays as it was made, but for its name, its limits and its networks. */
@@ -93,6 +105,7 @@ export interface ContainerRecord {
   readonly argv: readonly string[];
   /** None where it shares another's, or the host's, or has none. */
   readonly networks: readonly WantedNetwork[];
+  readonly links?: readonly ContainerLink[];
   /** Every volume has a name. Absent in the records of versions that had no volumes. */
   readonly mounts?: readonly PinnedMount[];
 }
@@ -119,6 +132,10 @@ export interface ContainerView {
   readonly files: Readonly<Record<string, string>>;
   readonly mounts: readonly MountView[];
   readonly execIds: readonly string[];
+  /** "/db:/web/data": on the network bridge. */
+  readonly links?: readonly string[];
+  /** "web/data": what others' links call it. */
+  readonly otherNames?: readonly string[];
   /** Of a task of the swarm. */
   readonly taskId?: string;
 }

@@ -56,6 +56,19 @@ export class ContainerFiles {
     );
   }
 
+  /** Of the lines that begin with the name: another address, or none: then they go. */
+  async setHost(containerId: string, name: string, address: string | undefined): Promise<void> {
+    const path = join(this.#folder, containerId, 'hosts');
+    const before = await readFile(path, 'utf8');
+    const lines = before.split('\n').flatMap((line) => {
+      const [, names = ''] = /^\S+\t(.*)$/.exec(line) ?? [];
+      if (names.split(' ')[0] !== name) return [line];
+      return address === undefined ? [] : [`${address}\t${names}`];
+    });
+    const text = lines.join('\n');
+    if (text !== before) await writeFile(path, text, { mode: 0o644 });
+  }
+
   async remove(containerId: string): Promise<void> {
     await rm(join(this.#folder, containerId), { recursive: true, force: true });
   }

@@ -44,6 +44,13 @@ tables.apply(
   }),
 );
 
+/** What the container that asks calls others. */
+const links = new Map([
+  ['back', { data: 'db', self: 'nobody' }],
+  ['apart', { secret: 'secret.1.ggg' }],
+  ['front', { one: 'c0ffee' }],
+]);
+
 const cases: {
   name: string;
   ask: [type: string, name: string];
@@ -75,6 +82,17 @@ const cases: {
   { name: 'a network one is not on', ask: ['A', 'db'], networks: [front], expect: undefined },
   { name: 'what nobody knows', ask: ['A', 'example.com'], expect: undefined },
   { name: 'tasks of nobody', ask: ['A', 'tasks.nobody'], expect: undefined },
+  { name: 'a link', ask: ['A', 'Data'], expect: ['10.0.2.3'] },
+  { name: 'a link to an id', ask: ['A', 'one'], expect: ['10.0.1.31'] },
+  { name: 'a link with the network’s name', ask: ['AAAA', 'data.back-net'], expect: ['fd00:2::3'] },
+  { name: 'a link to nobody', ask: ['A', 'self'], expect: undefined },
+  {
+    name: 'a link on a network one is not on',
+    ask: ['A', 'data'],
+    networks: [front],
+    expect: undefined,
+  },
+  { name: 'a link before a name', ask: ['A', 'secret'], networks: [apart], expect: ['10.0.1.11'] },
   { name: 'IPv6 of what has none', ask: ['AAAA', 'web'], expect: [] },
   { name: 'IPv6 of what has', ask: ['AAAA', 'db'], expect: ['fd00:2::3'] },
   { name: 'IPv6 of endpoints', ask: ['AAAA', 'tasks.db'], expect: ['fd00:2::b'] },
@@ -118,7 +136,7 @@ function reverseIpv6(...groups: string[]): string {
 }
 
 function around(networks: (typeof front)[], seed = 1): Surroundings {
-  return { names: NameIndex.of(tables), networks, random: seededRandom(seed) };
+  return { names: NameIndex.of(tables), networks, links, random: seededRandom(seed) };
 }
 
 describe('answers about names', () => {

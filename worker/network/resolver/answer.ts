@@ -26,6 +26,8 @@ export interface Surroundings {
   readonly names: NameIndex;
   /** Networks of the container that asks, in its order; without the routing mesh's. */
   readonly networks: readonly AssignedNetwork[];
+  /** Of the container that asks, by network: names of others, by what it calls them. */
+  readonly links: ReadonlyMap<string, Readonly<Record<string, string>>>;
   readonly random: Random;
 }
 
@@ -151,15 +153,27 @@ function portOf(named: Named, portName: string, protocol: string): number | unde
     ?.targetPort;
 }
 
-/** `web` on each network in turn, or `web.backend` on the network `backend`. */
-function find(name: string, { names, networks }: Surroundings): readonly Found[] {
-  return networks.flatMap((network) => {
+/**
+ * `web` on each network in turn, or `web.backend` on the network `backend`. Links of the container
+ * come first, and stand before others' names that are the same.
+ */
+function find(name: string, around: Surroundings): readonly Found[] {
+  const { networks, names, links } = around;
+  const linked: Found[] = [];
+  const others: Found[] = [];
+  for (const network of networks) {
     const suffix = `.${network.name.toLowerCase()}`;
-    const named =
-      names.find(network.id, name) ??
-      (name.endsWith(suffix) ? names.find(network.id, name.slice(0, -suffix.length)) : undefined);
-    return named === undefined ? [] : [{ network, named }];
-  });
+    const bare = name.endsWith(suffix) ? name.slice(0, -suffix.length) : undefined;
+    const own = links.get(network.id) ?? {};
+    const alias = [name, bare].find((one) => one !== undefined && Object.hasOwn(own, one));
+    const isLinked = alias !== undefined;
+    const named = isLinked
+      ? names.find(network.id, own[alias] ?? '')
+      : (names.find(network.id, name) ??
+        (bare === undefined ? undefined : names.find(network.id, bare)));
+    if (named !== undefined) (isLinked ? linked : others).push({ network, named });
+  }
+  return [...linked, ...others];
 }
 
 function addressRecord(name: string, address: string, ttlSeconds: number): DnsRecord {

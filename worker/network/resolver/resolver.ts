@@ -5,7 +5,7 @@ import type { Random } from '../../../lib/random.ts';
 import type { AssignedNetwork } from '../../../types/index.ts';
 import type { AttachedContainer, NetworkPart, Repair } from '../part.ts';
 import type { NetworkDelta, NetworkTables } from '../tables.ts';
-import { answerQuestion } from './answer.ts';
+import { answerQuestion, type Surroundings } from './answer.ts';
 import { askOverTcp, askOverUdp, type Exchange, type NameServer } from './exchange.ts';
 import { Forwarder, type Via } from './forwarder.ts';
 import { HostServers } from './host-servers.ts';
@@ -123,7 +123,8 @@ export class Resolver implements NetworkPart {
     const { random } = this.#deps;
     const all = container.networks.flatMap(({ networkId }) => this.#network(networkId) ?? []);
     const networks = all.filter(({ ingress }) => !ingress);
-    const answer = answerQuestion(asked.question, { names: this.#names, networks, random });
+    const links = linksOf(container);
+    const answer = answerQuestion(asked.question, { names: this.#names, networks, links, random });
     if (answer !== undefined) return writeAnswer(asked, answer);
     // The questions of a container that has no way out would be one.
     const isConfined = networks.length > 0 && networks.every(({ internal }) => internal);
@@ -158,4 +159,9 @@ export class Resolver implements NetworkPart {
       netnsPath: container.netnsPath,
     };
   }
+}
+
+/** By network: most containers have none. */
+function linksOf({ networks }: AttachedContainer): Surroundings['links'] {
+  return new Map(networks.flatMap(({ networkId, links }) => (links ? [[networkId, links]] : [])));
 }
