@@ -69,6 +69,9 @@ async function works(field: Field): Promise<void> {
     await compose('exec', '-T', 'web', 'sh', '-c', 'cp /made /data/kept');
     const script = 'cat /data/kept; wget -qO- http://www/';
     assert.equal(await compose('run', '--rm', '-T', 'tool', 'sh', '-c', script), 'hello\npage\n');
+    // Links lead it to those that run.
+    const asked = await compose('run', '--rm', '-T', 'client', 'wget', '-qO-', 'http://www/');
+    assert.equal(asked, 'page\n');
     await compose('scale', 'client=1');
     const [before] = await clients();
     await compose('restart', '-t', '0', 'client');

@@ -8,6 +8,7 @@ import { dockers, oldDocker, type Cli } from './clients.ts';
 import { containerDifferences } from './container-differences.ts';
 import { containerFlagScripts, refusedFlags, shownByScripts } from './container-flag-scripts.ts';
 import { containerScripts } from './container-scripts.ts';
+import { linkScripts } from './link-scripts.ts';
 import { runFlagCases } from './run-flag-cases.ts';
 import { runFlagScripts } from './run-flag-scripts.ts';
 import { refuses, shows } from './covered.ts';
@@ -35,7 +36,12 @@ export function containerCases(get: () => Field): void {
 
     for (const cli of dockers) {
       describe(`by ${cli.name}`, () => {
-        const scripts = [...containerScripts, ...containerFlagScripts, ...runFlagScripts];
+        const scripts = [
+          ...containerScripts,
+          ...containerFlagScripts,
+          ...runFlagScripts,
+          ...linkScripts,
+        ];
         for (const { name, script, differs } of scripts) {
           it(name, async () => {
             const field = get();

@@ -1,4 +1,5 @@
 /** What the flags of the verbs of containers do: each script prints the same with both daemons. */
+import { bridgeLinks } from './link-scripts.ts';
 import type { ContainerScript } from './container-scripts.ts';
 
 const changes = 'update changes limits and the restart policy';
@@ -96,6 +97,7 @@ export const shownByScripts: readonly (readonly [string, string, readonly string
   [ends, 'kill', ['--signal']],
   ['networks come to containers that run, and leave them', 'rm', ['--force']],
   [ends, 'rm', ['--volumes']],
+  [bridgeLinks, 'rm', ['--link']],
   [ends, 'prune', []],
   [ends, 'prune', ['--filter', '--force']],
   [looks, 'top', []],
@@ -128,7 +130,6 @@ export const shownByScripts: readonly (readonly [string, string, readonly string
 ];
 
 export const refusedFlags: readonly (readonly [verb: string, flag: string, sentence: string])[] = [
-  ['rm', '--link', 'links between containers are not supported'],
   ...['--checkpoint', '--checkpoint-dir'].map(
     (flag) => ['start', flag, 'checkpoints are not supported by this version'] as const,
   ),

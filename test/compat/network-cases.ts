@@ -4,13 +4,12 @@ import { until, type Host } from '../lab/index.ts';
 import { dockers, newDocker, oldDocker, ownCli } from './clients.ts';
 import { refuses, shows } from './covered.ts';
 import type { Field } from './field.ts';
+import { ownLinks } from './link-scripts.ts';
 import { all, create, type Test } from './service-cases.ts';
 import type { Json } from './sight.ts';
 import { same } from './swarm-cases.ts';
 
 const noConfig = 'overlay networks have no configuration networks; give the options themselves';
-
-const noLinks = 'links are not supported: containers on one network find each other by name';
 
 /** Told alike by either daemon, where networks `one` and `two` are there. */
 const alike: readonly string[] = [
@@ -45,7 +44,7 @@ export function networkCases(get: () => Field): void {
   shows(title, 'network connect', '', '--alias', '--ip', '--ip6');
   shows(title, 'network disconnect', '', '--force');
   shows('test/cluster/container-run.test.ts', 'network connect', '--driver-opt', '--gw-priority');
-  refuses('network connect', '--link', noLinks);
+  shows(ownLinks, 'network connect', '--link');
   refuses(
     'network connect',
     '--link-local-ip',

@@ -6,6 +6,7 @@ import { containerScripts } from './container-scripts.ts';
 import { refuses, shows } from './covered.ts';
 import type { Field } from './field.ts';
 import { flagsPassed } from './passed-flags.ts';
+import { linkScripts } from './link-scripts.ts';
 import { runFlagScripts } from './run-flag-scripts.ts';
 
 const realtime = 'realtime scheduling of CPUs is not supported by this version';
@@ -15,7 +16,6 @@ const refused: readonly (readonly [flag: string, value: string, sentence: string
   ['--cpu-rt-period', '1000', realtime],
   ['--cpu-rt-runtime', '1000', realtime],
   ['--kernel-memory', '64m', 'Linux has no limit of kernel memory any more: use a limit of memory'],
-  ['--link', 'other:o', 'links are not supported: put both containers on one network'],
   ['--link-local-ip', '169.254.7.7', 'link-local addresses cannot be chosen in this version'],
   [
     '--mac-address',
@@ -43,6 +43,7 @@ export function runFlagCases(get: () => Field): void {
     ...containerScripts,
     ...containerFlagScripts,
     ...runFlagScripts,
+    ...linkScripts,
   ]) {
     for (const verb of verbs) {
       const passed = flagsPassed(script, verb);
