@@ -45,7 +45,7 @@ export function linkEnv({ alias, path, address, exposedPorts, env }: LinkedTo): 
   const url = ({ number, protocol }: Port) => `${protocol}://${address}:${number}`;
   const [first] = ports;
   const ofPorts = ports.flatMap((port) => {
-    const of = `${nameOf(prefix, port)}`;
+    const of = nameOf(prefix, port);
     return [
       `${of}=${url(port)}`,
       `${of}_ADDR=${address}`,

@@ -62,7 +62,7 @@ describe('links on the network bridge', () => {
     const path = (await viewOf(name)).files['/etc/hosts'] ?? '';
     return readFileSync(path, 'utf8')
       .split('\n')
-      .filter((line) => /^172\./.test(line))
+      .filter((line) => line.startsWith('172.'))
       .map((line) => line.replace('\t', ' '));
   };
   const linked = async () => {
