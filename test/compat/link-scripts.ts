@@ -20,7 +20,8 @@ export const linkScripts: readonly ContainerScript[] = [
       docker rm --link bb/my-db; docker exec bb grep -c my-db /etc/hosts
       docker rm --link zz; docker rm --link bb/nosuch; docker stop -t 0 bb zz; docker start bb
       docker run --rm --link nosuch:x busybox true
-      docker network create own >/dev/null; docker run -d --name dd --network own busybox sleep 1000 >/dev/null
+      docker network create own >/dev/null
+      docker run -d --name dd --network own busybox sleep 1000 >/dev/null
       docker create --name ee --link dd:x busybox true >/dev/null; docker start ee
       docker run -d --name ff --network host busybox sleep 1000 >/dev/null
       docker run --rm --link ff:x busybox true
@@ -30,7 +31,8 @@ export const linkScripts: readonly ContainerScript[] = [
     name: ownLinks,
     script: `docker network create own >/dev/null; docker network create two >/dev/null
       docker run -d --name aa --network own busybox sleep 1000 >/dev/null
-      docker run -d --name bb --network own --link aa:data --link later:l busybox sleep 1000 >/dev/null
+      docker run -d --name bb --network own --link aa:data --link later:l busybox \\
+        sleep 1000 >/dev/null
       reaches() { docker exec $1 ping -c1 -W2 $2 2>&1 | grep -e bad -e 'bytes from' | cut -c1-14; }
       reaches bb data; reaches bb data.own; reaches aa data
       docker run -d --name later --network own busybox sleep 1000 >/dev/null; reaches bb l
