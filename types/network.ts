@@ -82,6 +82,21 @@ export function isNodeLocal({ driver }: Pick<NetworkSpec, 'driver'>): boolean {
   return driver !== 'overlay';
 }
 
+const ipv6Switches = ['all', 'default', 'eth0'].map((link) => `net.ipv6.conf.${link}.disable_ipv6`);
+
+/** Whether a container with such settings of the kernel goes without IPv6. */
+export function turnsIpv6Off(sysctls: Readonly<Record<string, string>> = {}): boolean {
+  return Object.entries(sysctls).some(
+    ([name, value]) => ipv6Switches.includes(name.replaceAll('/', '.')) && value.trim() !== '0',
+  );
+}
+
+/** Those that such a container has of them: without any of IPv4 it keeps what it was given. */
+export function withoutIpv6(addresses: readonly string[]): readonly string[] {
+  const rest = addresses.filter((cidr) => !cidr.includes(':'));
+  return rest.length === 0 ? addresses : rest;
+}
+
 /** A service's virtual address on a network: one for each address family of the network. */
 export interface VirtualIp {
   readonly networkId: string;
@@ -95,6 +110,8 @@ export interface DataPath {
   readonly address: string;
   /** For encrypted networks. The private key never leaves the node. */
   readonly wireguard?: { readonly publicKey: string; readonly port: number };
+  /** It can take part in a routing mesh whose IPv6 addresses follow from the IPv4 ones. */
+  readonly ipv6?: boolean;
 }
 
 /** A network as a node gets it that has a task on it, or takes part in the routing mesh. */
@@ -135,6 +152,8 @@ export interface AssignedEndpoint {
   readonly serviceId: string;
   readonly nodeId: string;
   readonly addresses: readonly string[];
+  /** IPv6 is off in the container, as its spec wants it. */
+  readonly ipv4Only?: true;
   /** Names that are this endpoint's alone: the task's name, the container's id. */
   readonly names: readonly string[];
   /** Names that it shares with others. */

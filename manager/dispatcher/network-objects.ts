@@ -2,6 +2,8 @@
 import {
   isNodeLocal,
   isWanted,
+  turnsIpv6Off,
+  withoutIpv6,
   type AssignedEndpoint,
   type AssignedNetwork,
   type AssignedPeer,
@@ -112,16 +114,19 @@ export function assignedEndpoint(
   if (!holdsAddresses(task)) return undefined;
   const on = task.networks?.find((network) => network.networkId === networkId);
   if (on === undefined) return undefined;
-  const { id, serviceId, nodeId, name } = task;
+  const { id, serviceId, nodeId, name, spec } = task;
   const given = task.status.networks?.find((network) => network.networkId === networkId);
   const containerId = task.status.container?.containerId;
+  const addresses = given?.addresses ?? on.addresses;
+  const ipv4Only = turnsIpv6Off(spec.container?.sysctls);
   return {
     id: `${networkId}/${id}`,
     networkId,
     taskId: id,
     serviceId,
     nodeId,
-    addresses: given?.addresses ?? on.addresses,
+    addresses: ipv4Only ? withoutIpv6(addresses) : addresses,
+    ...(ipv4Only ? { ipv4Only } : {}),
     names: containerId === undefined || containerId === name ? [name] : [name, containerId],
     // A service's aliases are its own: they lead to its virtual address.
     aliases: serviceId === '' ? (on.aliases ?? []) : [],

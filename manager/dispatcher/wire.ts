@@ -97,10 +97,11 @@ function isCsi(value: unknown): boolean {
 
 /** Other nodes make kernel objects of it. */
 function isDataPath(value: unknown): value is DataPath {
-  const { address, wireguard } = (value ?? {}) as Partial<DataPath>;
+  const { address, wireguard, ipv6 = false } = (value ?? {}) as Partial<DataPath>;
   return (
     typeof address === 'string' &&
     isIP(address) !== 0 &&
+    typeof ipv6 === 'boolean' &&
     (wireguard === undefined ||
       (/^[A-Za-z0-9+/]{43}=$/.test(wireguard.publicKey) &&
         Number.isInteger(wireguard.port) &&

@@ -33,10 +33,6 @@ describe('published ports', function () {
       await host.exec(['sysctl', '-qw', 'net.ipv6.conf.eth0.disable_ipv6=0']);
       await host.exec(['ip', 'addr', 'add', `${v6(index + 1)}/64`, 'dev', 'eth0', 'nodad']);
     }
-    await swarm.manager.api('DELETE', '/networks/ingress');
-    const subnets = ['--subnet', '10.0.0.0/24', '--subnet', 'fd00:a::/64'];
-    const flags = ['-d', 'overlay', '--ingress', '--ipv6', ...subnets];
-    await swarm.cli('network', 'create', ...flags, 'mesh');
   });
   after(() => peers[Symbol.asyncDispose]());
 
@@ -118,6 +114,30 @@ describe('published ports', function () {
     } finally {
       await swarm.cli('service', 'rm', 'client');
       await removeNetwork('other');
+    }
+  });
+
+  it('answer clients of IPv6 also where programs listen on IPv4 alone, or have no IPv6', async () => {
+    const swarm = get();
+    const image = imageOf(swarm, 'sleeper:1');
+    const off = ['--sysctl', 'net.ipv6.conf.all.disable_ipv6=1'];
+    for (const [name, number, flags] of [
+      ['plain', 8095, []],
+      ['off', 8096, off],
+    ] as const) {
+      const place = ['--constraint', 'node.hostname==h1', '--publish', `${number}:80`];
+      await swarm.create(name, ...place, ...flags, image);
+      const [task] = await swarm.running(name);
+      assert.ok(task);
+      const within = peers.inTask(swarm, task);
+      peers.serve(within, { address: '0.0.0.0', port: 80 }, (socket) => socket.end(name));
+      for (const number6 of [1, 2]) {
+        const ask = () => peers.ask(peers.onHost(swarm.host('h3')), v6(number6), number, 5000);
+        const answered = { accept: (said: string) => said === name, timeoutMs: 15_000 };
+        await until(`${name} answers at ${v6(number6)}`, () => ask().catch(String), answered);
+      }
+      const ipv6 = peers.run(within, 'cat', '/proc/net/if_inet6').includes('eth0');
+      assert.equal(ipv6, name === 'plain', 'the setting is kept');
     }
   });
 

@@ -5,11 +5,13 @@ import { silentLogger } from '../../lib/log.ts';
 import type {
   AssignedEndpoint,
   AssignedNetwork,
+  AssignedPeer,
   NetworkAssignments,
   NetworkSubnet,
   PortConfig,
 } from '../../types/index.ts';
 import { Mesh } from '../../worker/network/mesh/index.ts';
+import { ownPlace, withMeshIpv6 } from '../../worker/network/mesh-ipv6.ts';
 import { NetlinkSockets } from '../../worker/network/netlink-sockets.ts';
 import { Netfilter } from '../../worker/network/nft/index.ts';
 import { overlayPath } from '../../worker/network/overlay/index.ts';
@@ -33,6 +35,8 @@ export class MeshNode implements AsyncDisposable {
   readonly #number: number;
   readonly #hasIpv6: boolean;
   readonly #wires: Wires;
+  /** It carries a mesh with addresses of IPv6 that follow from the others. */
+  derivesIpv6 = false;
   readonly sockets = new NetlinkSockets();
   readonly netfilter = new Netfilter();
   mesh: Mesh;
@@ -85,12 +89,17 @@ export class MeshNode implements AsyncDisposable {
     return overlayPath(this.host.runRoot, 'ingress');
   }
 
-  get peer() {
-    return { ...this.host.peer, ingressAddresses: addressesOf(this.#number, this.#hasIpv6) };
+  get peer(): AssignedPeer {
+    const { dataPath, ...peer } = this.host.peer;
+    return {
+      ...peer,
+      dataPath: { ...dataPath, ...(this.derivesIpv6 ? { ipv6: true } : {}) },
+      ingressAddresses: addressesOf(this.#number, this.#hasIpv6),
+    };
   }
 
   async assign(set: NetworkAssignments): Promise<void> {
-    const delta = this.host.tables.apply(set);
+    const delta = this.host.tables.apply(this.#said(set));
     await this.host.overlay.changed(delta);
     await this.mesh.changed(delta);
   }
@@ -98,9 +107,9 @@ export class MeshNode implements AsyncDisposable {
   /** `number` is the last part of its addresses; on no network of the swarm without `onMesh`. */
   async attach(number: number, onMesh = true): Promise<Place> {
     const id = `c${number}`;
-    const networks = onMesh
-      ? [{ networkId: 'ingress', addresses: addressesOf(number, this.#hasIpv6) }]
-      : [];
+    const own = { networkId: 'ingress', addresses: addressesOf(number, this.#hasIpv6) };
+    const known = this.host.tables.network('ingress');
+    const networks = onMesh ? [ownPlace(own, known, false)] : [];
     const path = await this.host.attach(id, networks);
     const place = { name: id, path };
     const device = onMesh ? 'eth1' : 'eth0';
@@ -122,11 +131,16 @@ export class MeshNode implements AsyncDisposable {
   /** As a daemon that was killed: what it knew comes again, while the kernel goes on. */
   async restart(set: NetworkAssignments): Promise<void> {
     await this[Symbol.asyncDispose]();
-    await this.host.restart(set);
+    await this.host.restart(this.#said(set));
     this.mesh = this.#open();
     for (const container of this.#containers.values()) await this.mesh.attached(container);
-    const delta = this.host.tables.apply(set);
+    const delta = this.host.tables.apply(this.#said(set));
     await this.mesh.changed(delta);
+  }
+
+  #said(set: NetworkAssignments): NetworkAssignments {
+    const self = { id: this.host.id, carriesIpv6: this.derivesIpv6 };
+    return withMeshIpv6(set, this.host.tables, self);
   }
 }
 
@@ -227,13 +241,14 @@ export class MeshBench implements AsyncDisposable {
   }
 
   /** A container of the service, which says its number and who asked. */
-  async addServer(number: number, node: MeshNode): Promise<Place> {
+  async addServer(number: number, node: MeshNode, address = '::'): Promise<Place> {
     const place = await node.attach(number);
-    this.wires.serve(place, { address: '::', port: 80 }, (socket) => {
+    this.wires.serve(place, { address, port: 80 }, (socket) => {
       socket.on('error', () => socket.destroy());
       socket.end(`${number} ${plain(socket.remoteAddress)}`);
     });
-    const udp = this.wires.udp(place, 6, { address: '::', port: 53 });
+    const family = address.includes(':') ? 6 : 4;
+    const udp = this.wires.udp(place, family, { address, port: 53 });
     udp.on('message', (_, from) =>
       udp.send(`${number} ${plain(from.address)}`, from.port, from.address),
     );

@@ -3,6 +3,7 @@ import { linkAbort, withAbort } from '../../lib/abort.ts';
 import type { Semaphore } from '../../lib/concurrency.ts';
 import { messageOf, SwarmError } from '../../lib/errors.ts';
 import {
+  fileReferencesOf,
   isWanted,
   type AssignedTask,
   type PortConfig,
@@ -14,6 +15,7 @@ import {
   containerIdOf,
   decide,
   initialHealth,
+  networkWishes,
   prepareTask,
   taskFiles,
   type Action,
@@ -23,7 +25,6 @@ import {
   type TaskFile,
   type TaskView,
 } from '../task/index.ts';
-import { fileReferencesOf } from '../../types/index.ts';
 import { withDevices, type NodeDevices } from '../device/index.ts';
 import { checkBindSources } from '../runtime/bind-sources.ts';
 import { taskContainerHexId } from '../runtime/hex-id.ts';
@@ -335,7 +336,6 @@ export class TaskDriver implements Holder {
     const prepared = this.#prepared!;
     const { networkMode, container } = prepared;
     const { networks = [], spec } = this.#task;
-    const dns = spec.container?.dnsConfig;
     const attachment =
       networkMode === 'host'
         ? undefined
@@ -345,7 +345,7 @@ export class TaskDriver implements Holder {
               mode: networkMode,
               ports: this.#hostPorts(),
               ...(networks.length === 0 ? {} : { networks }),
-              ...(dns?.nameservers?.length ? { nameservers: dns.nameservers } : {}),
+              ...networkWishes(spec.container),
             },
             { signal: this.#unwanted.signal },
           );

@@ -22,6 +22,7 @@ export interface AttachmentRecord {
   /** Its default route leads by a network of this node, though it is on the bridge. */
   readonly leavesByNetwork?: true;
   readonly nameservers?: readonly string[];
+  readonly ipv4Only?: true;
 }
 
 export class Attachments {

@@ -1,5 +1,4 @@
 /** The inside of a container's namespace: its interfaces, their addresses, and the default route. */
-import { writeFileSync } from 'node:fs';
 import { assert } from '../../lib/assert.ts';
 import { inNamespace } from './namespace.ts';
 import { Netlink, type Request } from './netlink.ts';
@@ -8,6 +7,7 @@ import { setLink } from './netlink/links.ts';
 import { setRoute } from './netlink/routes.ts';
 import { addressText, canonicalCidr, parseCidr } from './netlink/wire.ts';
 import type { AttachedNetwork, Repair } from './part.ts';
+import { offersIpv6, turnIpv6On, writeSettings, type Settings } from './settings.ts';
 import { macOf, parseAddress } from './subnet.ts';
 
 export interface ContainerInterface {
@@ -130,28 +130,26 @@ export function hasIpv6(addresses: readonly string[]): boolean {
   return addresses.some((cidr) => parseCidr(cidr).bytes.length === 16);
 }
 
-/** Inside the namespace: IPv6 is off for links whose network does not have it. */
-export function turnIpv6On(link: string): void {
-  writeSettings({ [`ipv6/conf/${link}/disable_ipv6`]: 0 });
-}
-
 /** Inside a new namespace, before anybody sees it. */
 export function setUpContainerNamespace(): void {
-  writeSettings({
-    // IPv6 off until a network has it, as Docker does: no address detection, no router discovery.
-    'ipv6/conf/default/disable_ipv6': 1,
-    'ipv6/conf/default/accept_dad': 0,
-    'ipv6/conf/default/accept_ra': 0,
-    // Requests of the routing mesh come in by another interface than the default route's.
-    'ipv4/conf/all/rp_filter': 0,
-    'ipv4/conf/default/rp_filter': 0,
-  });
+  writeSettings(namespaceSettings(offersIpv6()));
   using inside = new Netlink();
   inside.setUp(1);
 }
 
-export function writeSettings(settings: Readonly<Record<string, number>>): void {
-  for (const [name, value] of Object.entries(settings)) {
-    writeFileSync(`/proc/sys/net/${name}`, String(value));
-  }
+/** `hasIpv6`: the kernel does. */
+export function namespaceSettings(hasIpv6: boolean): Settings {
+  return {
+    // IPv6 off until a network has it, as Docker does: no address detection, no router discovery.
+    ...(hasIpv6
+      ? {
+          'ipv6/conf/default/disable_ipv6': 1,
+          'ipv6/conf/default/accept_dad': 0,
+          'ipv6/conf/default/accept_ra': 0,
+        }
+      : {}),
+    // Requests of the routing mesh come in by another interface than the default route's.
+    'ipv4/conf/all/rp_filter': 0,
+    'ipv4/conf/default/rp_filter': 0,
+  };
 }

@@ -4,7 +4,6 @@
  */
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { withAbort } from '../../lib/abort.ts';
 import { assert } from '../../lib/assert.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf, SwarmError } from '../../lib/errors.ts';
@@ -16,6 +15,7 @@ import { setUpContainerNamespace } from './container-interfaces.ts';
 import { GatewayBridge, type GatewayOptions } from './gateway-bridge.ts';
 import { LateConnections } from './late-connections.ts';
 import type { LocalNetworks } from './local/index.ts';
+import { derivedMesh, ownPlace, withMeshIpv6 } from './mesh-ipv6.ts';
 import { Namespaces } from './namespace.ts';
 import type { Attachment, AttachRequest, NetworkDriver } from './network.ts';
 import type { OverlayNetworks, OverlayNode } from './overlay/index.ts';
@@ -28,9 +28,8 @@ import type { NetlinkSockets } from './netlink-sockets.ts';
 import { SpareNamespaces } from './spare-namespaces.ts';
 import type { NetworkTables } from './tables.ts';
 import type { Tunnels } from './tunnel/index.ts';
+import { untilKnown } from './until-known.ts';
 
-/** Objects of a network come with the first task on it; a set may be on its way. */
-const networkWaitMs = 10_000;
 /** Of each kind of what an audit has put right. */
 const loggedMax = 5;
 
@@ -80,6 +79,8 @@ export class ContainerNetwork implements NetworkDriver {
   #news = Promise.withResolvers<void>();
   #running = false;
   #node: OverlayNode | undefined;
+  /** Of the routing mesh, where its network has none of its own. */
+  #carriesIpv6 = false;
 
   constructor(options: ContainerNetworkOptions, deps: ContainerNetworkDeps) {
     this.#deps = deps;
@@ -233,6 +234,7 @@ export class ContainerNetwork implements NetworkDriver {
   /** This host is a node of a swarm. Must come before the swarm's networks, also after a restart. */
   join(node: OverlayNode): void {
     this.#node = node;
+    this.#carriesIpv6 = this.#deps.overlay.carriesMeshIpv6;
   }
 
   /** What other nodes need to know; undefined while this host is in no swarm. */
@@ -242,6 +244,7 @@ export class ContainerNetwork implements NetworkDriver {
       this.#node && {
         address: this.#node.dataPathAddr,
         ...(wireguard === undefined ? {} : { wireguard }),
+        ...(this.#carriesIpv6 ? { ipv6: true } : {}),
       }
     );
   }
@@ -281,6 +284,7 @@ export class ContainerNetwork implements NetworkDriver {
 
   async #audit(isQuiet: boolean): Promise<readonly Repair[]> {
     const repairs: Repair[] = [];
+    await this.#followCarrier();
     for (const id of this.#connected) {
       if (!this.#namespaces.repin(id)) continue;
       repairs.push({ kind: 'namespace', what: `the pin of container ${id}` });
@@ -301,15 +305,31 @@ export class ContainerNetwork implements NetworkDriver {
     return repairs;
   }
 
+  /** The device that carries the data path may have become wider, or too narrow for IPv6. */
+  async #followCarrier(): Promise<void> {
+    const carriesIpv6 = this.#node !== undefined && this.#deps.overlay.carriesMeshIpv6;
+    if (carriesIpv6 === this.#carriesIpv6) return;
+    this.#carriesIpv6 = carriesIpv6;
+    this.#log.info('what the data path can carry has changed', { ipv6: carriesIpv6 });
+    this.dataPathChanged();
+    await this.assign({ complete: false, update: [], remove: [] });
+  }
+
   async #apply(networks: NetworkAssignments): Promise<void> {
     const { tables, overlay, parts } = this.#deps;
-    const delta = tables.apply(withinReach(networks, tables, this.#node?.id));
+    const self = { id: this.#node?.id, carriesIpv6: this.#carriesIpv6 };
+    const meshBefore = derivedMesh(tables);
+    const said = withMeshIpv6(withinReach(networks, tables, self.id), tables, self);
+    const delta = tables.apply(said);
     if (delta.changes.length === 0) return;
     const { resolve } = this.#news;
     this.#news = Promise.withResolvers<void>();
     resolve();
     // First the way to an endpoint, then what leads there, and in the end the names.
-    for (const part of [overlay, ...parts]) await part.changed(delta);
+    await overlay.changed(delta);
+    const moved = derivedMesh(tables) === meshBefore ? [] : this.containers();
+    for (const container of moved) await this.#takeUp(container);
+    for (const part of parts) await part.changed(delta);
     this.#audits.afterChange();
   }
 
@@ -416,13 +436,17 @@ export class ContainerNetwork implements NetworkDriver {
 
   async #adopt(record: AttachmentRecord): Promise<void> {
     const container = this.#container(record);
-    if (container === undefined) return;
+    if (container !== undefined) await this.#takeUp(container);
+  }
+
+  /** One that runs, with whatever has changed about its networks. */
+  async #takeUp(container: AttachedContainer): Promise<void> {
     for (const part of [this.#deps.overlay, ...this.#deps.parts]) {
       try {
         await part.attached(container);
       } catch (error) {
         this.#log.error('a running container could not be taken up again', {
-          containerId: record.containerId,
+          containerId: container.id,
           error: messageOf(error),
         });
       }
@@ -437,10 +461,13 @@ export class ContainerNetwork implements NetworkDriver {
   #container(record: AttachmentRecord): AttachedContainer | undefined {
     const { containerId, address, networks = [], nameservers, leavesByNetwork } = record;
     if (networks.length === 0) return undefined;
+    const ipv4Only = record.ipv4Only === true;
     return {
       id: containerId,
       netnsPath: this.#namespaces.path(containerId),
-      networks,
+      networks: networks.map((place) =>
+        ownPlace(place, this.tables.network(place.networkId), ipv4Only),
+      ),
       leavesByBridge: address !== undefined && leavesByNetwork !== true,
       ...(nameservers === undefined ? {} : { nameservers }),
     };
@@ -452,36 +479,21 @@ export class ContainerNetwork implements NetworkDriver {
 
   /** Throws for networks that cannot be had here; those that were joined before go on. */
   async #untilReady(networks: readonly TaskNetwork[], signal?: AbortSignal): Promise<void> {
-    await this.#untilKnown(networks, signal);
+    const { tables, local, clock } = this.#deps;
+    const isKnown = (id: string) => tables.network(id) !== undefined || local.has(id);
+    await untilKnown(
+      {
+        unknown: () => networks.find(({ networkId }) => !isKnown(networkId))?.networkId,
+        next: () => this.#news.promise,
+        isRunning: () => this.#running,
+        clock,
+      },
+      signal,
+    );
     for (const { networkId } of networks) {
       await this.#deps.local.provide(networkId);
       const obstacle = this.#deps.overlay.obstacle(networkId);
       if (obstacle !== undefined) throw new SwarmError('failed-precondition', obstacle);
-    }
-  }
-
-  async #untilKnown(networks: readonly TaskNetwork[], signal?: AbortSignal): Promise<void> {
-    const { tables, local, clock } = this.#deps;
-    const unknown = () =>
-      networks.find(({ networkId }) => !tables.network(networkId) && !local.has(networkId));
-    if (unknown() === undefined) return;
-    const late = new AbortController();
-    const timer = clock.after(networkWaitMs, () => late.abort());
-    try {
-      while (unknown() !== undefined) {
-        if (late.signal.aborted || !this.#running) {
-          throw new SwarmError(
-            'unavailable',
-            `the managers have said nothing of the network ${unknown()?.networkId}: it may have ` +
-              'been removed',
-          );
-        }
-        const { promise: over, resolve } = Promise.withResolvers<void>();
-        late.signal.addEventListener('abort', () => resolve(), { once: true });
-        await withAbort(Promise.race([this.#news.promise, over]), signal);
-      }
-    } finally {
-      timer.cancel();
     }
   }
 

@@ -13,7 +13,6 @@ import {
   auditInterface,
   configureInterface,
   interfaceName,
-  writeSettings,
   type ContainerInterface,
   type Inside,
 } from './container-interfaces.ts';
@@ -23,6 +22,7 @@ import type { NetlinkSockets } from './netlink-sockets.ts';
 import { addBridge, removeLink, setLink } from './netlink/links.ts';
 import { setRoute } from './netlink/routes.ts';
 import type { Repair } from './part.ts';
+import { auditSettings, type Settings } from './settings.ts';
 import {
   defaultLocalPools,
   firstFree,
@@ -144,7 +144,8 @@ export class GatewayBridge {
    * addresses and routes need no look.
    */
   async audit(plugs: Iterable<GatewayPlug>, isQuiet: boolean): Promise<readonly Repair[]> {
-    if (isQuiet) return this.#ports.audit();
+    // The kernel tells nobody of settings.
+    if (isQuiet) return [...auditSettings(hostSettings), ...this.#ports.audit()];
     const repairs = [...this.#auditBridge(), ...this.#ports.audit()];
     const links = new Map(this.#link.links().map((link) => [link.index, link]));
     let looked = 0;
@@ -256,7 +257,7 @@ export class GatewayBridge {
       link.setUp(index);
       repairs.push({ kind: 'link', what: `${bridgeName} was down` });
     }
-    if (repairs.length > 0) enableForwarding();
+    repairs.push(...auditSettings(hostSettings));
     return repairs;
   }
 
@@ -269,7 +270,6 @@ export class GatewayBridge {
     this.#subnet =
       presentCidr !== undefined ? parseSubnet(presentCidr) : this.#chooseSubnet(netlink);
     this.#auditBridge();
-    enableForwarding();
   }
 
   #chooseSubnet(netlink: Netlink): Subnet {
@@ -362,10 +362,8 @@ function mtuOfUplink(links: readonly Link[]): number {
   return uplinks.length === 0 ? 1500 : Math.min(...uplinks.map((link) => link.mtu));
 }
 
-function enableForwarding(): void {
-  writeSettings({
-    'ipv4/ip_forward': 1,
-    // Lets packets from 127.0.0.1 be translated to a container: published ports on localhost.
-    [`ipv4/conf/${bridgeName}/route_localnet`]: 1,
-  });
-}
+const hostSettings: Settings = {
+  'ipv4/ip_forward': 1,
+  // Lets packets from 127.0.0.1 be translated to a container: published ports on localhost.
+  [`ipv4/conf/${bridgeName}/route_localnet`]: 1,
+};

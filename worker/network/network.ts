@@ -15,6 +15,8 @@ export interface AttachRequest {
   readonly ports: readonly PortConfig[];
   /** Asked for foreign names instead of the host's, where the swarm's names are answered. */
   readonly nameservers?: readonly string[];
+  /** IPv6 is off in the container: nobody gives it an address of that. */
+  readonly ipv4Only?: boolean;
 }
 
 export interface Attachment {

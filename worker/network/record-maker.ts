@@ -25,7 +25,7 @@ export class RecordMaker {
 
   /** Of a container that is on nothing yet. Throws SwarmError where something is taken or full. */
   first(request: AttachRequest): AttachmentRecord {
-    const { containerId, mode, nameservers } = request;
+    const { containerId, mode, nameservers, ipv4Only } = request;
     const { gateway, records } = this.#deps;
     const networks = this.#addressed(containerId, request.networks ?? []);
     const onBridge = this.#needsBridge(request, networks);
@@ -38,6 +38,7 @@ export class RecordMaker {
       ...(request.isOnBridge === true ? { isOnBridge: true } : {}),
       ...this.#wayOf(request, networks, onBridge),
       ...(nameservers === undefined ? {} : { nameservers }),
+      ...(ipv4Only === true ? { ipv4Only } : {}),
     };
   }
 
@@ -52,7 +53,7 @@ export class RecordMaker {
     const wanted = request.networks ?? [];
     const kept = present.filter(({ networkId }) => isAmong(wanted, networkId));
     const come = wanted.filter(({ networkId }) => !isAmong(present, networkId));
-    const { address, bridgePosition = present.length, ports, nameservers } = before;
+    const { address, bridgePosition = present.length, ports, nameservers, ipv4Only } = before;
     const onBridge = this.#needsBridge(request, wanted);
     const used = new Set(kept.map(({ position = 0 }) => position));
     if (onBridge && address !== undefined) used.add(bridgePosition);
@@ -76,6 +77,7 @@ export class RecordMaker {
       ...(isOnBridge === true ? { isOnBridge } : {}),
       ...this.#wayOf(request, networks, onBridge),
       ...(nameservers === undefined ? {} : { nameservers }),
+      ...(ipv4Only === true ? { ipv4Only } : {}),
     };
   }
 

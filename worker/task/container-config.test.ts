@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import type { AssignedTask, ContainerSpec, TaskSpec } from '../../types/index.ts';
 import type { ImageConfig } from '../image/images.ts';
-import { containerIdOf, prepareTask } from './container-config.ts';
+import { containerIdOf, networkWishes, prepareTask } from './container-config.ts';
 
 const id = 'abcdefghijklmnopqrstuvwxy';
 const node = {
@@ -232,4 +232,26 @@ describe('container configuration', () => {
     ];
     for (const [name, expected] of names) assert.equal(containerIdOf({ id, name }), expected);
   });
+});
+
+describe("what a spec says of the container's interfaces", () => {
+  const off = { 'net.ipv6.conf.all.disable_ipv6': '1' };
+  const cases = [
+    { name: 'nothing', given: undefined, expect: {} },
+    {
+      name: 'name servers',
+      given: { dnsConfig: { nameservers: ['192.0.2.1'] } },
+      expect: { nameservers: ['192.0.2.1'] },
+    },
+    { name: 'IPv6 off', given: { sysctls: off }, expect: { ipv4Only: true } },
+    {
+      name: 'IPv6 off, with slashes',
+      given: { sysctls: { 'net/ipv6/conf/eth0/disable_ipv6': '1' } },
+      expect: { ipv4Only: true },
+    },
+    { name: 'IPv6 on', given: { sysctls: { 'net.ipv6.conf.all.disable_ipv6': '0' } }, expect: {} },
+  ] as const;
+  for (const { name, given, expect } of cases) {
+    it(name, () => assert.deepEqual(networkWishes(given), expect));
+  }
 });

@@ -3,6 +3,7 @@ import { SwarmError } from '../../lib/errors.ts';
 import {
   devicesOf,
   isPrivileged,
+  turnsIpv6Off,
   type AssignedTask,
   type ContainerSpec,
   type HealthCheck,
@@ -247,6 +248,21 @@ export function contextOf(task: AssignedTask, node: NodeFacts): TemplateContext 
 /** A task of a global service has no slot: the name has its node's id there. */
 function slotOf({ name, slot }: AssignedTask): string {
   return name.split('.').at(1) ?? String(slot);
+}
+
+/** What a spec says of the container's interfaces, besides the networks that they are on. */
+export function networkWishes({
+  dnsConfig,
+  sysctls,
+}: Pick<ContainerSpec, 'dnsConfig' | 'sysctls'> = {}): {
+  readonly nameservers?: readonly string[];
+  readonly ipv4Only?: true;
+} {
+  const nameservers = dnsConfig?.nameservers ?? [];
+  return {
+    ...(nameservers.length > 0 ? { nameservers } : {}),
+    ...(turnsIpv6Off(sysctls) ? { ipv4Only: true } : {}),
+  };
 }
 
 /** The image has nanoseconds and Docker's capitals. */

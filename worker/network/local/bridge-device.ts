@@ -1,12 +1,13 @@
 /** A bridge of this host, with a pair of links to each container. */
 import { createHash } from 'node:crypto';
 import { assert } from '../../../lib/assert.ts';
-import { hasIpv6, macOfAddresses, turnIpv6On, writeSettings } from '../container-interfaces.ts';
+import { hasIpv6, macOfAddresses } from '../container-interfaces.ts';
 import type { Link, Netlink } from '../netlink.ts';
 import { addAddress } from '../netlink/addresses.ts';
 import { addBridge, addVeth, removeLink, setLink } from '../netlink/links.ts';
 import { canonicalCidr } from '../netlink/wire.ts';
 import type { Repair } from '../part.ts';
+import { auditSettings, forwardIpv6, turnIpv6On } from '../settings.ts';
 import { Device, type Plug } from './device.ts';
 
 interface BridgeWanted {
@@ -50,10 +51,9 @@ export class BridgeDevice extends Device {
       repairs.push({ kind: 'link', what: `the hardware address of ${name}` });
     }
     const isIpv6 = hasIpv6(addresses);
-    if (isIpv6 && repairs.length > 0) {
-      turnIpv6On(name);
-      writeSettings({ 'ipv6/conf/all/forwarding': 1 });
-    }
+    if (isIpv6 && repairs.length > 0) turnIpv6On(name);
+    if (isIpv6 && forwardIpv6())
+      repairs.push({ kind: 'setting', what: 'ipv6/conf/all/forwarding' });
     const present = this.host.addresses(isIpv6 ? 'all' : 'ipv4');
     for (const cidr of addresses) {
       const wanted = canonicalCidr(cidr);
@@ -61,10 +61,9 @@ export class BridgeDevice extends Device {
       this.host.run(addAddress(this.#index, cidr));
       repairs.push({ kind: 'address', what: `${cidr} of ${name}` });
     }
-    if (repairs.length > 0) {
-      // Lets packets from 127.0.0.1 be translated to a container: published ports on localhost.
-      writeSettings({ 'ipv4/ip_forward': 1, [`ipv4/conf/${name}/route_localnet`]: 1 });
-    }
+    // Lets packets from 127.0.0.1 be translated to a container: published ports on localhost.
+    const onLocalhost = { [`ipv4/conf/${name}/route_localnet`]: 1 };
+    repairs.push(...auditSettings({ 'ipv4/ip_forward': 1, ...onLocalhost }));
     return repairs;
   }
 

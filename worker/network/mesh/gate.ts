@@ -1,7 +1,6 @@
 /** The mesh's part of this node: from the host's ports through a wire into the mesh's network. */
-import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { assert } from '../../../lib/assert.ts';
-import { writeSettings } from '../container-interfaces.ts';
 import { inNamespace } from '../namespace.ts';
 import { Netlink } from '../netlink.ts';
 import type { NetlinkSockets } from '../netlink-sockets.ts';
@@ -15,10 +14,13 @@ import {
   removeElements,
   removeTable,
   type Netfilter,
+  type SetElement,
 } from '../nft/index.ts';
 import { bridgeName } from '../overlay/names.ts';
 import type { Repair } from '../part.ts';
+import { auditSettings, forwardIpv6, type Settings } from '../settings.ts';
 import {
+  addressFamilies,
   diceName,
   elementRequests,
   type AddressFamily,
@@ -28,7 +30,7 @@ import {
 import { hostLink, innerLink, meshTable, replyTable, rulePriorities, wire } from './names.ts';
 import { portElements, portKey, type PortsChange, type PublishedPort } from './ports.ts';
 import { addDefaultRoute, addLocalhostRoute, addRule, isNew, mainTable } from './routes.ts';
-import { hostTable, ingressDice, ingressTable, publishedSet } from './rulesets.ts';
+import { hostTable, ingressDice, ingressTable, publishedSets } from './rulesets.ts';
 
 const none: ReadonlyMap<string, never> = new Map<string, never>();
 /** Whatever the devices on both sides carry goes through the wire. */
@@ -43,6 +45,9 @@ export interface GateWanted {
   /** What backends see of clients on localhost. */
   readonly self: Partial<Record<AddressFamily, string>>;
 }
+
+/** The ports of this host that lead into the mesh, by the client's family. */
+export type Published = Readonly<Record<AddressFamily, Iterable<PublishedPort>>>;
 
 export class MeshGate {
   readonly #netfilter: Netfilter;
@@ -83,7 +88,7 @@ export class MeshGate {
   }
 
   /** Makes the wire and the tables; those that are there are taken over without a gap. */
-  open(contents: DiceContents, published: Iterable<PublishedPort>): void {
+  open(contents: DiceContents, published: Published): void {
     this.#layWire();
     this.#writeInner(contents);
     this.#writeHost(published);
@@ -91,7 +96,7 @@ export class MeshGate {
 
   /** Backends first, then what leads there; the other way round for what goes. */
   change(change: PortsChange): void {
-    const { opened, closed } = change;
+    const { opened, closed, opened6, closed6 } = change;
     const missing = change.dice.filter((dice) => !this.#dice.has(diceName(dice)));
     const { networkPath } = this.#wanted;
     this.#netfilter.commit(networkPath, [
@@ -102,39 +107,45 @@ export class MeshGate {
     ]);
     for (const dice of missing) this.#dice.set(diceName(dice), dice);
     this.#netfilter.commit(this.#hostPath, [
-      ...removeElements(meshTable, publishedSet.name, closed.map(elementOf)),
-      ...addElements(meshTable, publishedSet.name, opened.map(elementOf)),
+      ...removeElements(meshTable, publishedSets.ip.name, closed.map(elementOf)),
+      ...addElements(meshTable, publishedSets.ip.name, opened.map(elementOf)),
+      ...removeElements(meshTable, publishedSets.ip6.name, closed6.map(elementOf)),
+      ...addElements(meshTable, publishedSets.ip6.name, opened6.map(elementOf)),
     ]);
-    this.#forgetUntranslated(opened, closed);
+    this.#forgetUntranslated('ip', opened, closed);
+    this.#forgetUntranslated('ip6', opened6, closed6);
   }
 
   /**
    * Clients that had no answer ask again from the same port, and datagrams have no end: what was
    * known of them does not fit any more. A TCP client was refused, and comes from another port.
    */
-  #forgetUntranslated(opened: readonly PublishedPort[], closed: readonly PublishedPort[]): void {
+  #forgetUntranslated(
+    family: AddressFamily,
+    opened: readonly PublishedPort[],
+    closed: readonly PublishedPort[],
+  ): void {
+    if (!this.#wanted.families.includes(family)) return;
     const asked = opened.filter(({ protocol }) => protocol !== 'tcp');
     const ended = closed.filter(({ protocol }) => protocol === 'udp');
     if (asked.length + ended.length === 0) return;
     this.#netfilter.inside(this.#hostPath, (socket) => {
-      for (const family of this.#wanted.families) {
-        for (const { protocol, port } of asked) {
-          forget(socket, { family, protocol, asked: { port }, unanswered: true });
-        }
-        for (const { protocol, port } of ended) {
-          forget(socket, { family, protocol, asked: { port }, server: wire[family].inner });
-        }
+      for (const { protocol, port } of asked) {
+        forget(socket, { family, protocol, asked: { port }, unanswered: true });
+      }
+      for (const { protocol, port } of ended) {
+        forget(socket, { family, protocol, asked: { port }, server: wire[family].inner });
       }
     });
   }
 
-  /** `isQuiet`: the wire needs no look. */
+  /** `isQuiet`: the wire needs no look; settings do, of which the kernel does not tell. */
   audit(
     contents: () => DiceContents,
-    published: () => Iterable<PublishedPort>,
+    published: () => Published,
     isQuiet: boolean,
   ): readonly Repair[] {
-    const repairs = isQuiet ? [] : this.#layWire();
+    const repairs = isQuiet ? this.#auditSettings() : this.#layWire();
     const { networkPath, families, self } = this.#wanted;
     const inner = this.#fault(networkPath, () => {
       const { added } = contents();
@@ -148,7 +159,7 @@ export class MeshGate {
     }
     const host = this.#fault(this.#hostPath, () => ({
       table: hostTable(families, self),
-      elements: new Map([[publishedSet.name, [...published()].map(elementOf)]]),
+      elements: publishedElements(published()),
     }));
     if (host !== undefined) {
       this.#writeHost(published());
@@ -182,12 +193,12 @@ export class MeshGate {
     for (const one of dice) this.#dice.set(diceName(one), one);
   }
 
-  #writeHost(published: Iterable<PublishedPort>): void {
+  #writeHost(published: Published): void {
     const { families, self } = this.#wanted;
     this.#netfilter.commit(this.#hostPath, [
       ...removeTable(meshTable),
       ...addTable(hostTable(families, self)),
-      ...addElements(meshTable, publishedSet.name, [...published].map(elementOf)),
+      ...elementRequests(meshTable, { added: publishedElements(published) }),
     ]);
   }
 
@@ -213,8 +224,9 @@ export class MeshGate {
     for (const { netlink, path, name, end } of ends) {
       const link = netlink.link(name);
       assert(link !== undefined, 'both ends of the wire were just made');
+      // Those of the addresses must be right before the link is up.
+      repairs.push(...inNetns(path, () => auditEnd(end, families)));
       if (!link.up) {
-        inNetns(path, () => settingsOf(end, families));
         netlink.run(setLink(link.index, { up: true }));
         repairs.push({ kind: 'link', what: name });
       }
@@ -252,6 +264,14 @@ export class MeshGate {
     return added.includes(true);
   }
 
+  #auditSettings(): Repair[] {
+    const { networkPath, families } = this.#wanted;
+    return [
+      ...inNetns(this.#hostPath, () => auditEnd('host', families)),
+      ...inNetns(networkPath, () => auditEnd('inner', families)),
+    ];
+  }
+
   #addWire(): void {
     const netnsFd = openSync(this.#wanted.networkPath, 'r');
     try {
@@ -268,37 +288,42 @@ export class MeshGate {
   }
 }
 
-function inNetns(path: string, work: () => void): void {
-  if (path === '') work();
-  else inNamespace(path, work);
+function inNetns<T>(path: string, work: () => T): T {
+  return path === '' ? work() : inNamespace(path, work);
 }
 
-/** Before the link is up. */
-function settingsOf(end: 'host' | 'inner', families: readonly AddressFamily[]): void {
+function settingsOf(end: 'host' | 'inner', families: readonly AddressFamily[]): Settings {
   const name = end === 'host' ? hostLink : innerLink;
-  writeSettings({
+  return {
     'ipv4/ip_forward': 1,
     [`ipv4/conf/${name}/rp_filter`]: 0,
     // Lets packets from 127.0.0.1 be translated: published ports on localhost.
     ...(end === 'host' ? { [`ipv4/conf/${name}/route_localnet`]: 1 } : {}),
-  });
-  if (!families.includes('ip6')) return;
-  if (end === 'host') keepRouterAdvertisements();
-  writeSettings({
-    [`ipv6/conf/${name}/disable_ipv6`]: 0,
-    [`ipv6/conf/${name}/accept_dad`]: 0,
-    [`ipv6/conf/${name}/accept_ra`]: 0,
-    'ipv6/conf/all/forwarding': 1,
-  });
+    ...(families.includes('ip6')
+      ? {
+          [`ipv6/conf/${name}/disable_ipv6`]: 0,
+          [`ipv6/conf/${name}/accept_dad`]: 0,
+          [`ipv6/conf/${name}/accept_ra`]: 0,
+        }
+      : {}),
+  };
 }
 
-/** A host that forwards no longer listens to routers, unless its links are told to do so still. */
-function keepRouterAdvertisements(): void {
-  const folder = '/proc/sys/net/ipv6/conf';
-  for (const name of readdirSync(folder)) {
-    const isListening = readFileSync(`${folder}/${name}/accept_ra`, 'utf8').trim() === '1';
-    if (isListening) writeSettings({ [`ipv6/conf/${name}/accept_ra`]: 2 });
+function auditEnd(end: 'host' | 'inner', families: readonly AddressFamily[]): readonly Repair[] {
+  const repairs = auditSettings(settingsOf(end, families));
+  if (families.includes('ip6') && forwardIpv6()) {
+    repairs.push({ kind: 'setting', what: 'ipv6/conf/all/forwarding' });
   }
+  return repairs;
+}
+
+function publishedElements(published: Published): ReadonlyMap<string, readonly SetElement[]> {
+  return new Map(
+    addressFamilies.map((family) => [
+      publishedSets[family].name,
+      [...published[family]].map(elementOf),
+    ]),
+  );
 }
 
 function elementOf(port: PublishedPort): { readonly key: Buffer } {

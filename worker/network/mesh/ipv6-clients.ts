@@ -1,7 +1,6 @@
 /**
- * Clients of IPv6 where the mesh's network has only IPv4: no rule leads them into it, so that they
- * come to the socket that holds the published port. From there they are led on by IPv4. Tasks see
- * the node as the client; a mesh with IPv6 of its own shows them who asks.
+ * Leads clients of IPv6 on by IPv4: where this node carries the mesh by IPv4 only, from the socket
+ * that holds the published port; where a task listens on IPv4 only, in its own container.
  */
 import { createSocket, type RemoteInfo, type Socket as UdpSocket } from 'node:dgram';
 import { Socket } from 'node:net';
@@ -11,7 +10,6 @@ import type { Logger } from '../../../lib/log.ts';
 import { inNamespace } from '../namespace.ts';
 import { internetSocket } from '../syscalls.ts';
 
-const localhost = '127.0.0.1';
 const connectTimeoutMs = 10_000;
 /** Of the datagrams of one client. */
 const idleMs = 60_000;
@@ -19,8 +17,12 @@ const datagramClientsMax = 1024;
 export const streamsMax = 4096;
 
 interface Ipv6ClientsDeps {
-  /** The host's namespace; empty: the daemon's own. */
-  readonly hostPath: string;
+  /** Of both ends; empty: the daemon's own. */
+  readonly netnsPath: string;
+  /** Where they are led on to. */
+  readonly to: string;
+  /** What is seen of them there; absent: what the kernel chooses. */
+  readonly from?: string;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -60,7 +62,7 @@ export class Ipv6Clients implements Disposable {
       one.once('error', () => other.resetAndDestroy());
     }
     way.setTimeout(connectTimeoutMs, () => way.destroy(new Error('nobody has answered')));
-    way.connect({ host: localhost, port }, () => {
+    way.connect({ host: this.#deps.to, port }, () => {
       way.setTimeout(0);
       client.pipe(way);
       way.pipe(client);
@@ -70,6 +72,7 @@ export class Ipv6Clients implements Disposable {
   /** Leads the datagrams that come to `socket` on, and their answers back, until it closes. */
   datagrams(socket: UdpSocket, port: number): void {
     const flows = new DatagramFlows(socket, port, {
+      to: this.#deps.to,
       clock: this.#deps.clock,
       open: () => this.#open('udp'),
     });
@@ -82,10 +85,11 @@ export class Ipv6Clients implements Disposable {
 
   /** Undefined where there is none to be had: too many are open. */
   #open(protocol: 'tcp' | 'udp'): number | undefined {
-    const { hostPath, log } = this.#deps;
-    const open = () => internetSocket(protocol, 4);
+    const { netnsPath, from: address, log } = this.#deps;
+    const bindTo = address === undefined ? undefined : { address, port: 0 };
+    const open = () => internetSocket(protocol, 4, bindTo);
     try {
-      return hostPath === '' ? open() : inNamespace(hostPath, open);
+      return netnsPath === '' ? open() : inNamespace(netnsPath, open);
     } catch (error) {
       log.warn('a client of IPv6 was not led on', { protocol, error: messageOf(error) });
       return undefined;
@@ -98,19 +102,21 @@ interface Flow {
   timer: Timer;
 }
 
-/** Of one published port. */
+interface FlowsDeps {
+  readonly to: string;
+  readonly clock: Clock;
+  readonly open: () => number | undefined;
+}
+
+/** Of one port. */
 class DatagramFlows implements Disposable {
   readonly #socket: UdpSocket;
   readonly #port: number;
-  readonly #deps: { readonly clock: Clock; readonly open: () => number | undefined };
+  readonly #deps: FlowsDeps;
   /** By the client's address and port; who was heard of last comes last. */
   readonly #flows = new Map<string, Flow>();
 
-  constructor(
-    socket: UdpSocket,
-    port: number,
-    deps: { readonly clock: Clock; readonly open: () => number | undefined },
-  ) {
+  constructor(socket: UdpSocket, port: number, deps: FlowsDeps) {
     this.#socket = socket;
     this.#port = port;
     this.#deps = deps;
@@ -130,7 +136,7 @@ class DatagramFlows implements Disposable {
     flow.timer = this.#deps.clock.after(idleMs, () => this.#end(key));
     this.#flows.delete(key);
     this.#flows.set(key, flow);
-    flow.way.send(bytes, this.#port, localhost);
+    flow.way.send(bytes, this.#port, this.#deps.to);
   }
 
   #begin(key: string, { address, port }: RemoteInfo): Flow | undefined {

@@ -17,8 +17,8 @@ import type { Netfilter, ServerState } from '../nft/index.ts';
 import type { AttachedContainer, NetworkPart, Repair } from '../part.ts';
 import type { NetworkDelta, NetworkTables } from '../tables.ts';
 import { MeshBackends } from './backends.ts';
-import { MeshGate, type GateWanted } from './gate.ts';
-import { PublishedPorts, type PortsChange, type PublishedPort } from './ports.ts';
+import { MeshGate, type GateWanted, type Published } from './gate.ts';
+import { PublishedPorts, type PortsChange, type PublishedPort, type Target } from './ports.ts';
 import { Reservations, type PortTaken } from './reservations.ts';
 
 export interface MeshDeps {
@@ -62,6 +62,7 @@ export class Mesh implements NetworkPart {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#sweeper[Symbol.dispose]();
+    this.#backends[Symbol.dispose]();
     this.#gate?.close();
     this.#deps.netfilter[Symbol.dispose]();
     await this.#reservations[Symbol.asyncDispose]();
@@ -104,6 +105,7 @@ export class Mesh implements NetworkPart {
     const { tables } = this.#deps;
     const change = this.#ports.update(serviceIds, tables.servicesOf(id), tables.endpointsOf(id));
     this.#reserve(change);
+    this.#retarget(id);
     if (this.#gate === undefined) return;
     try {
       this.#gate.change(change);
@@ -125,7 +127,7 @@ export class Mesh implements NetworkPart {
     }
     try {
       const all = () => this.#ports.all();
-      repairs.push(...(this.#gate?.audit(all, () => this.#ports.published(), isQuiet) ?? []));
+      repairs.push(...(this.#gate?.audit(all, () => this.#published, isQuiet) ?? []));
     } catch (error) {
       // The next audit makes it anew.
       this.#gate = undefined;
@@ -136,7 +138,7 @@ export class Mesh implements NetworkPart {
       if (container !== undefined) this.#connect(container);
       if (!this.#broken.has(id)) repairs.push({ kind: 'nft', what: `replies of ${id}` });
     }
-    repairs.push(...this.#backends.audit(this.#subnets, isQuiet));
+    repairs.push(...this.#backends.audit(isQuiet));
     return repairs;
   }
 
@@ -146,7 +148,8 @@ export class Mesh implements NetworkPart {
     if (network === undefined) return;
     try {
       const subnets = network.subnets.map(({ subnet }) => subnet);
-      this.#backends.attach(container, network.id, subnets);
+      const targets = this.#targets(network.id).get(addressOf(container, network.id)) ?? [];
+      this.#backends.attach(container, network.id, { subnets, targets });
       this.#broken.delete(container.id);
     } catch (error) {
       this.#broken.add(container.id);
@@ -163,12 +166,12 @@ export class Mesh implements NetworkPart {
     this.#gate?.close();
     this.#gate = undefined;
     if (network === undefined) return;
-    for (const container of this.#containers.values()) this.#connect(container);
     const { tables } = this.#deps;
     const services = [...tables.servicesOf(network.id)];
     const ids = new Set([...services.map(({ serviceId }) => serviceId), ...this.#ports.serviceIds]);
     const change = this.#ports.update(ids, services, tables.endpointsOf(network.id));
     this.#reserve(change);
+    for (const container of this.#containers.values()) this.#connect(container);
     if (wanted !== undefined) this.#open();
   }
 
@@ -186,7 +189,7 @@ export class Mesh implements NetworkPart {
     if (this.#wanted === undefined) return;
     const gate = new MeshGate(this.#wanted, { ...this.#deps, hostPath: this.#hostPath });
     try {
-      gate.open(this.#ports.all(), this.#ports.published());
+      gate.open(this.#ports.all(), this.#published);
       this.#gate = gate;
     } catch (error) {
       gate.close();
@@ -227,9 +230,43 @@ export class Mesh implements NetworkPart {
     };
   }
 
-  get #subnets(): readonly string[] {
-    return this.#network?.subnets.map(({ subnet }) => subnet) ?? [];
+  get #published(): Published {
+    return { ip: this.#ports.published(), ip6: this.#ports.published6() };
   }
+
+  /** At which ports the tasks of this node are asked, by their addresses. */
+  #targets(networkId: string): ReadonlyMap<string, readonly Target[]> {
+    const { tables, node } = this.#deps;
+    const own = node()?.id;
+    const found = new Map<string, readonly Target[]>();
+    for (const { nodeId, serviceId, addresses } of tables.endpointsOf(networkId)) {
+      const [cidr] = addresses;
+      if (nodeId !== own || cidr === undefined) continue;
+      found.set(withoutPrefix(cidr), this.#ports.targetsOf(serviceId));
+    }
+    return found;
+  }
+
+  #retarget(networkId: string): void {
+    const targets = this.#targets(networkId);
+    for (const container of this.#containers.values()) {
+      const own = targets.get(addressOf(container, networkId));
+      if (own === undefined) continue;
+      try {
+        this.#backends.retarget(container.id, own);
+      } catch (error) {
+        this.#broken.add(container.id);
+        const facts = { containerId: container.id, error: messageOf(error) };
+        this.#log.warn('a container is not asked as it should be', facts);
+      }
+    }
+  }
+}
+
+/** Of IPv4, without prefix; empty where it is not on the network. */
+function addressOf({ networks }: AttachedContainer, networkId: string): string {
+  const [cidr = ''] = networks.find((one) => one.networkId === networkId)?.addresses ?? [];
+  return withoutPrefix(cidr);
 }
 
 function ingressOf(tables: NetworkTables): AssignedNetwork | undefined {

@@ -31,3 +31,6 @@ export const rulePriorities = { reply: 10, local: 100 } as const;
 
 /** The next hop of replies: its MAC is filled in as the frame leaves, from the mark. */
 export const nextHop = { ip: '169.254.250.9', ip6: 'fe80::54' } as const;
+
+/** Of a container's loopback: what a program that has no IPv6 sees of clients of IPv6. */
+export const relayedFrom = '169.254.250.10';

@@ -38,6 +38,9 @@ export interface PublishedPort {
   readonly owner: string;
 }
 
+/** A port that a container is asked at. */
+export type Target = Pick<PublishedPort, 'protocol' | 'port'>;
+
 interface Opened extends PublishedPort {
   readonly serviceNumber: number;
   readonly target: number;
@@ -46,12 +49,20 @@ interface Opened extends PublishedPort {
 export interface PortsChange extends DiceChange {
   readonly opened: readonly Opened[];
   readonly closed: readonly Opened[];
+  /** Those by which clients of IPv6 are led into the mesh from now on, or not any more. */
+  readonly opened6: readonly Opened[];
+  readonly closed6: readonly Opened[];
 }
 
 interface Entry {
   readonly number: number;
   readonly ports: ReadonlyMap<string, Opened>;
   readonly leads: readonly Lead[];
+  /**
+   * Whether clients of IPv6 are led to it: not where its tasks are all on nodes that carry the mesh
+   * by IPv4 only.
+   */
+  readonly hasIpv6: boolean;
 }
 
 export class PublishedPorts {
@@ -75,16 +86,21 @@ export class PublishedPorts {
     const changes = new DiceChanges(diceSets);
     const opened: Opened[] = [];
     const closed: Opened[] = [];
+    const opened6: Opened[] = [];
+    const closed6: Opened[] = [];
     for (const id of serviceIds) {
       const old = this.#services.get(id);
       const entry = this.#entryOf(wanted.get(id), backends.get(id) ?? [], old);
       for (const at of addressFamilies.keys()) changes.turn(old?.leads[at], entry?.leads[at]);
       closed.push(...differing(old?.ports, entry?.ports));
       opened.push(...differing(entry?.ports, old?.ports));
+      const [before6, after6] = [portsOfIpv6(old), portsOfIpv6(entry)];
+      closed6.push(...differing(before6, after6));
+      opened6.push(...differing(after6, before6));
       if (entry === undefined) this.#services.delete(id);
       else this.#services.set(id, entry);
     }
-    return { ...changes.done(), opened, closed };
+    return { ...changes.done(), opened, closed, opened6, closed6 };
   }
 
   /** All that an empty table needs: of the dice, and of the ports. */
@@ -99,6 +115,17 @@ export class PublishedPorts {
 
   *published(): Iterable<PublishedPort> {
     yield* this.#ports();
+  }
+
+  /** Those by which clients of IPv6 are led into the mesh. */
+  *published6(): Iterable<PublishedPort> {
+    for (const entry of this.#services.values()) yield* portsOfIpv6(entry)?.values() ?? [];
+  }
+
+  /** The ports at which the service's containers are asked. */
+  targetsOf(serviceId: string): readonly Target[] {
+    const ports = [...(this.#services.get(serviceId)?.ports.values() ?? [])];
+    return ports.map(({ protocol, target }) => ({ protocol, port: target }));
   }
 
   owner(protocol: PortConfig['protocol'], port: number): string | undefined {
@@ -132,8 +159,14 @@ export class PublishedPorts {
       const before = [...(old?.leads[index]?.backends.keys() ?? [])];
       return { family, key: native32(number), backends: inPlace(before, wanted) };
     });
-    return { number, leads, ports: portsOf(service, number) };
+    const [ip, ip6] = leads.map(({ backends }) => backends.size);
+    const hasIpv6 = ip6 !== 0 || ip === 0;
+    return { number, leads, ports: portsOf(service, number), hasIpv6 };
   }
+}
+
+function portsOfIpv6(entry: Entry | undefined): ReadonlyMap<string, Opened> | undefined {
+  return entry?.hasIpv6 === true ? entry.ports : undefined;
 }
 
 function portsOf(

@@ -45,7 +45,7 @@ export class Reservations implements AsyncDisposable {
   /** `hostPath`: the host's namespace; empty: the daemon's own. */
   constructor(hostPath: string, deps: { readonly clock: Clock; readonly log: Logger }) {
     this.#hostPath = hostPath;
-    this.#clients = new Ipv6Clients({ ...deps, hostPath });
+    this.#clients = new Ipv6Clients({ ...deps, netnsPath: hostPath, to: '127.0.0.1' });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -14,6 +14,8 @@ import {
   differs,
   equals,
   interfaceName,
+  hasSocket,
+  isElsewhere,
   isFamily,
   isIn,
   isLocal,
@@ -26,6 +28,7 @@ import {
   payload,
   priorities,
   random,
+  reject,
   routeSegment,
   setCtMark,
   setLinkBytes,
@@ -34,6 +37,7 @@ import {
   shiftedLeft,
   swapped,
   translate,
+  verdict,
   verdictOf,
   type NamedSet,
   type Rule,
@@ -53,13 +57,25 @@ const source: Readonly<Record<AddressFamily, Value>> = {
   ip: packet.ipv4Source,
   ip6: packet.ipv6Source,
 };
+const destination: Readonly<Record<AddressFamily, Value>> = {
+  ip: packet.ipv4Destination,
+  ip6: packet.ipv6Destination,
+};
 const loopback: Readonly<Record<AddressFamily, Statement>> = {
   ip: equals(bits(packet.ipv4Source, Buffer.from([255, 0, 0, 0])), Buffer.from([127, 0, 0, 0])),
   ip6: equals(packet.ipv6Source, addressBytes('::1')),
 };
 
-/** Of the host: ports of any of its addresses lead into the mesh. */
-export const publishedSet: NamedSet = { name: 'published', key: ['protocol', 'port'] };
+/** Of the host: ports of any of its addresses lead into the mesh, by the client's family. */
+export const publishedSets: Readonly<Record<AddressFamily, NamedSet>> = {
+  ip: { name: 'published', key: ['protocol', 'port'] },
+  ip6: { name: 'published6', key: ['protocol', 'port'] },
+};
+/** Such a client cannot be answered from elsewhere, and comes to the socket that holds the port. */
+const notFromLink = differs(
+  bits(payload('network', 8, 2), Buffer.from([0xff, 0xc0])),
+  Buffer.from([0xfe, 0x80]),
+);
 
 /**
  * `self`: what backends see of a client on localhost, whose own address nobody else can answer.
@@ -70,14 +86,15 @@ export function hostTable(
 ): Table {
   const lead = present.map((family) => [
     isFamily[family],
-    isIn(port, publishedSet.name),
+    ...(family === 'ip6' ? [notFromLink] : []),
+    isIn(port, publishedSets[family].name),
     equals(destinationType, native32(isLocal)),
     translate('dnat', family, constant(addressBytes(wire[family].inner))),
   ]);
   const intoMesh = equals(meta.outputName, interfaceName(hostLink));
   return {
     ...meshTable,
-    sets: [publishedSet],
+    sets: Object.values(publishedSets),
     chains: [
       {
         name: 'prerouting',
@@ -181,20 +198,21 @@ const senderZone = swapped(payload('link', 10, 2), 'machine');
 const hasNodeMark = (value: Value): Statement =>
   equals(bits(value, native32(nodeMark.mask)), native32(nodeMark.bits));
 
+/** Of a backend's container: where programs that listen on IPv4 alone are asked by IPv6. */
+export const relaySet: NamedSet = { name: 'relays', key: ['protocol', 'port'], data: ['port'] };
+
 /** Of a backend's container. */
 export function backendTable({ device, subnets, ownAddress }: Backend): Table {
   const comesIn = equals(meta.inputName, interfaceName(device));
-  const byNode = subnets.map((subnet): Statement => {
-    const { bytes, prefix } = parseCidr(subnet);
-    const mask = maskOf(bytes.length, prefix);
-    const family = bytes.length === 4 ? 'ip' : 'ip6';
-    const base = Buffer.from(bytes.map((byte, index) => byte & (mask[index] ?? 0)));
-    return [...isFamily[family], ...differs(bits(source[family], mask), base)];
-  });
+  const byNetwork = subnets.map(outside);
+  const byNode = byNetwork.map(({ family, isOutside }): Statement => [
+    ...isFamily[family],
+    ...isOutside.source,
+  ]);
   const reply = Buffer.from([1]);
   return {
     ...meshTable,
-    sets: [],
+    sets: [relaySet],
     chains: [
       {
         // A client may ask two nodes from the same port: their connections are kept apart, and
@@ -218,6 +236,12 @@ export function backendTable({ device, subnets, ownAddress }: Backend): Table {
         ],
       },
       {
+        name: 'relays',
+        // Ahead of the next, which is not for what is led on.
+        base: { type: 'nat', at: 'prerouting', priority: priorities.destinationNat - 1 },
+        rules: relayRules(comesIn, subnets),
+      },
+      {
         name: 'datagrams',
         base: { type: 'nat', at: 'prerouting', priority: priorities.destinationNat },
         rules: datagramRules(comesIn, ownAddress),
@@ -227,8 +251,47 @@ export function backendTable({ device, subnets, ownAddress }: Backend): Table {
         base: { type: 'route', at: 'output', priority: priorities.mangle },
         rules: [[hasNodeMark(ct.mark), equals(ct.direction, reply), setMark(ct.mark)]],
       },
+      {
+        // Its route is there for answers: programs that want to go anywhere else are told at once
+        // that there is no way, instead of waiting for what nobody brings.
+        name: 'elsewhere',
+        base: { type: 'filter', at: 'output', priority: priorities.filter },
+        rules: byNetwork.map(({ family, isOutside }) => [
+          equals(meta.outputName, interfaceName(device)),
+          isFamily[family],
+          isOutside.destination,
+          anyOf(ct.state, ctStates.new),
+          equals(ct.direction, Buffer.from([0])),
+          equals(destinationType, native32(isElsewhere)),
+          reject('no-route'),
+        ]),
+      },
     ],
   };
+}
+
+/** What a packet that comes by a node, or goes there, has no address of. */
+function outside(subnet: string) {
+  const { bytes, prefix } = parseCidr(subnet);
+  const mask = maskOf(bytes.length, prefix);
+  const family = bytes.length === 4 ? 'ip' : 'ip6';
+  const base = Buffer.from(bytes.map((byte, index) => byte & (mask[index] ?? 0)));
+  const isNot = (value: Value) => differs(bits(value, mask), base);
+  return {
+    family,
+    isOutside: { source: isNot(source[family]), destination: isNot(destination[family]) },
+  } as const;
+}
+
+/** `subnets`: what the container itself has of the mesh's network. */
+function relayRules(comesIn: Statement, subnets: readonly string[]): readonly Rule[] {
+  if (subnets.every((subnet) => !subnet.includes(':'))) return [];
+  const leadsOn = [comesIn, isFamily.ip6, hasNodeMark(ct.mark)];
+  const relay = concat(packet.ipv6Destination, mapped(port, relaySet.name, 2));
+  return [
+    [...leadsOn, hasSocket, verdict('accept')],
+    [...leadsOn, translate('dnat', 'ip6', relay, true)],
+  ];
 }
 
 /**

@@ -147,6 +147,7 @@ export const destinationType: Value = {
   load: (at) => [expression('fib', register(1, at), number(2, 3), number(3, 2))],
 };
 export const isLocal = 2;
+export const isElsewhere = 1;
 
 /** The largest segment that fits the route in both directions; in the machine's order. */
 export const routeSegment: Value = {
@@ -237,6 +238,18 @@ export function equals(value: Value, bytes: Buffer): Statement {
 export function differs(value: Value, bytes: Buffer): Statement {
   return compare(value, 'different', bytes);
 }
+
+/**
+ * Whether the packet finds a socket here as it is now: one of its connection, or one that listens.
+ * What it asks of the socket has no third answer.
+ */
+export const hasSocket: Statement = differs(
+  {
+    length: 1,
+    load: (at) => [expression('socket', number(1, 0), register(2, at))],
+  },
+  Buffer.from([2]),
+);
 
 /** Any bit of `mask` is set. */
 export function anyOf(value: Value, mask: number): Statement {

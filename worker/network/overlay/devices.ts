@@ -1,7 +1,6 @@
 /** The bridge and the vxlan device of an overlay network: made, compared and put right. */
-import { existsSync, readFileSync } from 'node:fs';
 import { assert } from '../../../lib/assert.ts';
-import { hasIpv6, macOfAddresses, turnIpv6On, writeSettings } from '../container-interfaces.ts';
+import { hasIpv6, macOfAddresses } from '../container-interfaces.ts';
 import { inNamespaceOf } from '../namespace.ts';
 import type { Link, Netlink } from '../netlink.ts';
 import { addAddress, removeAddress } from '../netlink/addresses.ts';
@@ -15,6 +14,7 @@ import {
 } from '../netlink/links.ts';
 import { canonicalAddress, canonicalCidr } from '../netlink/wire.ts';
 import type { Repair } from '../part.ts';
+import { auditSettings, turnIpv6On, type Settings } from '../settings.ts';
 import { bridgeName, vxlanName } from './names.ts';
 import type { Underlay } from './underlay.ts';
 
@@ -72,7 +72,7 @@ export function auditDevices(
     );
     repairs.push({ kind: 'link', what: `settings of ${vxlanName}` });
   }
-  repairs.push(...auditSettings(wanted.netnsFd));
+  repairs.push(...inNamespaceOf(wanted.netnsFd, () => auditSettings(settingsOf(wanted))));
   return { bridge: bridge.index, vxlan: vxlan.index, repairs, links };
 }
 
@@ -114,23 +114,17 @@ function auditBridge(
 
 /**
  * What is bridged is not for netfilter, which would track each connection once more. The kernel has
- * it the other way in every new namespace, from the moment that somebody loads br_netfilter.
+ * it the other way in every new namespace, from the moment that somebody loads br_netfilter. The
+ * protocol of a network's neighbours must be on at the device that they are behind.
  */
-function auditSettings(netnsFd: number): Repair[] {
-  return inNamespaceOf(netnsFd, () =>
-    bridgeNetfilter
-      .filter((name) => existsSync(`/proc/sys/net/${name}`))
-      .filter((name) => readFileSync(`/proc/sys/net/${name}`, 'latin1').trim() !== '0')
-      .map((name) => {
-        writeSettings({ [name]: 0 });
-        return { kind: 'setting', what: name };
-      }),
-  );
+function settingsOf({ hasIpv6: carriesIpv6 }: DevicesWanted): Settings {
+  return {
+    'bridge/bridge-nf-call-iptables': 0,
+    'bridge/bridge-nf-call-ip6tables': 0,
+    'bridge/bridge-nf-call-arptables': 0,
+    ...(carriesIpv6 ? { [`ipv6/conf/${vxlanName}/disable_ipv6`]: 0 } : {}),
+  };
 }
-
-const bridgeNetfilter = ['iptables', 'ip6tables', 'arptables'].map(
-  (name) => `bridge/bridge-nf-call-${name}`,
-);
 
 function addVxlanFor(
   { vni, port, underlay, netnsFd }: DevicesWanted & { readonly netnsFd: number },

@@ -21,12 +21,15 @@ import { Netlink } from '../netlink.ts';
 import type { NetlinkSockets } from '../netlink-sockets.ts';
 import { removeLink } from '../netlink/links.ts';
 import { canonicalAddress, families, familyOf } from '../netlink/wire.ts';
+import { hasDerivedIpv6 } from '../mesh-ipv6.ts';
 import type { AttachedContainer, NetworkPart, Repair } from '../part.ts';
+import { noIpv6, offersIpv6 } from '../settings.ts';
 import { errno, SyscallError } from '../syscalls.ts';
 import type { NetworkDelta, NetworkTables } from '../tables.ts';
 import { tunnelAddressOf, type Tunnels } from '../tunnel/index.ts';
 import type { DevicesWanted } from './devices.ts';
 import { ForwardingTable, type Claim } from './forwarding.ts';
+import { kernelCarriesIpv6 } from './mesh-kernel.ts';
 import { overlayFolder, vxlanName } from './names.ts';
 import { Segment } from './segment.ts';
 import {
@@ -69,6 +72,8 @@ export class OverlayNetworks implements NetworkPart {
   readonly #opening = new Map<string, Promise<Segment>>();
   readonly #containers = new Map<string, AttachedContainer>();
   #host: Netlink | undefined;
+  /** Tried at the first question. */
+  #kernelCarriesIpv6: boolean | undefined;
 
   constructor(options: { readonly runRoot: string }, deps: OverlayDeps) {
     this.#deps = deps;
@@ -97,9 +102,18 @@ export class OverlayNetworks implements NetworkPart {
   obstacle(networkId: string): string | undefined {
     const network = this.#deps.tables.network(networkId);
     if (network?.driver !== 'overlay' || this.#deps.node() === undefined) return undefined;
+    // A mesh that has IPv6 without being asked to goes without where it cannot.
+    if (hasDerivedIpv6(network)) return undefined;
     if (!hasIpv6(network.subnets.map(({ subnet }) => subnet))) return undefined;
+    if (!offersIpv6()) return `network ${network.name} cannot be had on this node: ${noIpv6}`;
     const why = tooNarrowForIpv6(this.#carrier(), network.encrypted);
     return why && `network ${network.name} cannot be had on this node: ${why}`;
+  }
+
+  /** Whether this node can take part in a routing mesh with IPv6. */
+  get carriesMeshIpv6(): boolean {
+    this.#kernelCarriesIpv6 ??= kernelCarriesIpv6();
+    return this.#kernelCarriesIpv6 && tooNarrowForIpv6(this.#carrier(), false) === undefined;
   }
 
   async attached(container: AttachedContainer): Promise<void> {

@@ -136,9 +136,18 @@ export class Segment {
     }
   }
 
-  /** Connects a container; one that is connected already is left as it is. */
+  /** Connects a container; one that is connected already only gets the addresses that it lacks. */
   plug(containerId: string, { link, ...rest }: Plug): void {
-    if (this.#plugs.has(containerId)) return;
+    const known = this.#plugs.get(containerId);
+    if (known !== undefined) {
+      if (known.link.addresses.join() === link.addresses.join()) return;
+      this.#plugs.set(containerId, {
+        ...known,
+        link: { ...known.link, addresses: link.addresses },
+      });
+      this.audit();
+      return;
+    }
     const plug = { ...rest, link: { ...link, mtu: this.#wanted.underlay.mtu } };
     try {
       this.#keepPort(containerId, this.#connect(plug, indexOf(plug.position)));

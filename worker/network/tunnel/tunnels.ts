@@ -17,7 +17,7 @@ import type { Clock } from '../../../lib/clock.ts';
 import { errnoOf } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { AssignedPeer, DataPath } from '../../../types/index.ts';
-import { writeSettings } from '../container-interfaces.ts';
+import { writeSettings } from '../settings.ts';
 import { inNamespaceOf, Namespaces } from '../namespace.ts';
 import { Netlink } from '../netlink.ts';
 import { families, familyOf } from '../netlink/wire.ts';
