@@ -42,6 +42,9 @@ interface Rule {
   readonly table: string;
 }
 
+/** Of IPv4 and of IPv6: routes of all tables, and the rules. */
+type AllRoutes = readonly [readonly Route[], readonly Rule[], readonly Route[], readonly Rule[]];
+
 interface Bridged {
   readonly ifname: string;
   readonly flags: readonly string[];
@@ -86,9 +89,12 @@ export async function factsOfHost(
     }
     // Of containers on no network of the swarm nothing is said.
     if (kind === 'route' && networked.has(id)) {
-      routes(text).forEach((fact) => add(`container ${id} ${fact}`));
+      const [all4, rules4, all6, rules6] = JSON.parse(text) as AllRoutes;
+      for (const fact of [...routes(all4, rules4), ...routes(all6, rules6, ' by IPv6')]) {
+        add(`container ${id} ${fact}`);
+      }
     }
-    if (kind === 'host') published(text).forEach((fact) => add(`host ${fact}`));
+    if (kind === 'host') published(text).forEach((fact) => add(`host ${fact} by ${id}`));
     if (kind === 'mesh') mesh(text).forEach((fact) => add(`mesh ${fact}`));
     if (kind === 'nft') balance(text).forEach((fact) => add(`container ${id} ${fact}`));
     if (kind === 'name') {
@@ -103,9 +109,12 @@ export async function factsOfHost(
 function script(runRoot: string, names: ReadonlyMap<string, readonly string[]>): string {
   const asked = [...names].map(([id, all]) => `${id}) names="${all.join(' ')}";;`).join('\n');
   const json = (command: string) => `$(${command} | tr -d '\\n')`;
+  const routesOf = (family: string) =>
+    `${json(`$in ip -j ${family} route show table all`)},${json(`$in ip -j ${family} rule`)}`;
   return `
 cd ${runRoot}
-echo "host - ${json('nft -j list set inet ts_swarm_mesh published 2>/dev/null')}"
+echo "host IPv4 ${json('nft -j list set inet ts_swarm_mesh published 2>/dev/null')}"
+echo "host IPv6 ${json('nft -j list set inet ts_swarm_mesh published6 2>/dev/null')}"
 for id in $(ls overlay); do
   in="nsenter --net=overlay/$id"
   echo "network $id"
@@ -119,7 +128,7 @@ done
 for id in $(ls netns); do
   in="nsenter --net=netns/$id"
   echo "address $id ${json('$in ip -j address')}"
-  echo "route $id [${json('$in ip -j route show table all')},${json('$in ip -j rule')}]"
+  echo "route $id [${routesOf('-4')},${routesOf('-6')}]"
   echo "nft $id ${json('$in nft -j list table inet ts_swarm 2>/dev/null')}"
   names=
   case $id in
@@ -159,15 +168,14 @@ function ports(text: string): readonly string[] {
 }
 
 /** Where a container sends packets, and how its replies by the routing mesh find back. */
-function routes(text: string): readonly string[] {
-  const [all, rules] = JSON.parse(text) as readonly [readonly Route[], readonly Rule[]];
-  const through = all.filter(({ type, dst }) => type === undefined && !dst.startsWith('172.'));
+function routes(all: readonly Route[], rules: readonly Rule[], family = ''): readonly string[] {
+  const through = all.filter(({ type, dst }) => type === undefined && !/^(172\.|fe80:)/.test(dst));
   const main = through.filter(({ table }) => table === undefined);
   const mesh = through.some(({ table, dst }) => table === '200' && dst === 'default');
   const marked = rules.some(({ table, fwmark }) => table === '200' && fwmark !== undefined);
   return [
-    ...main.map(({ dst }) => `has a route to ${dst}`),
-    ...(mesh && marked ? ['sends replies back by the mesh'] : []),
+    ...main.map(({ dst }) => `has a route to ${dst}${dst === 'default' ? family : ''}`),
+    ...(mesh && marked ? [`sends replies back by the mesh${family}`] : []),
   ];
 }
 
@@ -187,6 +195,7 @@ function neighbours(text: string): readonly string[] {
 /** Of the swarm's networks; the gateway bridge's are another matter. */
 function addresses(text: string): readonly string[] {
   return (JSON.parse(text || '[]') as Interface[])
+    .filter(({ ifname }) => ifname !== 'lo')
     .flatMap(({ addr_info: all }) => all)
     .filter(({ local, scope }) => scope === 'global' && local?.startsWith('172.') !== true)
     .map(({ local, prefixlen }) => `${local}/${prefixlen}`);
@@ -195,13 +204,13 @@ function addresses(text: string): readonly string[] {
 function balance(text: string): readonly string[] {
   const facts: string[] = [];
   for (const { map, set } of (JSON.parse(text || '{"nftables":[]}') as Ruleset).nftables) {
-    if (map?.name === 'backends4') {
+    if (map !== undefined && /^backends[46]$/.test(map.name)) {
       for (const [key, backend] of map.elem ?? []) {
         const [vip] = (key as Concat).concat;
         facts.push(`leads ${vip} to ${String(backend)}`);
       }
     }
-    if (set?.name === 'idle4')
+    if (set !== undefined && /^idle[46]$/.test(set.name))
       for (const vip of set.elem ?? []) facts.push(`refuses ${String(vip)}`);
   }
   return facts;
@@ -215,7 +224,7 @@ function mesh(text: string): readonly string[] {
     return found.map(([key, data]) => [(key as Concat).concat, String(data)] as const);
   };
   const targets = new Map(elements('targets').map(([key, target]) => [key.join(' '), target]));
-  const backends = elements('backends4');
+  const backends = [...elements('backends4'), ...elements('backends6')];
   return elements('ports').flatMap(([key, service]) =>
     backends
       .filter(([[number]]) => Number(number) === swapped(Number(service)))

@@ -1,11 +1,21 @@
 /** Compares what the hosts' kernels and resolvers hold of networks with what the managers say. */
 import { strict as assert } from 'node:assert';
+import { turnsIpv6Off, withoutIpv6 } from '../../types/index.ts';
+import { derivedAddress } from '../../worker/network/mesh-ipv6.ts';
+import {
+  addressText,
+  canonicalAddress,
+  canonicalCidr,
+  parseCidr,
+} from '../../worker/network/netlink/wire.ts';
 import { until, type Host } from '../lab/index.ts';
+import { isIpv6 } from './network-peers.ts';
 import type { TaskView, TestSwarm } from './swarm.ts';
 import { factsOfHost, type HostFacts } from './network-facts.ts';
 
 interface WireNetwork {
   readonly Id: string;
+  readonly EnableIPv6: boolean;
   readonly Name: string;
   readonly Driver: string;
   readonly Scope: string;
@@ -33,6 +43,9 @@ interface WireTask {
   readonly ServiceID?: string;
   readonly NodeID?: string;
   readonly DesiredState: string;
+  readonly Spec: {
+    readonly ContainerSpec?: { readonly Sysctls?: Readonly<Record<string, string>> };
+  };
   readonly Status: {
     readonly State: string;
     readonly ContainerStatus?: { readonly ContainerID?: string };
@@ -53,6 +66,8 @@ interface Member {
   /** Empty while there is none that runs. */
   readonly containerId: string;
   readonly cidr: string;
+  /** By which it is reached: of its IPv4 address. */
+  readonly mac: string;
   readonly isActive: boolean;
 }
 
@@ -132,14 +147,14 @@ function meshBridges(
   found: ReadonlyMap<Host, HostFacts>,
 ): ReadonlyMap<Host, readonly string[]> {
   const id = networks.find(({ Ingress }) => Ingress)?.Id ?? '';
-  const ofTasks = new Set(members.map(({ cidr }) => macOf(withoutPrefix(cidr))));
+  const ofTasks = new Set(members.map(({ mac }) => mac));
   const all = [...found.values()].flatMap(({ facts }) => [...facts]);
   const heldFor = (host: Host) =>
     all
       .filter((fact) => fact.startsWith(`network ${id}: `) && fact.endsWith(` at ${host.address}`))
       .map((fact) => fact.split(' ')[2] ?? '')
       .filter((mac) => !ofTasks.has(mac))
-      .map(addressOf);
+      .flatMap((mac) => [addressOf(mac), derivedAddress(id, addressOf(mac))]);
   return new Map(
     swarm.hosts.map((host) => {
       const addresses = found.get(host)?.bridges.get(id) ?? heldFor(host);
@@ -164,12 +179,13 @@ async function readStore(swarm: TestSwarm): Promise<Store> {
       if (node === undefined) return [];
       const isActive = task.Status.State === 'running' && task.DesiredState === 'running';
       return (task.NetworksAttachments ?? []).flatMap(({ Network, Addresses = [] }) =>
-        Addresses.map((cidr) => ({
+        withIpv6(task, networks, Network.ID, Addresses).map((cidr) => ({
           networkId: Network.ID,
           serviceId: task.ServiceID ?? '',
           host: swarm.host(node.host),
           containerId: isActive ? (task.Status.ContainerStatus?.ContainerID ?? '') : '',
-          cidr,
+          cidr: canonicalCidr(cidr),
+          mac: macOf(withoutPrefix(Addresses[0] ?? '')),
           isActive: isActive && node.state === 'ready',
         })),
       );
@@ -178,6 +194,21 @@ async function readStore(swarm: TestSwarm): Promise<Store> {
     ({ Driver, Scope }) => Driver === 'overlay' && Scope === 'swarm',
   );
   return { networks: overlays, services, members };
+}
+
+/** With the one that every node derives, where the routing mesh's network was made without IPv6. */
+function withIpv6(
+  { Spec }: WireTask,
+  networks: readonly WireNetwork[],
+  networkId: string,
+  addresses: readonly string[],
+): readonly string[] {
+  if (turnsIpv6Off(Spec.ContainerSpec?.Sysctls)) return withoutIpv6(addresses);
+  const isDerived = networks.some(
+    ({ Id, Ingress, EnableIPv6 }) => Id === networkId && Ingress && !EnableIPv6,
+  );
+  if (!isDerived) return addresses;
+  return [...addresses, ...addresses.map((cidr) => derivedAddress(networkId, cidr))];
 }
 
 /** What each container is to ask: the services on its networks, and their tasks. */
@@ -214,15 +245,15 @@ function wantedOf(
     wanted.add(`network ${Id}: the tunnel ${Options?.[vniOption]} is up in the bridge`);
     const remote = members
       .filter((member) => member.networkId === Id && member.host !== host)
-      .map((member) => ({ cidr: member.cidr, at: member.host.address }));
+      .map(({ cidr, mac, host: { address: at } }) => ({ cidr, mac, at }));
     const bridges = Ingress
-      ? [...meshBridgesOf].flatMap(([other, cidrs]) =>
-          other === host ? [] : cidrs.map((cidr) => ({ cidr, at: other.address })),
-        )
+      ? [...meshBridgesOf].flatMap(([other, cidrs]) => {
+          const mac = macOf(withoutPrefix(cidrs[0] ?? ''));
+          return other === host ? [] : cidrs.map((cidr) => ({ cidr, mac, at: other.address }));
+        })
       : [];
-    for (const { cidr, at } of [...remote, ...bridges]) {
+    for (const { cidr, mac, at } of [...remote, ...bridges]) {
       const address = withoutPrefix(cidr);
-      const mac = macOf(address);
       wanted.add(`network ${Id}: ${mac} is at ${at}`);
       wanted.add(`network ${Id}: the bridge sends ${mac} out`);
       wanted.add(`network ${Id}: ${address} is ${mac}`);
@@ -231,9 +262,8 @@ function wantedOf(
   for (const fact of meshOf(store)) wanted.add(fact);
   const running = members.filter((one) => one.host === host && one.containerId !== '');
   for (const [containerId, attached] of Map.groupBy(running, (one) => one.containerId)) {
-    for (const { cidr, networkId } of attached) {
+    for (const { cidr, mac, networkId } of attached) {
       wanted.add(`container ${containerId} has ${cidr}`);
-      const mac = macOf(withoutPrefix(cidr));
       wanted.add(`network ${networkId}: the bridge leads ${mac} to a container`);
     }
     for (const fact of routesOf(attached, networks)) {
@@ -254,7 +284,14 @@ function routesOf(
     ...attached.map(({ cidr }) => `has a route to ${subnetOf(cidr)}`),
     ...(on.some(({ Internal }) => !Internal) ? ['has a route to default'] : []),
     ...(on.some(({ Ingress }) => Ingress) ? ['sends replies back by the mesh'] : []),
+    ...(on.some(({ Id, Ingress }) => Ingress && hasIpv6(Id, attached))
+      ? ['has a route to default by IPv6', 'sends replies back by the mesh by IPv6']
+      : []),
   ];
+}
+
+function hasIpv6(networkId: string, members: readonly Member[]): boolean {
+  return members.some((one) => one.networkId === networkId && one.cidr.includes(':'));
 }
 
 /** Where published ports lead, which is the same on every host. */
@@ -267,7 +304,10 @@ function meshOf({ networks, services, members }: Store): readonly string[] {
     return (Endpoint?.Ports ?? [])
       .filter(({ PublishMode }) => PublishMode === 'ingress')
       .flatMap(({ Protocol, PublishedPort, TargetPort }) => [
-        `host publishes ${Protocol} ${PublishedPort}`,
+        `host publishes ${Protocol} ${PublishedPort} by IPv4`,
+        ...(active.length === 0 || hasIpv6(id ?? '', active)
+          ? [`host publishes ${Protocol} ${PublishedPort} by IPv6`]
+          : []),
         ...active.map(({ cidr }) => {
           const backend = `${withoutPrefix(cidr)}:${TargetPort}`;
           return `mesh leads ${Protocol} ${PublishedPort} to ${backend}`;
@@ -283,35 +323,41 @@ function balanceOf(networkIds: ReadonlySet<string>, store: Store): readonly stri
     for (const { ID, Spec, Endpoint } of store.services) {
       const all = store.members.filter((one) => one.networkId === Id && one.serviceId === ID);
       const active = all.filter(({ isActive }) => isActive).map(({ cidr }) => withoutPrefix(cidr));
-      const vip = Endpoint?.VirtualIPs?.find(({ NetworkID }) => NetworkID === Id)?.Addr;
-      if (vip !== undefined) {
-        const address = withoutPrefix(vip);
-        for (const backend of active) facts.push(`leads ${address} to ${backend}`);
-        if (active.length === 0) facts.push(`refuses ${address}`);
+      const vips = (Endpoint?.VirtualIPs ?? [])
+        .filter(({ NetworkID }) => NetworkID === Id)
+        .map(({ Addr }) => withoutPrefix(Addr));
+      for (const vip of vips) {
+        const same = active.filter((address) => isIpv6(address) === isIpv6(vip));
+        for (const backend of same) facts.push(`leads ${vip} to ${backend}`);
+        if (same.length === 0) facts.push(`refuses ${vip}`);
       }
       if (Ingress || all.length === 0) continue;
-      const named = vip === undefined ? active : [withoutPrefix(vip)];
-      facts.push(`finds ${Spec.Name} at ${named.toSorted().join(', ')}`);
-      facts.push(`finds tasks.${Spec.Name} at ${active.toSorted().join(', ')}`);
+      // Names are asked for addresses of IPv4.
+      const asked = (addresses: readonly string[]) =>
+        addresses
+          .filter((address) => !isIpv6(address))
+          .toSorted()
+          .join(', ');
+      facts.push(`finds ${Spec.Name} at ${asked(vips.length === 0 ? active : vips)}`);
+      facts.push(`finds tasks.${Spec.Name} at ${asked(active)}`);
     }
   }
   return facts;
 }
 
+/** As the kernel writes it. */
 function withoutPrefix(cidr: string): string {
-  return cidr.split('/')[0] ?? '';
+  return canonicalAddress(cidr.split('/')[0] ?? '');
 }
 
-/** "10.0.1.0/24" of "10.0.1.7/24". */
+/** "10.0.1.0/24" of "10.0.1.7/24", and the same of IPv6. */
 function subnetOf(cidr: string): string {
-  const [address = '', prefix = ''] = cidr.split('/');
-  let bitsLeft = Number(prefix);
-  const bytes = address.split('.').map((byte) => {
-    const bits = Math.min(8, bitsLeft);
-    bitsLeft -= bits;
-    return Number(byte) & (0xff << (8 - bits));
+  const { bytes, prefix } = parseCidr(cidr);
+  const base = bytes.map((byte, index) => {
+    const bits = Math.min(8, Math.max(0, prefix - 8 * index));
+    return byte & (0xff << (8 - bits));
   });
-  return `${bytes.join('.')}/${prefix}`;
+  return `${addressText(Buffer.from(base))}/${prefix}`;
 }
 
 /** As every node makes it from an IPv4 address. */
