@@ -24,14 +24,12 @@ import { assertPortFree } from './port-probe.ts';
 import { Quiet } from './quiet.ts';
 import { withinReach } from './reach.ts';
 import { RecordMaker } from './record-maker.ts';
+import { noteRepairs } from './repair-notes.ts';
 import type { NetlinkSockets } from './netlink-sockets.ts';
 import { SpareNamespaces } from './spare-namespaces.ts';
 import type { NetworkTables } from './tables.ts';
 import type { Tunnels } from './tunnel/index.ts';
 import { untilKnown } from './until-known.ts';
-
-/** Of each kind of what an audit has put right. */
-const loggedMax = 5;
 
 export interface ContainerNetworkOptions extends GatewayOptions {
   /** Pins and attachment records go here; not shared with another daemon. */
@@ -284,7 +282,7 @@ export class ContainerNetwork implements NetworkDriver {
 
   async #audit(isQuiet: boolean): Promise<readonly Repair[]> {
     const repairs: Repair[] = [];
-    await this.#followCarrier();
+    if (!isQuiet) await this.#followCarrier();
     for (const id of this.#connected) {
       if (!this.#namespaces.repin(id)) continue;
       repairs.push({ kind: 'namespace', what: `the pin of container ${id}` });
@@ -295,13 +293,7 @@ export class ContainerNetwork implements NetworkDriver {
       await nextTurn();
       repairs.push(...(await part.audit(isQuiet)));
     }
-    for (const [kind, found] of Map.groupBy(repairs, (repair) => repair.kind)) {
-      this.repairs.set(kind, (this.repairs.get(kind) ?? 0) + found.length);
-      this.onRepaired?.(kind, found.length);
-      // All entries of a device go with it: a few tell enough.
-      const what = found.slice(0, loggedMax).map((repair) => repair.what);
-      this.#log.warn('put right what was not as it should be', { kind, times: found.length, what });
-    }
+    noteRepairs(repairs, { counts: this.repairs, onRepaired: this.onRepaired, log: this.#log });
     return repairs;
   }
 

@@ -72,7 +72,7 @@ export function auditDevices(
     );
     repairs.push({ kind: 'link', what: `settings of ${vxlanName}` });
   }
-  repairs.push(...inNamespaceOf(wanted.netnsFd, () => auditSettings(settingsOf(wanted))));
+  repairs.push(...auditDeviceSettings(wanted));
   return { bridge: bridge.index, vxlan: vxlan.index, repairs, links };
 }
 
@@ -110,6 +110,13 @@ function auditBridge(
     repairs.push({ kind: 'address', what: `${cidr} that ${bridgeName} is not to have` });
   }
   return repairs;
+}
+
+/** The kernel tells nobody when these change. */
+export function auditDeviceSettings(
+  wanted: DevicesWanted & { readonly netnsFd: number },
+): readonly Repair[] {
+  return inNamespaceOf(wanted.netnsFd, () => auditSettings(settingsOf(wanted)));
 }
 
 /**

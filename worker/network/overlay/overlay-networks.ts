@@ -173,8 +173,8 @@ export class OverlayNetworks implements NetworkPart {
       if (!this.#segments.has(network.id)) await this.#networkChanged(network.id);
     }
     for (const segment of this.#segments.values()) {
-      if (isQuiet && !segment.needsAudit()) continue;
       const found = this.#try(segment, () => {
+        if (isQuiet && !segment.needsAudit()) return segment.auditSettings();
         const wanted = this.#devicesWanted(this.#deps.tables.network(segment.id));
         if (wanted !== undefined) segment.change(wanted);
         return [...segment.audit(), ...segment.removeStrays()];

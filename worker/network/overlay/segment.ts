@@ -29,7 +29,7 @@ import {
 } from '../netlink/neighbours.ts';
 import type { Repair } from '../part.ts';
 import { errno, SyscallError } from '../syscalls.ts';
-import { auditDevices, type Devices, type DevicesWanted } from './devices.ts';
+import { auditDevices, auditDeviceSettings, type Devices, type DevicesWanted } from './devices.ts';
 import { auditEntries } from './entries.ts';
 import type { ForwardingTable } from './forwarding.ts';
 import { bridgeName, vxlanName } from './names.ts';
@@ -211,6 +211,11 @@ export class Segment {
     const repairs = this.#auditAll();
     this.#isSettled = repairs.length + this.#strays.length + this.#leaving.size === 0;
     return repairs;
+  }
+
+  /** Where nothing else needs a look. */
+  auditSettings(): readonly Repair[] {
+    return auditDeviceSettings({ ...this.#wanted, netnsFd: this.#namespaces.fd(this.id) });
   }
 
   #auditAll(): readonly Repair[] {
