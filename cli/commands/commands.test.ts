@@ -142,6 +142,14 @@ describe('cli/commands', () => {
     assert.equal(body.TaskTemplate.ContainerSpec.Image, 'web:1');
   });
 
+  it('asks a node that is no manager once', async () => {
+    const message = 'This node is not a swarm manager.';
+    daemon.answer({ 'POST /services/create': { status: 503, message } });
+    const ran = await cli('service create --name web --no-resolve-image web:1');
+    assert.match(ran.err, /This node is not a swarm manager/);
+    assert.equal(daemon.asked.filter(({ path }) => path === '/services/create').length, 1);
+  });
+
   it('ends with 1 and the reasons when a service cannot converge', async () => {
     const Status = { Timestamp: time, State: 'failed', Err: 'exit 3' };
     const failed = ['a', 'b', 'c'].map((ID) => ({ ...task, ID, DesiredState: 'shutdown', Status }));

@@ -44,9 +44,16 @@ export async function whenLed<T>(clock: Clock, ask: () => Promise<T>): Promise<T
   }
 }
 
-/** Nobody has answered: whether the request was carried out cannot be told from this. */
+/**
+ * Nobody has answered: whether the request was carried out cannot be told from this. A node that
+ * is no manager has answered, and will say the same for ever.
+ */
 export function isLost(error: unknown): boolean {
-  return error instanceof SwarmError && error.code === 'unavailable';
+  return (
+    error instanceof SwarmError &&
+    error.code === 'unavailable' &&
+    !error.message.includes('This node is not a swarm manager')
+  );
 }
 
 /** The object was changed by others since it was read. */

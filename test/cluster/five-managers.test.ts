@@ -35,7 +35,7 @@ describe('five managers', () => {
   });
 
   it('lose nothing and do nothing twice when the leader is killed again and again', async () => {
-    await killLeaders(get(), get().lab.hosts, { rounds: 3, name: 'kill' });
+    await killLeaders(get(), get().lab.hosts, { rounds: 2, name: 'kill' });
   });
 
   it('are cut in two: three go on, two refuse, and all agree when they meet again', async () => {

@@ -27,7 +27,7 @@ describe('hosts', () => {
       });
       return running.length === 8;
     };
-    await swarm.untilTasks('eight replicas run without h4', 'web', isMoved, 15_000);
+    await swarm.untilTasks('eight replicas run without h4', 'web', isMoved);
     const after = await swarm.runs('web', 8);
     const ids = after.map(({ id }) => id);
     const stayed = before.filter(({ host }) => host !== 'h4').map(({ id }) => id);
@@ -81,7 +81,7 @@ describe('hosts', () => {
     const isReplaced = (tasks: readonly TaskView[]) =>
       tasks.filter(({ state, desired }) => state === 'running' && desired === 'running').length ===
         8 && tasks.every(({ id, state }) => !lost.includes(id) || state !== 'running');
-    await swarm.untilTasks('its tasks are replaced', 'web', isReplaced, 30_000);
+    await swarm.untilTasks('its tasks are replaced', 'web', isReplaced);
     await swarm.containersAre(await swarm.runs('web', 8));
   });
 
@@ -113,12 +113,17 @@ describe('hosts', () => {
     const states = new Set<string>();
     for (const name of ['h4', 'h2']) {
       await swarm.host(name).cutLink();
-      const endMs = performance.now() + 1500;
-      while (performance.now() < endMs) {
+      let isBack = false;
+      // Beside the looks, which a busy machine may take long for.
+      const restored = sleep(1500).then(async () => {
+        await swarm.host(name).restoreLink();
+        isBack = true;
+      });
+      while (!isBack) {
         for (const { state } of await swarm.nodes()) states.add(state);
         await sleep(50);
       }
-      await swarm.host(name).restoreLink();
+      await restored;
       await sleep(1500);
     }
     await swarm.untilNodes(allReady);
@@ -131,11 +136,12 @@ describe('hosts', () => {
     assert.deepEqual(swarm.containers(), containers);
   });
 
-  it('restarts nothing for a link that loses a fifth of its packets', async () => {
+  // Of a fifth, TCP's attempts would all be lost within three seconds once in some hundred runs.
+  it('restarts nothing for a link that loses a tenth of its packets', async () => {
     const swarm = get();
     const before = await eightReplicas(swarm);
     const h4 = swarm.host('h4');
-    await h4.dropPackets(20);
+    await h4.dropPackets(10);
     try {
       await sleep(4500);
     } finally {
@@ -153,7 +159,7 @@ describe('hosts', () => {
     const swarm = get();
     const before = await eightReplicas(swarm);
     await swarm.manager.cutLink();
-    await swarm.untilNodes('h1 ready, h2 down, h3 down, h4 down', 15_000);
+    await swarm.untilNodes('h1 ready, h2 down, h3 down, h4 down');
     const onManager = (tasks: readonly TaskView[]) =>
       tasks.filter(({ host, state, desired }) => {
         return host === 'h1' && state === 'running' && desired === 'running';
@@ -162,7 +168,7 @@ describe('hosts', () => {
     const elsewhere = swarm.containers().filter((line) => !line.startsWith('h1 '));
     assert.equal(elsewhere.length, before.filter(({ host }) => host !== 'h1').length);
     await swarm.manager.restoreLink();
-    await swarm.untilNodes(allReady, 30_000);
+    await swarm.untilNodes(allReady);
     await swarm.containersAre(await swarm.runs('web', 8));
   });
 

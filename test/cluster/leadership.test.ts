@@ -166,7 +166,7 @@ describe('managers by command', () => {
   });
 
   it('leave by force and join again, time after time', async () => {
-    await leaveAndJoin(get(), hosts(), 10);
+    await leaveAndJoin(get(), hosts(), 6);
   });
 });
 

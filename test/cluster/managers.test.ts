@@ -29,7 +29,7 @@ describe('three managers', () => {
   });
 
   it('lose nothing and do nothing twice when the leader is killed again and again', async () => {
-    await killLeaders(get(), hosts(), { rounds: 4, name: 'kill' });
+    await killLeaders(get(), hosts(), { rounds: 3, name: 'kill' });
   });
 
   it('have another leader when the first is cut off, which then follows', async () => {

@@ -20,7 +20,7 @@ describe('a service under load loses no request', function () {
 
   it('to rolling updates', async () => {
     const shop = await Shop.open(get(), { replicas: 4, ...options });
-    for (let times = 0; times < 3; times++) await shop.update();
+    for (let times = 0; times < 2; times++) await shop.update();
     await shop.closeUnharmed('updates');
   });
 

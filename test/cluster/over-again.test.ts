@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { Lab, until, type Host } from '../lab/index.ts';
 import { withDaemonLogs } from './swarm.ts';
 
-const times = 50;
+const times = 25;
 
 interface WireNode {
   readonly ID: string;
