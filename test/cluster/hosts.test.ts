@@ -113,13 +113,13 @@ describe('hosts', () => {
     const states = new Set<string>();
     for (const name of ['h4', 'h2']) {
       await swarm.host(name).cutLink();
-      let isBack = false;
+      const back = new AbortController();
       // Beside the looks, which a busy machine may take long for.
       const restored = sleep(1500).then(async () => {
         await swarm.host(name).restoreLink();
-        isBack = true;
+        back.abort();
       });
-      while (!isBack) {
+      while (!back.signal.aborted) {
         for (const { state } of await swarm.nodes()) states.add(state);
         await sleep(50);
       }

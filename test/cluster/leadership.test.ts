@@ -61,7 +61,7 @@ describe('managers by command', () => {
     await swarm.create('steady', ...there, imageOf(swarm, 'sleeper:1'));
     await swarm.runs('steady', 2);
     const before = swarm.containers();
-    await through.cli('node', 'demote', leader.name);
+    await managers.demote(through, leader);
     await managers.agreed(but(leader));
     assert.notEqual(await managers.leader(but(leader)), leader);
     await until('it says that it is a worker', async () => {
@@ -82,7 +82,7 @@ describe('managers by command', () => {
       const leader = await managers.leader(hosts());
       await leader.cli('node', 'promote', worker.name);
       await sleep(delayMs);
-      await leader.cli('node', 'demote', worker.name);
+      await managers.demote(leader, worker);
       await managers.agreed(hosts());
       await until('it says that it is a worker', async () => {
         const { Swarm } = await worker.api<SwarmInfo>('GET', '/info');
@@ -91,7 +91,7 @@ describe('managers by command', () => {
     }
     await managers.host('h1').cli('node', 'promote', worker.name);
     await managers.agreed(managers.lab.hosts);
-    await managers.host('h1').cli('node', 'demote', worker.name);
+    await managers.demote(managers.host('h1'), worker);
     await managers.agreed(hosts());
   });
 
@@ -104,10 +104,10 @@ describe('managers by command', () => {
     const refused = await leader.cliResult('node', 'demote', other.name);
     assert.match(refused.stderr, /this would result in a loss of quorum/);
     // The one that is lost may go, and then there are two.
-    await leader.cli('node', 'demote', lost.name);
+    await managers.demote(leader, lost);
     await lost.startDaemon();
     await managers.agreed([leader, other].toSorted(byName));
-    await leader.cli('node', 'demote', other.name);
+    await managers.demote(leader, other);
     await managers.agreed([leader]);
     const last = await leader.cliResult('node', 'demote', leader.name);
     assert.equal(last.code, 1);

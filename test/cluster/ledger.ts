@@ -51,6 +51,7 @@ export class Ledger implements AsyncDisposable {
     const enough = this.acknowledged + changes;
     await until(`${changes} more changes are acknowledged`, () => this.acknowledged >= enough, {
       everyMs: 10,
+      timeoutMs: 60_000,
     });
   }
 

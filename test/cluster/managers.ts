@@ -124,7 +124,10 @@ export class Managers {
             return all.flat().map(({ ID, Version }) => `${ID} ${Version.Index}`);
           }),
         ),
-      { accept: ([first, ...rest]) => rest.every((other) => other.join() === first?.join()) },
+      {
+        accept: ([first, ...rest]) => rest.every((other) => other.join() === first?.join()),
+        timeoutMs: 60_000,
+      },
     );
   }
 
@@ -150,6 +153,14 @@ export class Managers {
       assert.equal(answer.status, 503, answer.body);
       assert.match(answer.body, noLeader);
     }
+  }
+
+  /** The others refuse for as long as they have not heard of each other, as after a start. */
+  async demote(through: Host, node: Host): Promise<void> {
+    await until(`${node.name} is demoted`, () => through.cliResult('node', 'demote', node.name), {
+      accept: ({ code }) => code === 0,
+      timeoutMs: 60_000,
+    });
   }
 
   /** Removes all services of these names' beginning. */

@@ -183,12 +183,17 @@ export class TestSwarm {
     return found.pid;
   }
 
-  /** What the task's web server says at this path, on its port of its host. */
-  async answer(task: TaskView, path = '/'): Promise<string> {
+  /**
+   * What the task's web server says at this path, on its port of its host. Waits for it: a container
+   * runs a moment before its server listens.
+   */
+  answer(task: TaskView, path = '/'): Promise<string> {
     assert.ok(task.port !== undefined, `task ${task.id} tells no port`);
     const url = `http://${this.host(task.host).address}:${task.port}${path}`;
-    const response = await fetch(url, { signal: AbortSignal.timeout(2000) });
-    return (await response.text()).trim();
+    return until(`task ${task.id} answers`, async () => {
+      const response = await fetch(url, { signal: AbortSignal.timeout(5000) });
+      return (await response.text()).trim();
+    });
   }
 
   /** Switches on what is off, and takes back what was done to links. */
