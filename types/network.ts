@@ -73,6 +73,8 @@ export interface TaskNetwork {
   readonly driverOpts?: Readonly<Record<string, string>>;
   /** The default route leads by the network with the highest; absent: 0. */
   readonly gwPriority?: number;
+  /** Addresses that the container chose itself, beside those: "169.254.7.7/16". */
+  readonly linkLocal?: readonly string[];
   /** What this container alone calls others there: their names, by those that it has for them. */
   readonly links?: Readonly<Record<string, string>>;
 }

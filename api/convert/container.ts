@@ -6,6 +6,7 @@ import type {
   ConnectedNetwork,
   ContainerView,
   HealthView,
+  WantedNetwork,
 } from '../../worker/container/view.ts';
 import type { Image } from '../../worker/image/images.ts';
 import type { MountView } from '../../worker/volume/volume.ts';
@@ -234,10 +235,9 @@ function endpointJson(
   const [address = '', prefix = '0'] = ofFamily(false).split('/');
   const [address6 = '', prefix6 = '0'] = ofFamily(true).split('/');
   const wanted = record.networks.find(({ network }) => isNetwork({ name, networkId }, network));
-  const { aliases = [], ipv4, ipv6, driverOpts = null, gwPriority, links = [] } = wanted ?? {};
-  const isAsked = ipv4 !== undefined || ipv6 !== undefined;
+  const { aliases = [], driverOpts = null, gwPriority, links = [] } = wanted ?? {};
   return {
-    IPAMConfig: isAsked ? { IPv4Address: ipv4, IPv6Address: ipv6 } : null,
+    IPAMConfig: ipamJson(wanted),
     Links: links.length === 0 ? null : [...links],
     Aliases: aliases.length === 0 ? null : aliases,
     MacAddress: macAddress,
@@ -252,6 +252,16 @@ function endpointJson(
     GlobalIPv6Address: address6,
     GlobalIPv6PrefixLen: Number(prefix6),
     DNSNames: null,
+  };
+}
+
+/** What was asked for; null where nothing was. */
+function ipamJson({ ipv4, ipv6, linkLocalIps }: Partial<WantedNetwork> = {}): JsonObject | null {
+  if (ipv4 === undefined && ipv6 === undefined && linkLocalIps === undefined) return null;
+  return {
+    IPv4Address: ipv4,
+    IPv6Address: ipv6,
+    ...(linkLocalIps === undefined ? {} : { LinkLocalIPs: [...linkLocalIps] }),
   };
 }
 

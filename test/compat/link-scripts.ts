@@ -1,8 +1,9 @@
-/** Links between containers: on the network bridge, and on networks that people have made. */
+/** Links between containers, and addresses that containers choose for themselves. */
 import type { ContainerScript } from './container-scripts.ts';
 
 export const bridgeLinks = 'links on the bridge are lines of hosts, and variables';
 export const ownLinks = 'links on other networks are names for one container alone';
+export const linkLocals = 'link-local addresses come to interfaces beside the others';
 
 export const linkScripts: readonly ContainerScript[] = [
   {
@@ -41,5 +42,19 @@ export const linkScripts: readonly ContainerScript[] = [
         {{.NetworkSettings.Networks.two.Links}}' bb
       docker network disconnect own bb; docker restart -t 0 bb; reaches bb far
       docker rm --link bb/far; docker rm -f aa bb later; docker network rm own two`,
+  },
+  {
+    name: linkLocals,
+    script: `docker network create own >/dev/null; docker network create two >/dev/null
+      docker run -d --name aa --network own --link-local-ip 169.254.7.7 \\
+        --link-local-ip 169.254.7.8 busybox sleep 1000 >/dev/null
+      docker create --name bb --network own --link-local-ip 169.254.7.9 busybox \\
+        sleep 1000 >/dev/null; docker start bb
+      docker network connect --link-local-ip 169.254.8.8 two aa
+      docker exec aa ip -o -4 addr show | grep -o '169.*eth.'
+      docker exec bb ping -c1 -W2 169.254.7.8 | grep -o 'bytes from.*:'
+      docker inspect -f '{{.NetworkSettings.Networks.own.IPAMConfig.LinkLocalIPs}}' aa
+      docker run --rm --network own --link-local-ip 10.7.7.7 busybox true 2>&1 | grep -o 'invalid.*'
+      docker rm -f aa bb; docker network rm own two`,
   },
 ];

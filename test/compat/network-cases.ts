@@ -2,9 +2,9 @@
 import { strict as assert } from 'node:assert';
 import { until, type Host } from '../lab/index.ts';
 import { dockers, newDocker, oldDocker, ownCli } from './clients.ts';
-import { refuses, shows } from './covered.ts';
+import { shows } from './covered.ts';
 import type { Field } from './field.ts';
-import { ownLinks } from './link-scripts.ts';
+import { linkLocals, ownLinks } from './link-scripts.ts';
 import { all, create, type Test } from './service-cases.ts';
 import type { Json } from './sight.ts';
 import { same } from './swarm-cases.ts';
@@ -45,11 +45,7 @@ export function networkCases(get: () => Field): void {
   shows(title, 'network disconnect', '', '--force');
   shows('test/cluster/container-run.test.ts', 'network connect', '--driver-opt', '--gw-priority');
   shows(ownLinks, 'network connect', '--link');
-  refuses(
-    'network connect',
-    '--link-local-ip',
-    'link-local addresses cannot be chosen in this version',
-  );
+  shows(linkLocals, 'network connect', '--link-local-ip');
   const noted = new Set<string>();
   for (const cli of dockers) {
     describe(`networks, by ${cli.name}`, () => {

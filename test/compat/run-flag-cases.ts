@@ -16,7 +16,6 @@ const refused: readonly (readonly [flag: string, value: string, sentence: string
   ['--cpu-rt-period', '1000', realtime],
   ['--cpu-rt-runtime', '1000', realtime],
   ['--kernel-memory', '64m', 'Linux has no limit of kernel memory any more: use a limit of memory'],
-  ['--link-local-ip', '169.254.7.7', 'link-local addresses cannot be chosen in this version'],
   [
     '--mac-address',
     '02:42:0a:00:00:09',

@@ -9,6 +9,7 @@ import type { ConnectedNetwork, ContainerRecord, WantedNetwork } from './view.ts
 
 const shortIdLength = 12;
 export const bridgeId = 'bridge';
+const linkLocalPrefix = '/16';
 
 /** The networks of this node that people have made. */
 export type OwnNetworks = Pick<LocalNetworks, 'get' | 'reserve' | 'release'>;
@@ -72,12 +73,15 @@ export class Joining {
     const places: Place[] = [];
     try {
       for (const wanted of networks) {
-        const { driverOpts, gwPriority, links } = wanted;
+        const { driverOpts, gwPriority, linkLocalIps, links } = wanted;
         const place = await this.#take(record, wanted);
         places.push({
           ...place,
           ...(driverOpts === undefined ? {} : { driverOpts }),
           ...(gwPriority === undefined ? {} : { gwPriority }),
+          ...(linkLocalIps === undefined
+            ? {}
+            : { linkLocal: linkLocalIps.map((ip) => `${ip}${linkLocalPrefix}`) }),
           ...(links === undefined ? {} : { links: namesByAlias(links) }),
         });
       }
@@ -120,6 +124,13 @@ export class Joining {
       const { name, driver } = { driver: spec.driver || 'bridge', name: spec.name };
       return { networkId, name, driver, aliases, addresses, gateways: gatewaysOf(subnets) };
     }
+    if (wanted.linkLocalIps !== undefined) {
+      throw new SwarmError(
+        'unimplemented',
+        'link-local addresses are for networks of one node: on a network of the swarm packets ' +
+          'reach only the addresses that it has given',
+      );
+    }
     const place = await this.#swarm.join({
       network,
       containerId: record.id,
@@ -144,7 +155,7 @@ const onBridge = {
 /** As the driver takes it. */
 export function taskNetworkOf(
   record: Joiner,
-  { networkId, addresses, aliases, driverOpts, gwPriority, links }: Place,
+  { networkId, addresses, aliases, driverOpts, gwPriority, linkLocal, links }: Place,
 ): TaskNetwork {
   return {
     networkId,
@@ -152,6 +163,7 @@ export function taskNetworkOf(
     aliases: namesOf(record, aliases),
     ...(driverOpts === undefined ? {} : { driverOpts }),
     ...(gwPriority === undefined ? {} : { gwPriority }),
+    ...(linkLocal === undefined ? {} : { linkLocal }),
     ...(links === undefined ? {} : { links }),
   };
 }

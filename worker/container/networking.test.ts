@@ -20,8 +20,16 @@ describe('networks that a container is to be on', () => {
     [
       'link-local addresses',
       'own',
+      { IPAMConfig: { LinkLocalIPs: ['10.7.7.7'] } },
+      /^SwarmError: invalid link local IP address: 10.7.7.7$/,
+    ],
+    ['no address', 'own', { IPAMConfig: { LinkLocalIPs: ['x'] } }, /invalid link-local IP addre/],
+    ['IPv6 link-local', 'own', { IPAMConfig: { LinkLocalIPs: ['fe80::7'] } }, /one of its own/],
+    [
+      'link-local addresses on the bridge',
+      'bridge',
       { IPAMConfig: { LinkLocalIPs: ['169.254.1.1'] } },
-      /link-local/,
+      /user specified IP address is supported on user defined networks only/,
     ],
     ['what is no address', 'own', { IPAMConfig: { IPv4Address: 'ten' } }, /invalid IPv4 address/],
     ['the other family', 'own', { IPAMConfig: { IPv6Address: '10.0.0.5' } }, /invalid IPv6 addr/],

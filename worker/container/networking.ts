@@ -49,9 +49,11 @@ function withLinks(wanted: WantedNetwork, links: readonly string[]): WantedNetwo
 
 export function wantedNetwork(network: string, settings?: EndpointSettings): WantedNetwork {
   if (settings !== undefined) refuseSettings(settings);
-  const { ipv4Address = '', ipv6Address = '' } = settings?.ipamConfig ?? {};
+  const { ipv4Address = '', ipv6Address = '', linkLocalIps: given } = settings?.ipamConfig ?? {};
+  const linkLocalIps = given ?? [];
   const aliases = settings?.aliases ?? [];
-  if (network === bridgeId && (ipv4Address !== '' || ipv6Address !== '')) {
+  const isAsked = ipv4Address !== '' || ipv6Address !== '' || linkLocalIps.length > 0;
+  if (network === bridgeId && isAsked) {
     throw invalid('user specified IP address is supported on user defined networks only');
   }
   if (network === bridgeId && aliases.length > 0) {
@@ -62,12 +64,14 @@ export function wantedNetwork(network: string, settings?: EndpointSettings): Wan
   checkOptions(network, driverOpts);
   checkAddress(ipv4Address, 'IPv4');
   checkAddress(ipv6Address, 'IPv6');
+  for (const address of linkLocalIps) checkLinkLocal(address);
   const links = checkedLinks(network, settings?.links ?? []);
   return {
     network,
     aliases,
     ...(ipv4Address === '' ? {} : { ipv4: ipv4Address }),
     ...(ipv6Address === '' ? {} : { ipv6: ipv6Address }),
+    ...(linkLocalIps.length === 0 ? {} : { linkLocalIps }),
     ...(Object.keys(driverOpts).length === 0 ? {} : { driverOpts }),
     ...(gwPriority === 0 ? {} : { gwPriority }),
     ...(links.length === 0 ? {} : { links }),
@@ -107,14 +111,11 @@ function checkOptions(network: string, driverOpts: Readonly<Record<string, strin
 }
 
 function refuseSettings(settings: EndpointSettings): void {
-  const { macAddress, ipamConfig } = settings;
+  const { macAddress } = settings;
   if (macAddress !== '') {
     throw unsupported(
       'a MAC address cannot be chosen in this version: it follows from the address',
     );
-  }
-  if ((ipamConfig?.linkLocalIps ?? []).length > 0) {
-    throw unsupported('link-local addresses cannot be chosen in this version');
   }
 }
 
@@ -123,6 +124,18 @@ function checkAddress(text: string, family: 'IPv4' | 'IPv6'): void {
   const isOfFamily = text.includes(':') === (family === 'IPv6');
   if (isOfFamily && parseHost(text) !== undefined) return;
   throw invalid(`invalid ${family} address: ${text}`);
+}
+
+function checkLinkLocal(text: string): void {
+  const host = parseHost(text);
+  if (host === undefined) throw invalid(`invalid link-local IP address: ${text}`);
+  if (/^fe[89ab]/i.test(text)) {
+    throw unsupported(
+      `the link-local address ${text} cannot be chosen: where a network has IPv6, each interface ` +
+        'has one of its own',
+    );
+  }
+  if (!text.startsWith('169.254.')) throw invalid(`invalid link local IP address: ${text}`);
 }
 
 /** Throws in Docker's words. `network` is absent where only the managers may know it. */

@@ -56,6 +56,8 @@ export interface WantedNetwork {
   /** Addresses that were asked for, without prefixes. */
   readonly ipv4?: string;
   readonly ipv6?: string;
+  /** Further addresses of its interface, which nobody gives out: "169.254.7.7". */
+  readonly linkLocalIps?: readonly string[];
   /** Of its interface there. */
   readonly driverOpts?: Readonly<Record<string, string>>;
   /** The default route leads by the network with the highest; absent: 0. */
@@ -77,6 +79,7 @@ export interface ConnectedNetwork {
   readonly macAddress: string;
   readonly driverOpts?: Readonly<Record<string, string>>;
   readonly gwPriority?: number;
+  readonly linkLocal?: readonly string[];
   /** Names of others that the container alone knows them by, by these names. */
   readonly links?: Readonly<Record<string, string>>;
   /** What the managers know the attachment by, on a network of the swarm. */

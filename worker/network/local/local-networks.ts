@@ -279,17 +279,18 @@ export class LocalNetworks implements NetworkPart {
 
   /** Its networks that are of this node; the others are passed over. */
   async attached(container: AttachedContainer): Promise<void> {
-    const own = container.networks.flatMap(({ networkId, addresses, aliases = [] }) => {
+    const own = container.networks.flatMap(({ networkId, addresses, aliases = [], linkLocal }) => {
       const network = this.#networks.get(networkId);
       const position = positionOf(container.networks, networkId);
-      return network === undefined ? [] : [{ network, addresses, aliases, position }];
+      return network === undefined ? [] : [{ network, addresses, aliases, position, linkLocal }];
     });
     const way = container.leavesByBridge ? undefined : this.wayOf(container.networks);
-    for (const { network, addresses, position } of own) {
+    for (const { network, addresses, position, linkLocal = [] } of own) {
       network.addresses.adopt(container.id, addresses);
       const plug = this.#plugOf(container, {
         network,
         addresses,
+        linkLocal,
         position,
         isWay: network.kept === way,
       });
@@ -386,11 +387,12 @@ export class LocalNetworks implements NetworkPart {
     place: {
       readonly network: Network;
       readonly addresses: readonly string[];
+      readonly linkLocal: readonly string[];
       readonly position: number;
       readonly isWay: boolean;
     },
   ): Plug {
-    const { network, addresses, position, isWay } = place;
+    const { network, addresses, linkLocal, position, isWay } = place;
     const { subnets, spec } = network.kept;
     const gateway = isWay ? this.gatewayOf([{ networkId: network.kept.id }]) : undefined;
     const gateway6 = isWay
@@ -406,7 +408,7 @@ export class LocalNetworks implements NetworkPart {
         name: interfaceName(position),
         mac: macOfAddresses(addresses),
         mtu: mtuOf(spec) ?? this.#options.mtu ?? mtuDefault,
-        addresses,
+        addresses: [...addresses, ...linkLocal],
         ...(gateway === undefined ? {} : { gateway }),
       },
       ...(gateway6 === undefined ? {} : { gateway6 }),
