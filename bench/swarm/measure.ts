@@ -11,7 +11,15 @@ const blipMs = 1500;
 /** After a blip, long enough for a needless replacement to show. */
 const blipWatchMs = 10_000;
 
-export async function measure(swarm: Swarm, say: (line: string) => void): Promise<Metrics> {
+/** What is measured once 60 tasks run. */
+export const partNames = ['idle', 'blip', 'turnover', 'loss'] as const;
+export type Part = (typeof partNames)[number];
+
+export async function measure(
+  swarm: Swarm,
+  parts: ReadonlySet<Part>,
+  say: (line: string) => void,
+): Promise<Metrics> {
   say(`${swarm.name}: three hosts, one manager`);
   await using lab = await Lab.create({ hosts: 3 });
   const image = await lab.image('sleeper:1');
@@ -42,14 +50,16 @@ export async function measure(swarm: Swarm, say: (line: string) => void): Promis
   });
   await timed('scale_3_30_s', () => scaleTo(30));
   await timed('scale_30_60_s', () => scaleTo(60));
-  note(await idleCost(swarm, lab));
-  note({ blip_restarts_tasks: await blip(lab, service) });
-  await timed('scale_60_0_s', async () => {
-    await service.scale(0);
-    await service.untilGone();
-  });
-  await timed('scale_0_60_s', () => scaleTo(60));
-  note(await hostLoss(lab, service));
+  if (parts.has('idle')) note(await idleCost(swarm, lab));
+  if (parts.has('blip')) note({ blip_restarts_tasks: await blip(lab, service) });
+  if (parts.has('turnover')) {
+    await timed('scale_60_0_s', async () => {
+      await service.scale(0);
+      await service.untilGone();
+    });
+    await timed('scale_0_60_s', () => scaleTo(60));
+  }
+  if (parts.has('loss')) note(await hostLoss(lab, service));
   return metrics;
 }
 

@@ -25,7 +25,7 @@ import { Examinations } from './examinations.ts';
 import { LivenessTracker, type Transition } from './liveness.ts';
 import { NetworkDesk } from './network-desk.ts';
 import { managersFor, newsFor, type ManagersKnown } from './news.ts';
-import { heartbeatPeriodMs } from './period.ts';
+import { heartbeatPeriodMs, ownHeartbeatPeriodMs } from './period.ts';
 import { newsworthy, orphanedTasks } from './reports.ts';
 import {
   Session,
@@ -271,7 +271,8 @@ export class Dispatcher {
       this.#apply(this.#nodes.left(session.nodeId));
     },
     tellPeriodMs: (session) => {
-      const periodMs = this.#periodMs();
+      const isOwn = session.nodeId === this.#parts.leaderId();
+      const periodMs = isOwn ? ownHeartbeatPeriodMs(this.#periodMs()) : this.#periodMs();
       this.#nodes.told(session.nodeId, periodMs);
       return periodMs;
     },

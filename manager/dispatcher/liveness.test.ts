@@ -1,7 +1,13 @@
 import { strict as assert } from 'node:assert';
 import { VirtualClock } from '../../lib/clock.ts';
 import { LivenessTracker } from './liveness.ts';
-import { downAfterMs, heartbeatPeriodMs, suspectAfterMs, unknownGraceMs } from './period.ts';
+import {
+  downAfterMs,
+  heartbeatPeriodMs,
+  ownHeartbeatPeriodMs,
+  suspectAfterMs,
+  unknownGraceMs,
+} from './period.ts';
 
 describe('heartbeat figures', () => {
   const cases = [
@@ -27,6 +33,15 @@ describe('heartbeat figures', () => {
       assert.equal(downAfterMs(periodMs), downMs);
       assert.ok(unknownGraceMs(periodMs) >= 2 * downMs);
     });
+  }
+});
+
+describe("the period of a manager's own node", () => {
+  for (const { name, periodMs, expect } of [
+    { name: 'is longer in a small swarm', periodMs: 500, expect: 2_000 },
+    { name: 'is that of all in a large one', periodMs: 5_000, expect: 5_000 },
+  ]) {
+    it(name, () => assert.equal(ownHeartbeatPeriodMs(periodMs), expect));
   }
 });
 

@@ -22,6 +22,14 @@ export function heartbeatPeriodMs(nodeCount: number, specPeriodMs = dockerDefaul
   return Math.min(periodMaxMs, Math.max(periodMinMs, bySizeMs));
 }
 
+/** A manager's own node ends with the manager: nobody waits for its heartbeats. */
+const ownPeriodMs = 2_000;
+
+/** The period that the node of the manager that leads is told, where others are told this one. */
+export function ownHeartbeatPeriodMs(periodMs: number): number {
+  return Math.max(periodMs, ownPeriodMs);
+}
+
 /** A node that is silent for this long is suspect: three heartbeats were missed. */
 export function suspectAfterMs(periodMs: number): number {
   return 3 * periodMs;
