@@ -6,17 +6,12 @@ export type LogDriver = (typeof logDrivers)[number];
 const remoteLogDrivers = ['syslog', 'journald'] as const;
 export type RemoteLogDriver = (typeof remoteLogDrivers)[number];
 
-const sending = [
-  'mode',
-  'max-buffer-size',
-  'tag',
-  'cache-disabled',
-  'cache-max-size',
-  'cache-max-file',
-];
+const pacing = ['mode', 'max-buffer-size'];
+const attributes = ['labels', 'labels-regex', 'env', 'env-regex', 'tag'];
+const kept = ['cache-disabled', 'cache-max-size', 'cache-max-file'];
 const optionsOf: Readonly<Record<LogDriver, readonly string[]>> = {
-  'json-file': ['max-size', 'max-file'],
-  local: ['max-size', 'max-file'],
+  'json-file': ['max-size', 'max-file', 'compress', ...attributes, ...pacing],
+  local: ['max-size', 'max-file', 'compress', ...pacing],
   syslog: [
     'syslog-address',
     'syslog-facility',
@@ -25,9 +20,11 @@ const optionsOf: Readonly<Record<LogDriver, readonly string[]>> = {
     'syslog-tls-cert',
     'syslog-tls-key',
     'syslog-tls-skip-verify',
-    ...sending,
+    ...attributes,
+    ...pacing,
+    ...kept,
   ],
-  journald: ['labels', 'labels-regex', 'env', 'env-regex', ...sending],
+  journald: [...attributes, ...pacing, ...kept],
   none: [],
 };
 
@@ -90,8 +87,27 @@ export function syslogAddress(text = ''): SyslogAddress | undefined {
 const isBoolean = (text: string) => /^(?:1|t|true|0|f|false)$/i.test(text);
 const isSize = (text: string) => /^\d+(?:\.\d+)?\s*[kmg]?i?b?$/i.test(text);
 
-/** What is wrong with the options of a driver that sends elsewhere; undefined: nothing. */
-export function whyBadRemote(options: Readonly<Record<string, string>>): string | undefined {
+function isExpression(text: string): boolean {
+  try {
+    return new RegExp(text).source !== '';
+  } catch (error) {
+    if (error instanceof SyntaxError) return false;
+    throw error;
+  }
+}
+
+/** What is wrong with the options of a driver; undefined: nothing. */
+export function whyBadLogOptions(options: Readonly<Record<string, string>>): string | undefined {
+  const { mode = '', 'max-buffer-size': buffer, compress } = options;
+  if (!['', 'blocking', 'non-blocking'].includes(mode)) {
+    return `logger: logging mode not supported: ${mode}`;
+  }
+  if (buffer !== undefined && mode !== 'non-blocking') {
+    return "logger: max-buffer-size option is only supported with 'mode=non-blocking'";
+  }
+  if (compress !== undefined && /^(?:1|t|true)$/i.test(compress)) {
+    return 'the log option compress is not supported: older files are kept as they are; leave it out';
+  }
   const checks: readonly (readonly [string, (text: string) => boolean, string])[] = [
     ['syslog-facility', (text) => syslogFacility(text) !== undefined, 'kern … local7, or 0 to 23'],
     [
@@ -104,11 +120,9 @@ export function whyBadRemote(options: Readonly<Record<string, string>>): string 
       (text) => syslogFormats.some((known) => known === text),
       'rfc3164, rfc5424 or rfc5424micro',
     ],
-    [
-      'mode',
-      (text) => text === 'non-blocking',
-      'non-blocking: containers never wait for a server, and what is lost is counted',
-    ],
+    ['labels-regex', isExpression, 'a regular expression'],
+    ['env-regex', isExpression, 'a regular expression'],
+    ['compress', isBoolean, 'true or false'],
     ['max-buffer-size', isSize, 'a size such as 4m'],
     ['cache-max-size', isSize, 'a size such as 20m'],
     ['cache-max-file', (text) => /^[1-9]\d{0,3}$/.test(text), 'a number of files'],

@@ -8,7 +8,7 @@ import { withServiceDefaults } from './defaults.ts';
 import { eventJson, imageEvent, objectEvent } from './event.ts';
 import { imageInspectJson, imageSummaryJson } from './image.ts';
 import { infoJson, swarmInfoJson, versionJson } from './info.ts';
-import { logFrame } from './log-frame.ts';
+import { containerLogFrame, logFrame } from './log-frame.ts';
 import { nodeJson } from './node.ts';
 import { serviceJson, serviceStatus } from './service.ts';
 import { swarmJson } from './swarm.ts';
@@ -445,5 +445,16 @@ describe('log frames', () => {
       '1970-01-01T00:00:01.000000001Z com.docker.swarm.node.id=n1,' +
         'com.docker.swarm.service.id=s1,com.docker.swarm.task.id=t1 hi\n',
     );
+  });
+
+  it("tell what a container's log has besides the line, as Docker escapes it", () => {
+    const style = { timestamps: true, details: true, framed: false };
+    const attributes = { tag: 'a/b c', 'com.example.tier': 'x,y' };
+    assert.equal(
+      Buffer.from(containerLogFrame({ ...line, attributes }, style)).toString(),
+      '1970-01-01T00:00:01.000000001Z com.example.tier=x%2Cy,tag=a%2Fb+c hi\n',
+    );
+    const frame = containerLogFrame(line, { ...style, timestamps: false });
+    assert.equal(Buffer.from(frame).toString(), ' hi\n');
   });
 });

@@ -23,12 +23,20 @@ export function logFrame(task: Task, line: LogLine, style: LogStyle): Uint8Array
 /** Of a container that belongs to no service. */
 export function containerLogFrame(line: LogLine, style: LogStyle): Uint8Array {
   const time = style.timestamps ? `${fixedTimeText(line.timeNs)} ` : '';
-  return framed(
-    streams[line.stream],
-    `${time}${style.details ? ' ' : ''}`,
-    line.data,
-    style.framed,
-  );
+  const details = style.details ? `${attributesText(line)} ` : '';
+  return framed(streams[line.stream], `${time}${details}`, line.data, style.framed);
+}
+
+/** Sorted by key and escaped, as Docker has it. */
+function attributesText({ attributes = {} }: LogLine): string {
+  return Object.entries(attributes)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, value]) => `${queryText(key)}=${queryText(value)}`)
+    .join(',');
+}
+
+function queryText(text: string): string {
+  return new URLSearchParams([[text, '']]).toString().slice(0, -1).replaceAll('*', '%2A');
 }
 
 /** Output as it comes. */

@@ -4,12 +4,11 @@
  */
 import { SwarmError } from '../../lib/errors.ts';
 import {
-  isRemoteLogDriver,
   logDriverOf,
   logDrivers,
   logOptionNames,
   unknownLogOption,
-  whyBadRemote,
+  whyBadLogOptions,
   type ContainerSpec,
   type Mount,
   type ServiceSpec,
@@ -48,7 +47,7 @@ function refuseLogDriver({ logDriver }: Pick<TaskSpec, 'logDriver'>): void {
         (known.length === 0 ? `${driver} has none` : `${driver} has ${listed(known, 'and')}`),
     );
   }
-  const why = isRemoteLogDriver(driver) ? whyBadRemote(options) : undefined;
+  const why = whyBadLogOptions(options);
   if (why !== undefined) throw new SwarmError('invalid-argument', why);
 }
 

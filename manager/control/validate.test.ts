@@ -365,7 +365,9 @@ const cases: { name: string; given: unknown; code: ErrorCode; says: string }[] =
     name: 'an option of another log driver',
     given: task({ LogDriver: { Name: 'local', Options: { tag: 'x' } } }),
     code: 'unimplemented',
-    says: 'the log option "tag" is not supported by this version; local has max-size and max-file',
+    says:
+      'the log option "tag" is not supported by this version; ' +
+      'local has max-size, max-file, compress, mode and max-buffer-size',
   },
   {
     name: 'an address of no log server',

@@ -105,6 +105,12 @@ export interface LogConfig {
   readonly remote?: RemoteLogConfig;
   /** Nothing is kept here to be read. */
   readonly isUnkept?: boolean;
+  /** Kept with each line, for readers who want details. */
+  readonly attributes?: Readonly<Record<string, string>>;
+  /**
+   * The container never waits for its log: lines wait in so much memory, and are lost beyond it.
+   */
+  readonly ringBytes?: number;
   readonly maxSizeBytes: number;
   readonly maxFiles: number;
 }
@@ -138,6 +144,8 @@ export interface LogLine {
   readonly stream: 'stdout' | 'stderr';
   /** With its line end, if it had one. */
   readonly data: Uint8Array;
+  /** What the log's options have it say of the container. */
+  readonly attributes?: Readonly<Record<string, string>>;
 }
 
 export interface LogQuery {

@@ -198,6 +198,22 @@ describe('container configuration', () => {
     assert.throws(() => log('local', { 'max-size': 'big' }), /invalid size: 'big'/);
     assert.throws(() => log('local', { 'max-file': '0' }), /invalid value for max-file: '0'/);
     assert.throws(() => log('local', { tag: 'x' }), /unknown log opt 'tag' for local log driver/);
+    assert.deepEqual(log('json-file', { labels: 'from', tag: '{{.ImageName}}' }).attributes, {
+      from: 'image',
+      tag: 'web:1',
+    });
+    const ring = (options: Record<string, string>) => log('local', options).ringBytes;
+    assert.equal(ring({}), undefined);
+    assert.equal(ring({ mode: 'blocking' }), undefined);
+    assert.equal(ring({ mode: 'non-blocking' }), 2 ** 20, 'as in Docker');
+    assert.equal(ring({ mode: 'non-blocking', 'max-buffer-size': '4m' }), 4 * 2 ** 20);
+    assert.throws(() => ring({ mode: 'maybe' }), /logger: logging mode not supported: maybe/);
+    assert.throws(
+      () => ring({ 'max-buffer-size': '4m' }),
+      /max-buffer-size option is only supported with 'mode=non-blocking'/,
+    );
+    assert.throws(() => ring({ compress: 'true' }), /compress is not supported: older files/);
+    assert.throws(() => log('json-file', { 'env-regex': '(' }), /can be a regular expression/);
   });
 
   it('knows where a log is sent, and what of it is kept', () => {
@@ -215,13 +231,15 @@ describe('container configuration', () => {
       tag: `web.3.${id}/ffffffffffff/web:1/image`,
       tls: { isUnverified: false },
       bufferBytes: 2 ** 20,
+      isBlocking: false,
     });
     const journal = log('journald', { env: 'A', 'cache-disabled': 'true' });
     assert.equal(journal.isUnkept, true);
     assert.equal(journal.remote?.kind === 'journald' && journal.remote.fields['A'], '1');
     assert.throws(() => log('syslog', { tag: '{{.Nope}}' }), /the log option tag: template/);
     assert.throws(() => log('syslog', { 'syslog-address': 'http://x' }), /can be udp:\/\/HOST/);
-    assert.throws(() => log('syslog', { mode: 'blocking' }), /can be non-blocking/);
+    const blocks = log('syslog', { mode: 'blocking' }).remote;
+    assert.equal(blocks?.isBlocking, true);
   });
 
   it('names containers as containerd takes it', () => {

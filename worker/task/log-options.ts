@@ -5,9 +5,11 @@ import {
   logDriverOf,
   logDrivers,
   unknownLogOption,
+  whyBadLogOptions,
   type LogDriver,
 } from '../../types/index.ts';
-import { remoteLogConfig, type LoggedContainer } from '../runtime/logs/remote/config.ts';
+import { extraAttributes, tagOf, type LoggedContainer } from '../runtime/logs/attributes.ts';
+import { remoteLogConfig } from '../runtime/logs/remote/config.ts';
 import type { LogConfig } from '../runtime/runtime.ts';
 
 const mebibyte = 1024 * 1024;
@@ -47,13 +49,35 @@ export function logConfigOf(
   }
   const unknown = unknownLogOption(driver, options);
   if (unknown !== undefined) throw invalid(`unknown log opt '${unknown}' for ${driver} log driver`);
-  if (!isRemoteLogDriver(driver)) return { driver, ...boundsOf(driver, options, '') };
+  const why = whyBadLogOptions(options);
+  if (why !== undefined) throw invalid(why);
+  if (!isRemoteLogDriver(driver)) {
+    const size = options['max-buffer-size'];
+    return {
+      driver,
+      ...boundsOf(driver, options, ''),
+      ...attributesOf(options, container),
+      ...(options['mode'] === 'non-blocking'
+        ? { ringBytes: size === undefined ? mebibyte : (parseLogSize(size) ?? mebibyte) }
+        : {}),
+    };
+  }
   return {
     driver,
     ...boundsOf(driver, options, 'cache-'),
     remote: remoteLogConfig(driver, options, container),
     ...(/^(?:1|t|true)$/i.test(options['cache-disabled'] ?? '') ? { isUnkept: true } : {}),
   };
+}
+
+/** As json-file keeps them with each line; the driver `local` takes no such options. */
+function attributesOf(options: Options, container: LoggedContainer): Pick<LogConfig, 'attributes'> {
+  const { tag = '' } = options;
+  const attributes = {
+    ...extraAttributes(options, container),
+    ...(tag === '' ? {} : { tag: tagOf(tag, options, container) }),
+  };
+  return Object.keys(attributes).length === 0 ? {} : { attributes };
 }
 
 type Options = Readonly<Record<string, string>>;

@@ -316,6 +316,8 @@ export class ContainerdRuntime implements Runtime {
       log: this.#deps.log,
       discards: !keepsLog(meta.log),
       taker: this.#shippers.takerOf(id, meta.log.remote),
+      attributes: meta.log.attributes,
+      ringBytes: meta.log.ringBytes,
     });
   }
 

@@ -1,4 +1,6 @@
-/** Docker's json-file format: a JSON object a line, with the text, its stream and its time. Pure. */
+/**
+ * Docker's json-file format: a JSON object a line, with the text, its stream and its time. Pure.
+ */
 import type { LogLine } from '../runtime.ts';
 
 export type Stream = LogLine['stream'];
@@ -73,13 +75,15 @@ function characterStart(bytes: Uint8Array, at: number): number {
   return at;
 }
 
-export function encodeEntry(text: string, stream: Stream, stamp: string): string {
-  return `{"log":${JSON.stringify(text)},"stream":"${stream}","time":"${stamp}"}\n`;
+/** `attributes`: as JSON, or nothing. */
+export function encodeEntry(text: string, stream: Stream, stamp: string, attributes = ''): string {
+  const more = attributes === '' ? '' : `"attrs":${attributes},`;
+  return `{"log":${JSON.stringify(text)},"stream":"${stream}",${more}"time":"${stamp}"}\n`;
 }
 
 /** Nothing for a line that is no entry: the end of one may be torn by a crash of the host. */
 export function decodeEntry(line: Uint8Array): LogLine | undefined {
-  let entry: { log?: unknown; stream?: unknown; time?: unknown };
+  let entry: { log?: unknown; stream?: unknown; time?: unknown; attrs?: LogLine['attributes'] };
   try {
     entry = JSON.parse(decoder.decode(line)) as typeof entry;
   } catch (error) {
@@ -93,6 +97,7 @@ export function decodeEntry(line: Uint8Array): LogLine | undefined {
     timeNs,
     stream: entry.stream === 'stderr' ? 'stderr' : 'stdout',
     data: Buffer.from(entry.log),
+    ...(entry.attrs === undefined ? {} : { attributes: entry.attrs }),
   };
 }
 

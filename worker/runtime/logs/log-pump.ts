@@ -9,9 +9,11 @@ import { readFifo } from './fifo.ts';
 import { encodeEntry, LineSplitter, Stamper, type Stream } from './json-lines.ts';
 import type { OutputSink } from '../io.ts';
 import type { LogFile } from './log-file.ts';
+import { LogRing } from './log-ring.ts';
 import type { RemoteLine } from './remote/format.ts';
 
 const readAsync = promisify(read);
+const newline = 0x0a;
 
 /** What is taken from a pipe at once: the bound of a log's memory, and of a turn's length. */
 const chunkBytes = 16 * 1024;
@@ -19,6 +21,8 @@ const chunkBytes = 16 * 1024;
 const restFactor = 2;
 /** Debts below this are not worth a timer. */
 const restMinMs = 1;
+/** What it takes to read a chunk and throw it away. */
+const skimMs = 0.05;
 
 /**
  * Lets all logs of a daemon together have a third of its thread: who writes without end is slowed
@@ -43,9 +47,13 @@ export class LogBudget {
   }
 }
 
-/** Takes lines to somewhere else, and keeps nobody waiting. */
+/** Takes lines to somewhere else. */
 export interface LineTaker {
   ship(line: RemoteLine): void;
+  /** Resolves when more can be taken; a taker that keeps nobody waiting has room always. */
+  room(): Promise<void>;
+  /** From now on nobody is kept waiting. */
+  hurry(): void;
   close(): void;
 }
 
@@ -66,6 +74,8 @@ export class LogPump {
   readonly #sources: readonly Source[];
   readonly #discards: boolean;
   readonly #taker: LineTaker | undefined;
+  readonly #attributes: string;
+  readonly #ring: LogRing<Source> | undefined;
   readonly #sinks = new Set<OutputSink>();
   #closing = false;
 
@@ -78,9 +88,13 @@ export class LogPump {
       readonly log: Logger;
       readonly discards?: boolean;
       readonly taker?: LineTaker | undefined;
+      readonly attributes?: Readonly<Record<string, string>> | undefined;
+      readonly ringBytes?: number | undefined;
     },
   ) {
     this.file = file;
+    this.#attributes = deps.attributes === undefined ? '' : JSON.stringify(deps.attributes);
+    this.#ring = deps.ringBytes === undefined ? undefined : this.#newRing(deps.ringBytes, deps);
     this.#taker = deps.taker;
     this.#discards = deps.discards ?? false;
     this.#budget = deps.budget;
@@ -128,10 +142,33 @@ export class LogPump {
 
   async #stop(): Promise<void> {
     this.#closing = true;
+    this.#taker?.hurry();
     for (const source of this.#sources) {
       source.socket.destroy();
       await source.busy;
     }
+    await this.#ring?.settled();
+  }
+
+  #newRing(
+    maxBytes: number,
+    { budget: { clock }, log }: { readonly budget: LogBudget; readonly log: Logger },
+  ): LogRing<Source> {
+    return new LogRing({
+      maxBytes,
+      clock,
+      write: ({ source, bytes, isAfterGap }) => {
+        if (!isAfterGap) return this.#record(source, bytes);
+        // Lines are lost whole: the one that was begun, and the one in the middle of which this is.
+        source.splitter.end();
+        return this.#record(source, bytes.subarray(bytes.indexOf(newline) + 1));
+      },
+      onLost: (lostBytes) =>
+        log.warn('a container wrote faster than its log, and lines are lost', {
+          path: this.file.path,
+          lostBytes,
+        }),
+    });
   }
 
   #open(stream: Stream, path: string): Source {
@@ -165,14 +202,26 @@ export class LogPump {
   }
 
   async #write(source: Source, bytes: Uint8Array): Promise<number> {
-    const startMs = this.#budget.clock.monotonicMs();
     const handed = this.#handOver(source.stream, bytes);
+    if (this.#ring !== undefined && !this.#closing) {
+      this.#ring.put(source, bytes);
+      await handed;
+      return this.#budget.charge(skimMs);
+    }
+    const restMs = await this.#record(source, bytes);
+    await handed;
+    return restMs;
+  }
+
+  /** Must use up `bytes` before its first await. */
+  async #record(source: Source, bytes: Uint8Array): Promise<number> {
+    const startMs = this.#budget.clock.monotonicMs();
     const text = this.#readsLines ? this.#encode(source, source.splitter.push(bytes)) : '';
     const spentMs = this.#budget.clock.monotonicMs() - startMs;
     // Without a log it is the reader that slows the writer down.
     const restMs = this.#readsLines ? this.#budget.charge(spentMs) : 0;
     await this.#append(text);
-    await handed;
+    await this.#taker?.room();
     return restMs;
   }
 
@@ -232,7 +281,7 @@ export class LogPump {
     }
     if (this.#discards) return '';
     return texts
-      .map((text) => encodeEntry(text, source.stream, this.#stamper.next(nowMs)))
+      .map((text) => encodeEntry(text, source.stream, this.#stamper.next(nowMs), this.#attributes))
       .join('');
   }
 }

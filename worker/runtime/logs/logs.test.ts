@@ -4,6 +4,7 @@ import {
   existsSync,
   mkdtempSync,
   openSync,
+  readFileSync,
   rmSync,
   writeSync,
   closeSync,
@@ -200,11 +201,70 @@ describe('log pump', () => {
     await pump?.close();
     rmSync(folder, { recursive: true });
   });
-  const open = () =>
+  const open = (options: Partial<ConstructorParameters<typeof LogPump>[2]> = {}) =>
     new LogPump([{ stream: 'stdout', path }], log, {
       budget: new LogBudget(realClock),
       log: silentLogger,
+      ...options,
     });
+
+  it('says of each line what the options have it say of the container', async () => {
+    pump = open({ attributes: { tier: 'front', tag: 'x/y' } });
+    const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+    writeSync(fd, 'hi\n');
+    closeSync(fd);
+    await pump.drain();
+    pump = undefined;
+    assert.match(
+      readFileSync(log.path, 'utf8'),
+      /^\{"log":"hi\\n","stream":"stdout","attrs":\{"tier":"front","tag":"x\/y"\},"time":"[^"]+"\}\n$/,
+    );
+    const [line] = await collect(readLog(log, all));
+    assert.deepEqual(line?.attributes, { tier: 'front', tag: 'x/y' });
+  });
+
+  it('loses whole lines where a container is not to wait, and keeps the others in order', async () => {
+    const warnings: unknown[] = [];
+    const lost = { ...silentLogger, warn: (...said: unknown[]) => void warnings.push(said) };
+    const isWritten = Promise.withResolvers<void>();
+    const append = log.append.bind(log);
+    // A disk that takes nothing for a while.
+    log.append = async (text) => {
+      await isWritten.promise;
+      await append(text);
+    };
+    const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+    pump = open({ ringBytes: 64 * 1024, log: lost });
+    let count = 0;
+    const write = () => {
+      try {
+        for (;;) {
+          writeSync(fd, Array.from({ length: 100 }, () => `line ${count++}\n`).join(''));
+        }
+      } catch (error) {
+        assert.match(String(error), /EAGAIN/);
+      }
+      return count;
+    };
+    // The pipe is emptied again and again, though nothing can be written.
+    for (let written = 0; written < 200_000; written = write()) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    isWritten.resolve();
+    await pump.close();
+    pump = undefined;
+    closeSync(fd);
+    const read = (await collect(readLog(log, all))).map((line) =>
+      Buffer.from(line.data).toString(),
+    );
+    const numbers = read.slice(0, -1).map((one) => Number(/^line (\d+)\n$/.exec(one)?.[1]));
+    assert.ok(numbers.length > 1000 && numbers.length < count, `${numbers.length} of ${count}`);
+    assert.ok(
+      numbers.every((number, at) => at === 0 || number > numbers[at - 1]!),
+      'whole, and in order',
+    );
+    assert.match(JSON.stringify(warnings), /lines are lost.*lostBytes/);
+  });
 
   it('carries over what is left once the writer has gone', async () => {
     pump = open();

@@ -1,23 +1,17 @@
 /** What is known of a container when its output is sent elsewhere, from its options. Pure. */
-import { messageOf, SwarmError } from '../../../../lib/errors.ts';
-import {
-  dockerFunctions,
-  execute,
-  parseTemplate,
-  StringMap,
-  TemplateError,
-} from '../../../../lib/go-template/index.ts';
+import { SwarmError } from '../../../../lib/errors.ts';
 import { parseBytes } from '../../../../lib/units.ts';
 import {
   syslogAddress,
   syslogFacility,
-  whyBadRemote,
+  whyBadLogOptions,
   type RemoteLogDriver,
   type SyslogAddress,
   type SyslogFormat,
 } from '../../../../types/index.ts';
+import { extraAttributes, tagOf, type LoggedContainer } from '../attributes.ts';
 
-export interface SyslogConfig {
+export interface SyslogConfig extends Pace {
   readonly kind: 'syslog';
   readonly address: SyslogAddress;
   readonly facility: number;
@@ -30,28 +24,14 @@ export interface SyslogConfig {
     readonly key?: string;
     readonly isUnverified: boolean;
   };
-  readonly bufferBytes: number;
 }
 
-export interface JournaldConfig {
+export interface JournaldConfig extends Pace {
   readonly kind: 'journald';
   readonly fields: Readonly<Record<string, string>>;
-  readonly bufferBytes: number;
 }
 
 export type RemoteLogConfig = SyslogConfig | JournaldConfig;
-
-/** What tags may name. */
-export interface LoggedContainer {
-  /** Docker's: 64 hexadecimal digits. */
-  readonly id: string;
-  readonly name: string;
-  readonly argv: readonly string[];
-  readonly imageId: string;
-  readonly imageName: string;
-  readonly env: readonly string[];
-  readonly labels: Readonly<Record<string, string>>;
-}
 
 type Options = Readonly<Record<string, string>>;
 
@@ -60,17 +40,27 @@ const shortLength = 12;
 const bufferBytes = 1024 * 1024;
 const defaultTag = '{{.ID}}';
 
+interface Pace {
+  /** Lines wait in so much memory. */
+  readonly bufferBytes: number;
+  /** A container waits for its server once that is full; else lines are lost, and counted. */
+  readonly isBlocking: boolean;
+}
+
 /** Throws `invalid-argument` for options that are no good. */
 export function remoteLogConfig(
   driver: RemoteLogDriver,
   options: Options,
   container: LoggedContainer,
 ): RemoteLogConfig {
-  const why = whyBadRemote(options);
+  const why = whyBadLogOptions(options);
   if (why !== undefined) throw new SwarmError('invalid-argument', why);
-  const tag = tagOf(options['tag'] || defaultTag, container);
+  const tag = tagOf(options['tag'] || defaultTag, options, container);
   const size = options['max-buffer-size'];
-  const common = { bufferBytes: size === undefined ? bufferBytes : parseBytes(size) };
+  const common = {
+    bufferBytes: size === undefined ? bufferBytes : parseBytes(size),
+    isBlocking: options['mode'] === 'blocking',
+  };
   if (driver === 'journald') {
     return { kind: 'journald', fields: journalFields(options, container, tag), ...common };
   }
@@ -92,50 +82,15 @@ export function remoteLogConfig(
   };
 }
 
-/** Docker's placeholders: `{{.Name}}/{{.ID}}`, `{{.ImageName}}`, `{{index .ContainerLabels "x"}}`. */
-function tagOf(template: string, container: LoggedContainer): string {
-  const { id, name, argv, imageId, imageName, env, labels } = container;
-  const image = imageId.replace(/^sha256:/, '');
-  const data = {
-    ID: id.slice(0, shortLength),
-    FullID: id,
-    Name: name,
-    ImageID: image.slice(0, shortLength),
-    ImageFullID: imageId,
-    ImageName: imageName,
-    Command: argv.join(' '),
-    DaemonName: 'docker',
-    ContainerID: id,
-    ContainerName: `/${name}`,
-    ContainerImageID: imageId,
-    ContainerImageName: imageName,
-    ContainerEntrypoint: argv[0] ?? '',
-    ContainerArgs: argv.slice(1),
-    ContainerEnv: env,
-    ContainerLabels: new StringMap(labels),
-  };
-  try {
-    const parsed = parseTemplate(template, new Set(Object.keys(dockerFunctions)));
-    return execute(parsed, data, { functions: dockerFunctions, optional: () => false });
-  } catch (error) {
-    if (!(error instanceof TemplateError)) throw error;
-    throw new SwarmError('invalid-argument', `the log option tag: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
-}
-
 function journalFields(
   options: Options,
-  { id, name, imageName, env, labels }: LoggedContainer,
+  container: LoggedContainer,
   tag: string,
 ): Readonly<Record<string, string>> {
-  const variables = Object.fromEntries(
-    env.map((line) => {
-      const at = line.indexOf('=');
-      return at < 0 ? [line, ''] : [line.slice(0, at), line.slice(at + 1)];
-    }),
-  ) as Options;
+  const { id, name, imageName } = container;
+  const chosen = Object.entries(extraAttributes(options, container))
+    .map(([key, value]) => [fieldName(key), value] as const)
+    .filter(([key]) => key !== '');
   return {
     CONTAINER_ID: id.slice(0, shortLength),
     CONTAINER_ID_FULL: id,
@@ -143,31 +98,8 @@ function journalFields(
     CONTAINER_TAG: tag,
     IMAGE_NAME: imageName,
     SYSLOG_IDENTIFIER: tag,
-    ...chosen(labels, options['labels'], options['labels-regex']),
-    ...chosen(variables, options['env'], options['env-regex']),
+    ...Object.fromEntries(chosen),
   };
-}
-
-/** What is named, and what the expression matches, under names that a journal takes. */
-function chosen(values: Options, names = '', expression = ''): Options {
-  const wanted = new Set(names.split(',').filter(Boolean));
-  const pattern = expression === '' ? undefined : compiled(expression);
-  return Object.fromEntries(
-    Object.entries(values)
-      .filter(([key]) => wanted.has(key) || pattern?.test(key) === true)
-      .map(([key, value]) => [fieldName(key), value] as const)
-      .filter(([key]) => key !== ''),
-  );
-}
-
-function compiled(expression: string): RegExp {
-  try {
-    return new RegExp(expression);
-  } catch (error) {
-    throw new SwarmError('invalid-argument', `"${expression}": ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
 }
 
 /** Capitals, digits and `_`, which is not the first. */

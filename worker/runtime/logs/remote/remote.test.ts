@@ -73,6 +73,16 @@ describe('lines for servers of logs', () => {
     );
   });
 
+  it('have tags that name what labels and variables say', () => {
+    const options = { labels: 'other', env: 'COLOUR', 'labels-regex': '^com\\.' };
+    const tag = '{{.Name}}/{{(.ExtraAttributes nil).COLOUR}}/{{(.ExtraAttributes nil).other}}';
+    assert.equal(syslog({ ...options, tag }).tag, 'web.1.x/blue/x');
+    assert.equal(
+      syslog({ ...options, tag: '{{.ExtraAttributes nil}}' }).tag,
+      'map[COLOUR:blue com.example.tier:front other:x]',
+    );
+  });
+
   it('are fields for a journal, what has line ends by its length', () => {
     const options = { labels: 'other', 'labels-regex': '^com\\.', env: 'COLOUR', tag: 't' };
     const config = remoteLogConfig('journald', options, container) as JournaldConfig;
@@ -164,7 +174,10 @@ describe('the sending of logs', () => {
   });
 
   it('never grows beyond its bound, counts what is lost, and says so', async () => {
-    const { clock, wire, warnings, shipper, ship } = make({ 'max-buffer-size': '200' });
+    const { clock, wire, warnings, shipper, ship } = make({
+      mode: 'non-blocking',
+      'max-buffer-size': '200',
+    });
     wire.fails = true;
     ship(...Array.from({ length: 100 }, (_, at) => String(at)));
     await settle();
@@ -182,6 +195,28 @@ describe('the sending of logs', () => {
         'lines of a container did not reach its log server',
       ],
     );
+  });
+
+  it('keeps its container waiting where that was asked for, and loses nothing', async () => {
+    const { clock, wire, shipper, ship } = make({ mode: 'blocking' });
+    wire.fails = true;
+    ship('x'.repeat(600_000), 'y'.repeat(600_000));
+    let isRoom = false;
+    void shipper.room().then(() => (isRoom = true));
+    await settle();
+    assert.ok(!isRoom, 'the queue is full');
+    wire.fails = false;
+    clock.advance(100);
+    await settle();
+    assert.ok(isRoom);
+    assert.deepEqual([wire.sent.length, shipper.lost], [2, 0]);
+    wire.fails = true;
+    ship('x'.repeat(600_000), 'y'.repeat(600_000));
+    const room = shipper.room();
+    shipper.hurry();
+    await room;
+    ship('z');
+    assert.equal(shipper.lost, 1, 'its container has ended: nobody is kept waiting');
   });
 
   it('gives what is left some seconds, and no more', async () => {

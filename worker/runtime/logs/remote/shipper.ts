@@ -1,6 +1,6 @@
 /**
- * Sends what a container writes to a server of logs. The container never waits for it: lines
- * wait in a bounded queue, and what does not fit is counted, and said, here and to the server.
+ * Sends what a container writes to a server of logs. Lines wait in a bounded queue. What does not
+ * fit is counted, and said, here and to the server; or the container waits, where it was asked for.
  */
 import type { Clock } from '../../../../lib/clock.ts';
 import { messageOf } from '../../../../lib/errors.ts';
@@ -35,9 +35,12 @@ export class LogShipper {
   #isOver = false;
   #wake: () => void = () => undefined;
   #isInTrouble = false;
+  #waits: boolean;
+  #room: PromiseWithResolvers<void> | undefined;
 
   constructor(config: RemoteLogConfig, deps: ShipperDeps) {
     this.#config = config;
+    this.#waits = config.isBlocking;
     this.#deps = deps;
   }
 
@@ -48,12 +51,32 @@ export class LogShipper {
 
   ship(line: RemoteLine): void {
     const bytes = this.#encoded(line);
-    if (this.#queuedBytes + bytes.length > this.#config.bufferBytes) {
+    // One that waits has read a chunk already: that much is beyond the bound at most.
+    if (!this.#waits && this.#queuedBytes + bytes.length > this.#config.bufferBytes) {
       this.#lose(1);
       return;
     }
     this.#enqueue(bytes);
     this.#working ??= this.#work();
+  }
+
+  /** Resolves when there is room for more; at once, where lines are lost instead. */
+  room(): Promise<void> {
+    if (!this.#waits || this.#queuedBytes <= this.#config.bufferBytes) return Promise.resolve();
+    this.#room ??= Promise.withResolvers<void>();
+    return this.#room.promise;
+  }
+
+  /** The container has ended, or the daemon does: nobody waits any more. */
+  hurry(): void {
+    this.#waits = false;
+    this.#tellRoom();
+  }
+
+  #tellRoom(): void {
+    if (this.#waits && this.#queuedBytes > this.#config.bufferBytes) return;
+    this.#room?.resolve();
+    this.#room = undefined;
   }
 
   /** Waits some seconds for what is left to leave; the rest is lost, and said. */
@@ -111,6 +134,7 @@ export class LogShipper {
       await wire.send(next);
       this.#queue.shift();
       this.#queuedBytes -= next.length;
+      this.#tellRoom();
       if (this.#isInTrouble || this.#unsaid > 0) this.#recovered();
     }
   }

@@ -27,7 +27,12 @@ export class Shippers {
       sender: { hostname: hostname(), pid: process.pid },
       open: (wanted) => openWire(wanted, clock, journalSocket),
     });
-    return { ship: (line) => shipper.ship(line), close: () => this.#close(shipper) };
+    return {
+      ship: (line) => shipper.ship(line),
+      room: () => shipper.room(),
+      hurry: () => shipper.hurry(),
+      close: () => this.#close(shipper),
+    };
   }
 
   /** Nobody waits for a server when a container has ended, but the daemon does when it ends. */
