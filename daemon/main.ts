@@ -119,7 +119,7 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
   );
   const doctor = newDoctor(options, { network, swarm, clock, log });
   system.attach({ swarm, executor });
-  await startMetrics(options, { metrics, swarm, log }, starting);
+  await startMetrics(options, { metrics, swarm, log, tls }, starting);
   swarm.joinNetworks();
   containers.attach(executor, (request) => askForPlace(swarm, request, clock));
   await containers.manager.open();
@@ -145,14 +145,23 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
 }
 
 async function startMetrics(
-  { metricsAddr }: DaemonOptions,
-  { metrics, swarm, log }: { metrics: Metrics; swarm: SwarmNode; log: Logger },
+  { metricsAddr, metricsTls, metricsTokenFile: tokenFile }: DaemonOptions,
+  {
+    metrics,
+    swarm,
+    log,
+    tls,
+  }: { metrics: Metrics; swarm: SwarmNode; log: Logger; tls: ApiTls | undefined },
   starting: AsyncDisposableStack,
 ): Promise<void> {
   if (metricsAddr === undefined) return;
   starting.use(watchProcess(metrics));
   watchSwarm(metrics, () => swarm.part);
-  starting.use(await serveMetrics(metricsAddr, metrics, log));
+  const readers = {
+    ...(tokenFile === undefined ? {} : { tokenFile }),
+    ...(metricsTls && tls !== undefined ? { tls } : {}),
+  };
+  starting.use(await serveMetrics(metricsAddr, metrics, log, readers));
 }
 
 /** Docker's own place: who has registries with certificates of their own has them here. */

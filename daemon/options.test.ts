@@ -48,6 +48,14 @@ describe('daemon options', () => {
     }
   });
 
+  it('tells metrics to whom it is told', () => {
+    const files = ['--tlscacert=/tls/ca.pem', '--tlscert=/tls/cert.pem', '--tlskey=/tls/key.pem'];
+    const token = '--metrics-token-file=/etc/token';
+    const options = parseOptions(['--metrics-addr=10.0.0.1', '--metrics-tls', token, ...files]);
+    assert.deepEqual([options.metricsTls, options.metricsTokenFile], [true, '/etc/token']);
+    assert.equal(parseOptions([]).metricsTls, false);
+  });
+
   const refused: readonly [string, readonly string[], RegExp][] = [
     ['an unknown flag', ['--bogus'], /--bogus/],
     ['a relative path', ['--data-root', 'data'], /--data-root "data" is not an absolute path/],
@@ -60,6 +68,8 @@ describe('daemon options', () => {
     ['an MTU that is none', ['--mtu', '12'], /--mtu "12"/],
     ['a label without key', ['--label', '=x'], /has no key/],
     ['an address that is none', ['--manager-addr', '10.0.0.1:x'], /--manager-addr: "10.0.0.1:x"/],
+    ['readers of no metrics', ['--metrics-tls'], /need --metrics-addr/],
+    ['metrics by a TLS that is not there', ['--metrics-addr=::1', '--metrics-tls'], /needs --tls/],
     ['an argument', ['start'], /start/],
   ];
   for (const [name, argv, message] of refused) {

@@ -35,6 +35,10 @@ export interface DaemonOptions {
   readonly mtu?: number;
   /** Where metrics are served, "host:port". Absent: nowhere. */
   readonly metricsAddr?: string;
+  /** Those who read them show the token in this file. */
+  readonly metricsTokenFile?: string;
+  /** Over TLS with the API's certificate, to those whose certificate the API's CA has signed. */
+  readonly metricsTls: boolean;
   readonly logLevel: (typeof logLevels)[number];
   /** Absent: standard error. */
   readonly logFile?: string;
@@ -72,8 +76,11 @@ Options:
       --manager-addr HOST[:PORT]     Where a manager may be, should none be found where it was
                                      known, nor on the local network; a name may have several
                                      addresses; repeatable
-      --metrics-addr ADDRESS         Serve Prometheus metrics here, such as 127.0.0.1:9323: without
-                                     TLS, to all who reach it
+      --metrics-addr ADDRESS         Serve Prometheus metrics here, such as 127.0.0.1:9323: to all
+                                     who reach it, without TLS, unless the next two say otherwise
+      --metrics-tls                  Over TLS with --tlscert, to clients whose certificate the CA
+                                     of --tlscacert has signed
+      --metrics-token-file PATH      To clients that show this file's token (Authorization: Bearer)
       --mtu BYTES                    MTU of containers' interfaces (default: the uplink's)
       --node-generic-resource KIND=VALUE
                                      What the node has for services that reserve it: a number, or
@@ -116,6 +123,7 @@ export function parseOptions(argv: readonly string[]): DaemonOptions {
     ...(values['bridge-subnet'] === undefined
       ? {}
       : { bridgeSubnet: checkSubnet(values['bridge-subnet']) }),
+    ...metricsReaders(values, tls !== undefined),
     ...(values['metrics-addr'] === undefined
       ? {}
       : { metricsAddr: checkAddr('metrics-addr', values['metrics-addr'], defaultMetricsPort) }),
@@ -145,6 +153,8 @@ function parseFlags(argv: readonly string[]) {
         'log-level': { type: 'string' },
         'manager-addr': { type: 'string', multiple: true },
         'metrics-addr': { type: 'string' },
+        'metrics-tls': { type: 'boolean' },
+        'metrics-token-file': { type: 'string' },
         mtu: { type: 'string' },
         'node-generic-resource': { type: 'string', multiple: true },
         'oci-runtime': { type: 'string' },
@@ -158,6 +168,30 @@ function parseFlags(argv: readonly string[]) {
   } catch (error) {
     throw invalid(messageOf(error));
   }
+}
+
+function metricsReaders(
+  values: {
+    readonly 'metrics-addr'?: string | undefined;
+    readonly 'metrics-tls'?: boolean | undefined;
+    readonly 'metrics-token-file'?: string | undefined;
+  },
+  hasTls: boolean,
+): Pick<DaemonOptions, 'metricsTls' | 'metricsTokenFile'> {
+  const metricsTls = values['metrics-tls'] ?? false;
+  const tokenFile = values['metrics-token-file'];
+  if (values['metrics-addr'] === undefined && (metricsTls || tokenFile !== undefined)) {
+    throw invalid('--metrics-tls and --metrics-token-file need --metrics-addr');
+  }
+  if (metricsTls && !hasTls) {
+    throw invalid('--metrics-tls needs --tlscacert, --tlscert and --tlskey');
+  }
+  return {
+    metricsTls,
+    ...(tokenFile === undefined
+      ? {}
+      : { metricsTokenFile: absolute('metrics-token-file', tokenFile) }),
+  };
 }
 
 function checkResources(words: readonly string[]): readonly GenericResource[] {

@@ -19,7 +19,9 @@ const parts = [
   'worker',
 ];
 
-/** A part (or folder) and what it may import besides itself. `lib`, `types` and `gen` go for all. */
+/**
+ * A part (or folder) and what it may import besides itself. `lib`, `types` and `gen` go for all.
+ */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   lib: ['gen'],
   types: [],
@@ -131,6 +133,7 @@ describe('tidy', () => {
       'manager/store/view.ts',
       'manager/reconcile/plan.ts',
       'manager/control/api.ts',
+      'worker/runtime/logs/attributes.ts',
       'worker/runtime/logs/remote/config.ts',
     ];
     const wrong = sources

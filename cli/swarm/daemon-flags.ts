@@ -26,6 +26,7 @@ const single = [
     'error',
   ]),
   text('metrics-addr', 'Where a daemon started here serves metrics, such as 127.0.0.1:9323'),
+  text('metrics-token-file', 'Path of a file with the token that readers of metrics show'),
   oneOf('oci-runtime', 'What runs the containers ("auto", "crun", "runc")', [
     'auto',
     'crun',
