@@ -68,7 +68,7 @@ describe('autoscaling', () => {
   const connected = (address: string, port: number): Promise<Socket> =>
     until(`somebody answers at ${address}:${port}`, () => tryConnect(address, port), {
       accept: (socket) => socket !== undefined,
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     }).then((socket) => socket ?? assert.fail('it was accepted'));
 
   it('follows processor time up and down again, and says so', async () => {

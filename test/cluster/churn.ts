@@ -44,7 +44,7 @@ async function settled(swarm: TestSwarm): Promise<ReadonlyMap<Host, readonly str
       last = await traces(swarm);
       return changed;
     },
-    { timeoutMs: 20_000, accept: (changed) => changed.length === 0 },
+    { timeoutMs: 60_000, accept: (changed) => changed.length === 0 },
   );
   return last;
 }

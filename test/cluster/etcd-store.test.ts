@@ -35,7 +35,7 @@ describe('a swarm on etcd', () => {
       '--log-level=error',
     ]);
     const health = `http://${host.address}:2379/health`;
-    await until('etcd is healthy', async () => (await fetch(health)).ok, { timeoutMs: 20_000 });
+    await until('etcd is healthy', async () => (await fetch(health)).ok, { timeoutMs: 60_000 });
     return service;
   }
 
@@ -94,7 +94,7 @@ describe('a swarm on etcd', () => {
     const more = (count: number) => {
       const wanted = acknowledged.length + count;
       return until('writes are acknowledged', () => acknowledged.length >= wanted, {
-        timeoutMs: 20_000,
+        timeoutMs: 60_000,
       });
     };
     await more(100);
@@ -130,7 +130,7 @@ describe('a swarm on etcd', () => {
       async () => {
         return (await h1.cliResult('service', 'scale', '--detach', 'calm=4')).code === 0;
       },
-      { timeoutMs: 20_000 },
+      { timeoutMs: 60_000 },
     );
     await swarm.runs('calm', 4);
   });

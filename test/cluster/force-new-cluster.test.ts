@@ -35,7 +35,7 @@ describe('init --force-new-cluster', () => {
     await until(
       'the swarm says that it has lost its leader',
       async () => (await first.cliResult('node', 'ls')).stderr,
-      { timeoutMs: 20_000, accept: (stderr) => /The swarm does not have a leader/.test(stderr) },
+      { timeoutMs: 60_000, accept: (stderr) => /The swarm does not have a leader/.test(stderr) },
     );
     const refused = await first.cliResult('service', 'scale', '-d', 'kept=5');
     assert.equal(refused.code, 1);

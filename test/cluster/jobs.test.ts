@@ -26,7 +26,7 @@ describe('jobs', () => {
   const untilRow = (swarm: TestSwarm, name: string, row: string) =>
     until(`${name} is ${row}`, () => rowOf(swarm, name), {
       accept: (now) => now === `${row}\n`,
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     });
 
   async function letGo(swarm: TestSwarm, name: string): Promise<void> {

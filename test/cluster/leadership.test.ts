@@ -82,7 +82,7 @@ describe('managers by command', () => {
       const leader = await managers.leader(hosts());
       await leader.cli('node', 'promote', worker.name);
       await sleep(delayMs);
-      await managers.demote(leader, worker);
+      await leader.cli('node', 'demote', worker.name);
       await managers.agreed(hosts());
       await until('it says that it is a worker', async () => {
         const { Swarm } = await worker.api<SwarmInfo>('GET', '/info');

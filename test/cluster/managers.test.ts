@@ -126,7 +126,7 @@ describe('three managers', () => {
         .api<WireTask[]>('GET', `/tasks?filters=${encodeURIComponent('{"service":["scaled"]}')}`);
     const all = await until('ten replicas run', tasks, {
       accept: (found) => found.filter(({ Status }) => Status.State === 'running').length === 10,
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     });
     assert.equal(all.length, 10, 'none was started twice');
     await managers.host('h3').api('DELETE', '/services/scaled');

@@ -40,7 +40,7 @@ describe('containers of people on networks of the swarm', function () {
   const noneIsLeft = (swarm: TestSwarm) =>
     until('no attachment is left', () => attachments(swarm), {
       accept: (tasks) => tasks.length === 0,
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     });
   /** What a container hears at the address, in the end. */
   const hears = (host: Host, container: string, name: string, expected: RegExp) =>
@@ -50,7 +50,7 @@ describe('containers of people on networks of the swarm', function () {
         const ask = ['wget', '-q', '-O', '-', `http://${name}/`];
         return (await host.dockerResult('exec', container, ...ask)).stdout;
       },
-      { accept: (text) => expected.test(text), timeoutMs: 20_000 },
+      { accept: (text) => expected.test(text), timeoutMs: 60_000 },
     );
   const inspected = async (host: Host, container: string) => {
     const format = '{{.NetworkSettings.Networks.open.IPAddress}}';
@@ -78,7 +78,7 @@ describe('containers of people on networks of the swarm', function () {
     for (const name of ['box', 'crate', 'nook']) {
       await until(`the service's task finds ${name}`, async () => {
         const inside = ['nsenter', '-t', pid, '-m', '-u', '-n', 'wget', '-q', '-O', '-'];
-        const asked = await runResult([...inside, `http://${name}/`], { timeoutMs: 20_000 });
+        const asked = await runResult([...inside, `http://${name}/`], { timeoutMs: 60_000 });
         return asked.code === 0;
       });
     }
@@ -118,7 +118,7 @@ describe('containers of people on networks of the swarm', function () {
     await worker.cli('network', 'disconnect', 'open', 'box');
     await until('one is left', () => attachments(swarm), {
       accept: (tasks) => tasks.length === 1,
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     });
     const away = await worker.dockerResult('exec', 'box', 'ip', 'addr');
     assert.doesNotMatch(away.stdout, /10\.55\.0\./);

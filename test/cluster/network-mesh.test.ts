@@ -52,13 +52,13 @@ describe('published ports', function () {
       () => peers.seenBy(peers.outside, host, port.tcp, 12).catch(String),
       {
         accept: (seen) => String(seen) === all('peer', replicas, source).join(),
-        timeoutMs: 15_000,
+        timeoutMs: 60_000,
       },
     );
   const removeNetwork = (name: string) =>
     until(`${name} can go`, () => get().cli('network', 'rm', name).catch(String), {
       accept: (said) => !said.includes('in use'),
-      timeoutMs: 10_000,
+      timeoutMs: 60_000,
     });
   const bothWays = async (place: Parameters<Peers['ask']>[0], host: string, source: string) => {
     const expected = all('peer', replicas, source);
@@ -133,7 +133,7 @@ describe('published ports', function () {
       peers.serve(within, { address: '0.0.0.0', port: 80 }, (socket) => socket.end(name));
       for (const number6 of [1, 2]) {
         const ask = () => peers.ask(peers.onHost(swarm.host('h3')), v6(number6), number, 5000);
-        const answered = { accept: (said: string) => said === name, timeoutMs: 15_000 };
+        const answered = { accept: (said: string) => said === name, timeoutMs: 60_000 };
         await until(`${name} answers at ${v6(number6)}`, () => ask().catch(String), answered);
       }
       const ipv6 = peers.run(within, 'cat', '/proc/net/if_inet6').includes('eth0');
@@ -188,7 +188,7 @@ describe('published ports', function () {
         (error: Error & { code?: string }) => error.code,
       );
     await swarm.cli('service', 'scale', '--detach', 'peer=0');
-    const refused = { accept: (code?: string) => code === 'ECONNREFUSED', timeoutMs: 10_000 };
+    const refused = { accept: (code?: string) => code === 'ECONNREFUSED', timeoutMs: 60_000 };
     await until('nobody answers', said, refused);
     await swarm.cli('service', 'rm', 'peer');
     for (const host of swarm.hosts) {
@@ -209,7 +209,7 @@ describe('published ports', function () {
     const seen = await until(
       'the port of h3 is answered',
       () => peers.seenBy(peers.outside, swarm.host('h3').address, 8090, 1),
-      { timeoutMs: 10_000 },
+      { timeoutMs: 60_000 },
     );
     assert.match(seen.join(), /^own\.1 /);
     await assert.rejects(

@@ -43,7 +43,7 @@ describe('names on overlay networks', function () {
   const asked = async (swarm: TestSwarm, from: TaskView, name: string) => {
     const pid = String(swarm.pidOf(from));
     const inside = ['nsenter', '-t', pid, '-m', '-u', '-n', 'nslookup', name];
-    return (await runResult(inside, { timeoutMs: 20_000 })).stdout;
+    return (await runResult(inside, { timeoutMs: 60_000 })).stdout;
   };
   const addresses = async (swarm: TestSwarm, from: TaskView, name: string) => {
     const [, ...answers] = (await asked(swarm, from, name)).split(/^Name:/m);
@@ -55,7 +55,7 @@ describe('names on overlay networks', function () {
     const url = `http://${host}/`;
     // With a time limit, this wget ends by SIGSEGV.
     const inside = ['nsenter', '-t', pid, '-m', '-u', '-n', 'wget', '-q', '-O', '-', url];
-    return (await runResult(inside, { timeoutMs: 20_000 })).stdout.trim();
+    return (await runResult(inside, { timeoutMs: 60_000 })).stdout.trim();
   };
   const addressesOf = async (swarm: TestSwarm, service: string, network: string) => {
     const filters = encodeURIComponent(JSON.stringify({ service: [service] }));
@@ -77,7 +77,7 @@ describe('names on overlay networks', function () {
     until(
       `${name} is ${expect.join(', ')}, asked from ${from.host}`,
       () => addresses(swarm, from, name),
-      { accept: (found) => found.join() === expect.toSorted().join(), timeoutMs: 10_000 },
+      { accept: (found) => found.join() === expect.toSorted().join(), timeoutMs: 60_000 },
     );
 
   it('lead to a service, its tasks, one task and an alias, from every host', async () => {

@@ -125,7 +125,7 @@ describe('overlay networks', function () {
     const says = /no free address on network full \(10\.66\.0\.0\/29\): all 5 addresses are in use/;
     await until('ps says why', () => swarm.cli('service', 'ps', '--no-trunc', 'second'), {
       accept: (text) => says.test(text),
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     });
     await swarm.cli('service', 'scale', '-d', 'first=1');
     await swarm.runs('second', 3);
@@ -335,7 +335,7 @@ describe('overlay networks', function () {
     const says = /network two cannot be had on this node: IPv6 needs packets of 1280 bytes/;
     await until('ps says why', () => swarm.cli('service', 'ps', '--no-trunc', 'late'), {
       accept: (text) => says.test(text),
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     });
     await small.exec('ip link set eth0 mtu 1500');
   });
@@ -352,7 +352,7 @@ describe('overlay networks', function () {
       const shown = `nsenter --net=${small.runRoot}/overlay/${Id} ip link show br0`;
       await until('the network follows its device', () => small.exec(shown), {
         accept: (text) => text.includes('mtu 1230'),
-        timeoutMs: 20_000,
+        timeoutMs: 60_000,
       });
       const payload = randomBytes(64 * 1024 * 1024);
       const digest = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');

@@ -19,7 +19,7 @@ describe('networks that each node makes for itself', function () {
   const removed = (name: string) =>
     until(`${name} can go`, () => get().manager.cliResult('network', 'rm', name), {
       accept: ({ code }) => code === 0,
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     });
   /** As a program in the container asks. */
   const found = (from: TaskView, name: string, expected: readonly string[]) =>
@@ -28,12 +28,12 @@ describe('networks that each node makes for itself', function () {
       async () => {
         const pid = String(get().pidOf(from));
         const inside = ['nsenter', '-t', pid, '-m', '-u', '-n', 'nslookup', name];
-        const { stdout } = await runResult(inside, { timeoutMs: 20_000 });
+        const { stdout } = await runResult(inside, { timeoutMs: 60_000 });
         const [, ...answers] = stdout.split(/^Name:/m);
         const all = answers.flatMap((one) => /^Address(?: \d+)?: *(\S+)/m.exec(one)?.[1] ?? []);
         return all.toSorted().join();
       },
-      { accept: (addresses) => addresses === expected.join(), timeoutMs: 20_000 },
+      { accept: (addresses) => addresses === expected.join(), timeoutMs: 60_000 },
     );
   const started = async (network: string) => {
     const swarm = get();
@@ -89,7 +89,7 @@ describe('networks that each node makes for itself', function () {
       await until(
         `${host.name} has let go of its configuration`,
         () => host.cliResult('network', 'rm', 'lan-here'),
-        { accept: ({ code }) => code === 0, timeoutMs: 20_000 },
+        { accept: ({ code }) => code === 0, timeoutMs: 60_000 },
       );
     }
   });
@@ -107,7 +107,7 @@ describe('networks that each node makes for itself', function () {
       await until(
         `${host.name} answers by IPv6`,
         () => peers.ask(peers.onHost(host), '::1', 8080, 5000).catch(String),
-        { accept: (answer) => answer === `box ${host.address}`, timeoutMs: 20_000 },
+        { accept: (answer) => answer === `box ${host.address}`, timeoutMs: 60_000 },
       );
     }
   });
@@ -140,7 +140,7 @@ describe('networks that each node makes for itself', function () {
     for (const host of swarm.hosts) {
       await until(`${host.name} has no bridge`, () => host.exec(['ip', '-o', 'link']), {
         accept: (links) => !/ br-[0-9a-z]{12}/.test(links),
-        timeoutMs: 20_000,
+        timeoutMs: 60_000,
       });
     }
   });

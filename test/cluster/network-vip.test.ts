@@ -55,7 +55,7 @@ describe('virtual addresses', function () {
     until(
       `${vip} is answered as ${expect.join(', ')}`,
       () => peers.seenBy(peers.inTask(get(), client), vip, 80, 6 * expect.length),
-      { accept: (seen) => seen.join() === expect.join(), timeoutMs: 10_000 },
+      { accept: (seen) => seen.join() === expect.join(), timeoutMs: 60_000 },
     );
 
   it('lead to every task, which sees its client, by TCP, UDP and ping', async () => {
@@ -105,7 +105,7 @@ describe('virtual addresses', function () {
           (error: Error & { code?: string }) => error.code,
         );
       },
-      { accept: (code) => code === 'ECONNREFUSED', timeoutMs: 10_000 },
+      { accept: (code) => code === 'ECONNREFUSED', timeoutMs: 60_000 },
     );
   });
 

@@ -13,7 +13,7 @@ describe('plan, explain and restart', () => {
         const answer = await get().manager.cliResult(...words('node ls --format'), format);
         return answer.stdout.split('\n').find((line) => line.endsWith(' Leader'));
       },
-      { timeoutMs: 20_000 },
+      { timeoutMs: 60_000 },
     );
     return get().host(found?.split(' ')[0] ?? '');
   }

@@ -92,7 +92,7 @@ describe('restarts', () => {
           most = Math.max(most, tasks.filter(ended).length);
           return seen.size >= 6;
         },
-        { timeoutMs: 20_000 },
+        { timeoutMs: 60_000 },
       );
       // One more may be seen for the moment between its end and the next pass.
       assert.ok(most <= 3, `${most} ended tasks were remembered`);

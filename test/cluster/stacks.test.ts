@@ -84,7 +84,7 @@ describe('stacks', () => {
     for (const task of tasks) {
       await until(`${task.id} says ${text} at ${path}`, () => get().answer(task, path), {
         accept: (answer) => (typeof text === 'string' ? answer === text : text.test(answer)),
-        timeoutMs: 20_000,
+        timeoutMs: 60_000,
       });
     }
   };

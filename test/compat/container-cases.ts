@@ -77,7 +77,7 @@ export function containerCases(get: () => Field): void {
       assert.match(await run('port', 'stays'), /^80\/tcp -> 127\.0\.0\.1:18099/);
       await until('the policy holds', () => run('inspect', '-f', '{{.RestartCount}}', 'again'), {
         accept: (count) => Number(count) > 0,
-        timeoutMs: 20_000,
+        timeoutMs: 60_000,
       });
       await removeAll(host);
     });

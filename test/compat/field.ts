@@ -64,7 +64,7 @@ export class Field {
             wanted.length === count && wanted.every(({ Status }) => Status.State === 'running')
           );
         },
-        timeoutMs: 20_000,
+        timeoutMs: 60_000,
       },
     );
     return tasks.filter(isWanted);
@@ -93,9 +93,14 @@ export class Field {
       const services = await host.api<{ ID: string }[]>('GET', '/services');
       for (const { ID } of services) await host.api('DELETE', `/services/${ID}`);
     }
-    await until('no task is left', () => this.tasksLeft(), {
+    const left = () => {
+      for (const host of this.hosts) host.endDeafTasks();
+      return this.tasksLeft();
+    };
+    await until('no task is left', left, {
       accept: (count) => count === 0,
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
+      everyMs: 100,
     });
   }
 

@@ -157,7 +157,7 @@ async function serving(field: Field, cli: Cli, path: (name: string) => string): 
   await docker('service', 'update', '-d', ...changes, 'user');
   const second = await until('another task runs', async () => (await field.runs('user', 1))[0], {
     accept: (task) => task?.ID !== first.ID,
-    timeoutMs: 20_000,
+    timeoutMs: 60_000,
   });
   assert.ok(second);
   const found = inside(field, second.ID, 'sh', '-c', 'ls /run/secrets; ls -d /x/more /b /plain');

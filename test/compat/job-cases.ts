@@ -45,7 +45,7 @@ export function jobs(test: Test): void {
       assert.match(shown, /\njob complete\n$/);
       await until('every node has done it', () => listed(field, cli, 'sweep'), {
         accept: (row) => row === 'global job 0/0 (3/3 completed)',
-        timeoutMs: 20_000,
+        timeoutMs: 60_000,
       });
       const tasks = await field.tasks('sweep');
       assert.equal(new Set(tasks.map(({ NodeID }) => NodeID)).size, 3);

@@ -183,7 +183,7 @@ export function logs(test: Test): void {
       await until('what was said is shown', () => followed.text.split('\n').length > 10);
       await cli.run(manager, 'service', 'scale', '-d', 'talk=3');
       await until('a new task is followed too', () => followed.text.split('\n').length > 15, {
-        timeoutMs: 15_000,
+        timeoutMs: 60_000,
       });
       await followed.end();
     },

@@ -102,7 +102,7 @@ async function lookAfter(field: Field, cli: Cli): Promise<Sight> {
   const output = await until(
     'the container has told all',
     () => cli.run(field.manager, 'service', 'logs', '--raw', task.ID),
-    { accept: (text) => text.includes('ready'), timeoutMs: 15_000 },
+    { accept: (text) => text.includes('ready'), timeoutMs: 60_000 },
   );
   const all = await field.output(cli, name);
   const signals = all.split(/\r?\n/).filter((line) => line.startsWith('signal: '));

@@ -208,7 +208,7 @@ function creating(test: Test): void {
       await until('three have failed', () => field.tasks('crash'), {
         accept: (tasks) =>
           tasks.length === 3 && tasks.every(({ Status }) => Status.State === 'failed'),
-        timeoutMs: 20_000,
+        timeoutMs: 60_000,
       });
     },
   );
@@ -232,7 +232,7 @@ async function ends(field: Field, service: string, reason: RegExp): Promise<void
     async () => (await field.tasks(service)).map(({ Status }) => Status),
     {
       accept: ([status]) => status?.State === 'failed' && reason.test(status.Err ?? ''),
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     },
   );
 }
@@ -327,7 +327,7 @@ function changing(test: Test): void {
       await until(
         `the update is ${ends_}`,
         () => cli.run(manager, 'service', 'inspect', '-f', state, action),
-        { accept: (now) => now.trim() === ends_, timeoutMs: 20_000 },
+        { accept: (now) => now.trim() === ends_, timeoutMs: 60_000 },
       );
     }
   });

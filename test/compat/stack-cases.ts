@@ -102,7 +102,7 @@ class Work {
     assert.equal(await this.#run('ls', '--format', '{{.Name}}={{.Services}}'), 'shop=2\n');
     await until('all tasks are counted', () => this.#services('{{.Name}} {{.Replicas}}'), {
       accept: (rows) => rows === 'shop_a 2/2\nshop_b 1/1\n',
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     });
     assert.match(await this.#run('services', 'shop'), /^ID +NAME +MODE +REPLICAS +IMAGE +PORTS\n/);
     const filter = ['--filter', 'name=shop_b'];
@@ -128,7 +128,7 @@ class Work {
     assert.match(out, /^Updating service shop_a \(id: \w{25}\)$/m);
     await until('both are of the new spec', () => this.#ids('a', 2), {
       accept: (ids) => ids.every((id) => !before.includes(id)),
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     });
     assert.equal(await this.#services('{{.Name}}'), 'shop_a\n');
   }
@@ -177,7 +177,7 @@ class Work {
   async #noTaskIsLeft(): Promise<void> {
     await until('no task is left', () => this.#field.tasksLeft(), {
       accept: (count) => count === 0,
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     });
   }
 

@@ -330,7 +330,7 @@ function members(test: Test): void {
       const [gone = ''] = await cli.lines(manager, 'node', 'ls', '--filter', 'name=h3', '-q');
       const left = await until('the one that left is down', () => downNodes(field), {
         accept: ({ length }) => length === 1,
-        timeoutMs: 20_000,
+        timeoutMs: 60_000,
       });
       for (const down of left) await cli.run(manager, 'node', 'rm', down);
       assert.notEqual(gone, id);
