@@ -183,6 +183,13 @@ export function removalOrder(slots: readonly Slot[]): Slot[] {
     .map(({ slot }) => slot);
 }
 
+/** A global service's slot is its node: a task that is made for one that is lost never begins. */
+export function hasPlace(draft: Draft, { nodeId }: Slot): boolean {
+  if (nodeId === undefined) return true;
+  const node = draft.view.node(nodeId);
+  return node !== undefined && belongsOn(draft.service, node);
+}
+
 /** The node may run the global service's task, or the global job's; that it is ready now is another question. */
 function belongsOn(service: Service, node: Node): boolean {
   return (

@@ -13,7 +13,7 @@ import {
 import type { Draft, Slot } from './draft.ts';
 import { waitsFor } from './depends.ts';
 import { mayRestart } from './restart.ts';
-import { isLive, isPaused } from './slots.ts';
+import { hasPlace, isLive, isPaused } from './slots.ts';
 import { endedItself, hostModePorts, wanted } from './task.ts';
 
 const defaultMonitorMs = 5000;
@@ -42,7 +42,7 @@ interface Progress {
 }
 
 export function update(draft: Draft): void {
-  const live = [...draft.slots.values()].filter(isLive);
+  const live = [...draft.slots.values()].filter((slot) => isLive(slot) && hasPlace(draft, slot));
   const settings = settingsOf(draft.service);
   for (const slot of live) if (!isHandingOver(draft, slot)) retireOutdated(draft, slot);
   if (isPaused(draft.service)) return;
