@@ -4,6 +4,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { until } from '../lab/index.ts';
+import { buy, shop } from './counting-shop.ts';
 import { imageOf, useSwarm, words, type TestSwarm } from './swarm.ts';
 
 interface ScaledView {
@@ -23,26 +24,6 @@ const worker = [
     'else sleep 1; fi; done',
 ];
 const answers = ['nc', '-ll', '-p', '80', '-e', 'cat'];
-
-/** A web server that counts what is bought, and tells it as Prometheus wants it. */
-const shop = [
-  'mkdir -p /www/cgi-bin',
-  'cd /www/cgi-bin',
-  String.raw`printf '#!/bin/sh\necho x >> /sold\nprintf "Content-Type: text/plain\\r\\n\\r\\nthanks"\n' > buy`,
-  String.raw`printf '#!/bin/sh\nprintf "Content-Type: text/plain\\r\\n\\r\\n"\necho "http_requests_total{code=\"200\"} $(wc -l < /sold)"\n' > metrics`,
-  'chmod 755 buy metrics',
-  ': > /sold',
-  'exec httpd -f -p 80 -h /www',
-].join('; ');
-
-async function buy(address: string, port: number): Promise<void> {
-  const url = `http://${address}:${port}/cgi-bin/buy`;
-  // The mesh may need a moment, and a replica that has just begun, too.
-  await fetch(url, { signal: AbortSignal.timeout(2_000) }).then(
-    (response) => response.arrayBuffer(),
-    () => undefined,
-  );
-}
 
 function tryConnect(address: string, port: number): Promise<Socket | undefined> {
   const socket = connect(port, address);

@@ -1,8 +1,9 @@
 /** What the words of a scenario's commands stand for. */
-import type { TaskChange } from '../../types/index.ts';
+import { allowDevicesLabel, allowPrivilegedLabel, type TaskChange } from '../../types/index.ts';
 import type { LoadOfService } from './sim-load.ts';
 import type { Weather } from './sim-link.ts';
 import type { SimNodeOptions } from './sim-objects.ts';
+import { simDriver } from './sim-storage.ts';
 import { plainBehaviour, type Behaviour } from './sim-worker.ts';
 import { duration, wrong } from './spec.ts';
 
@@ -32,7 +33,7 @@ export function nodeOptions(words: readonly string[]): {
   const pairs = Object.fromEntries(
     words.filter((word) => word.includes('=')).map((word) => word.split('=') as [string, string]),
   );
-  const { cpus, memory, gpu, gpus, role, arch, ip, ...rest } = pairs;
+  const { cpus, memory, gpu, gpus, role, arch, ip, csi, ...rest } = pairs;
   const isEngine = (key: string) => key.startsWith('engine.');
   const generic = gpus === undefined ? gpu && Number(gpu) : gpus.split(',');
   return {
@@ -50,6 +51,7 @@ export function nodeOptions(words: readonly string[]): {
         ? {}
         : { generic: { kind: 'gpu', value: generic } }),
       ...(role === 'manager' ? { role } : {}),
+      ...(csi === simDriver ? { hasArray: true } : {}),
       ...(arch === undefined ? {} : { architecture: arch }),
       ...(ip === undefined ? {} : { address: ip }),
     },
@@ -75,6 +77,14 @@ export function load(
   if (amount === 'broken') return { problem: '/metrics answers HTTP 404' };
   const limit = most.startsWith('most=') ? { most: Number(most.slice('most='.length)) } : {};
   return { [what]: Number(amount), ...limit };
+}
+
+/** `privileged`, `devices`, `none`: as labels of the swarm. */
+export function allowLabels(word: string): Readonly<Record<string, string>> {
+  return {
+    [allowPrivilegedLabel]: String(word === 'privileged'),
+    [allowDevicesLabel]: String(word === 'devices'),
+  };
 }
 
 export function placesOf({ change, from, to, reason }: TaskChange): string {

@@ -30,6 +30,8 @@
  *     files                           revisions of secrets and configs, and who uses them
  *     resources NODE cpus=2 memory=512 gpus=g0    what the node says that it has from now on
  *     promote|demote NODE             slow NODE FACTOR
+ *     volume NAME SCOPE SHARING       volume-rm NAME       array RATE      what of its driver fails
+ *     allow privileged|devices|none   what services may ask for
  *     weather loss=0.1 double=0.1 late=2s    of messages between workers and managers
  *     leader [SKEW]                   another manager leads, from a snapshot; its clock is off
  */
@@ -48,8 +50,17 @@ import {
   type Service,
   type Task,
 } from '../../types/index.ts';
-import { behaviour, load, nodeOptions, placesOf, timeOf, weather } from './scenario-words.ts';
+import {
+  allowLabels,
+  behaviour,
+  load,
+  nodeOptions,
+  placesOf,
+  timeOf,
+  weather,
+} from './scenario-words.ts';
 import { SimCluster } from './sim-cluster.ts';
+import { volumeSpec } from './sim-storage.ts';
 import { duration, edited, newSpec, wrong } from './spec.ts';
 
 /** Runs a scenario and returns it with the output that it had this time. */
@@ -160,6 +171,12 @@ export class Scenario {
     'rm-secret': ([name = '']) => this.#cluster.removeFile('secret', name),
     'rm-config': ([name = '']) => this.#cluster.removeFile('config', name),
     files: () => this.#files(),
+    volume: ([name = '', ...mode]) => this.#cluster.createVolume(volumeSpec(name, mode)),
+    'volume-rm': ([name = '']) => this.#cluster.removeVolume(name),
+    array: ([rate = '0']) => {
+      this.#cluster.array.failing = Number(rate);
+    },
+    allow: ([word = '']) => this.#cluster.setLabels(allowLabels(word)),
     crash: ([name = '']) => this.#crash(name),
     network: ([name = '', subnet]) => this.#cluster.createNetwork(name, subnet),
     'network-ingress': ([name = '', subnet]) => this.#cluster.createNetwork(name, subnet, true),

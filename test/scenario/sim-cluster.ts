@@ -9,11 +9,16 @@ import { SwarmError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { seededRandom } from '../../lib/random.ts';
 import { newIngressNetwork } from '../../manager/allocator/index.ts';
-import { Autoscaler } from '../../manager/autoscaler/index.ts';
 import { Control } from '../../manager/control/index.ts';
 import { Preview } from '../../manager/preview/index.ts';
 import { Reconciler, type PassLimits, type ReconcileStore } from '../../manager/reconcile/index.ts';
-import { MemoryLog, Store, type Change, type ChangeListener } from '../../manager/store/index.ts';
+import {
+  MemoryLog,
+  Store,
+  type Change,
+  type ChangeListener,
+  type ObjectEvent,
+} from '../../manager/store/index.ts';
 import type {
   FileKind,
   Network,
@@ -25,9 +30,12 @@ import type {
   SwarmSpec,
   Task,
   TaskStatus,
+  VolumeSpec,
 } from '../../types/index.ts';
 import { Link } from './sim-link.ts';
-import { SimLoad, type LoadOfService } from './sim-load.ts';
+import type { LoadOfService } from './sim-load.ts';
+import { SimLoops } from './sim-loops.ts';
+import type { SimArray } from './sim-storage.ts';
 import { newCluster, nodeDocument, type SimNodeOptions } from './sim-objects.ts';
 import { SimWorker, plainBehaviour, type Behaviour } from './sim-worker.ts';
 
@@ -43,8 +51,10 @@ const snapshotEntries = 2_000;
 export interface SimClusterOptions {
   readonly seed?: number;
   readonly limits?: Partial<PassLimits>;
-  /** The store as the reconciler sees it, for planted bugs. */
+  /** The store as the reconciler and the autoscaler see it, for planted bugs. */
   readonly distort?: (store: Store) => ReconcileStore;
+  /** Volumes are taken from tasks that are only told to stop: a planted bug. */
+  readonly isHasty?: boolean;
 }
 
 export class SimCluster implements AsyncDisposable {
@@ -60,9 +70,7 @@ export class SimCluster implements AsyncDisposable {
   #manager: Manager;
   /** How far the leader's clock is off, milliseconds. */
   #skewMs = 0;
-  /** There once a service is under a load. */
-  #autoscaler: Autoscaler | undefined;
-  readonly #load: SimLoad;
+  readonly #loops: SimLoops;
   #pending = 0;
   #failure: unknown;
 
@@ -72,7 +80,10 @@ export class SimCluster implements AsyncDisposable {
     this.#options = options;
     this.link = new Link(this.clock, seededRandom(seed + 1));
     this.#manager = this.#newManager(new MemoryLog({ snapshotEntries }));
-    this.#load = new SimLoad(() => this.store, this.clock);
+    const { clock } = this;
+    const { distort = (store: Store) => store, isHasty = false } = options;
+    const random = seededRandom(seed + 2);
+    this.#loops = new SimLoops({ store: () => this.store, distort, isHasty, clock, random });
   }
 
   get store(): Store {
@@ -90,11 +101,7 @@ export class SimCluster implements AsyncDisposable {
   async start(): Promise<void> {
     await this.store.open();
     this.onChange(({ events }) => {
-      for (const event of events) {
-        if (event.table !== 'task') continue;
-        const { nodeId, id } = event.object;
-        queueMicrotask(() => this.link.pass(() => this.workers.get(nodeId)?.notice(id)));
-      }
+      for (const event of events) this.#pass(event);
     });
     this.store.onChange((batch) => this.#tell(batch));
     const cluster = newCluster(this.meta);
@@ -102,8 +109,24 @@ export class SimCluster implements AsyncDisposable {
       { op: 'put', table: 'cluster', base: 0, object: cluster },
       { op: 'put', table: 'network', base: 0, object: newIngressNetwork(cluster, this.#random) },
     ]);
-    this.#manager.reconciler.start();
+    this.#lead();
     await this.settle();
+  }
+
+  /** Nodes hear of what is theirs. */
+  #pass({ table, object, action }: ObjectEvent): void {
+    if (table === 'task') {
+      const { nodeId, id } = object;
+      queueMicrotask(() => this.link.pass(() => this.workers.get(nodeId)?.notice(id)));
+    }
+    if (table === 'volume') {
+      for (const { nodeId } of object.publishStatus) {
+        queueMicrotask(() => this.link.pass(() => this.workers.get(nodeId)?.releaseVolumes()));
+      }
+    }
+    if (table === 'node' && (action === 'remove' || object.status.state === 'down')) {
+      this.workers.get(object.id)?.fence();
+    }
   }
 
   /** Of whichever manager leads. */
@@ -112,8 +135,7 @@ export class SimCluster implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#autoscaler?.[Symbol.asyncDispose]();
-    await this.#manager.reconciler[Symbol.asyncDispose]();
+    await this.#leadNoMore();
     await this.store[Symbol.asyncDispose]();
   }
 
@@ -163,12 +185,10 @@ export class SimCluster implements AsyncDisposable {
 
   /** Time passes, and no manager plans anything: then another one takes over. */
   async runLeaderless(durationMs: number): Promise<void> {
-    await this.#manager.reconciler[Symbol.asyncDispose]();
-    await this.#autoscaler?.[Symbol.asyncDispose]();
+    await this.#leadNoMore();
     await this.run(durationMs);
     this.#manager = { ...this.#manager, reconciler: this.#newReconciler(this.store) };
-    this.#manager.reconciler.start();
-    if (this.#autoscaler !== undefined) this.#startAutoscaler();
+    this.#lead();
     await this.settle();
   }
 
@@ -178,8 +198,7 @@ export class SimCluster implements AsyncDisposable {
    */
   async changeLeader(skewMs = 0): Promise<void> {
     await this.settle();
-    await this.#manager.reconciler[Symbol.asyncDispose]();
-    await this.#autoscaler?.[Symbol.asyncDispose]();
+    await this.#leadNoMore();
     await this.settle();
     const { store } = this.#manager;
     const digest = store.digest();
@@ -191,21 +210,27 @@ export class SimCluster implements AsyncDisposable {
     await this.store.open();
     assert.equal(this.store.digest(), digest, 'a snapshot does not hold what it was made of');
     this.store.onChange((batch) => this.#tell(batch));
-    this.#manager.reconciler.start();
-    if (this.#autoscaler !== undefined) this.#startAutoscaler();
+    this.#lead();
     await this.settle();
+  }
+
+  #lead(): void {
+    this.#manager.reconciler.start();
+    this.#loops.start(this.#managerClock);
+  }
+
+  async #leadNoMore(): Promise<void> {
+    await this.#manager.reconciler[Symbol.asyncDispose]();
+    await this.#loops.stop();
   }
 
   /** What the service has to do; undefined: nodes say nothing of it. */
   load(name: string, load: LoadOfService | undefined): void {
-    this.#load.set(name, load);
-    if (this.#autoscaler === undefined) this.#startAutoscaler();
+    this.#loops.load(name, load);
   }
 
-  #startAutoscaler(): void {
-    const parts = { store: this.store, clock: this.#managerClock, nodes: this.#load };
-    this.#autoscaler = new Autoscaler({ ...parts, log: silentLogger });
-    this.#autoscaler.start();
+  get array(): SimArray {
+    return this.#loops.array;
   }
 
   get #managerClock(): Clock {
@@ -280,6 +305,9 @@ export class SimCluster implements AsyncDisposable {
       clock: this.clock,
       behaviourOf: (image) => this.behaviours.get(image) ?? plainBehaviour,
       report: (taskId, status) => this.link.pass(() => this.report(taskId, status)),
+      release: (volumeId, publication) =>
+        this.link.pass(() => this.#loops.released(id, volumeId, publication)),
+      isHasty: this.#options.isHasty ?? false,
     });
     this.workers.set(id, worker);
   }
@@ -410,7 +438,17 @@ export class SimCluster implements AsyncDisposable {
   }
 
   setLabels(labels: Readonly<Record<string, string>>): void {
-    this.#changeSwarm((spec) => ({ ...spec, labels }));
+    this.#changeSwarm((spec) => ({ ...spec, labels: { ...spec.labels, ...labels } }));
+  }
+
+  createVolume(spec: VolumeSpec): void {
+    this.#command(this.#control.createVolume({ spec }));
+  }
+
+  removeVolume(name: string): void {
+    const volume = this.store.volumeByName(name);
+    assert.ok(volume !== undefined, `there is no volume ${name}`);
+    this.#command(this.#control.removeVolume({ id: volume.id, force: false }));
   }
 
   setHistoryLimit(taskHistoryLimit: number): void {

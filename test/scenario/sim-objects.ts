@@ -1,5 +1,6 @@
 /** The first objects of a simulated cluster. */
 import type { Cluster, Node } from '../../types/index.ts';
+import { csiOf } from './sim-storage.ts';
 
 export interface SimNodeOptions {
   readonly labels?: Record<string, string>;
@@ -9,6 +10,8 @@ export interface SimNodeOptions {
   readonly address?: string;
   readonly nanoCpus?: number;
   readonly memoryBytes?: number;
+  /** It has the driver of cluster volumes. */
+  readonly hasArray?: boolean;
   /** A number of them, or their names. */
   readonly generic?: { readonly kind: string; readonly value: number | readonly string[] };
 }
@@ -34,6 +37,7 @@ export function nodeDocument(
         ...(generic === undefined ? {} : { genericResources: genericOf(generic) }),
       },
       engine: { version: '1', labels: engineLabels, plugins: [] },
+      ...(options.hasArray === true ? { csi: [csiOf(id)] } : {}),
     },
     status: { state: 'ready', message: '', addr: address, atMs: meta.createdAtMs },
   };

@@ -25,11 +25,20 @@ export const plainBehaviour: Behaviour = { startMs: 100, stopMs: 100, exitCode: 
 /** What hangs is looked at again so often: the image may have been mended. */
 const lookAgainMs = 10_000;
 
+/** A volume that is not there yet is looked for so often, and one that is let go of is told so. */
+const lookForVolumesMs = 500;
+const tellReleaseMs = 2_000;
+
 interface Local {
   phase: 'preparing' | 'ready' | 'starting' | 'running' | 'stopping' | 'ended';
   status: TaskStatus;
   timers: Timer[];
+  readonly volumeIds: readonly string[];
+  /** The managers have held the node for lost meanwhile: its volumes were taken from it. */
+  isFenced: boolean;
 }
+
+const usingPhases: readonly Local['phase'][] = ['ready', 'starting', 'running', 'stopping'];
 
 interface SimWorkerDeps {
   /** Of whichever manager leads. */
@@ -37,6 +46,10 @@ interface SimWorkerDeps {
   readonly clock: Clock;
   readonly behaviourOf: (image: string) => Behaviour;
   readonly report: (id: string, status: TaskStatus) => void;
+  /** Nothing here uses the volume any more. */
+  readonly release: (volumeId: string, publication: string) => void;
+  /** Says so at once, whatever uses it: a bug to be found. */
+  readonly isHasty: boolean;
 }
 
 export class SimWorker {
@@ -60,6 +73,36 @@ export class SimWorker {
   /** Containers that run here, whatever the managers believe. */
   get running(): string[] {
     return [...this.#tasks].filter(([, { phase }]) => phase === 'running').map(([id]) => id);
+  }
+
+  /** Volumes that tasks use here, and that nobody has taken from the node since. */
+  get mounted(): string[] {
+    return [...this.#tasks.values()].flatMap(({ phase, volumeIds, isFenced }) =>
+      isFenced || !usingPhases.includes(phase) ? [] : volumeIds,
+    );
+  }
+
+  /** The managers hold the node for lost. */
+  fence(): void {
+    for (const local of this.#tasks.values()) local.isFenced = true;
+  }
+
+  /** Lets go of what the managers want back, as soon as no task uses it. */
+  releaseVolumes(): void {
+    if (!this.#connected) return;
+    let isTold = false;
+    for (const { id, publishStatus } of this.#deps.store().volumes()) {
+      const own = publishStatus.find(({ nodeId }) => nodeId === this.nodeId);
+      if (own?.state !== 'pending-node-unpublish') continue;
+      const isUsed = [...this.#tasks.values()].some(
+        ({ phase, volumeIds }) => volumeIds.includes(id) && usingPhases.includes(phase),
+      );
+      if (isUsed && !this.#deps.isHasty) continue;
+      this.#deps.release(id, own.publication);
+      isTold = true;
+    }
+    // The word may be lost.
+    if (isTold) this.#deps.clock.after(tellReleaseMs, () => this.releaseVolumes());
   }
 
   /** Cut off, it runs its containers on and hears nothing. */
@@ -108,19 +151,23 @@ export class SimWorker {
       if (compareStates(task.status.state, 'assigned') >= 0) this.#follow(task);
     }
     for (const id of this.#tasks.keys()) if (!seen.has(id)) this.#forget(id);
+    this.releaseVolumes();
   }
 
   #forget(id: string): void {
     const local = this.#tasks.get(id);
     if (local !== undefined) this.#stopTimers(local);
     this.#tasks.delete(id);
+    if (local !== undefined && local.volumeIds.length > 0) this.releaseVolumes();
   }
 
   #follow(task: Task): void {
     let local = this.#tasks.get(task.id);
     if (local === undefined) {
       if (isTerminal(task.status.state)) return;
-      local = { phase: 'preparing', status: task.status, timers: [] };
+      const volumeIds = (task.volumes ?? []).map(({ id }) => id);
+      const { status } = task;
+      local = { phase: 'preparing', status, timers: [], volumeIds, isFenced: false };
       this.#tasks.set(task.id, local);
       this.#begin(task, local);
     }
@@ -145,10 +192,24 @@ export class SimWorker {
         this.#end(task.id, local, 'rejected', 'preparing', rejected);
         return;
       }
-      local.phase = 'ready';
-      this.#say(task.id, local, 'ready', 'prepared');
-      this.notice(task.id);
+      this.#mount(task, local);
     });
+  }
+
+  #mount(task: Task, local: Local): void {
+    if (local.volumeIds.some((id) => !this.#isPublished(id))) {
+      this.#later(local, lookForVolumesMs, () => this.#mount(task, local));
+      return;
+    }
+    local.phase = 'ready';
+    this.#say(task.id, local, 'ready', 'prepared');
+    this.notice(task.id);
+  }
+
+  #isPublished(volumeId: string): boolean {
+    const { publishStatus = [] } = this.#deps.store().volume(volumeId) ?? {};
+    const own = publishStatus.find(({ nodeId }) => nodeId === this.nodeId);
+    return this.#connected && own?.state === 'published';
   }
 
   #start(task: Task, local: Local): void {
@@ -203,6 +264,7 @@ export class SimWorker {
   #end(id: string, local: Local, state: TaskStatus['state'], message: string, err?: string): void {
     local.phase = 'ended';
     this.#say(id, local, state, message, err);
+    if (local.volumeIds.length > 0) this.releaseVolumes();
   }
 
   #say(id: string, local: Local, state: TaskStatus['state'], message: string, err?: string): void {

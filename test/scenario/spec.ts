@@ -4,7 +4,9 @@ import {
   autoscaleLabel,
   cronLabels,
   dependsLabel,
+  devicesLabel,
   followLabel,
+  privilegedLabel,
   type ContainerSpec,
   type FileKind,
   type PortConfig,
@@ -42,6 +44,9 @@ const edits: Readonly<Record<string, Edit>> = {
   secret: (spec, value, files) => withFile(spec, 'secret', value, files),
   config: (spec, value, files) => withFile(spec, 'config', value, files),
   volume: (spec, value) => withVolume(spec, value),
+  'cluster-volume': (spec, value) => withClusterVolume(spec, value),
+  privileged: (spec, value) => withLabel(spec, privilegedLabel, value),
+  device: (spec, value) => withLabel(spec, devicesLabel, value === 'none' ? '' : value),
   follow: (spec, value) => ({ ...spec, labels: { ...spec.labels, [followLabel]: value } }),
   force: (spec, value) => task(spec, { forceUpdate: Number(value) }),
   restart: (spec, value) => restart(spec, { condition: value as 'none' | 'on-failure' | 'any' }),
@@ -177,6 +182,20 @@ function withVolume(spec: ServiceSpec, value: string): ServiceSpec {
   const [source = '', target = ''] = value.split(':');
   const mounts = value === 'none' ? [] : [{ type: 'volume' as const, source, target }];
   return container(spec, { mounts });
+}
+
+/** "disk:/data" or "disk:/data:ro" */
+function withClusterVolume(spec: ServiceSpec, value: string): ServiceSpec {
+  const [source = '', target = '', mode] = value.split(':');
+  const mount = { type: 'cluster' as const, source, target };
+  const own = mode === 'ro' ? { ...mount, readOnly: true } : mount;
+  return container(spec, { mounts: value === 'none' ? [] : [own] });
+}
+
+/** Of the container; an empty one takes it away. */
+function withLabel(spec: ServiceSpec, key: string, value: string): ServiceSpec {
+  const { [key]: _old, ...labels } = spec.task.container?.labels ?? {};
+  return container(spec, { labels: value === '' ? labels : { ...labels, [key]: value } });
 }
 
 function restart(

@@ -10,15 +10,19 @@ import { fairWeather } from '../../scenario/sim-link.ts';
 import { Scenario } from '../../scenario/scenario.ts';
 import { Violation } from '../violation.ts';
 import { applies } from './applies.ts';
+import { replicasOf } from './autoscale-rules.ts';
 import { imageLines } from './program.ts';
 import { checkEmpty, checkQuiet } from './quiet.ts';
 import { Rules } from './rules.ts';
+import { checkMounts } from './volume-rules.ts';
 import { images, jobPrefix, mended } from './words.ts';
 
 const secondMs = 1_000;
 const minuteMs = 60_000;
 /** Longer than it takes an update that waits for each of its tasks in vain, one after the other. */
 const calmMs = 120 * minuteMs;
+/** Several windows of autoscaling. */
+const steadyMs = 15 * minuteMs;
 
 export interface Executed {
   /** The lines that did something, in order. */
@@ -35,7 +39,7 @@ export interface Outcome extends Executed {
   readonly failure?: unknown;
 }
 
-export type ExecuteOptions = Pick<SimClusterOptions, 'distort' | 'seed'>;
+export type ExecuteOptions = Pick<SimClusterOptions, 'distort' | 'seed' | 'isHasty'>;
 
 /** Never throws: what goes wrong is part of the outcome. */
 export async function execute(
@@ -86,6 +90,7 @@ class Run {
       if (this.#violation !== undefined) return;
       try {
         this.#rules.changed(batch, this.#cluster.store);
+        checkMounts(this.#cluster);
       } catch (error) {
         this.#violation = error;
       }
@@ -101,6 +106,7 @@ class Run {
     await this.#tickLess();
     await this.#cluster.run(calmMs);
     this.#check();
+    await this.#checkSteady();
     await this.#untilBetweenTicks();
     this.#checkQuiet();
     await this.#checkNewLeader();
@@ -122,6 +128,7 @@ class Run {
     const cluster = this.#cluster;
     await cluster.settle();
     cluster.link.weather = fairWeather;
+    cluster.array.failing = 0;
     for (const name of Object.keys(images)) {
       await this.#scenario.execute(`image ${name} ${mended.join(' ')}`);
       await this.#scenario.execute(`image ${jobPrefix}${name} ${mended.join(' ')} exit=0 after=1s`);
@@ -145,6 +152,20 @@ class Run {
       }));
     }
     await this.#cluster.settle();
+  }
+
+  /** Under a load that stays as it is, so does the number of replicas. */
+  async #checkSteady(): Promise<void> {
+    const services = () => this.#cluster.store.services();
+    const before = new Map([...services()].map((service) => [service.id, replicasOf(service)]));
+    await this.#cluster.run(steadyMs);
+    this.#check();
+    for (const service of services()) {
+      const [was, is] = [before.get(service.id), replicasOf(service)];
+      if (was === is) continue;
+      const what = `${service.spec.name} goes from ${was} to ${is} under the same load`;
+      throw new Violation('a steady load has a steady number', what);
+    }
   }
 
   async #untilBetweenTicks(): Promise<void> {

@@ -5,7 +5,14 @@
 import { architectureOf } from '../../../manager/scheduler/constraint.ts';
 import { constraintsOf, satisfiesAll } from '../../../manager/scheduler/index.ts';
 import type { Store } from '../../../manager/store/index.ts';
-import { isActive, type GenericResource, type Node, type Task } from '../../../types/index.ts';
+import {
+  isActive,
+  whyForbidden,
+  type GenericResource,
+  type Node,
+  type Task,
+} from '../../../types/index.ts';
+import { volumeMisfit } from './volume-rules.ts';
 
 /** What of the node refuses the task; undefined where it fits. */
 export function misfit(store: Store, task: Task, node: Node): string | undefined {
@@ -13,7 +20,9 @@ export function misfit(store: Store, task: Task, node: Node): string | undefined
   const others = [...store.tasksOfNode(node.id)].filter(
     (other) => isActive(other) && other.id !== task.id,
   );
-  return fixedMisfit(task, node) ?? crowded(task, node, others);
+  const isForbidden = whyForbidden(task.spec.container, store.cluster()?.spec.labels) !== undefined;
+  if (isForbidden) return 'it is not allowed';
+  return fixedMisfit(task, node) ?? crowded(task, node, others) ?? volumeMisfit(store, task, node);
 }
 
 /** Of constraints and platform, which do not depend on what runs there. */

@@ -1,8 +1,16 @@
 /** What must hold of tasks at the moment when they are given a node. */
 import type { ChangeBatch, Store } from '../../../manager/store/index.ts';
-import { isActive, stayingVolumesOf, type Node, type Task } from '../../../types/index.ts';
+import {
+  clusterMountsOf,
+  isActive,
+  stayingVolumesOf,
+  whyForbidden,
+  type Node,
+  type Task,
+} from '../../../types/index.ts';
 import { Violation } from '../violation.ts';
 import { crowded, fixedMisfit, misfit } from './fits.ts';
+import { checkVolumesOf } from './volume-rules.ts';
 
 export function checkPlacements({ events, atMs }: ChangeBatch, store: Store): void {
   const placed: Task[] = [];
@@ -14,6 +22,8 @@ export function checkPlacements({ events, atMs }: ChangeBatch, store: Store): vo
     if (task === undefined || !isActive(task)) continue;
     placed.push(task);
     checkNode(task, store, atMs);
+    checkVolumesOf(task, store, atMs);
+    checkAllowed(task, store, atMs);
   }
   for (const group of Map.groupBy(placed, ({ serviceId }) => serviceId).values()) {
     checkSpread(group, store);
@@ -39,6 +49,14 @@ function checkNode(task: Task, store: Store, atMs: number): void {
   );
   const lack = fixedMisfit(task, node) ?? crowded(task, node, others);
   if (lack !== undefined) fail(lack);
+}
+
+/** Nothing begins that the swarm's settings do not allow. */
+function checkAllowed({ name, spec }: Task, store: Store, atMs: number): void {
+  const cluster = store.cluster();
+  const why = whyForbidden(spec.container, cluster?.spec.labels);
+  if (why === undefined || cluster?.meta.updatedAtMs === atMs) return;
+  throw new Violation('only what is allowed begins', `${name}: ${why}`);
 }
 
 /**
@@ -85,6 +103,7 @@ function checkSpread(placed: readonly Task[], store: Store): void {
 function isPlain({ serviceId, spec }: Task, store: Store): boolean {
   const service = store.service(serviceId);
   if (service === undefined || stayingVolumesOf(spec.container).length > 0) return false;
+  if (clusterMountsOf(spec.container).length > 0) return false;
   // One that finds no address there gives its place up, which others have counted with.
   if (spec.networks !== undefined || service.spec.endpoint !== undefined) return false;
   return ![...store.tasksOfService(serviceId)].some(

@@ -7,13 +7,24 @@ import {
   type NodeUsage,
   type Store,
 } from '../../../manager/store/index.ts';
-import type { GenericResource, Node, Service, ServiceSpec } from '../../../types/index.ts';
+import {
+  allowPrivilegedLabel,
+  autoscaleLabel,
+  type Cluster,
+  type ClusterVolume,
+  type GenericResource,
+  type Node,
+  type Service,
+  type ServiceSpec,
+} from '../../../types/index.ts';
 
 /** Another view of the objects, and another list of changes than the planners have made. */
 interface Lie {
   readonly service?: (service: Service, store: Store) => Service;
   readonly node?: (node: Node) => Node;
   readonly usage?: (usage: NodeUsage) => NodeUsage;
+  readonly volume?: (volume: ClusterVolume) => ClusterVolume;
+  readonly cluster?: (cluster: Cluster) => Cluster;
   readonly change?: (change: Change, store: Store) => Change;
 }
 
@@ -73,12 +84,66 @@ export const planted = {
     lying({ node: (node) => ({ ...node, spec: { ...node.spec, availability: 'active' } }) }),
   'labels that no longer fit change nothing': () =>
     lying({ node: (node) => ({ ...node, spec: { ...node.spec, labels: firstLabels(node) } }) }),
+  'autoscaling goes beyond its most': () => scaledBy((text) => text.replace(/max=\d+/, 'max=30')),
+  'autoscaling forgets its window': () =>
+    scaledBy((text) => text.replace(/window=\w+/, 'window=1s')),
+  'a step of autoscaling is not written down': () =>
+    lying({
+      change: (change) => {
+        if (change.op !== 'put' || change.table !== 'service') return change;
+        const { autoscale: _told, ...rest } = change.object;
+        return { ...change, object: rest };
+      },
+    }),
+  'any number of nodes may have a volume': () =>
+    lying({ volume: (volume) => shared(volume, { scope: 'multi', sharing: 'all' }) }),
+  'any number of tasks may have a volume': () =>
+    lying({ volume: (volume) => shared(volume, { scope: 'single', sharing: 'all' }) }),
+  'the swarm allows everything': () =>
+    lying({
+      cluster: (cluster) => {
+        const labels = { ...cluster.spec.labels, [allowPrivilegedLabel]: 'true' };
+        return { ...cluster, spec: { ...cluster.spec, labels } };
+      },
+    }),
 } satisfies Record<string, () => Planted>;
+
+/** Reads the settings of autoscaling otherwise; what is written has those of the user. */
+function scaledBy(edit: (text: string) => string): Planted {
+  return lying({
+    service: (service) => {
+      const text = service.spec.labels[autoscaleLabel];
+      if (text === undefined) return service;
+      const labels = { ...service.spec.labels, [autoscaleLabel]: edit(text) };
+      return { ...service, spec: { ...service.spec, labels } };
+    },
+    change: (change, store) => {
+      if (change.op !== 'put' || change.table !== 'service') return change;
+      const { labels } = store.service(change.object.id)?.spec ?? change.object.spec;
+      return {
+        ...change,
+        object: { ...change.object, spec: { ...change.object.spec, labels } },
+      };
+    },
+  });
+}
+
+/** With another access mode; nobody else can tell. */
+function shared(
+  volume: ClusterVolume,
+  mode: Pick<NonNullable<ClusterVolume['spec']['cluster']['accessMode']>, 'scope' | 'sharing'>,
+): ClusterVolume {
+  const { spec } = volume;
+  const accessMode = { ...spec.cluster.accessMode, ...mode };
+  return { ...volume, spec: { ...spec, cluster: { ...spec.cluster, accessMode } } };
+}
 
 function lying({
   service = (one) => one,
   node = (one) => one,
   usage = (one) => one,
+  volume = (one) => one,
+  cluster = (one) => one,
   change = (one) => one,
 }: Lie): Planted {
   return (store) => {
@@ -93,6 +158,19 @@ function lying({
       },
       nodes: () => [...store.nodes()].map(node),
       usage: (id: string) => usage(store.usage(id)),
+      volume: (id: string) => {
+        const one = store.volume(id);
+        return one && volume(one);
+      },
+      volumeByName: (name: string) => {
+        const one = store.volumeByName(name);
+        return one && volume(one);
+      },
+      volumes: () => [...store.volumes()].map(volume),
+      cluster: () => {
+        const one = store.cluster();
+        return one && cluster(one);
+      },
       propose: (changes: readonly Change[], options: { readonly atMs: number }) =>
         store.propose(
           changes.map((one) => change(one, store)),

@@ -13,6 +13,8 @@ import {
   networkNames,
   serviceNames,
   someWords,
+  volumeNames,
+  volumes,
 } from './words.ts';
 
 const nodeIds = ['a', 'b', 'c', 'd', 'e', 'f'];
@@ -25,6 +27,8 @@ export function randomProgram(seed: number): string[] {
   return [
     ...dice.some(nodeIds, 2 + dice.below(5)).map((id) => nodeLine(dice, id)),
     ...networkNames.map(networkLine),
+    ...volumeNames.map(volumeLine),
+    `allow ${dice.pick(allowed)}`,
     ...fileNames.flatMap((name) => [`secret ${name} one`, `config ${name} one`]),
     'run 0s',
     ...dice.some(serviceNames, 1 + dice.below(5)).map((name) => creation(dice, name)),
@@ -60,12 +64,17 @@ function nodeLine(dice: Dice, id: string): string {
     ...(dice.chance(0.2) ? ['arch=aarch64'] : []),
     ...(dice.chance(0.2) ? ['ip=10.0.1.7'] : []),
     ...(dice.chance(0.2) ? ['engine.tier=gold'] : []),
+    ...(dice.chance(0.8) ? ['csi=array'] : []),
   ];
   return `nodes ${id} ${words.join(' ')}`;
 }
 
 function networkLine(name: string): string {
   return `network ${name} ${subnets[name] ?? ''}`.trimEnd();
+}
+
+function volumeLine(name: string): string {
+  return `volume ${name} ${volumes[name]}`;
 }
 
 function creation(dice: Dice, name: string): string {
@@ -106,12 +115,21 @@ const ops: readonly (readonly [number, Op])[] = [
   [3, (dice) => `leader ${dice.pick(['0s', '0s', '0s', '2s', '-2s'])}`],
   [1, (dice) => `leaderless ${dice.pick(['1s', '10s', '150s'])}`],
   [1, (dice) => `history ${dice.pick([-1, 0, 1, 5])}`],
+  [4, (dice) => `load ${dice.pick(replicated)} ${dice.pick(loads)}`],
+  [2, (dice) => `requests ${dice.pick(replicated)} ${dice.pick(requests)}`],
+  [1, (dice) => `volume-rm ${dice.pick(volumeNames)}`],
+  [2, (dice) => volumeLine(dice.pick(volumeNames))],
+  [2, (dice) => `array ${dice.pick(['0', '0.3', '0.8'])}`],
+  [2, (dice) => `allow ${dice.pick(allowed)}`],
   [1, (dice) => `network-rm ${dice.pick(networkNames)}`],
   [1, (dice) => networkLine(dice.pick(networkNames))],
   [2, (dice) => `revise-${fileKind(dice)} ${dice.pick(fileNames)} ${dice.pick(['two', 'three'])}`],
   [1, (dice) => `rm-${fileKind(dice)} ${dice.pick(fileNames)}`],
   [1, (dice) => `${fileKind(dice)} ${dice.pick(fileNames)} one`],
 ];
+const loads = ['0', '0.4', '1.2 most=1', '3', '4 most=0.8', '9', 'unknown'];
+const requests = ['0', '25', '60 most=15', '200', 'broken'];
+const allowed = ['privileged', 'privileged', 'devices', 'none'];
 const weathers = [
   'late=0s',
   'loss=0.2 late=1s',

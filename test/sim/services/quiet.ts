@@ -9,6 +9,7 @@ import {
   isJobMode,
   isTerminal,
   isWanted,
+  whyForbidden,
   type Node,
   type Service,
   type Task,
@@ -17,6 +18,7 @@ import type { SimCluster } from '../../scenario/sim-cluster.ts';
 import { Violation } from '../violation.ts';
 import { misfit } from './fits.ts';
 import { slotOf } from './slot.ts';
+import { checkVolumesQuiet } from './volume-rules.ts';
 
 export function checkQuiet(cluster: SimCluster): void {
   const { store } = cluster;
@@ -28,10 +30,13 @@ export function checkQuiet(cluster: SimCluster): void {
   checkAddresses(store);
   checkContainers(cluster);
   checkFiles(store);
+  checkVolumesQuiet(cluster);
 }
 
 /** Once every service is gone, nothing of them is left. */
-export function checkEmpty({ store }: SimCluster): void {
+export function checkEmpty(cluster: SimCluster): void {
+  const { store } = cluster;
+  checkVolumesQuiet(cluster);
   const [task] = store.tasks();
   if (task !== undefined) fail('nothing is left', `${task.name} is, ${task.status.state}`);
   for (const { id, spec } of store.networks()) {
@@ -175,6 +180,11 @@ function checkWaiting(task: Task, service: Service, store: Store): void {
     );
     const free = nodes.find((node) => misfit(store, task, node) === undefined);
     if (free !== undefined) why(`it would fit on ${free.id}`);
+    return;
+  }
+  if (err.startsWith('this swarm does not allow')) {
+    const swarm = store.cluster()?.spec.labels;
+    if (whyForbidden(task.spec.container, swarm) !== err) why('it is allowed');
     return;
   }
   if (err.startsWith('waits for')) {

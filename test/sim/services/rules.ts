@@ -5,6 +5,7 @@ import { compareStates, isActive, rebalanceLabel, type Task } from '../../../typ
 import { addressesApart, devicesApart, hostPortsApart, publishedApart } from '../apart.ts';
 import { JobRules } from '../manager/job-rules.ts';
 import { Violation } from '../violation.ts';
+import { AutoscaleRules } from './autoscale-rules.ts';
 import { checkPlacements } from './placement-rules.ts';
 import { RestartRules } from './restart-rules.ts';
 import { slotOf } from './slot.ts';
@@ -14,6 +15,7 @@ export class Rules {
   readonly #jobs = new JobRules();
   readonly #updates = new UpdateRules();
   readonly #restarts = new RestartRules();
+  readonly #scaling = new AutoscaleRules();
   /** Somebody has had services spread anew, which makes second tasks in slots. */
   #isRebalanced = false;
   /** Entries that were looked at. */
@@ -44,6 +46,7 @@ export class Rules {
     this.#jobs.changed(events, store);
     this.#updates.changed(batch, store);
     this.#restarts.changed(batch);
+    this.#scaling.changed(batch);
   }
 }
 

@@ -41,14 +41,27 @@ describe('random services under simulation', function () {
 interface Bug {
   /** The rules that may find it first. */
   readonly rules: readonly string[];
-  /** A seed whose program finds it, or the lines of one. */
-  readonly program: number | readonly string[];
+  /** The lines that find it. */
+  readonly program: readonly string[];
 }
+
+const scaled = [
+  'nodes a b',
+  'create web autoscale=min=1,max=4,cpu=50%,window=1m',
+  'load web 0.2',
+  'run 90s',
+];
 
 const bugs: Readonly<Record<keyof typeof planted, Bug>> = {
   'an update takes one more at once than it may': {
     rules: ['no more at once than the parallelism'],
-    program: 3,
+    program: [
+      'nodes a',
+      'create web replicas=4 image=good:1 parallelism=1 monitor=0s',
+      'run 5s',
+      'update web image=good:2',
+      'run 20s',
+    ],
   },
   'a rollback takes one more at once than it may': {
     rules: ['no more at once than the parallelism'],
@@ -64,14 +77,20 @@ const bugs: Readonly<Record<keyof typeof planted, Bug>> = {
   },
   'what a service has on a node counts for nothing': {
     rules: ['placement', 'spread'],
-    program: 5,
+    program: ['nodes a', 'create web replicas=1 max-per-node=1', 'run 5s', 'scale web=2', 'run 5s'],
   },
-  'reservations count for nothing': { rules: ['placement'], program: 3 },
+  'reservations count for nothing': {
+    rules: ['placement'],
+    program: ['nodes a cpus=2', 'create web replicas=2 cpus=1', 'run 5s', 'scale web=3', 'run 5s'],
+  },
   "a host's ports are all free": {
     rules: ['a port is given once', 'placement'],
     program: ['nodes a', 'create web replicas=1 publish=host:9090:90', 'run 1s', 'scale web=2'],
   },
-  'a device is given again': { rules: ['a device is given once'], program: 7 },
+  'a device is given again': {
+    rules: ['a device is given once'],
+    program: ['nodes a gpus=g0,g1', 'create web replicas=2 gpu=1', 'run 5s'],
+  },
   'a virtual address is kept by who leaves the network': {
     rules: ['addresses'],
     program: [
@@ -114,6 +133,52 @@ const bugs: Readonly<Record<keyof typeof planted, Bug>> = {
       'label a zone=west',
     ],
   },
+  'autoscaling goes beyond its most': {
+    rules: ['autoscaling keeps to its bounds'],
+    program: [...scaled, 'load web 9', 'run 90s'],
+  },
+  'autoscaling forgets its window': {
+    rules: ['what has grown stays for its window'],
+    program: [...scaled, 'load web 1.9', 'run 30s', 'load web 0.2', 'run 90s'],
+  },
+  'a step of autoscaling is not written down': {
+    rules: ['each step is decided once'],
+    program: [...scaled, 'load web 1.9', 'run 30s'],
+  },
+  'any number of nodes may have a volume': {
+    rules: ['a volume is used as its access mode says'],
+    program: [
+      'nodes a b csi=array',
+      'volume box single all',
+      'run 5s',
+      'create web replicas=2 cluster-volume=box:/data',
+      'run 5s',
+    ],
+  },
+  'any number of tasks may have a volume': {
+    rules: ['a volume is used as its access mode says'],
+    program: [
+      'nodes a csi=array',
+      'volume disk single none',
+      'run 5s',
+      'create web replicas=2 cluster-volume=disk:/data',
+      'run 5s',
+    ],
+  },
+  'the swarm allows everything': {
+    rules: ['only what is allowed begins'],
+    program: [
+      'nodes a',
+      'allow devices',
+      'run 0s',
+      'create web device=/dev/fuse',
+      'run 5s',
+      'allow none',
+      'run 1s',
+      'crash web.1',
+      'run 10s',
+    ],
+  },
 };
 
 describe('bugs planted in services under simulation', function () {
@@ -121,13 +186,26 @@ describe('bugs planted in services under simulation', function () {
 
   for (const [name, { rules, program }] of Object.entries(bugs)) {
     it(`are found: ${name}`, async () => {
-      const [lines, seed] =
-        typeof program === 'number' ? [randomProgram(program), program] : [program, 1];
-      const honest = await execute(lines, { seed });
+      const honest = await execute(program);
       assert.equal(honest.failure, undefined, 'it fails without the bug');
       const distort = planted[name as keyof typeof planted]();
-      const { failure } = await execute(lines, { seed, distort });
+      const { failure } = await execute(program, { distort });
       assert.ok(rules.includes(ruleOf(failure)), String(failure));
     });
   }
+
+  it('are found: a volume is taken from a task that is told to stop', async () => {
+    const lines = [
+      'nodes a b csi=array',
+      'volume box single all',
+      'run 5s',
+      'create web replicas=1 image=slow:1 constraint=node.id==a cluster-volume=box:/data',
+      'run 20s',
+      'update web constraint=none constraint=node.id==b',
+      'run 60s',
+    ];
+    assert.equal((await execute(lines)).failure, undefined, 'it fails without the bug');
+    const { failure } = await execute(lines, { isHasty: true });
+    assert.equal(ruleOf(failure), 'a volume is not taken from under a task');
+  });
 });

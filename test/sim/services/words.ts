@@ -18,6 +18,14 @@ export const kinds: Readonly<Record<string, Kind>> = {
 export const serviceNames = Object.keys(kinds);
 export const networkNames = ['small', 'tiny', 'back', 'passing'];
 export const fileNames = ['key', 'conf'];
+/** Cluster volumes, by name: on how many nodes at a time, and how they are shared there. */
+export const volumes: Readonly<Record<string, string>> = {
+  disk: 'single none',
+  box: 'single all',
+  shelf: 'multi onewriter',
+  share: 'multi all',
+};
+export const volumeNames = Object.keys(volumes);
 
 /** By their names, what containers do; of jobs' images each comes to an end. */
 export const images: Readonly<Record<string, readonly string[]>> = {
@@ -74,6 +82,10 @@ const common: readonly Draw[] = [
   (dice) => ['secret=none', `secret=${dice.pick(fileNames)}`],
   (dice) => ['config=none', `config=${dice.pick(fileNames)}`],
   of('stop-grace', '1s', '2m'),
+  (dice) => [`cluster-volume=${dice.pick(volumeNames)}:/data${dice.pick(['', '', ':ro'])}`],
+  of('cluster-volume', 'none'),
+  of('privileged', 'true', 'true', 'false'),
+  of('device', '/dev/fuse', '/dev/null:/dev/some:rw', 'none'),
 ];
 const published = [
   'ingress::80',
@@ -115,7 +127,13 @@ const counts: readonly Draw[] = [
 ];
 
 const own: Readonly<Record<Kind, readonly Draw[]>> = {
-  replicated: [...spread, ...updates, volumes, (dice) => [`replicas=${dice.below(8)}`]],
+  replicated: [
+    ...spread,
+    ...updates,
+    ownVolumes,
+    autoscale,
+    (dice) => [`replicas=${dice.below(8)}`],
+  ],
   global: updates,
   job: [...spread, ...counts],
   'global-job': [],
@@ -123,7 +141,14 @@ const own: Readonly<Record<Kind, readonly Draw[]>> = {
   'global-cron': schedules,
 };
 
-function volumes(dice: Dice): readonly string[] {
+function autoscale(dice: Dice): readonly string[] {
+  const min = 1 + dice.below(3);
+  const bounds = `min=${min},max=${min + dice.below(8)}`;
+  const targets = ['cpu=50%', 'cpu=50%', 'requests=10/s,metrics=8080'];
+  return [`autoscale=${bounds},${dice.pick(targets)},window=${dice.pick(['10s', '1m', '5m'])}`];
+}
+
+function ownVolumes(dice: Dice): readonly string[] {
   const source = dice.pick(['data-{{.Task.Slot}}', 'shared']);
   return [`volume=${source}:/data`, `follow=${dice.pick(['prefer', 'require', 'ignore'])}`];
 }
