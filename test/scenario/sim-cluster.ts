@@ -34,9 +34,9 @@ import type {
 } from '../../types/index.ts';
 import { Link } from './sim-link.ts';
 import type { LoadOfService } from './sim-load.ts';
-import { SimLoops } from './sim-loops.ts';
+import { SimLoops, type Manager } from './sim-loops.ts';
 import type { SimArray } from './sim-storage.ts';
-import { newCluster, nodeDocument, type SimNodeOptions } from './sim-objects.ts';
+import { base64, newCluster, nodeDocument, type SimNodeOptions } from './sim-objects.ts';
 import { SimWorker, plainBehaviour, type Behaviour } from './sim-worker.ts';
 
 /** Everything that a moment causes takes a few turns of the event loop; more is a hot loop. */
@@ -491,15 +491,4 @@ export class SimCluster implements AsyncDisposable {
   tasks(serviceName: string): Task[] {
     return [...this.store.tasks()].filter((task) => task.serviceName === serviceName);
   }
-}
-
-interface Manager {
-  readonly log: MemoryLog;
-  readonly store: Store;
-  readonly control: Control;
-  readonly reconciler: Reconciler;
-}
-
-function base64(text: string): string {
-  return Buffer.from(text).toString('base64');
 }

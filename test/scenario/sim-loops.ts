@@ -3,12 +3,21 @@ import { silentLogger } from '../../lib/log.ts';
 import type { Clock, VirtualClock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import { Autoscaler } from '../../manager/autoscaler/index.ts';
+import type { Control } from '../../manager/control/index.ts';
 import { VolumeKeeper } from '../../manager/csi/index.ts';
-import type { ReconcileStore } from '../../manager/reconcile/index.ts';
-import type { Store } from '../../manager/store/index.ts';
+import type { Reconciler, ReconcileStore } from '../../manager/reconcile/index.ts';
+import type { MemoryLog, Store } from '../../manager/store/index.ts';
 import { isWanted } from '../../types/index.ts';
 import { SimLoad, type LoadOfService } from './sim-load.ts';
 import { SimArray } from './sim-storage.ts';
+
+/** One that leads. */
+export interface Manager {
+  readonly log: MemoryLog;
+  readonly store: Store;
+  readonly control: Control;
+  readonly reconciler: Reconciler;
+}
 
 interface SimLoopsParts {
   /** Of whichever manager leads. */

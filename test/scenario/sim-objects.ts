@@ -69,3 +69,8 @@ export function newCluster(meta: Cluster['meta']): Cluster {
     removedNodes: {},
   };
 }
+
+/** What a file holds, as the API has it. */
+export function base64(text: string): string {
+  return Buffer.from(text).toString('base64');
+}
