@@ -161,7 +161,10 @@ function wordsUsed(): ReadonlySet<string> {
 const host = (json: object) => hostDocument.decode(json, '');
 const config = (json: object) => containerDocument.decode(json, '');
 const refusedHost = (json: object) => () =>
-  checkContainer(config({ Image: 'x' }), host(json), { cpus: 2 });
+  checkContainer(config({ Image: 'x' }), host(json), {
+    cpus: 2,
+    cpuLists: { cpus: '0-1', mems: '0' },
+  });
 const refusedMount = (json: object) => () =>
   mountsOf(config({}), host({ Mounts: [{ Target: '/x', ...json }] }));
 const refusedService = (template: object) => () =>

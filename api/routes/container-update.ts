@@ -2,7 +2,6 @@
 import { messageOf, SwarmError } from '../../lib/errors.ts';
 import { updateDocument, type HostDocument, type UpdateDocument } from '../../types/index.ts';
 import { deviceLimits, keptBlockIo } from '../../worker/container/block-io.ts';
-import { checkContainer } from '../../worker/container/checks.ts';
 import { ownOf, type Target } from '../../worker/container/manager.ts';
 import { isOfBlockWeights, noBlockWeights } from '../../worker/container/start-failure.ts';
 import type { LimitChanges } from '../../worker/runtime/controls.ts';
@@ -19,11 +18,11 @@ export async function updateContainer(
   const own = ownOf(target, 'updated');
   const asked = await exchange.body(updateDocument);
   refuseDeviceLimits(asked);
-  const { blockSupport, cpus } = await backend.system.info();
+  const { blockSupport } = await backend.system.info();
   const { kept: update, warnings } = keptBlockIo(asked, blockSupport);
   const { record, state } = own;
   const host = updated(record.host, update, record.id);
-  checkContainer(record.config, host, { cpus });
+  backend.containers.check(record.config, host);
   if (update.restartPolicy?.name && record.host.autoRemove) {
     throw new SwarmError(
       'aborted',
@@ -57,7 +56,7 @@ function updated(host: HostDocument, update: UpdateDocument, id: string): HostDo
   const given = Object.fromEntries(
     Object.entries(others).filter(([, value]) => value !== 0 && value !== '' && value !== null),
   ) as Partial<HostDocument>;
-  checkCpus(host, update, id);
+  checkConflicts(host, update, id);
   return {
     ...host,
     ...given,
@@ -66,22 +65,28 @@ function updated(host: HostDocument, update: UpdateDocument, id: string): HostDo
   };
 }
 
-/** There are two ways to limit CPUs, and a container has one of them. */
-function checkCpus(host: HostDocument, update: UpdateDocument, id: string): void {
+/** There are two ways to limit CPUs, and a container has one of them; swap counts memory as well. */
+function checkConflicts(host: HostDocument, update: UpdateDocument, id: string): void {
   const set = (value: number | undefined) => (value ?? 0) > 0;
   const conflicts: readonly (readonly [boolean, string])[] = [
-    [set(update.nanoCpus) && set(host.cpuPeriod), 'Nano CPUs', 'CPU Period'],
-    [set(update.nanoCpus) && set(host.cpuQuota), 'Nano CPUs', 'CPU Quota'],
-    [set(update.cpuQuota) && set(host.nanoCpus), 'CPU Quota', 'NanoCPUs'],
-    [set(update.cpuPeriod) && set(host.nanoCpus), 'CPU Period', 'NanoCPUs'],
-  ].map(([is, one, other]) => [
-    is === true,
-    `Conflicting options: ${one} cannot be updated as ${other} has already been set`,
-  ]);
+    [
+      !update.memorySwap && host.memorySwap >= 0 && (update.memory ?? 0) > host.memorySwap,
+      'Memory limit should be smaller than already set memoryswap limit, update the memoryswap ' +
+        'at the same time',
+    ],
+    [set(update.nanoCpus) && set(host.cpuPeriod), alreadySet('Nano CPUs', 'CPU Period')],
+    [set(update.nanoCpus) && set(host.cpuQuota), alreadySet('Nano CPUs', 'CPU Quota')],
+    [set(update.cpuQuota) && set(host.nanoCpus), alreadySet('CPU Quota', 'NanoCPUs')],
+    [set(update.cpuPeriod) && set(host.nanoCpus), alreadySet('CPU Period', 'NanoCPUs')],
+  ];
   const found = conflicts.find(([is]) => is);
   if (found !== undefined) {
     throw new SwarmError('aborted', `Cannot update container ${id}: ${found[1]}`);
   }
+}
+
+function alreadySet(one: string, other: string): string {
+  return `Conflicting options: ${one} cannot be updated as ${other} has already been set`;
 }
 
 function changesOf(update: UpdateDocument, host: HostDocument): LimitChanges {

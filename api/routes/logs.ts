@@ -57,10 +57,7 @@ export function logQuery(exchange: Exchange): LogQuery {
   const stdout = exchange.flag('stdout');
   const stderr = exchange.flag('stderr');
   if (!stdout && !stderr) {
-    throw new SwarmError(
-      'invalid-argument',
-      "Bad parameters: you must choose at least one stream: 'stdout' or 'stderr'",
-    );
+    throw new SwarmError('invalid-argument', 'Bad parameters: you must choose at least one stream');
   }
   const tail = tailOf(exchange.query.get('tail') ?? '');
   const sinceMs = timeOf(exchange, 'since');

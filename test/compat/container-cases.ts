@@ -4,6 +4,7 @@
  */
 import { strict as assert } from 'node:assert';
 import { runResult, until, type Host } from '../lab/index.ts';
+import { answerCases } from './answer-cases.ts';
 import { dockers, oldDocker, type Cli } from './clients.ts';
 import { containerDifferences } from './container-differences.ts';
 import { containerFlagScripts, refusedFlags, shownByScripts } from './container-flag-scripts.ts';
@@ -54,6 +55,7 @@ export function containerCases(get: () => Field): void {
     }
 
     runFlagCases(get);
+    answerCases(get);
 
     it('live through the death of the daemon, and are adopted', async () => {
       const host = get().manager;

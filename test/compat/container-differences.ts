@@ -1,5 +1,5 @@
 /** Where our containers' documents differ from Docker 20.10's on purpose, and why. */
-interface ContainerDifference {
+export interface ContainerDifference {
   /** "GET /containers/doc/json" and so on. */
   readonly of: RegExp;
   readonly what: RegExp;

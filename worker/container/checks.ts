@@ -3,6 +3,8 @@ import { SwarmError } from '../../lib/errors.ts';
 import type { ContainerDocument, HostDocument } from '../../types/index.ts';
 import { checkDeviceRequests } from '../device/index.ts';
 import { signalNumber } from '../runtime/oci/signals.ts';
+import type { CpuLists } from '../runtime/controls.ts';
+import { checkCpusets } from './cpusets.ts';
 import { logOf } from './runtime-config.ts';
 import { checkRestartPolicy } from './restart-policy.ts';
 
@@ -10,6 +12,7 @@ const memoryMin = 6 * 1024 * 1024;
 
 interface HostLimits {
   readonly cpus: number;
+  readonly cpuLists: CpuLists;
 }
 
 /** Throws `invalid-argument` or `unimplemented`. */
@@ -21,6 +24,8 @@ export function checkContainer(
   checkRestartPolicy(host.restartPolicy, host.autoRemove);
   logOf({ config, host });
   checkResources(host, limits);
+  checkCpusets(host, limits.cpuLists);
+  checkHealth(config);
   checkNamespaces(config, host);
   checkSecurity(host);
   checkUnsupported(config, host);
@@ -70,6 +75,26 @@ function checkResources(host: HostDocument, { cpus }: HostLimits): void {
     invalid(`Invalid value ${host.oomScoreAdj}, range for oom score adj is [-1000, 1000]`);
   }
   if (host.shmSize < 0) invalid('SHM size can not be less than 0');
+}
+
+function checkHealth({ healthcheck }: ContainerDocument): void {
+  if (healthcheck === undefined) return;
+  const {
+    intervalMs = 0,
+    timeoutMs = 0,
+    startPeriodMs = 0,
+    startIntervalMs = 0,
+    retries = 0,
+  } = healthcheck;
+  for (const [name, ms] of [
+    ['Interval', intervalMs],
+    ['Timeout', timeoutMs],
+    ['StartPeriod', startPeriodMs],
+    ['StartInterval', startIntervalMs],
+  ] as const) {
+    if (ms !== 0 && ms < 1) invalid(`${name} in Healthcheck cannot be less than 1ms`);
+  }
+  if (retries < 0) invalid('Retries in Healthcheck cannot be negative');
 }
 
 function checkNamespaces(config: ContainerDocument, host: HostDocument): void {

@@ -4,7 +4,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Semaphore } from '../../lib/concurrency.ts';
 import { messageOf, SwarmError } from '../../lib/errors.ts';
-import type { ContainerDocument, CreateExtras } from '../../types/index.ts';
+import type { ContainerDocument, CreateExtras, HostDocument } from '../../types/index.ts';
 import { ContainerFiles } from '../executor/container-files.ts';
 import { needsImage, pinImages } from '../image/pinned.ts';
 import type { LogLine, LogQuery, PinnedMount } from '../runtime/runtime.ts';
@@ -189,7 +189,7 @@ export class ContainerManager implements AsyncDisposable {
     const image = await findImage(images, config.image, platform);
     const id = createHash('sha256').update(random.id()).update(random.id()).digest('hex');
     const freeName = this.#checkName(name);
-    checkContainer(config, hostConfig, { cpus: this.#options.cpus });
+    this.check(config, hostConfig);
     const { blockSupport, cgroupVersion, ociRuntime } = runtime.info();
     const { kept, warnings } = keptBlockIo(hostConfig, blockSupport);
     const host = completedHost(kept, cgroupVersion);
@@ -226,6 +226,12 @@ export class ContainerManager implements AsyncDisposable {
     this.events.tell('create', record);
     const others = [...warningsOf(record), ...runtimeWarnings(hostConfig, ociRuntime)];
     return { id, warnings: [...warnings, ...others] };
+  }
+
+  /** Throws `invalid-argument` or `unimplemented` for what no container of this node can have. */
+  check(config: ContainerDocument, host: HostDocument): void {
+    const { cpuLists } = this.#deps.runtime.info();
+    checkContainer(config, host, { cpus: this.#options.cpus, cpuLists });
   }
 
   /** Throws `not-found`, or `invalid-argument` for the start of more than one id. */
@@ -282,7 +288,7 @@ export class ContainerManager implements AsyncDisposable {
       );
     }
     const oldName = own.record.name;
-    const wanted = this.#checkName(name);
+    const wanted = this.#newName(name);
     own.change((record) => ({ ...record, name: wanted }));
     this.events.tell('rename', own.record, { oldName: `/${oldName}` });
   }
@@ -386,6 +392,15 @@ export class ContainerManager implements AsyncDisposable {
       .finally(() => this.#work.delete(tracked));
     this.#work.add(tracked);
     return tracked;
+  }
+
+  #newName(name: string): string {
+    try {
+      return this.#checkName(name);
+    } catch (error) {
+      const { code, message } = SwarmError.from(error);
+      throw new SwarmError(code, `Error when allocating new name: ${message}`, { cause: error });
+    }
   }
 
   #checkName(given: string): string {

@@ -280,6 +280,7 @@ describe('published ports', () => {
 });
 
 describe('what a container cannot have', () => {
+  const limits = { cpus: 2, cpuLists: { cpus: '0-1', mems: '0' } };
   const refused: [object, RegExp][] = [
     [{ LogConfig: { Type: 'gelf' } }, /no log driver named 'gelf'/],
     [{ LogConfig: { Type: 'syslog', Config: { 'syslog-facility': 'x' } } }, /syslog-facility/],
@@ -294,16 +295,33 @@ describe('what a container cannot have', () => {
     [{ IpcMode: 'container:x' }, /IPC namespace of another container/],
     [{ NetworkMode: 'container:x', PublishAllPorts: true }, /port publishing and the container/],
     [{ OomScoreAdj: 2000 }, /range for oom score adj/],
+    [{ CpusetCpus: '1,77' }, /^Requested CPUs are not available - requested 1,77, available: 0-1$/],
+    [{ CpusetCpus: '1-x' }, /^Invalid value 1-x for cpuset cpus: invalid format: 1-x$/],
+    [{ CpusetCpus: '1-0' }, /^Invalid value 1-0 for cpuset cpus/],
+    [{ CpusetMems: '0-3' }, /^Requested memory nodes are not available/],
   ];
   for (const [json, says] of refused) {
     it(`${JSON.stringify(json)} is refused`, () => {
-      assert.throws(() => checkContainer(config(), host(json), { cpus: 2 }), says);
+      assert.throws(() => checkContainer(config(), host(json), limits), says);
+    });
+  }
+
+  for (const [json, says] of [
+    [{ Interval: 1 }, 'Interval in Healthcheck cannot be less than 1ms'],
+    [{ Timeout: -5 }, 'Timeout in Healthcheck cannot be less than 1ms'],
+    [{ StartPeriod: 999_999 }, 'StartPeriod in Healthcheck cannot be less than 1ms'],
+    [{ Retries: -1 }, 'Retries in Healthcheck cannot be negative'],
+  ] as const) {
+    it(`a health check with ${JSON.stringify(json)} is refused`, () => {
+      const checked = config({ Healthcheck: { Test: ['CMD', 'x'], ...json } });
+      assert.throws(() => checkContainer(checked, host(), limits), { message: says });
     });
   }
 
   it('and what it can', () => {
+    checkContainer(config(), host({ CpusetCpus: '0-1', CpusetMems: '0' }), limits);
     const options = ['no-new-privileges', 'seccomp=unconfined', 'label=disable'];
-    checkContainer(config(), host({ SecurityOpt: options, Privileged: true }), { cpus: 2 });
+    checkContainer(config(), host({ SecurityOpt: options, Privileged: true }), limits);
   });
 });
 

@@ -29,6 +29,13 @@ export interface BlockIo {
 /** Which of them the kernel knows. */
 export type BlockSupport = Readonly<Record<keyof BlockIo, boolean>>;
 
+/** What the host has of each, as lists such as "0-2,4". */
+export interface CpuLists {
+  readonly cpus: string;
+  /** Nodes of memory. */
+  readonly mems: string;
+}
+
 /** Only what is named is changed. */
 export interface LimitChanges {
   readonly cpu?: CpuTuning;

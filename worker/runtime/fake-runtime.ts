@@ -192,6 +192,7 @@ export class FakeRuntime implements Runtime {
       ociRuntimeVersion: 'fake',
       cgroupVersion: 2,
       blockSupport: allBlockLimits,
+      cpuLists: { cpus: '0-1', mems: '0' },
       snapshotter: 'fake',
     };
   }

@@ -1,6 +1,6 @@
 /** Runs containers: the port that the task manager drives. Adapters: containerd, and a fake. */
 import type { DeviceMapping, LogDriver, Mount, Resources } from '../../types/index.ts';
-import type { BlockIo, BlockSupport, ContainerControls, CpuTuning } from './controls.ts';
+import type { BlockIo, BlockSupport, ContainerControls, CpuLists, CpuTuning } from './controls.ts';
 import type { ContainerIo } from './io.ts';
 import type { Layers } from './layers.ts';
 import type { RemoteLogConfig } from './logs/remote/config.ts';
@@ -196,5 +196,6 @@ export interface RuntimeInfo {
   readonly ociRuntimeVersion: string;
   readonly cgroupVersion: 1 | 2;
   readonly blockSupport: BlockSupport;
+  readonly cpuLists: CpuLists;
   readonly snapshotter: string;
 }

@@ -1,8 +1,9 @@
 /** What this host's kernel and packages offer to containers. */
 import { access, readFile, rmdir } from 'node:fs/promises';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { allCapabilities } from '../oci/capabilities.ts';
-import type { BlockSupport } from '../controls.ts';
+import type { BlockSupport, CpuLists } from '../controls.ts';
 import { blockSupport } from './block-io.ts';
 import { errnoOf } from '../../../lib/errors.ts';
 
@@ -15,6 +16,7 @@ export interface HostFacts {
   readonly hybridMount: string | undefined;
   readonly swapLimit: boolean;
   readonly blockSupport: BlockSupport;
+  readonly cpuLists: CpuLists;
   readonly initPath: string | undefined;
   /** What this daemon may give away at most. */
   readonly capabilities: readonly string[];
@@ -29,9 +31,20 @@ export async function hostFacts(): Promise<HostFacts> {
     cgroupVersion: unified ? 2 : 1,
     hybridMount: hybrid ? hybridMount : undefined,
     swapLimit: unified || (await exists(join(cgroupRoot, 'memory', 'memory.memsw.limit_in_bytes'))),
+    cpuLists: await cpuLists(),
     blockSupport: await blockSupport(cgroupRoot, unified ? 2 : 1),
     initPath: inits[found.indexOf(true)],
     capabilities: await ownCapabilities(),
+  };
+}
+
+/** A kernel without NUMA has one node, and does not list it. */
+async function cpuLists(): Promise<CpuLists> {
+  const listAt = async (path: string, otherwise: string) =>
+    (await exists(path)) ? (await readFile(path, 'utf8')).trim() : otherwise;
+  return {
+    cpus: await listAt('/sys/devices/system/cpu/online', `0-${cpus().length - 1}`),
+    mems: await listAt('/sys/devices/system/node/online', '0'),
   };
 }
 

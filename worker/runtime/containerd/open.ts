@@ -91,6 +91,7 @@ export async function openContainerd(
           ociRuntimeVersion: ociRuntime.version,
           cgroupVersion: host.cgroupVersion,
           blockSupport: host.blockSupport,
+          cpuLists: host.cpuLists,
           snapshotter,
         },
       },

@@ -46,7 +46,7 @@ export function signalNumber(signal: string): number {
   if (known !== undefined) return known;
   const number = /^\d+$/.test(name) ? Number(name) : realTime(name);
   if (number === undefined || number < 1 || number > realTimeMax) {
-    throw new SwarmError('invalid-argument', `invalid signal: "${signal}"`);
+    throw new SwarmError('invalid-argument', `invalid signal: ${signal}`);
   }
   return number;
 }
