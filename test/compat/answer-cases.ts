@@ -106,7 +106,6 @@ const calls: readonly Call[] = [
   made('bad6', { ...sleeper, Healthcheck: { Test: ['CMD', 'true'], Interval: 1 } }),
   made('bad7', { ...sleeper, StopSignal: 'NOSUCH' }),
   made('bad8', { ...sleeper, WorkingDir: 'relative' }),
-  made('bad9', { ...sleeper, HostConfig: { LogConfig: { Type: 'nosuch' } } }),
   made('bad10', { ...sleeper, HostConfig: { NanoCpus: 1e12 } }),
   made('bad11', {
     ...sleeper,

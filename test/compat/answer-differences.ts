@@ -163,11 +163,6 @@ export const verbDifferences: readonly VerbDifference[] = [
     what: /"no command specified"} \| 400 .*"No command specified"}$/,
     why: 'Newer Dockers write it so.',
   },
-  {
-    of: /create\?name=bad9$/,
-    what: /^400 .*no log driver named 'nosuch' is registered.* \| 400 .*logging plugin nosuch/,
-    why: 'There are no log drivers as plugins here; the drivers that there are are named.',
-  },
   // What else differs between documents is listed in container-differences.ts.
   ...containerDifferences.filter(({ of }) => of.test('GET /containers/doc/json')).map(ofTwo),
   ...containerDifferences.filter(({ of }) => of.test('GET /containers/doc/stats')).map(ofTwo),

@@ -31,7 +31,12 @@ export const containerScripts: readonly ContainerScript[] = [
     name: 'run tells what cannot be run',
     script: `docker run --rm busybox nosuch; echo $?; docker run --rm busybox /etc; echo $?
       docker run --rm --cpus 999 busybox true 2>&1 | cut -c1-60; docker run --rm -m 1m busybox true
-      docker run --rm --network nonet busybox true; docker run --name a busybox true`,
+      docker run --rm --network nonet busybox true; docker run --name a busybox true
+      docker run --rm busybox /no/such; echo $?; docker run --rm busybox ''; echo $?
+      docker run --rm --cap-add nosuch busybox true; docker run --rm -u nobody-knows busybox true
+      docker run --rm --device /dev/nosuch busybox true; echo $?
+      docker run --rm --cpuset-cpus 0,77 busybox true 2>&1 | cut -c1-70
+      docker run --rm -v /etc/passwd:/one/file busybox head -c 4 /one/file`,
     differs: newWords,
   },
   {

@@ -2,6 +2,7 @@
 import { SwarmError } from '../../lib/errors.ts';
 import type { ContainerDocument, HostDocument } from '../../types/index.ts';
 import { checkDeviceRequests } from '../device/index.ts';
+import { checkCapabilities } from '../runtime/oci/capabilities.ts';
 import { signalNumber } from '../runtime/oci/signals.ts';
 import type { CpuLists } from '../runtime/controls.ts';
 import { checkCpusets } from './cpusets.ts';
@@ -28,6 +29,7 @@ export function checkContainer(
   checkHealth(config);
   checkNamespaces(config, host);
   checkSecurity(host);
+  checkCapabilities(host.capAdd ?? [], host.capDrop ?? []);
   checkUnsupported(config, host);
   if (config.stopSignal) signalNumber(config.stopSignal);
 }

@@ -248,7 +248,7 @@ describe('standalone containers', () => {
 
   it('that fail to start say why, and stay as they were', async () => {
     runtime.program = () => ({
-      createError: new Error('executable file not found in $PATH') as never,
+      createError: new Error('executable file `nope` not found in $PATH: No such file') as never,
     });
     await create('web', { Cmd: ['nope'] });
     const container = await own('web');

@@ -294,11 +294,13 @@ describe('what a container cannot have', () => {
     [{ Runtime: 'kata' }, /unknown or invalid runtime name: kata/],
     [{ IpcMode: 'container:x' }, /IPC namespace of another container/],
     [{ NetworkMode: 'container:x', PublishAllPorts: true }, /port publishing and the container/],
+    [{ CapAdd: ['nosuch'] }, /invalid CapAdd: unknown capability: "CAP_NOSUCH"$/],
+    [{ CapDrop: ['x'] }, /invalid CapDrop: unknown capability: "CAP_X"$/],
     [{ OomScoreAdj: 2000 }, /range for oom score adj/],
-    [{ CpusetCpus: '1,77' }, /^Requested CPUs are not available - requested 1,77, available: 0-1$/],
-    [{ CpusetCpus: '1-x' }, /^Invalid value 1-x for cpuset cpus: invalid format: 1-x$/],
-    [{ CpusetCpus: '1-0' }, /^Invalid value 1-0 for cpuset cpus/],
-    [{ CpusetMems: '0-3' }, /^Requested memory nodes are not available/],
+    [{ CpusetCpus: '1,77' }, /Requested CPUs are not available - requested 1,77, available: 0-1$/],
+    [{ CpusetCpus: '1-x' }, /Invalid value 1-x for cpuset cpus: invalid format: 1-x$/],
+    [{ CpusetCpus: '1-0' }, /Invalid value 1-0 for cpuset cpus/],
+    [{ CpusetMems: '0-3' }, /Requested memory nodes are not available/],
   ];
   for (const [json, says] of refused) {
     it(`${JSON.stringify(json)} is refused`, () => {
@@ -338,13 +340,61 @@ describe('logs of containers', () => {
 describe('a start that fails', () => {
   const table: [string, readonly string[], number, RegExp][] = [
     [
+      'executable file `/x/y` not found in $PATH: No such file',
+      ['/x/y'],
+      127,
+      /stat \/x\/y: no such/,
+    ],
+    ['exec: "nope": executable file not found in $PATH', ['nope'], 127, /"nope": executable file/],
+    [
+      'exec: "/x": stat /x: no such file or directory',
+      ['/x'],
+      127,
+      /"\/x": stat \/x: no such file/,
+    ],
+    [
+      'exec: "/etc": is a directory: permission denied',
+      ['/etc'],
+      126,
+      /"\/etc": permission denied/,
+    ],
+    [
+      'chdir `/w`: Not a directory',
+      ['true'],
+      126,
+      /cwd \("\/w"\) set .*: not a directory: unknown/,
+    ],
+    ['chdir `/w`: No such file or directory', ['true'], 127, /cwd \("\/w"\) set .*: no such file/],
+    [
+      'chdir to cwd ("/w") set in config.json failed: no such file or directory',
+      ['true'],
+      127,
+      /"\/w"/,
+    ],
+    [
+      'exec container process (missing dynamic library?) `/b`: No such file or directory',
+      ['/b'],
+      127,
+      /exec \/b: no such/,
+    ],
+    ['exec container process `/b`: Exec format error', ['/b'], 126, /exec \/b: exec format error/],
+    // These words hold the letters of a command, and of what a command's trouble is called.
+    ['executor lost: permission denied for /var/lib/x', ['x'], 128, /^executor lost/],
+    [
+      'mount `/etc` to `etc/passwd`: Not a directory',
+      ['etc'],
+      127,
+      /^mount .*Are you trying to mount/,
+    ],
+    ['stat /dev/nowhere: no such file or directory', ['dev'], 128, /^stat \/dev\/nowhere/],
+    ['no command specified', [''], 127, /exec: "": executable file not found/],
+    [
       'executable file `nope` not found in $PATH: No such file',
       ['nope'],
       127,
       /"nope": executable/,
     ],
     ['open executable: Permission denied', ['/etc/x'], 126, /"\/etc\/x": permission denied/],
-    ['cannot stat `/x`: No such file or directory: exec', ['/x'], 127, /no such file or directory/],
     ['no space left on device', ['sh'], 128, /^no space left on device$/],
     ['open `blkio.weight`: No such file or directory', ['sh'], 128, /^this kernel has no weights/],
   ];

@@ -7,11 +7,14 @@ import type { Mount } from '../../types/index.ts';
 export async function checkBindSources(mounts: readonly Mount[]): Promise<void> {
   for (const { type, source = '', bindOptions } of mounts) {
     if (type !== 'bind') continue;
-    if (bindOptions?.createMountpoint) await mkdir(source, { recursive: true });
     try {
       await stat(source);
     } catch (cause) {
       if (errnoOf(cause) !== 'ENOENT') throw cause;
+      if (bindOptions?.createMountpoint) {
+        await mkdir(source, { recursive: true });
+        continue;
+      }
       throw new SwarmError(
         'invalid-argument',
         `invalid mount config for type "bind": bind source path does not exist: ${source}`,

@@ -14,6 +14,7 @@ export async function devicesOf(more: StandaloneConfig = {}): Promise<readonly O
     (more.devices ?? []).map(async (mapping) => {
       const { pathOnHost, pathInContainer, permissions, fileMode, uid, gid } = mapping;
       const found = await devicesAt(pathOnHost, pathInContainer, permissions || 'rwm');
+      const reason = found.length === 0 ? await whyNone(pathOnHost) : '';
       const changed = {
         ...(fileMode === undefined ? {} : { fileMode }),
         ...(uid === undefined ? {} : { uid }),
@@ -22,14 +23,23 @@ export async function devicesOf(more: StandaloneConfig = {}): Promise<readonly O
       if (found.length > 0) return found.map((device) => ({ ...device, ...changed }));
       throw new SwarmError(
         'invalid-argument',
-        `error gathering device information while adding custom device "${pathOnHost}": ` +
-          'not a device node',
+        `error gathering device information while adding custom device "${pathOnHost}": ` + reason,
       );
     }),
   );
   const all = more.privileged ? await devicesAt('/dev', '/dev', 'rwm') : [];
   const byPath = new Map([...all, ...asked.flat()].map((device) => [device.path, device]));
   return [...byPath.values()];
+}
+
+async function whyNone(path: string): Promise<string> {
+  try {
+    await stat(path);
+    return 'not a device node';
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    return 'no such file or directory';
+  }
 }
 
 async function devicesAt(path: string, target: string, access: string): Promise<OciDevice[]> {

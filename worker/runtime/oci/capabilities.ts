@@ -43,6 +43,21 @@ export function capabilitiesOf(add: readonly string[], drop: readonly string[]):
   return inKernelOrder(new Set([...base, ...named].filter((name) => !dropped.has(name))));
 }
 
+/** Throws `invalid-argument`, in Docker's words, for one that does not exist. */
+export function checkCapabilities(add: readonly string[], drop: readonly string[]): void {
+  for (const [list, names] of [
+    ['CapAdd', add],
+    ['CapDrop', drop],
+  ] as const) {
+    try {
+      names.forEach(normalize);
+    } catch (error) {
+      const { code, message } = SwarmError.from(error);
+      throw new SwarmError(code, `invalid ${list}: ${message}`, { cause: error });
+    }
+  }
+}
+
 function inKernelOrder(names: ReadonlySet<string>): readonly string[] {
   return allCapabilities.filter((name) => names.has(name));
 }
@@ -52,7 +67,7 @@ function normalize(name: string): string {
   if (upper === 'ALL' || upper === 'CAP_ALL') return 'ALL';
   const full = upper.startsWith('CAP_') ? upper : `CAP_${upper}`;
   if (!allCapabilities.includes(full)) {
-    throw new SwarmError('invalid-argument', `unknown capability: "${name}"`);
+    throw new SwarmError('invalid-argument', `unknown capability: "${full}"`);
   }
   return full;
 }

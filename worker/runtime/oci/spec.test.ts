@@ -189,7 +189,7 @@ describe('capabilities', () => {
   }
 
   it('names one that does not exist', () => {
-    assert.throws(() => capabilitiesOf(['FLY'], []), isErrorCode('invalid-argument', /"FLY"/));
+    assert.throws(() => capabilitiesOf(['FLY'], []), isErrorCode('invalid-argument', /"CAP_FLY"/));
   });
 });
 
