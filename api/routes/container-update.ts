@@ -65,7 +65,7 @@ function updated(host: HostDocument, update: UpdateDocument, id: string): HostDo
   };
 }
 
-/** There are two ways to limit CPUs, and a container has one of them; swap counts memory as well. */
+/** CPUs are limited in one of two ways; a limit of swap counts memory as well. */
 function checkConflicts(host: HostDocument, update: UpdateDocument, id: string): void {
   const set = (value: number | undefined) => (value ?? 0) > 0;
   const conflicts: readonly (readonly [boolean, string])[] = [

@@ -155,7 +155,7 @@ export const verbDifferences: readonly VerbDifference[] = [
   },
   {
     of: /\/containers\/bad\/start$/,
-    what: /^400 .*failed to create task for container: (.*)unable to start container process: (exec: .*) \| 400 .*unable to start container process: \2$/,
+    what: /^400 .*failed to create task for container: .*container process: (.*) \| 400 .*: \1$/,
     why: 'Newer Dockers begin it so; it is not runc alone that starts containers here.',
   },
   {

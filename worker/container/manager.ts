@@ -24,7 +24,7 @@ import { Lock } from './lock.ts';
 import type { ContainerManagerDeps, ContainerManagerOptions } from './manager-deps.ts';
 import { argvOf, completedHost, mergedConfig } from './merge.ts';
 import { mountsOf } from './mounts.ts';
-import { generateName, isValidName } from './names.ts';
+import { freeName, renamed } from './names.ts';
 import { leave, wantedNetworks } from './networking.ts';
 import { portRequests } from './port-requests.ts';
 import { PublishedPorts, runNft } from './published-ports.ts';
@@ -188,7 +188,7 @@ export class ContainerManager implements AsyncDisposable {
     const { hostConfig } = extras;
     const image = await findImage(images, config.image, platform);
     const id = createHash('sha256').update(random.id()).update(random.id()).digest('hex');
-    const freeName = this.#checkName(name);
+    const ownName = this.#freeName(name);
     this.check(config, hostConfig);
     const { blockSupport, cgroupVersion, ociRuntime } = runtime.info();
     const { kept, warnings } = keptBlockIo(hostConfig, blockSupport);
@@ -208,7 +208,7 @@ export class ContainerManager implements AsyncDisposable {
     logOf({ host });
     const record: ContainerRecord = {
       id,
-      name: freeName,
+      name: ownName,
       createdAtMs: clock.nowMs(),
       config: merged,
       host,
@@ -288,7 +288,7 @@ export class ContainerManager implements AsyncDisposable {
       );
     }
     const oldName = own.record.name;
-    const wanted = this.#newName(name);
+    const wanted = renamed(() => this.#freeName(name));
     own.change((record) => ({ ...record, name: wanted }));
     this.events.tell('rename', own.record, { oldName: `/${oldName}` });
   }
@@ -394,34 +394,11 @@ export class ContainerManager implements AsyncDisposable {
     return tracked;
   }
 
-  #newName(name: string): string {
-    try {
-      return this.#checkName(name);
-    } catch (error) {
-      const { code, message } = SwarmError.from(error);
-      throw new SwarmError(code, `Error when allocating new name: ${message}`, { cause: error });
-    }
-  }
-
-  #checkName(given: string): string {
-    const names = new Map(
-      [...this.#containers.values()].map(({ id, record }) => [record.name, id]),
+  #freeName(given: string): string {
+    const names = [...this.#containers.values()].map(
+      ({ id, record }) => [record.name, id] as const,
     );
-    if (given === '') return generateName(this.#deps.random, (name) => names.has(name));
-    if (!isValidName(given)) {
-      throw new SwarmError(
-        'invalid-argument',
-        `Invalid container name (${given}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
-      );
-    }
-    const name = given.replace(/^\//, '');
-    const owner = names.get(name);
-    if (owner === undefined) return name;
-    throw new SwarmError(
-      'already-exists',
-      `Conflict. The container name "/${name}" is already in use by container "${owner}". You ` +
-        'have to remove (or rename) that container to be able to reuse that name.',
-    );
+    return freeName(given, new Map(names), this.#deps.random);
   }
 
   #findOwn(nameOrId: string): Standalone | undefined {

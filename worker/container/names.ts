@@ -1,4 +1,5 @@
-/** Names for containers that were given none: an adjective, and the surname of a seafarer. */
+/** Names for containers: what they may be, and two words for one that is given none. */
+import { SwarmError } from '../../lib/errors.ts';
 import type { Random } from '../../lib/random.ts';
 
 const adjectives = (
@@ -40,4 +41,37 @@ const valid = /^\/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
 export function isValidName(name: string): boolean {
   return valid.test(name);
+}
+
+/** `taken` are names with the ids that have them; an empty name: one is made up. */
+export function freeName(
+  given: string,
+  taken: ReadonlyMap<string, string>,
+  random: Random,
+): string {
+  if (given === '') return generateName(random, (name) => taken.has(name));
+  if (!isValidName(given)) {
+    throw new SwarmError(
+      'invalid-argument',
+      `Invalid container name (${given}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
+    );
+  }
+  const name = given.replace(/^\//, '');
+  const owner = taken.get(name);
+  if (owner === undefined) return name;
+  throw new SwarmError(
+    'already-exists',
+    `Conflict. The container name "/${name}" is already in use by container "${owner}". You ` +
+      'have to remove (or rename) that container to be able to reuse that name.',
+  );
+}
+
+/** The name that was found; what is wrong with it is told as Docker tells it of another name. */
+export function renamed(find: () => string): string {
+  try {
+    return find();
+  } catch (error) {
+    const { code, message } = SwarmError.from(error);
+    throw new SwarmError(code, `Error when allocating new name: ${message}`, { cause: error });
+  }
 }

@@ -79,7 +79,7 @@ const commandTroubles: readonly CommandTrouble[] = [
     failure: (command) => ({ reason: `exec: "${command}": permission denied`, exitCode: 126 }),
   },
   {
-    said: /(?:(?:open executable|exec container process .*): no such file or directory|\bexec \S+: no such file or directory)/i,
+    said: /(?:open executable|exec container process .*|\bexec \S+): no such file or directory/i,
     failure: (command) => ({
       reason: `exec ${command}: no such file or directory`,
       exitCode: 127,
