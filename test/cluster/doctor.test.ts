@@ -119,7 +119,8 @@ describe('the doctor of a swarm', function () {
     try {
       const found = await untilComplaints(1);
       assert.match(found[0]!, /^h3 forwarding: .* FORWARD of the table ip doctor_forward drops/);
-      const accept = (key: string) => `insert rule ${table} FORWARD ${key} ts-swarm0 accept`;
+      const links = '{ ts-swarm0, ts-swarm-mesh }';
+      const accept = (key: string) => `insert rule ${table} FORWARD ${key} ${links} accept`;
       await h3.exec(`nft '${accept('iifname')}; ${accept('oifname')}'`);
       await untilWell();
     } finally {
@@ -139,11 +140,19 @@ describe('the doctor of a swarm', function () {
     await h3.exec('ip route del default');
     try {
       await untilSaid(/^h3 egress: this host has no default route: its containers .*$/);
-      await h3.exec('sysctl -qw net.ipv4.ip_forward=0');
-      await untilSaid(/^h3 egress: this host forwards no packets .*ip_forward is 0.*$/);
     } finally {
-      await h3.exec(`sysctl -qw net.ipv4.ip_forward=1; ip route replace ${route}`);
+      await h3.exec(`ip route replace ${route}`);
     }
+  });
+
+  it('need not be asked where somebody turns forwarding off: the daemon turns it on', async () => {
+    const h3 = get().host('h3');
+    const settings = ['net.ipv4.ip_forward', 'net.ipv6.conf.all.forwarding'];
+    await h3.exec(`sysctl -qw ${settings.map((name) => `${name}=0`).join(' ')}`);
+    await until('h3 forwards again', () => h3.exec(['sysctl', '-n', ...settings]), {
+      accept: (text) => text.trim() === '1\n1',
+      timeoutMs: 60_000,
+    });
   });
 
   it('tells whose clock differs from the manager’s', () =>

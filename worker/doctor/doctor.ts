@@ -6,13 +6,14 @@ import { errnoOf, messageOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { inNamespace } from '../network/namespace.ts';
 import { Netlink } from '../network/netlink.ts';
+import { meshLink } from '../network/mesh/index.ts';
 import { bridgeName } from '../network/overlay/index.ts';
 import type { AttachedContainer } from '../network/part.ts';
 import type { NetworkTables } from '../network/tables.ts';
 import { echoesOf, judgeDataPath, waysToPeers, type Way } from './data-path.ts';
 import { examineEgress } from './egress.ts';
 import { finding, type Finding } from './finding.ts';
-import { examineForwarding } from './forwarding.ts';
+import { examineForwarding, type ForwardingLinks } from './forwarding.ts';
 import { gatewayBridgeName } from '../network/gateway-bridge.ts';
 import { echoAll } from './icmp.ts';
 import { examineKernel, judgeSctp, sctpFacts } from './kernel.ts';
@@ -61,7 +62,7 @@ export class Doctor {
       repairs: () => judgeRepairs(repairs()),
       networks: () => this.#parts.obstacles().map((text) => finding('networks', 'error', text)),
       limits: connections,
-      forwarding: () => examineForwarding([gatewayBridgeName]),
+      forwarding: () => examineForwarding(this.#links()),
       egress: () => examineEgress(),
     };
     const found = await Promise.all(
@@ -75,6 +76,16 @@ export class Doctor {
     );
     const weight = { error: 0, warning: 1, ok: 2 } as const;
     return found.flat().toSorted((a, b) => weight[a.level] - weight[b.level]);
+  }
+
+  /** The mesh's counts where anything is published by it. */
+  #links(): ForwardingLinks {
+    const { tables } = this.#parts;
+    const isPublished = [...tables.networks()]
+      .filter(({ ingress }) => ingress)
+      .some(({ id }) => [...tables.servicesOf(id)].some(({ ports }) => ports.length > 0));
+    const mesh = isPublished ? [meshLink] : [];
+    return { ip: [gatewayBridgeName, ...mesh], ip6: mesh };
   }
 
   async #dataPath(): Promise<readonly Finding[]> {

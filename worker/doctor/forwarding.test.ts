@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { judgeForwarding, type Ruleset } from './forwarding.ts';
+import { judgeForwarding, judgeLegacy, type Ruleset } from './forwarding.ts';
 
 const chain = (policy: string, hook = 'forward') => ({
   chain: { family: 'ip', table: 'filter', name: 'FORWARD', hook, policy },
@@ -39,9 +39,37 @@ describe('the examination of what is forwarded', () => {
   ];
   for (const [name, nftables, level] of cases) {
     it(`judges ${name}`, () => {
-      const [found] = judgeForwarding({ nftables }, ['ts-swarm0']);
-      assert.equal(found?.level, level);
+      const [found] = judgeForwarding({ nftables }, { ip: ['ts-swarm0'], ip6: [] });
+      assert.equal(found?.level ?? 'ok', level);
       if (level === 'error') assert.match(found?.text ?? '', /FORWARD of the table ip filter/);
+    });
+  }
+
+  it('asks of IPv6 only for the links that carry it', () => {
+    const { chain: four } = chain('drop');
+    const nftables = [{ chain: { ...four, family: 'ip6' } }];
+    assert.deepEqual(judgeForwarding({ nftables }, { ip: ['ts-swarm0'], ip6: [] }), []);
+    const [found] = judgeForwarding({ nftables }, { ip: [], ip6: ['ts-swarm-mesh'] });
+    assert.match(found?.text ?? '', /table ip6 filter .* does not know ts-swarm-mesh:/);
+  });
+
+  const accepted = ['-A FORWARD -i ts-swarm0 -j ACCEPT', '-A FORWARD -o ts-swarm0 -j ACCEPT'];
+  const legacy: readonly (readonly [string, readonly string[], boolean])[] = [
+    ['a policy that accepts', ['-P FORWARD ACCEPT'], false],
+    ['a policy that drops', ['-P INPUT ACCEPT', '-P FORWARD DROP'], true],
+    ['both ways accepted', ['-P FORWARD DROP', ...accepted], false],
+    ['one way accepted only', ['-P FORWARD DROP', accepted[0]!], true],
+    [
+      'another link',
+      ['-P FORWARD DROP', ...accepted.map((line) => line.replace('m0', 'm01'))],
+      true,
+    ],
+  ];
+  for (const [name, lines, isWrong] of legacy) {
+    it(`judges ${name}, of iptables-legacy`, () => {
+      const found = judgeLegacy('iptables-legacy', lines.join('\n'), ['ts-swarm0']);
+      assert.equal(found.length, isWrong ? 1 : 0);
+      if (isWrong) assert.match(found[0]?.text ?? '', /iptables-legacy -I FORWARD -i ts-swarm0/);
     });
   }
 });

@@ -3,6 +3,7 @@
  * set such policies, and an accept of ours does not undo another's drop.
  */
 import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { errnoOf } from '../../lib/errors.ts';
 import { finding, type Finding } from './finding.ts';
@@ -30,8 +31,72 @@ export interface Ruleset {
   readonly nftables: readonly { readonly chain?: Chain; readonly rule?: Rule }[];
 }
 
-/** `links`: those by which containers' packets come and go. */
-export async function examineForwarding(links: readonly string[]): Promise<readonly Finding[]> {
+/** Links by which containers' packets come and go, by the family of the packets. */
+export interface ForwardingLinks {
+  readonly ip: readonly string[];
+  readonly ip6: readonly string[];
+}
+
+export async function examineForwarding(links: ForwardingLinks): Promise<readonly Finding[]> {
+  const found = [...(await examineNft(links)), ...(await examineLegacy(links))];
+  if (found.length > 0) return found;
+  return [finding('forwarding', 'ok', 'what this host forwards for containers is not dropped')];
+}
+
+/** Rules of the older kind, which nft does not show; asking for them must not make them. */
+async function examineLegacy(links: ForwardingLinks): Promise<readonly Finding[]> {
+  const found: Finding[] = [];
+  for (const [family, program, names] of [
+    ['ip', 'iptables-legacy', '/proc/net/ip_tables_names'],
+    ['ip6', 'ip6tables-legacy', '/proc/net/ip6_tables_names'],
+  ] as const) {
+    if (!(await hasFilter(names))) continue;
+    try {
+      const { stdout } = await run(program, ['-S'], { timeout: timeoutMs, maxBuffer: maxBytes });
+      found.push(...judgeLegacy(program, stdout, links[family]));
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error;
+      const text = `this host has rules that only ${program} shows, and it is not there: install it`;
+      found.push(finding('forwarding', 'warning', text));
+    }
+  }
+  return found;
+}
+
+async function hasFilter(names: string): Promise<boolean> {
+  try {
+    return (await readFile(names, 'latin1')).split('\n').includes('filter');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+/** `rules` as \`iptables-legacy -S\` prints them. */
+export function judgeLegacy(
+  program: string,
+  rules: string,
+  links: readonly string[],
+): readonly Finding[] {
+  const lines = rules.split('\n');
+  if (!lines.includes('-P FORWARD DROP')) return [];
+  const accepting = lines.filter((line) => line.endsWith('-j ACCEPT')).map((line) => `${line} `);
+  const missing = links.filter(
+    (link) =>
+      !['-i', '-o'].every((way) => accepting.some((line) => line.includes(` ${way} ${link} `))),
+  );
+  const [link] = missing;
+  if (link === undefined) return [];
+  const text =
+    `the chain FORWARD of ${program} drops what it does not know, and it does not know ` +
+    `${missing.join(' and ')}: ${consequence}; accept it there: ${program} -I FORWARD -i ${link} -j ` +
+    `ACCEPT, and the same with -o`;
+  return [finding('forwarding', 'error', text)];
+}
+
+const consequence = 'containers have no way out, and published ports lead nowhere';
+
+async function examineNft(links: ForwardingLinks): Promise<readonly Finding[]> {
   let text: string;
   try {
     // Without the elements of sets, of which there may be very many.
@@ -44,25 +109,19 @@ export async function examineForwarding(links: readonly string[]): Promise<reado
   return judgeForwarding(JSON.parse(text) as Ruleset, links);
 }
 
-export function judgeForwarding(
-  { nftables }: Ruleset,
-  links: readonly string[],
-): readonly Finding[] {
+export function judgeForwarding({ nftables }: Ruleset, links: ForwardingLinks): readonly Finding[] {
   const rules = nftables.flatMap(({ rule }) => rule ?? []);
   const dropping = nftables.flatMap(({ chain }) => {
     if (chain?.hook !== 'forward' || chain.policy !== 'drop') return [];
-    const missing = links.filter((link) => !accepts(chain, rules, link));
+    const wanted = chain.family === 'ip6' ? links.ip6 : links.ip;
+    const missing = wanted.filter((link) => !accepts(chain, rules, link));
     return missing.length === 0 ? [] : [{ chain, missing }];
   });
-  if (dropping.length === 0) {
-    return [finding('forwarding', 'ok', 'what this host forwards for containers is not dropped')];
-  }
   return dropping.map(({ chain: { family, table, name }, missing }) => {
     const [link] = missing;
     const text =
       `the chain ${name} of the table ${family} ${table} drops what it does not know, and it does ` +
-      `not know ${missing.join(' and ')}: containers have no way out, and published ports lead ` +
-      `nowhere; accept it there: nft insert rule ${family} ${table} ${name} iifname ${link} accept` +
+      `not know ${missing.join(' and ')}: ${consequence}; accept it there: nft insert rule ${family} ${table} ${name} iifname ${link} accept` +
       `, and the same with oifname`;
     return finding('forwarding', 'error', text);
   });

@@ -35,6 +35,8 @@ import { hostTable, ingressDice, ingressTable, publishedSets } from './rulesets.
 const none: ReadonlyMap<string, never> = new Map<string, never>();
 /** Whatever the devices on both sides carry goes through the wire. */
 const wireMtu = 65_535;
+/** Of IPv6. */
+const smallestMtu = 1280;
 const anyPrefix = (family: AddressFamily, end: 'host' | 'inner') =>
   `${wire[family][end]}/${wire[family].prefix}`;
 
@@ -57,6 +59,8 @@ export class MeshGate {
   readonly #wanted: GateWanted;
   readonly #dice = new Map<string, Dice>();
   #host: Netlink | undefined;
+  /** Of the mesh's network, when it was last looked at. */
+  #mtu = smallestMtu;
 
   constructor(
     wanted: GateWanted,
@@ -210,6 +214,7 @@ export class MeshGate {
     const repairs: Repair[] = [];
     const outer = host.link(hostLink);
     const inner = inside.link(innerLink);
+    this.#mtu = Math.max(smallestMtu, inside.link(bridgeName)?.mtu ?? smallestMtu);
     // Both ends must be those of one wire.
     if (outer === undefined || inner === undefined || outer.peer !== inner.index) {
       host.run(removeLink(hostLink));
@@ -225,7 +230,7 @@ export class MeshGate {
       const link = netlink.link(name);
       assert(link !== undefined, 'both ends of the wire were just made');
       // Those of the addresses must be right before the link is up.
-      repairs.push(...inNetns(path, () => auditEnd(end, families)));
+      repairs.push(...inNetns(path, () => auditEnd(end, families, this.#mtu)));
       if (!link.up) {
         netlink.run(setLink(link.index, { up: true }));
         repairs.push({ kind: 'link', what: name });
@@ -267,8 +272,8 @@ export class MeshGate {
   #auditSettings(): Repair[] {
     const { networkPath, families } = this.#wanted;
     return [
-      ...inNetns(this.#hostPath, () => auditEnd('host', families)),
-      ...inNetns(networkPath, () => auditEnd('inner', families)),
+      ...inNetns(this.#hostPath, () => auditEnd('host', families, this.#mtu)),
+      ...inNetns(networkPath, () => auditEnd('inner', families, this.#mtu)),
     ];
   }
 
@@ -309,11 +314,18 @@ function settingsOf(end: 'host' | 'inner', families: readonly AddressFamily[]): 
   };
 }
 
-function auditEnd(end: 'host' | 'inner', families: readonly AddressFamily[]): readonly Repair[] {
+function auditEnd(
+  end: 'host' | 'inner',
+  families: readonly AddressFamily[],
+  mtu: number,
+): readonly Repair[] {
   const repairs = auditSettings(settingsOf(end, families));
-  if (families.includes('ip6') && forwardIpv6()) {
-    repairs.push({ kind: 'setting', what: 'ipv6/conf/all/forwarding' });
-  }
+  if (!families.includes('ip6')) return repairs;
+  if (forwardIpv6()) repairs.push({ kind: 'setting', what: 'ipv6/conf/all/forwarding' });
+  // No router on the way cuts packets of IPv6: what is too large for the mesh's own devices must be
+  // cut, or refused, by the host itself. The kernel forgets it whenever the link comes up, which is
+  // nobody's damage.
+  if (end === 'host') auditSettings({ [`ipv6/conf/${hostLink}/mtu`]: mtu });
   return repairs;
 }
 

@@ -7,3 +7,4 @@
 export { Mesh, type MeshDeps } from './mesh.ts';
 export type { PublishedPort } from './ports.ts';
 export type { PortTaken } from './reservations.ts';
+export { hostLink as meshLink } from './names.ts';

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { randomBytes } from 'node:crypto';
+import { until } from '../../../test/lab/index.ts';
 import { MeshBench, port, subnets } from '../../../test/wires/mesh-bench.ts';
 import type { Place } from '../../../test/wires/wires.ts';
 import { relayedFrom } from './names.ts';
@@ -78,6 +79,39 @@ describe('routing mesh with IPv6 that nobody asked for', function () {
     }
     await bench.addServer(11, bench.node(0));
     assert.deepEqual(await answers(bench.outside, 'fd99::3'), ['11 fd99::100']);
+  });
+
+  it('carries datagrams that are larger than its devices take', async () => {
+    await bench.addServer(10, bench.node(0));
+    const { wires } = bench;
+    const ask = [
+      'import socket, sys',
+      's = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)',
+      's.settimeout(1)',
+      's.connect((sys.argv[1], int(sys.argv[2])))',
+      // A sender learns by the first what the way takes.
+      'for attempt in range(3):',
+      '    try:',
+      "        s.send(b'x' * 4000)",
+      '        print(s.recv(100).decode())',
+      '        break',
+      '    except OSError: pass',
+    ].join('\n');
+    for (const [place, host, source] of [
+      [bench.outside, 'fd99::3', 'fd99::100'],
+      [bench.node(1).place, 'fd99::3', 'fd99::3'],
+      [bench.node(0).place, 'fd99::3', 'fd99::2'],
+    ] as const) {
+      const carried = async () => {
+        for (const { mesh } of bench.nodes) await mesh.audit();
+        return (await wires.runAside(place, 'python3', '-c', ask, host, String(port.udp))).trim();
+      };
+      // The kernel tells the wire's end only after a while that the other is up.
+      await until(`${source} is answered`, carried, {
+        accept: (said) => said === `10 ${source}`,
+        timeoutMs: 40_000,
+      });
+    }
   });
 
   it('tells a container at once that IPv6 leads nowhere else', async () => {
