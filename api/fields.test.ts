@@ -15,6 +15,7 @@ import {
   fileSpec,
   hostDocument,
   nodeSpec,
+  networkSpec,
   serviceSpec,
   swarmSpec,
   updateDocument,
@@ -25,7 +26,6 @@ import { checkContainer } from '../worker/container/checks.ts';
 import { mountsOf } from '../worker/container/mounts.ts';
 import { healthCheckOf } from '../worker/container/runtime-config.ts';
 import { runtimeWarnings, warningsOf } from '../worker/container/warnings.ts';
-import { networkCreateRequest } from './routes/networks.ts';
 import { volumeCreateRequest } from './routes/volumes.ts';
 
 const documents: Readonly<Record<string, Codec<never>>> = {
@@ -36,7 +36,7 @@ const documents: Readonly<Record<string, Codec<never>>> = {
   NetworkConnect: connectDocument,
   ContainerUpdate: updateDocument,
   Exec: execDocument,
-  NetworkCreate: networkCreateRequest,
+  NetworkCreate: networkSpec,
   VolumeCreate: volumeCreateRequest,
   ServiceSpec: serviceSpec,
   SwarmSpec: swarmSpec,

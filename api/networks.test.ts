@@ -140,8 +140,8 @@ describe('networks in the API', () => {
     {
       name: 'no IPv4',
       spec: { Name: 'six', Driver: 'overlay', EnableIPv4: false },
-      status: 501,
-      says: /without IPv4/,
+      status: 400,
+      says: /^IPv4 cannot be disabled in a Swarm scoped network$/,
     },
     {
       name: 'one of this node alone',

@@ -23,6 +23,8 @@ export const networkSpec = struct({
   /** `swarm`, `local`, or empty: what the driver is by its nature. */
   scope: optional('Scope', string),
   options: optional('Options', record(string)),
+  /** Absent: it has. Networks of the whole swarm always have. */
+  enableIpv4: optional('EnableIPv4', boolean),
   enableIpv6: optional('EnableIPv6', boolean),
   /** No way out of the network. */
   internal: optional('Internal', boolean),

@@ -79,6 +79,7 @@ export function networkJson(network: NetworkFacts, use: NetworkUse = {}): JsonOb
   const isEmpty = Object.keys(options).length === 0;
   return {
     ...headJson({ name: spec.name, id, created, scope, driver: spec.driver }),
+    EnableIPv4: spec.enableIpv4 ?? true,
     EnableIPv6: spec.enableIpv6 ?? false,
     IPAM: {
       Driver: subnets.length === 0 && scope === 'swarm' ? '' : spec.ipam?.driver || 'default',

@@ -1,14 +1,5 @@
 import { SwarmError } from '../../lib/errors.ts';
-import {
-  boolean,
-  connectDocument,
-  disconnectDocument,
-  networkSpec,
-  optional,
-  struct,
-  type Codec,
-  type NetworkSpec,
-} from '../../types/index.ts';
+import { connectDocument, disconnectDocument, networkSpec } from '../../types/index.ts';
 import {
   connect,
   disconnect,
@@ -40,23 +31,6 @@ const localDrivers: ReadonlySet<string> = new Set(['bridge', 'macvlan', 'ipvlan'
 const onlyOnce: ReadonlySet<string> = new Set(['host', 'null']);
 
 type Standalone = NonNullable<Target['own']>;
-
-const ipv4 = struct({ enableIpv4: optional('EnableIPv4', boolean) });
-
-/** The spec; what its codec has no word for, and cannot be done, is refused. */
-export const networkCreateRequest: Codec<NetworkSpec> = {
-  fields: [...(networkSpec.fields ?? []), ...(ipv4.fields ?? [])],
-  decode(value, path) {
-    if (ipv4.decode(value, path).enableIpv4 === false) {
-      throw new SwarmError(
-        'unimplemented',
-        'networks without IPv4 are not supported by this version; leave it on',
-      );
-    }
-    return networkSpec.decode(value, path);
-  },
-  encode: (spec) => networkSpec.encode(spec),
-};
 
 export function networkRoutes(modules: RouteModules): Route[] {
   const inspect = async (exchange: Exchange) => exchange.json(await inspected(exchange, modules));
@@ -188,7 +162,7 @@ async function lookUp(exchange: Exchange, { backend }: RouteModules): Promise<Li
 }
 
 async function create(exchange: Exchange, { backend }: RouteModules): Promise<void> {
-  const spec = await exchange.body(networkCreateRequest);
+  const spec = await exchange.body(networkSpec);
   const ofSwarm = spec.scope === 'swarm' || spec.ingress === true;
   const driver = spec.driver === '' ? (ofSwarm ? 'overlay' : 'bridge') : spec.driver;
   if (onlyOnce.has(driver)) {

@@ -29,6 +29,7 @@ export function normalizeNetwork(spec: NetworkSpec): NetworkSpec {
 export function validateNetwork(spec: NetworkSpec): void {
   validateName(spec.name);
   refusePredefined(spec.name);
+  refuseWithoutIpv4(spec);
   if (isNodeLocal(spec)) validateNodeLocal(spec);
   else validateOverlay(spec);
   if (spec.ingress === true && spec.attachable === true) {
@@ -57,6 +58,11 @@ function refusePredefined(name: string): void {
       `${name} is a pre-defined network and cannot be created`,
     );
   }
+}
+
+function refuseWithoutIpv4({ enableIpv4 }: NetworkSpec): void {
+  if (enableIpv4 !== false) return;
+  throw invalid('IPv4 cannot be disabled in a Swarm scoped network');
 }
 
 /** Each node makes it for itself: from what is said here, or from a configuration of its own. */

@@ -204,6 +204,32 @@ describe('containers by our CLI', () => {
     }
   });
 
+  it('are on networks of IPv6 alone', async () => {
+    await cli('network', 'create', '--ipv4=false', '--ipv6', 'six');
+    try {
+      const format = '{{.EnableIPv4}} {{.EnableIPv6}} {{len .IPAM.Config}}';
+      assert.equal(await cli('network', 'inspect', '-f', format, 'six'), 'false true 1\n');
+      await cli('run', '-d', '--name', 'box', '--network', 'six', image, 'sleep', '1000');
+      const found = await cli('run', '--rm', '--network', 'six', image, 'ping', '-c1', 'box');
+      assert.match(found, /^PING box \(fd[^]* 1 packets received/);
+      assert.equal(await cli('exec', 'box', 'ip', '-4', 'addr', 'show', 'eth0'), '');
+      const ports = ['run', '--rm', '-p', '80', '--network', 'six', image, 'true'];
+      assert.match((await cliResult(...ports)).stderr, /ports are published by IPv4 only/);
+    } finally {
+      await cliResult('rm', '-f', 'box');
+      await cli('network', 'rm', 'six');
+    }
+    for (const flags of [
+      ['-d', 'overlay'],
+      ['--scope', 'swarm', '-d', 'bridge'],
+    ]) {
+      const ofSwarm = await cliResult('network', 'create', '--ipv4=false', ...flags, 'six');
+      assert.match(ofSwarm.stderr, /IPv4 cannot be disabled in a Swarm scoped network/);
+    }
+    const none = await cliResult('network', 'create', '--ipv4=false', 'six');
+    assert.match(none.stderr, /IPv4 or IPv6 must be enabled/);
+  });
+
   it('publishes SCTP ports, each once', async () => {
     await using sctp = new SctpPeers();
     const run = ['-d', '-p', '3999:3868/sctp', image, 'sleep', '1000'];

@@ -174,6 +174,7 @@ export class Connections {
     try {
       const attachment = await network.attach(attachRequest(record, places));
       const address = leavesFrom(attachment);
+      if (address === '') refusePorts(attachment, record);
       const requests = address === '' ? [] : portRequests(record.config, record.host);
       const networks = places.map((place) => connectedNetwork(place, attachment));
       const published = await ports.publish(id, address, requests);
@@ -196,7 +197,8 @@ export class Connections {
   ): Promise<Connection> {
     const { netnsPath } = attachment;
     const address = leavesFrom(attachment);
-    const mounted = await this.#write(record, address === '' ? 'none' : 'bridge', attachment);
+    const mode = attachment.addresses.length === 0 ? 'none' : 'bridge';
+    const mounted = await this.#write(record, mode, attachment);
     return {
       runtime: { kind: 'path', path: netnsPath },
       mounted,
@@ -288,9 +290,19 @@ function attachRequest(record: ContainerRecord, places: readonly Place[]): Attac
   };
 }
 
-/** Without prefix; empty where nothing is to be published. */
+/** Of IPv4, without prefix; empty where ports cannot lead to it. */
 function leavesFrom({ wayOut, addresses }: Attachment): string {
-  return (wayOut ?? addresses[0] ?? '').split('/')[0] ?? '';
+  return (wayOut ?? addresses.find((cidr) => !cidr.includes(':')) ?? '').split('/')[0] ?? '';
+}
+
+/** Throws where ports are to be published of a container that has addresses of IPv6 alone. */
+function refusePorts({ addresses }: Attachment, { config, host }: ContainerRecord): void {
+  if (addresses.length === 0 || portRequests(config, host).length === 0) return;
+  throw new SwarmError(
+    'unimplemented',
+    'ports are published by IPv4 only in this version, and the container has no such address: ' +
+      'leave them out, or connect it to a network with IPv4 as well',
+  );
 }
 
 /** By whatever the user calls it. */

@@ -91,7 +91,9 @@ export class RecordMaker {
     const wayOut = leavesByBridge
       ? bridgeAddress
       : addressesOfWay?.find((cidr) => !cidr.includes(':'));
-    const gatewayAddress = leavesByBridge ? gateway.gateway : local.gatewayOf(networks);
+    const gatewayAddress = leavesByBridge
+      ? gateway.gateway
+      : (local.gatewayOf(networks) ?? local.gatewayOf(networks, 'ipv6'));
     return {
       netnsPath,
       addresses: [

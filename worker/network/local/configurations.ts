@@ -71,12 +71,13 @@ export function withConfiguration(
 ): NetworkSpec {
   const name = spec.configFrom?.network ?? '';
   if (name === '') return spec;
-  const { ipam, options, labels, enableIpv6 } = spec;
+  const { ipam, options, labels, enableIpv4, enableIpv6 } = spec;
   const hasOwn =
     (ipam?.configs ?? []).length > 0 ||
     !['', 'default'].includes(ipam?.driver ?? '') ||
     Object.keys(options ?? {}).length > 0 ||
     Object.keys(labels).length > 0 ||
+    enableIpv4 === false ||
     enableIpv6 === true;
   if (hasOwn) {
     throw forbidden(
@@ -93,6 +94,7 @@ export function withConfiguration(
     labels: found.labels,
     ...(found.ipam === undefined ? {} : { ipam: found.ipam }),
     ...(found.options === undefined ? {} : { options: found.options }),
+    ...(found.enableIpv4 === undefined ? {} : { enableIpv4: found.enableIpv4 }),
     ...(found.enableIpv6 === undefined ? {} : { enableIpv6: found.enableIpv6 }),
   };
 }

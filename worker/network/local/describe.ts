@@ -38,14 +38,18 @@ export function bridgeRulesOf(network: LocalNetwork): readonly BridgeRules[] {
 }
 
 /**
- * The network that a container's default route leads by: of those that have a way out, the first of
- * the highest priority.
+ * The network that a container's default route of the family leads by: of those that have a way
+ * out, the first of the highest priority.
  */
 export function leavesBy<T extends LocalNetwork>(
   networks: readonly { readonly network: T; readonly gwPriority?: number | undefined }[],
+  family: 'ipv4' | 'ipv6',
 ): T | undefined {
+  const hasFamily = ({ subnets }: T) =>
+    subnets.some(({ subnet }) => subnet.includes(':') === (family === 'ipv6'));
   return networks
-    .filter(({ network: { spec } }) => spec.internal !== true && !leadsNowhere(spec))
+    .filter(({ network }) => network.spec.internal !== true && !leadsNowhere(network.spec))
+    .filter(({ network }) => hasFamily(network))
     .toSorted((a, b) => (b.gwPriority ?? 0) - (a.gwPriority ?? 0))[0]?.network;
 }
 

@@ -132,6 +132,20 @@ describe('networks of one node, in the kernel', function () {
     assert.ok(reaches(a, '192.0.2.2'), 'the machine outside has no route to the network');
   });
 
+  it('connect their containers by IPv6 alone where they have nothing else', async () => {
+    const net = await host.create({ Name: 'net', EnableIPv4: false, EnableIPv6: true });
+    const [a, b] = [await host.attach('a', net), await host.attach('b', net)];
+    assert.match(addressOf(b), /^fd/);
+    assert.ok(reaches(a, addressOf(b)));
+    assert.equal(runIn(a.netnsPath, 'ip', '-4', 'address', 'show', 'eth0'), '');
+    assert.match(runIn(a.netnsPath, 'ip', '-6', 'route', 'show', 'default'), /^default via fd/);
+    assert.deepEqual(await host.networks.audit(), []);
+    const both = await host.create({ Name: 'both' });
+    const c = await host.attach('c', net, both);
+    assert.match(runIn(c.netnsPath, 'ip', 'route', 'show', 'default'), /dev eth1/);
+    assert.match(runIn(c.netnsPath, 'ip', '-6', 'route', 'show', 'default'), /dev eth0/);
+  });
+
   it('are apart from each other', async () => {
     const [one, two] = [await host.create({ Name: 'one' }), await host.create({ Name: 'two' })];
     const [a, b] = [await host.attach('a', one), await host.attach('b', two)];

@@ -255,20 +255,25 @@ export class LocalNetworks implements NetworkPart {
   }
 
   /** Where the default route of a container leads that has no other way out; of IPv4. */
-  gatewayOf(networks: Parameters<LocalNetworks['wayOf']>[0]): string | undefined {
-    const gateways = this.wayOf(networks)?.subnets.map(({ gateway }) => gateway) ?? [];
-    return gateways.find((address) => !address.includes(':'));
+  gatewayOf(
+    networks: Parameters<LocalNetworks['wayOf']>[0],
+    family: 'ipv4' | 'ipv6' = 'ipv4',
+  ): string | undefined {
+    const gateways = this.wayOf(networks, family)?.subnets.map(({ gateway }) => gateway) ?? [];
+    return gateways.find((address) => address.includes(':') === (family === 'ipv6'));
   }
 
   /** The network that a container leaves by that has no other way out. */
   wayOf(
     networks: readonly Pick<AttachedNetwork, 'networkId' | 'gwPriority'>[],
+    family: 'ipv4' | 'ipv6' = 'ipv4',
   ): LocalNetwork | undefined {
     return leavesBy(
       networks.flatMap(({ networkId, gwPriority }) => {
         const network = this.#networks.get(networkId)?.kept;
         return network === undefined ? [] : [{ network, gwPriority }];
       }),
+      family,
     );
   }
 
@@ -284,7 +289,9 @@ export class LocalNetworks implements NetworkPart {
       const position = positionOf(container.networks, networkId);
       return network === undefined ? [] : [{ network, addresses, aliases, position, linkLocal }];
     });
-    const way = container.leavesByBridge ? undefined : this.wayOf(container.networks);
+    const wayOf = (family: 'ipv4' | 'ipv6') =>
+      container.leavesByBridge ? undefined : this.wayOf(container.networks, family);
+    const [way, way6] = [wayOf('ipv4'), wayOf('ipv6')];
     for (const { network, addresses, position, linkLocal = [] } of own) {
       network.addresses.adopt(container.id, addresses);
       const plug = this.#plugOf(container, {
@@ -293,6 +300,7 @@ export class LocalNetworks implements NetworkPart {
         linkLocal,
         position,
         isWay: network.kept === way,
+        isWay6: network.kept === way6,
       });
       this.#inHome(() => network.device.open());
       network.device.connect(plug);
@@ -390,14 +398,13 @@ export class LocalNetworks implements NetworkPart {
       readonly linkLocal: readonly string[];
       readonly position: number;
       readonly isWay: boolean;
+      readonly isWay6: boolean;
     },
   ): Plug {
-    const { network, addresses, linkLocal, position, isWay } = place;
-    const { subnets, spec } = network.kept;
-    const gateway = isWay ? this.gatewayOf([{ networkId: network.kept.id }]) : undefined;
-    const gateway6 = isWay
-      ? subnets.map(({ gateway: one }) => one).find((address) => address.includes(':'))
-      : undefined;
+    const { network, addresses, linkLocal, position, isWay, isWay6 } = place;
+    const { id, spec } = network.kept;
+    const gateway = isWay ? this.gatewayOf([{ networkId: id }]) : undefined;
+    const gateway6 = isWay6 ? this.gatewayOf([{ networkId: id }], 'ipv6') : undefined;
     return {
       containerId: container.id,
       inside: {

@@ -72,6 +72,15 @@ describe('networks of one node', () => {
       given: ipam({ Subnet: 'fd00:5::/64' }, { Subnet: '10.5.0.0/24' }),
       expect: [{ subnet: '10.5.0.0/24', gateway: '10.5.0.1' }],
     },
+    {
+      name: 'have IPv6 alone where they want no IPv4',
+      given: {
+        EnableIPv4: false,
+        EnableIPv6: true,
+        ...ipam({ Subnet: 'fd00:5::/64' }, { Subnet: '10.5.0.0/24' }),
+      },
+      expect: [{ subnet: 'fd00:5::/64', gateway: 'fd00:5::1' }],
+    },
   ];
   for (const { name, given, routes = [], expect } of good) {
     it(name, () => {
@@ -80,6 +89,11 @@ describe('networks of one node', () => {
   }
 
   const bad: { name: string; given: object; code?: string; says: RegExp }[] = [
+    {
+      name: 'no addresses at all',
+      given: { EnableIPv4: false },
+      says: /^IPv4 or IPv6 must be enabled$/,
+    },
     { name: 'what is no subnet', given: ipam({ Subnet: '10.5.0.0' }), says: /invalid CIDR/ },
     {
       name: 'bits of a host',

@@ -60,14 +60,16 @@ export function planNetwork(
   const { id, spec } = given;
   driverOf(spec);
   checkOptions(spec);
+  const hasIpv4 = spec.enableIpv4 !== false;
   const hasIpv6 = spec.enableIpv6 === true;
+  if (!hasIpv4 && !hasIpv6) throw invalid('IPv4 or IPv6 must be enabled');
   const configs = (spec.ipam?.configs ?? []).filter((config) => config.subnet !== undefined);
   const subnets = configs
     .map(subnetOf)
     // Without --ipv6 a network has no IPv6, whatever subnets were given.
-    .filter(({ subnet }) => hasIpv6 || !subnet.includes(':'));
+    .filter(({ subnet }) => (subnet.includes(':') ? hasIpv6 : hasIpv4));
   for (const { subnet } of subnets) refuseOverlap(subnet, around.networks);
-  if (!subnets.some(({ subnet }) => !subnet.includes(':'))) {
+  if (hasIpv4 && !subnets.some(({ subnet }) => !subnet.includes(':'))) {
     const open = (spec.ipam?.configs ?? []).find((config) => config.subnet === undefined);
     subnets.unshift(subnetOf({ ...open, subnet: freeSubnet(around) }));
   }
