@@ -149,11 +149,6 @@ export const verbDifferences: readonly VerbDifference[] = [
     why: 'Newer versions of the API leave it out where there is none.',
   },
   {
-    of: /link=1$/,
-    what: /^501 .*links between containers are not supported.* \| 500 /,
-    why: 'There are no links here to remove.',
-  },
-  {
     of: /\/containers\/bad\/start$/,
     what: /^400 .*failed to create task for container: .*container process: (.*) \| 400 .*: \1$/,
     why: 'Newer Dockers begin it so; it is not runc alone that starts containers here.',
