@@ -6,6 +6,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { realClock } from '../lib/clock.ts';
+import { messageOf } from '../lib/errors.ts';
 import type { Context } from './command/context.ts';
 import { run } from './command/run.ts';
 import { Output } from './format/output.ts';
@@ -34,7 +35,11 @@ export async function runProcess(): Promise<void> {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
       // The reader of a pipe has gone (`ts-swarm … | head`): nobody is left to tell anything to.
-      process.exit(error.code === 'EPIPE' ? 0 : 1);
+      if (error.code === 'EPIPE') process.exit(0);
+      if (stream === process.stderr) process.exit(1);
+      process.stderr.write(`ts-swarm: the output cannot be written: ${messageOf(error)}\n`, () =>
+        process.exit(1),
+      );
     });
   }
   process.exitCode = await run(process.argv.slice(2), context);

@@ -40,14 +40,15 @@ export async function main(argv: readonly string[]): Promise<number> {
     return 0;
   }
   let options: DaemonOptions;
+  let log: Logger;
   try {
     options = parseOptions(argv);
     requireRoot();
+    log = createLogger(options);
   } catch (error) {
     process.stderr.write(`ts-swarm daemon: ${messageOf(error)}\n`);
     return 1;
   }
-  const log = createLogger(options);
   const stopped = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => stopped.abort(signal));
