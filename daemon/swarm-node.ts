@@ -50,6 +50,8 @@ interface SwarmNodeParts {
   readonly advertiseAddr: string;
   readonly addressNews: AddressNews;
   readonly managerAddrs: readonly string[];
+  /** Whether this host is shutting down, and with it whatever runs here. */
+  readonly hostEnds: () => Promise<boolean>;
   readonly onStep: SwarmPartParts['onStep'];
   readonly clock: Clock;
   readonly random: Random;
@@ -171,7 +173,11 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#joining.abort(new SwarmError('cancelled', 'the daemon is shutting down'));
     this.#addresses[Symbol.dispose]();
-    await this.#inTurn(() => this.#deactivate());
+    await this.#inTurn(async () => {
+      const agent = this.#active?.agent;
+      await agent?.away({ hostEnds: await this.#parts.hostEnds() });
+      await this.#deactivate();
+    });
   }
 
   status(): SwarmStatus {

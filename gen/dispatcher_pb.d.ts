@@ -155,6 +155,12 @@ export declare type NodeMessage = Message<"tsswarm.dispatcher.NodeMessage"> & {
      */
     value: VolumeReleased;
     case: "released";
+  } | {
+    /**
+     * @generated from field: tsswarm.dispatcher.Away away = 10;
+     */
+    value: Away;
+    case: "away";
   } | { case: undefined; value?: undefined };
 };
 
@@ -203,6 +209,27 @@ export declare type Goodbye = Message<"tsswarm.dispatcher.Goodbye"> & {
  * Use `create(GoodbyeSchema)` to create a new message.
  */
 export declare const GoodbyeSchema: GenMessage<Goodbye>;
+
+/**
+ * The node's daemon ends. The manager ends the session when it has heard it.
+ *
+ * @generated from message tsswarm.dispatcher.Away
+ */
+export declare type Away = Message<"tsswarm.dispatcher.Away"> & {
+  /**
+   * The whole host ends, and its tasks with it: the node is down from now on. Otherwise the daemon
+   * means to be back soon, as for an upgrade, and the tasks run on meanwhile.
+   *
+   * @generated from field: bool host_ends = 1;
+   */
+  hostEnds: boolean;
+};
+
+/**
+ * Describes the message tsswarm.dispatcher.Away.
+ * Use `create(AwaySchema)` to create a new message.
+ */
+export declare const AwaySchema: GenMessage<Away>;
 
 /**
  * @generated from message tsswarm.dispatcher.Hello

@@ -10,7 +10,7 @@ import { enumDesc, fileDesc, messageDesc, serviceDesc, tsEnum } from "@bufbuild/
  * Describes the file dispatcher.proto.
  */
 export const file_dispatcher = /*@__PURE__*/
-  fileDesc("ChBkaXNwYXRjaGVyLnByb3RvEhJ0c3N3YXJtLmRpc3BhdGNoZXIicgoNQXR0YWNoUmVxdWVzdBIPCgduZXR3b3JrGAEgASgJEhQKDGNvbnRhaW5lcl9pZBgCIAEoCRIWCg5jb250YWluZXJfbmFtZRgDIAEoCRIPCgdhbGlhc2VzGAQgAygJEhEKCWFkZHJlc3NlcxgFIAMoCSJkCgtBdHRhY2hSZXBseRIPCgd0YXNrX2lkGAEgASgJEhIKCm5ldHdvcmtfaWQYAiABKAkSDAoEbmFtZRgDIAEoCRIRCglhZGRyZXNzZXMYBCADKAkSDwoHc3VibmV0cxgFIAEoDCLTAwoLTm9kZU1lc3NhZ2USKgoFaGVsbG8YASABKAsyGS50c3N3YXJtLmRpc3BhdGNoZXIuSGVsbG9IABIyCgloZWFydGJlYXQYAiABKAsyHS50c3N3YXJtLmRpc3BhdGNoZXIuSGVhcnRiZWF0SAASMwoIc3RhdHVzZXMYAyABKAsyHy50c3N3YXJtLmRpc3BhdGNoZXIuU3RhdHVzQmF0Y2hIABIVCgtkZXNjcmlwdGlvbhgEIAEoDEgAEjkKB2FwcGxpZWQYBSABKAsyJi50c3N3YXJtLmRpc3BhdGNoZXIuQXNzaWdubWVudHNBcHBsaWVkSAASLgoHZ29vZGJ5ZRgGIAEoCzIbLnRzc3dhcm0uZGlzcGF0Y2hlci5Hb29kYnllSAASMAoIZmluZGluZ3MYByABKAsyHC50c3N3YXJtLmRpc3BhdGNoZXIuRmluZGluZ3NIABI4CgxtZWFzdXJlbWVudHMYCCABKAsyIC50c3N3YXJtLmRpc3BhdGNoZXIuTWVhc3VyZW1lbnRzSAASNgoIcmVsZWFzZWQYCSABKAsyIi50c3N3YXJtLmRpc3BhdGNoZXIuVm9sdW1lUmVsZWFzZWRIAEIJCgdtZXNzYWdlIjgKDlZvbHVtZVJlbGVhc2VkEhEKCXZvbHVtZV9pZBgBIAEoCRITCgtwdWJsaWNhdGlvbhgCIAEoCSIJCgdHb29kYnllIjkKBUhlbGxvEhMKC2Rlc2NyaXB0aW9uGAEgASgMEhsKE3ByZXZpb3VzX3Nlc3Npb25faWQYAiABKAkiHQoJSGVhcnRiZWF0EhAKCHNlcXVlbmNlGAEgASgEIlYKC1N0YXR1c0JhdGNoEjUKB3VwZGF0ZXMYASADKAsyJC50c3N3YXJtLmRpc3BhdGNoZXIuVGFza1N0YXR1c1VwZGF0ZRIQCghzZXF1ZW5jZRgCIAEoBCIzChBUYXNrU3RhdHVzVXBkYXRlEg8KB3Rhc2tfaWQYASABKAkSDgoGc3RhdHVzGAIgASgMIiYKEkFzc2lnbm1lbnRzQXBwbGllZBIQCghyZXZpc2lvbhgBIAEoBCL8AwoOTWFuYWdlck1lc3NhZ2USLgoHd2VsY29tZRgBIAEoCzIbLnRzc3dhcm0uZGlzcGF0Y2hlci5XZWxjb21lSAASNwoJaGVhcnRiZWF0GAIgASgLMiIudHNzd2FybS5kaXNwYXRjaGVyLkhlYXJ0YmVhdFJlcGx5SAASNgoLYXNzaWdubWVudHMYAyABKAsyHy50c3N3YXJtLmRpc3BhdGNoZXIuQXNzaWdubWVudHNIABI4CghhY2NlcHRlZBgEIAEoCzIkLnRzc3dhcm0uZGlzcGF0Y2hlci5TdGF0dXNlc0FjY2VwdGVkSAASLwoEbmV3cxgFIAEoCzIfLnRzc3dhcm0uZGlzcGF0Y2hlci5DbHVzdGVyTmV3c0gAEjMKBGxvZ3MYBiABKAsyIy50c3N3YXJtLmRpc3BhdGNoZXIuTG9nU3Vic2NyaXB0aW9uSAASMgoHZXhhbWluZRgHIAEoCzIfLnRzc3dhcm0uZGlzcGF0Y2hlci5FeGFtaW5hdGlvbkgAEjMKBnR1bm5lbBgIIAEoCzIhLnRzc3dhcm0uZGlzcGF0Y2hlci5UdW5uZWxSZXF1ZXN0SAASNQoHbWVhc3VyZRgJIAEoCzIiLnRzc3dhcm0uZGlzcGF0Y2hlci5NZWFzdXJlUmVxdWVzdEgAQgkKB21lc3NhZ2UiaQoHV2VsY29tZRISCgpzZXNzaW9uX2lkGAEgASgJEhsKE2hlYXJ0YmVhdF9wZXJpb2RfbXMYAiABKA0SLQoEbmV3cxgDIAEoCzIfLnRzc3dhcm0uZGlzcGF0Y2hlci5DbHVzdGVyTmV3cyJFCg5IZWFydGJlYXRSZXBseRIQCghzZXF1ZW5jZRgBIAEoBBIRCglwZXJpb2RfbXMYAiABKA0SDgoGbm93X21zGAMgASgBIiQKEFN0YXR1c2VzQWNjZXB0ZWQSEAoIc2VxdWVuY2UYASABKAQikwEKC0NsdXN0ZXJOZXdzEjQKCG1hbmFnZXJzGAEgAygLMiIudHNzd2FybS5kaXNwYXRjaGVyLk1hbmFnZXJBZGRyZXNzEgwKBG5vZGUYAiABKAwSEwoLcm9vdF9jYV9wZW0YAyABKAkSEgoKaXNzdWVyX3BlbRgEIAEoCRIXCg9yZW5ld193aXRoaW5fbXMYBSABKA0iPwoOTWFuYWdlckFkZHJlc3MSDwoHbm9kZV9pZBgBIAEoCRIMCgRhZGRyGAIgASgJEg4KBmxlYWRlchgDIAEoCCLnAQoLQXNzaWdubWVudHMSMgoEa2luZBgBIAEoDjIkLnRzc3dhcm0uZGlzcGF0Y2hlci5Bc3NpZ25tZW50cy5LaW5kEhIKCmFwcGxpZXNfdG8YAiABKAQSEgoKcmVzdWx0c19pbhgDIAEoBBI1CgdjaGFuZ2VzGAQgAygLMiQudHNzd2FybS5kaXNwYXRjaGVyLkFzc2lnbm1lbnRDaGFuZ2UiRQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASEQoNS0lORF9DT01QTEVURRABEhQKEEtJTkRfSU5DUkVNRU5UQUwQAiLBAQoQQXNzaWdubWVudENoYW5nZRI7CgZhY3Rpb24YASABKA4yKy50c3N3YXJtLmRpc3BhdGNoZXIuQXNzaWdubWVudENoYW5nZS5BY3Rpb24SDAoEdHlwZRgCIAEoCRIKCgJpZBgDIAEoCRIOCgZvYmplY3QYBCABKAwiRgoGQWN0aW9uEhYKEkFDVElPTl9VTlNQRUNJRklFRBAAEhEKDUFDVElPTl9VUERBVEUQARIRCg1BQ1RJT05fUkVNT1ZFEAIioAEKD0xvZ1N1YnNjcmlwdGlvbhIKCgJpZBgBIAEoCRINCgVjbG9zZRgCIAEoCBIQCgh0YXNrX2lkcxgDIAMoCRIOCgZmb2xsb3cYBCABKAgSDAoEdGFpbBgFIAEoAxIQCghzaW5jZV9tcxgGIAEoARIQCgh1bnRpbF9tcxgHIAEoARIOCgZzdGRvdXQYCCABKAgSDgoGc3RkZXJyGAkgASgIIhsKDVR1bm5lbFJlcXVlc3QSCgoCaWQYASABKAkiGQoLRXhhbWluYXRpb24SCgoCaWQYASABKAkiKAoIRmluZGluZ3MSCgoCaWQYASABKAkSEAoIZmluZGluZ3MYAiABKAwicwoOTWVhc3VyZVJlcXVlc3QSEAoIdXNhZ2Vfb2YYASADKAkSFgoOY29ubmVjdGlvbnNfb2YYAiADKAkSNwoLcmVxdWVzdHNfb2YYAyADKAsyIi50c3N3YXJtLmRpc3BhdGNoZXIuUmVxdWVzdENvdW50ZXIiTgoOUmVxdWVzdENvdW50ZXISDwoHdGFza19pZBgBIAEoCRIMCgRwb3J0GAIgASgNEgwKBHBhdGgYAyABKAkSDwoHY291bnRlchgEIAEoCSJCCgxNZWFzdXJlbWVudHMSMgoFdGFza3MYASADKAsyIy50c3N3YXJtLmRpc3BhdGNoZXIuVGFza01lYXN1cmVtZW50ItMCCg9UYXNrTWVhc3VyZW1lbnQSDwoHdGFza19pZBgBIAEoCRINCgVhdF9tcxgCIAEoARITCgZjcHVfbnMYAyABKAFIAIgBARIZCgxtZW1vcnlfYnl0ZXMYBCABKAFIAYgBARIYCgtjb25uZWN0aW9ucxgFIAEoDUgCiAEBEhUKCGFjY2VwdGVkGAYgASgBSAOIAQESFQoIcmVxdWVzdHMYByABKAFIBIgBARIbCg5yZXF1ZXN0c19hdF9tcxgIIAEoAUgFiAEBEh0KEHJlcXVlc3RzX3Byb2JsZW0YCSABKAlIBogBAUIJCgdfY3B1X25zQg8KDV9tZW1vcnlfYnl0ZXNCDgoMX2Nvbm5lY3Rpb25zQgsKCV9hY2NlcHRlZEILCglfcmVxdWVzdHNCEQoPX3JlcXVlc3RzX2F0X21zQhMKEV9yZXF1ZXN0c19wcm9ibGVtMmAKCkRpc3BhdGNoZXISUgoHU2Vzc2lvbhIfLnRzc3dhcm0uZGlzcGF0Y2hlci5Ob2RlTWVzc2FnZRoiLnRzc3dhcm0uZGlzcGF0Y2hlci5NYW5hZ2VyTWVzc2FnZSgBMAEyWwoLQXR0YWNobWVudHMSTAoGQXR0YWNoEiEudHNzd2FybS5kaXNwYXRjaGVyLkF0dGFjaFJlcXVlc3QaHy50c3N3YXJtLmRpc3BhdGNoZXIuQXR0YWNoUmVwbHliBnByb3RvMw");
+  fileDesc("ChBkaXNwYXRjaGVyLnByb3RvEhJ0c3N3YXJtLmRpc3BhdGNoZXIicgoNQXR0YWNoUmVxdWVzdBIPCgduZXR3b3JrGAEgASgJEhQKDGNvbnRhaW5lcl9pZBgCIAEoCRIWCg5jb250YWluZXJfbmFtZRgDIAEoCRIPCgdhbGlhc2VzGAQgAygJEhEKCWFkZHJlc3NlcxgFIAMoCSJkCgtBdHRhY2hSZXBseRIPCgd0YXNrX2lkGAEgASgJEhIKCm5ldHdvcmtfaWQYAiABKAkSDAoEbmFtZRgDIAEoCRIRCglhZGRyZXNzZXMYBCADKAkSDwoHc3VibmV0cxgFIAEoDCL9AwoLTm9kZU1lc3NhZ2USKgoFaGVsbG8YASABKAsyGS50c3N3YXJtLmRpc3BhdGNoZXIuSGVsbG9IABIyCgloZWFydGJlYXQYAiABKAsyHS50c3N3YXJtLmRpc3BhdGNoZXIuSGVhcnRiZWF0SAASMwoIc3RhdHVzZXMYAyABKAsyHy50c3N3YXJtLmRpc3BhdGNoZXIuU3RhdHVzQmF0Y2hIABIVCgtkZXNjcmlwdGlvbhgEIAEoDEgAEjkKB2FwcGxpZWQYBSABKAsyJi50c3N3YXJtLmRpc3BhdGNoZXIuQXNzaWdubWVudHNBcHBsaWVkSAASLgoHZ29vZGJ5ZRgGIAEoCzIbLnRzc3dhcm0uZGlzcGF0Y2hlci5Hb29kYnllSAASMAoIZmluZGluZ3MYByABKAsyHC50c3N3YXJtLmRpc3BhdGNoZXIuRmluZGluZ3NIABI4CgxtZWFzdXJlbWVudHMYCCABKAsyIC50c3N3YXJtLmRpc3BhdGNoZXIuTWVhc3VyZW1lbnRzSAASNgoIcmVsZWFzZWQYCSABKAsyIi50c3N3YXJtLmRpc3BhdGNoZXIuVm9sdW1lUmVsZWFzZWRIABIoCgRhd2F5GAogASgLMhgudHNzd2FybS5kaXNwYXRjaGVyLkF3YXlIAEIJCgdtZXNzYWdlIjgKDlZvbHVtZVJlbGVhc2VkEhEKCXZvbHVtZV9pZBgBIAEoCRITCgtwdWJsaWNhdGlvbhgCIAEoCSIJCgdHb29kYnllIhkKBEF3YXkSEQoJaG9zdF9lbmRzGAEgASgIIjkKBUhlbGxvEhMKC2Rlc2NyaXB0aW9uGAEgASgMEhsKE3ByZXZpb3VzX3Nlc3Npb25faWQYAiABKAkiHQoJSGVhcnRiZWF0EhAKCHNlcXVlbmNlGAEgASgEIlYKC1N0YXR1c0JhdGNoEjUKB3VwZGF0ZXMYASADKAsyJC50c3N3YXJtLmRpc3BhdGNoZXIuVGFza1N0YXR1c1VwZGF0ZRIQCghzZXF1ZW5jZRgCIAEoBCIzChBUYXNrU3RhdHVzVXBkYXRlEg8KB3Rhc2tfaWQYASABKAkSDgoGc3RhdHVzGAIgASgMIiYKEkFzc2lnbm1lbnRzQXBwbGllZBIQCghyZXZpc2lvbhgBIAEoBCL8AwoOTWFuYWdlck1lc3NhZ2USLgoHd2VsY29tZRgBIAEoCzIbLnRzc3dhcm0uZGlzcGF0Y2hlci5XZWxjb21lSAASNwoJaGVhcnRiZWF0GAIgASgLMiIudHNzd2FybS5kaXNwYXRjaGVyLkhlYXJ0YmVhdFJlcGx5SAASNgoLYXNzaWdubWVudHMYAyABKAsyHy50c3N3YXJtLmRpc3BhdGNoZXIuQXNzaWdubWVudHNIABI4CghhY2NlcHRlZBgEIAEoCzIkLnRzc3dhcm0uZGlzcGF0Y2hlci5TdGF0dXNlc0FjY2VwdGVkSAASLwoEbmV3cxgFIAEoCzIfLnRzc3dhcm0uZGlzcGF0Y2hlci5DbHVzdGVyTmV3c0gAEjMKBGxvZ3MYBiABKAsyIy50c3N3YXJtLmRpc3BhdGNoZXIuTG9nU3Vic2NyaXB0aW9uSAASMgoHZXhhbWluZRgHIAEoCzIfLnRzc3dhcm0uZGlzcGF0Y2hlci5FeGFtaW5hdGlvbkgAEjMKBnR1bm5lbBgIIAEoCzIhLnRzc3dhcm0uZGlzcGF0Y2hlci5UdW5uZWxSZXF1ZXN0SAASNQoHbWVhc3VyZRgJIAEoCzIiLnRzc3dhcm0uZGlzcGF0Y2hlci5NZWFzdXJlUmVxdWVzdEgAQgkKB21lc3NhZ2UiaQoHV2VsY29tZRISCgpzZXNzaW9uX2lkGAEgASgJEhsKE2hlYXJ0YmVhdF9wZXJpb2RfbXMYAiABKA0SLQoEbmV3cxgDIAEoCzIfLnRzc3dhcm0uZGlzcGF0Y2hlci5DbHVzdGVyTmV3cyJFCg5IZWFydGJlYXRSZXBseRIQCghzZXF1ZW5jZRgBIAEoBBIRCglwZXJpb2RfbXMYAiABKA0SDgoGbm93X21zGAMgASgBIiQKEFN0YXR1c2VzQWNjZXB0ZWQSEAoIc2VxdWVuY2UYASABKAQikwEKC0NsdXN0ZXJOZXdzEjQKCG1hbmFnZXJzGAEgAygLMiIudHNzd2FybS5kaXNwYXRjaGVyLk1hbmFnZXJBZGRyZXNzEgwKBG5vZGUYAiABKAwSEwoLcm9vdF9jYV9wZW0YAyABKAkSEgoKaXNzdWVyX3BlbRgEIAEoCRIXCg9yZW5ld193aXRoaW5fbXMYBSABKA0iPwoOTWFuYWdlckFkZHJlc3MSDwoHbm9kZV9pZBgBIAEoCRIMCgRhZGRyGAIgASgJEg4KBmxlYWRlchgDIAEoCCLnAQoLQXNzaWdubWVudHMSMgoEa2luZBgBIAEoDjIkLnRzc3dhcm0uZGlzcGF0Y2hlci5Bc3NpZ25tZW50cy5LaW5kEhIKCmFwcGxpZXNfdG8YAiABKAQSEgoKcmVzdWx0c19pbhgDIAEoBBI1CgdjaGFuZ2VzGAQgAygLMiQudHNzd2FybS5kaXNwYXRjaGVyLkFzc2lnbm1lbnRDaGFuZ2UiRQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASEQoNS0lORF9DT01QTEVURRABEhQKEEtJTkRfSU5DUkVNRU5UQUwQAiLBAQoQQXNzaWdubWVudENoYW5nZRI7CgZhY3Rpb24YASABKA4yKy50c3N3YXJtLmRpc3BhdGNoZXIuQXNzaWdubWVudENoYW5nZS5BY3Rpb24SDAoEdHlwZRgCIAEoCRIKCgJpZBgDIAEoCRIOCgZvYmplY3QYBCABKAwiRgoGQWN0aW9uEhYKEkFDVElPTl9VTlNQRUNJRklFRBAAEhEKDUFDVElPTl9VUERBVEUQARIRCg1BQ1RJT05fUkVNT1ZFEAIioAEKD0xvZ1N1YnNjcmlwdGlvbhIKCgJpZBgBIAEoCRINCgVjbG9zZRgCIAEoCBIQCgh0YXNrX2lkcxgDIAMoCRIOCgZmb2xsb3cYBCABKAgSDAoEdGFpbBgFIAEoAxIQCghzaW5jZV9tcxgGIAEoARIQCgh1bnRpbF9tcxgHIAEoARIOCgZzdGRvdXQYCCABKAgSDgoGc3RkZXJyGAkgASgIIhsKDVR1bm5lbFJlcXVlc3QSCgoCaWQYASABKAkiGQoLRXhhbWluYXRpb24SCgoCaWQYASABKAkiKAoIRmluZGluZ3MSCgoCaWQYASABKAkSEAoIZmluZGluZ3MYAiABKAwicwoOTWVhc3VyZVJlcXVlc3QSEAoIdXNhZ2Vfb2YYASADKAkSFgoOY29ubmVjdGlvbnNfb2YYAiADKAkSNwoLcmVxdWVzdHNfb2YYAyADKAsyIi50c3N3YXJtLmRpc3BhdGNoZXIuUmVxdWVzdENvdW50ZXIiTgoOUmVxdWVzdENvdW50ZXISDwoHdGFza19pZBgBIAEoCRIMCgRwb3J0GAIgASgNEgwKBHBhdGgYAyABKAkSDwoHY291bnRlchgEIAEoCSJCCgxNZWFzdXJlbWVudHMSMgoFdGFza3MYASADKAsyIy50c3N3YXJtLmRpc3BhdGNoZXIuVGFza01lYXN1cmVtZW50ItMCCg9UYXNrTWVhc3VyZW1lbnQSDwoHdGFza19pZBgBIAEoCRINCgVhdF9tcxgCIAEoARITCgZjcHVfbnMYAyABKAFIAIgBARIZCgxtZW1vcnlfYnl0ZXMYBCABKAFIAYgBARIYCgtjb25uZWN0aW9ucxgFIAEoDUgCiAEBEhUKCGFjY2VwdGVkGAYgASgBSAOIAQESFQoIcmVxdWVzdHMYByABKAFIBIgBARIbCg5yZXF1ZXN0c19hdF9tcxgIIAEoAUgFiAEBEh0KEHJlcXVlc3RzX3Byb2JsZW0YCSABKAlIBogBAUIJCgdfY3B1X25zQg8KDV9tZW1vcnlfYnl0ZXNCDgoMX2Nvbm5lY3Rpb25zQgsKCV9hY2NlcHRlZEILCglfcmVxdWVzdHNCEQoPX3JlcXVlc3RzX2F0X21zQhMKEV9yZXF1ZXN0c19wcm9ibGVtMmAKCkRpc3BhdGNoZXISUgoHU2Vzc2lvbhIfLnRzc3dhcm0uZGlzcGF0Y2hlci5Ob2RlTWVzc2FnZRoiLnRzc3dhcm0uZGlzcGF0Y2hlci5NYW5hZ2VyTWVzc2FnZSgBMAEyWwoLQXR0YWNobWVudHMSTAoGQXR0YWNoEiEudHNzd2FybS5kaXNwYXRjaGVyLkF0dGFjaFJlcXVlc3QaHy50c3N3YXJtLmRpc3BhdGNoZXIuQXR0YWNoUmVwbHliBnByb3RvMw");
 
 /**
  * Describes the message tsswarm.dispatcher.AttachRequest.
@@ -48,94 +48,101 @@ export const GoodbyeSchema = /*@__PURE__*/
   messageDesc(file_dispatcher, 4);
 
 /**
+ * Describes the message tsswarm.dispatcher.Away.
+ * Use `create(AwaySchema)` to create a new message.
+ */
+export const AwaySchema = /*@__PURE__*/
+  messageDesc(file_dispatcher, 5);
+
+/**
  * Describes the message tsswarm.dispatcher.Hello.
  * Use `create(HelloSchema)` to create a new message.
  */
 export const HelloSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 5);
+  messageDesc(file_dispatcher, 6);
 
 /**
  * Describes the message tsswarm.dispatcher.Heartbeat.
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 6);
+  messageDesc(file_dispatcher, 7);
 
 /**
  * Describes the message tsswarm.dispatcher.StatusBatch.
  * Use `create(StatusBatchSchema)` to create a new message.
  */
 export const StatusBatchSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 7);
+  messageDesc(file_dispatcher, 8);
 
 /**
  * Describes the message tsswarm.dispatcher.TaskStatusUpdate.
  * Use `create(TaskStatusUpdateSchema)` to create a new message.
  */
 export const TaskStatusUpdateSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 8);
+  messageDesc(file_dispatcher, 9);
 
 /**
  * Describes the message tsswarm.dispatcher.AssignmentsApplied.
  * Use `create(AssignmentsAppliedSchema)` to create a new message.
  */
 export const AssignmentsAppliedSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 9);
+  messageDesc(file_dispatcher, 10);
 
 /**
  * Describes the message tsswarm.dispatcher.ManagerMessage.
  * Use `create(ManagerMessageSchema)` to create a new message.
  */
 export const ManagerMessageSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 10);
+  messageDesc(file_dispatcher, 11);
 
 /**
  * Describes the message tsswarm.dispatcher.Welcome.
  * Use `create(WelcomeSchema)` to create a new message.
  */
 export const WelcomeSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 11);
+  messageDesc(file_dispatcher, 12);
 
 /**
  * Describes the message tsswarm.dispatcher.HeartbeatReply.
  * Use `create(HeartbeatReplySchema)` to create a new message.
  */
 export const HeartbeatReplySchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 12);
+  messageDesc(file_dispatcher, 13);
 
 /**
  * Describes the message tsswarm.dispatcher.StatusesAccepted.
  * Use `create(StatusesAcceptedSchema)` to create a new message.
  */
 export const StatusesAcceptedSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 13);
+  messageDesc(file_dispatcher, 14);
 
 /**
  * Describes the message tsswarm.dispatcher.ClusterNews.
  * Use `create(ClusterNewsSchema)` to create a new message.
  */
 export const ClusterNewsSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 14);
+  messageDesc(file_dispatcher, 15);
 
 /**
  * Describes the message tsswarm.dispatcher.ManagerAddress.
  * Use `create(ManagerAddressSchema)` to create a new message.
  */
 export const ManagerAddressSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 15);
+  messageDesc(file_dispatcher, 16);
 
 /**
  * Describes the message tsswarm.dispatcher.Assignments.
  * Use `create(AssignmentsSchema)` to create a new message.
  */
 export const AssignmentsSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 16);
+  messageDesc(file_dispatcher, 17);
 
 /**
  * Describes the enum tsswarm.dispatcher.Assignments.Kind.
  */
 export const Assignments_KindSchema = /*@__PURE__*/
-  enumDesc(file_dispatcher, 16, 0);
+  enumDesc(file_dispatcher, 17, 0);
 
 /**
  * @generated from enum tsswarm.dispatcher.Assignments.Kind
@@ -148,13 +155,13 @@ export const Assignments_Kind = /*@__PURE__*/
  * Use `create(AssignmentChangeSchema)` to create a new message.
  */
 export const AssignmentChangeSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 17);
+  messageDesc(file_dispatcher, 18);
 
 /**
  * Describes the enum tsswarm.dispatcher.AssignmentChange.Action.
  */
 export const AssignmentChange_ActionSchema = /*@__PURE__*/
-  enumDesc(file_dispatcher, 17, 0);
+  enumDesc(file_dispatcher, 18, 0);
 
 /**
  * @generated from enum tsswarm.dispatcher.AssignmentChange.Action
@@ -167,56 +174,56 @@ export const AssignmentChange_Action = /*@__PURE__*/
  * Use `create(LogSubscriptionSchema)` to create a new message.
  */
 export const LogSubscriptionSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 18);
+  messageDesc(file_dispatcher, 19);
 
 /**
  * Describes the message tsswarm.dispatcher.TunnelRequest.
  * Use `create(TunnelRequestSchema)` to create a new message.
  */
 export const TunnelRequestSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 19);
+  messageDesc(file_dispatcher, 20);
 
 /**
  * Describes the message tsswarm.dispatcher.Examination.
  * Use `create(ExaminationSchema)` to create a new message.
  */
 export const ExaminationSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 20);
+  messageDesc(file_dispatcher, 21);
 
 /**
  * Describes the message tsswarm.dispatcher.Findings.
  * Use `create(FindingsSchema)` to create a new message.
  */
 export const FindingsSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 21);
+  messageDesc(file_dispatcher, 22);
 
 /**
  * Describes the message tsswarm.dispatcher.MeasureRequest.
  * Use `create(MeasureRequestSchema)` to create a new message.
  */
 export const MeasureRequestSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 22);
+  messageDesc(file_dispatcher, 23);
 
 /**
  * Describes the message tsswarm.dispatcher.RequestCounter.
  * Use `create(RequestCounterSchema)` to create a new message.
  */
 export const RequestCounterSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 23);
+  messageDesc(file_dispatcher, 24);
 
 /**
  * Describes the message tsswarm.dispatcher.Measurements.
  * Use `create(MeasurementsSchema)` to create a new message.
  */
 export const MeasurementsSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 24);
+  messageDesc(file_dispatcher, 25);
 
 /**
  * Describes the message tsswarm.dispatcher.TaskMeasurement.
  * Use `create(TaskMeasurementSchema)` to create a new message.
  */
 export const TaskMeasurementSchema = /*@__PURE__*/
-  messageDesc(file_dispatcher, 25);
+  messageDesc(file_dispatcher, 26);
 
 /**
  * @generated from service tsswarm.dispatcher.Dispatcher

@@ -268,7 +268,13 @@ export class Dispatcher {
     },
     left: (session) => {
       if (this.#sessions.get(session.nodeId) !== session) return;
-      this.#apply(this.#nodes.left(session.nodeId));
+      this.#apply(this.#nodes.left(session.nodeId, 'the node has left'));
+    },
+    away: (session, hostEnds) => {
+      const { nodeId } = session;
+      if (this.#sessions.get(nodeId) !== session) return;
+      if (hostEnds) this.#apply(this.#nodes.left(nodeId, 'the host is shutting down'));
+      else this.#nodes.away(nodeId, this.#parts.clock.monotonicMs());
     },
     tellPeriodMs: (session) => {
       const isOwn = session.nodeId === this.#parts.leaderId();

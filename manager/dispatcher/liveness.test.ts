@@ -81,6 +81,21 @@ describe('LivenessTracker', () => {
     assert.equal(tracker.dueMs, Infinity);
   });
 
+  it('waits for a daemon that is away for a moment, and no longer than that', () => {
+    const { clock, tracker, watch } = setUp();
+    tracker.heard('n', 0);
+    tracker.away('n', 0);
+    assert.equal(tracker.lost('n', 0), undefined, 'its session ends with it');
+    assert.deepEqual(watch(14_900), []);
+    assert.equal(tracker.heard('n', clock.nowMs()), undefined, 'nobody has missed it');
+    tracker.lost('n', clock.nowMs());
+    tracker.away('n', clock.nowMs());
+    assert.deepEqual(watch(3_000), ['down at 17900'], 'a suspect does not win time by it');
+    tracker.heard('n', clock.nowMs());
+    tracker.away('n', clock.nowMs());
+    assert.deepEqual(watch(16_000), ['disconnected at 32900', 'down at 33000']);
+  });
+
   it('takes a suspect back at the first word', () => {
     const { clock, tracker, watch } = setUp();
     tracker.heard('n', 0);
@@ -103,11 +118,11 @@ describe('LivenessTracker', () => {
   it('takes a node that has left for down at once, until it is heard of', () => {
     const { tracker, clock } = setUp();
     tracker.heard('n', clock.nowMs());
-    assert.equal(tracker.left('n')?.to, 'down');
-    assert.equal(tracker.left('n'), undefined);
+    assert.equal(tracker.left('n', 'it said so')?.to, 'down');
+    assert.equal(tracker.left('n', 'it said so'), undefined);
     assert.equal(tracker.lost('n', clock.nowMs()), undefined);
     assert.equal(tracker.heard('n', clock.nowMs())?.to, 'ready');
-    assert.equal(tracker.left('nobody'), undefined);
+    assert.equal(tracker.left('nobody', 'it said so'), undefined);
   });
 
   it('gives nodes not yet heard of a longer grace', () => {

@@ -2,7 +2,7 @@
  * Which nodes are there, by when they were last heard of. Pure: times are passed in, and come from
  * a clock that never jumps.
  */
-import { downAfterMs, suspectAfterMs, unknownGraceMs } from './period.ts';
+import { awayGraceMs, downAfterMs, suspectAfterMs, unknownGraceMs } from './period.ts';
 
 type NodeLife = 'unknown' | 'ready' | 'disconnected' | 'down';
 
@@ -20,6 +20,8 @@ interface Entry {
   /** The longest period that it may be keeping, and the last one that it was told. */
   periodMs: number;
   toldMs: number;
+  /** Its daemon has said that it is away; it is not missed before then. */
+  awayUntilMs: number;
 }
 
 /** As long as it takes to read what waits, and to let nodes in that have come anew. */
@@ -41,12 +43,12 @@ export class LivenessTracker {
 
   /** A node that has not been heard of yet; it gets a longer grace. */
   expect(nodeId: string, nowMs: number, periodMs: number): void {
-    this.#nodes.set(nodeId, { life: 'unknown', sinceMs: nowMs, periodMs, toldMs: periodMs });
+    this.#nodes.set(nodeId, newEntry('unknown', nowMs, periodMs));
   }
 
   /** A node known to be down: it stays so until it is heard of. */
   expectDown(nodeId: string, nowMs: number, periodMs: number): void {
-    this.#nodes.set(nodeId, { life: 'down', sinceMs: nowMs, periodMs, toldMs: periodMs });
+    this.#nodes.set(nodeId, newEntry('down', nowMs, periodMs));
   }
 
   /** Anything at all came from the node. */
@@ -56,6 +58,7 @@ export class LivenessTracker {
     const was = entry.life;
     entry.life = 'ready';
     entry.sinceMs = nowMs;
+    entry.awayUntilMs = -Infinity;
     return was === 'ready' ? undefined : { nodeId, to: 'ready', reason: '' };
   }
 
@@ -69,24 +72,31 @@ export class LivenessTracker {
 
   /**
    * The node's session has broken off: suspicion at once, and the grace counts from now. For one
-   * that is suspect already it goes on as it was.
+   * that is suspect already it goes on as it was, and one that is away is expected back.
    */
   lost(nodeId: string, nowMs: number): Transition | undefined {
     const entry = this.#nodes.get(nodeId);
     if (entry === undefined || entry.life === 'down' || entry.life === 'disconnected') {
       return undefined;
     }
+    if (nowMs < entry.awayUntilMs) return undefined;
     entry.life = 'disconnected';
     entry.sinceMs = nowMs;
     return { nodeId, to: 'disconnected', reason: 'the session broke off' };
   }
 
-  /** The node has said that it leaves. */
-  left(nodeId: string): Transition | undefined {
+  /** The node has said that its daemon ends, and that it means to be back. */
+  away(nodeId: string, nowMs: number): void {
+    const entry = this.#nodes.get(nodeId);
+    if (entry?.life === 'ready') entry.awayUntilMs = nowMs + awayGraceMs(entry.periodMs);
+  }
+
+  /** The node has said that it ends. */
+  left(nodeId: string, reason: string): Transition | undefined {
     const entry = this.#nodes.get(nodeId);
     if (entry === undefined || entry.life === 'down') return undefined;
     entry.life = 'down';
-    return { nodeId, to: 'down', reason: 'the node has left' };
+    return { nodeId, to: 'down', reason };
   }
 
   forget(nodeId: string): void {
@@ -143,6 +153,10 @@ const silence: Readonly<
   down: { to: 'down', afterMs: () => Infinity },
 };
 
-function dueMs({ life, sinceMs, periodMs }: Entry): number {
-  return sinceMs + silence[life].afterMs(periodMs);
+function newEntry(life: NodeLife, nowMs: number, periodMs: number): Entry {
+  return { life, sinceMs: nowMs, periodMs, toldMs: periodMs, awayUntilMs: -Infinity };
+}
+
+function dueMs({ life, sinceMs, periodMs, awayUntilMs }: Entry): number {
+  return Math.max(awayUntilMs, sinceMs + silence[life].afterMs(periodMs));
 }

@@ -45,6 +45,14 @@ export function downAfterMs(periodMs: number): number {
 }
 
 /**
+ * A node that has said that its daemon is away for a moment is missed only after this: as long as a
+ * busy host takes to start the next one, or an upgrade to put it there. Its tasks run on meanwhile.
+ */
+export function awayGraceMs(periodMs: number): number {
+  return Math.max(15_000, downAfterMs(periodMs));
+}
+
+/**
  * A node not heard of since this manager leads has this long: while there was no leader its
  * attempts have become as rare as one in eight seconds.
  */

@@ -29,6 +29,8 @@ export interface SessionHost {
   heard(session: Session): void;
   /** The node leaves the swarm. */
   left(session: Session): void;
+  /** The node's daemon ends, and maybe its host. */
+  away(session: Session, hostEnds: boolean): void;
   /** The period that the node is to keep from now on: it is told so. */
   tellPeriodMs(session: Session): number;
   describe(nodeId: string, description: NodeDescription): void;
@@ -208,6 +210,10 @@ export class Session implements NetworkSession {
           break;
         case 'goodbye':
           this.#host.left(this);
+          break;
+        case 'away':
+          this.#host.away(this, message.value.hostEnds);
+          this.end(new SwarmError('cancelled', 'the daemon of the node ends'));
           break;
         case 'findings':
           this.#host.findings(this.nodeId, message.value.id, message.value.findings);

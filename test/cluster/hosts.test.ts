@@ -70,6 +70,24 @@ describe('hosts', () => {
     await swarm.containersAre(ten);
   });
 
+  it('keeps what runs on a host whose daemon is away for longer than a silence is borne', async () => {
+    const swarm = get();
+    const h4 = swarm.host('h4');
+    const before = await eightReplicas(swarm);
+    await h4.stopDaemon();
+    await sleep(4_000);
+    assert.match(await swarm.cli('node', 'ls'), /h4 +Ready +Active/);
+    for (const task of before) assert.match(await swarm.answer(task), /^web:1 /);
+    await h4.startDaemon();
+    await swarm.cli('service', 'scale', 'web=9');
+    const after = await swarm.runs('web', 9);
+    const ids = after.map(({ id }) => id);
+    assert.ok(
+      before.every(({ id }) => ids.includes(id)),
+      'no replica was replaced',
+    );
+  });
+
   it('starts again on the same host what was lost with it for a moment only', async () => {
     const swarm = get();
     const h4 = swarm.host('h4');

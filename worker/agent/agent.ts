@@ -103,8 +103,24 @@ export class Agent implements AsyncDisposable {
     while (this.#current === undefined && clock.monotonicMs() < deadlineMs) {
       await clock.sleep(pollMs);
     }
+    await this.#part((session) => session.goodbye(), deadlineMs);
+  }
+
+  /**
+   * Tells the managers, where there is a session, that this daemon ends. Where the tasks run on it
+   * means to be back: they wait for it a little, and replace nothing. With `hostEnds` the tasks end
+   * too, and are replaced at once. Given up after a second.
+   */
+  async away({ hostEnds }: { readonly hostEnds: boolean }): Promise<void> {
+    const deadlineMs = this.#parts.clock.monotonicMs() + goodbyeMs;
+    await this.#part((session) => session.away(hostEnds), deadlineMs);
+  }
+
+  /** There is no further session; resolves once the manager has heard it, or at the deadline. */
+  async #part(say: (session: Session) => void, deadlineMs: number): Promise<void> {
+    const { clock } = this.#parts;
     this.#leaves = true;
-    this.#current?.goodbye();
+    if (this.#current !== undefined) say(this.#current);
     while (this.#current !== undefined && clock.monotonicMs() < deadlineMs) {
       await clock.sleep(pollMs);
     }

@@ -65,6 +65,34 @@ describe('an agent that leaves', () => {
     dispatcher.stop();
   });
 
+  const endings = [
+    { name: 'its daemon ends', hostEnds: false, state: 'ready', message: '' },
+    { name: 'its host ends', hostEnds: true, state: 'down', message: 'the host is shutting down' },
+  ];
+  for (const { name, hostEnds, state, message } of endings) {
+    it(`is ${state} when ${name}`, async () => {
+      await using swarm = await startTestSwarm({ dispatcher: { heartbeatPeriodMs: 7_000 } });
+      const { store, manager } = swarm;
+      const dispatcher = new Dispatcher({ store, leaderId: () => manager.nodeId, ...parts });
+      swarm.server.addService(DispatcherDesc, dispatcher.handlers, { allow: 'nodes' });
+      dispatcher.start();
+      const identity = await swarm.node();
+      const agent = await startAgent(swarm, identity, [swarm.addr]);
+      await agent.settled();
+      await agent.away({ hostEnds });
+      assert.equal(agent.connectedTo, undefined, 'the manager has heard it');
+      await agent[Symbol.asyncDispose]();
+      const status = () => store.node(identity.nodeId)?.status;
+      if (hostEnds) while (status()?.state === 'ready') await new Promise(setImmediate);
+      // What the dispatcher has to write is in the store long before another one's word is.
+      const enters = await startAgent(swarm, await swarm.node(), [swarm.addr]);
+      await enters.settled();
+      await enters[Symbol.asyncDispose]();
+      assert.deepEqual([status()?.state, status()?.message], [state, message]);
+      dispatcher.stop();
+    });
+  }
+
   it('does not wait for managers that are not there', async () => {
     await using swarm = await startTestSwarm();
     const agent = await startAgent(swarm, await swarm.node(), ['127.0.0.1:1']);

@@ -127,6 +127,11 @@ export class Session {
     this.#say({ case: 'goodbye', value: {} });
   }
 
+  /** Tells the manager that this daemon ends, or its whole host; it then ends the session. */
+  away(hostEnds: boolean): void {
+    this.#say({ case: 'away', value: { hostEnds } });
+  }
+
   async #listen(onWelcome: () => void): Promise<never> {
     for await (const { message } of this.#stream.incoming) {
       this.#heardMs = this.#parts.clock.monotonicMs();
