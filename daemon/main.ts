@@ -21,7 +21,6 @@ import { askForPlace } from './attachments.ts';
 import { openCsi } from './cluster-volumes.ts';
 import { nodeContainers } from './containers.ts';
 import { newDoctor } from './doctor.ts';
-import { hostEnds } from './host-end.ts';
 import { readHostFacts } from './host-facts.ts';
 import { createLogger } from './logging.ts';
 import { serveMetrics } from './metrics-server.ts';
@@ -110,7 +109,6 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
       network,
       describe: () => system.describe(),
       examine: () => doctor.examine(),
-      hostEnds: () => hostEnds(log),
       measure: taskGauge({ executor, runtime, ...common }),
       serveTunnel: (socket) => api.serveManager(socket),
       advertiseAddr: options.advertiseAddr,

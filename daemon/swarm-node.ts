@@ -26,6 +26,7 @@ import { AddressKeeper, type AddressNews } from './address-keeper.ts';
 import { resolveAdvertiseAddr, resolveListenAddr } from './addresses.ts';
 import { prepareInit, prepareJoin, type Entrance } from './entrance.ts';
 import { checkedStore } from './external-store.ts';
+import { hostEnds } from './host-end.ts';
 import { keysFor, loadIdentityAndKeys } from './manager-keys.ts';
 import { MembershipFile, type Membership } from './membership.ts';
 import * as refusals from './refusals.ts';
@@ -50,8 +51,6 @@ interface SwarmNodeParts {
   readonly advertiseAddr: string;
   readonly addressNews: AddressNews;
   readonly managerAddrs: readonly string[];
-  /** Whether this host is shutting down, and with it whatever runs here. */
-  readonly hostEnds: () => Promise<boolean>;
   readonly onStep: SwarmPartParts['onStep'];
   readonly clock: Clock;
   readonly random: Random;
@@ -175,7 +174,7 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
     this.#addresses[Symbol.dispose]();
     await this.#inTurn(async () => {
       const agent = this.#active?.agent;
-      await agent?.away({ hostEnds: await this.#parts.hostEnds() });
+      await agent?.away({ hostEnds: await hostEnds(this.#parts.log) });
       await this.#deactivate();
     });
   }
