@@ -1,13 +1,17 @@
 /** Hosts that get other addresses: one of them, all managers at once, and all there are. */
 import { strict as assert } from 'node:assert';
 import { until, type Host } from '../lab/index.ts';
-import { useManagers } from './managers.ts';
+import { sessions, useManagers } from './managers.ts';
 
 describe('hosts that move', () => {
   const get = useManagers({ hosts: 5, managers: 3, replicas: 8 });
   const hosts = () => get().lab.hosts.slice(0, 3);
   const workers = () => get().lab.hosts.slice(3);
   let moves = 0;
+
+  // A busy machine may take long to start a daemon: no node is to be missed meanwhile, or its tasks
+  // are replaced.
+  before(() => get().host('h1').cli('swarm', 'update', '--dispatcher-heartbeat', '3s'));
 
   const stop = (moved: readonly Host[]) => Promise.all(moved.map((host) => host.stopDaemon()));
 
@@ -35,6 +39,17 @@ describe('hosts that move', () => {
     }
   }
 
+  /** Each worker has begun a session with whoever leads now, since then. */
+  async function workersFound(sinceMs: number): Promise<void> {
+    for (const worker of workers()) {
+      await until(`${worker.name} has a session with the leader`, async () => {
+        const { address } = await get().leader(hosts());
+        const since = sessions(worker).filter(({ atMs }) => atMs >= sinceMs);
+        return since.at(-1)?.addr === `${address}:2377`;
+      });
+    }
+  }
+
   /** A leader is there, and all know where all managers are. */
   async function settled(): Promise<void> {
     const startMs = performance.now();
@@ -54,7 +69,6 @@ describe('hosts that move', () => {
     const leader = await get().leader(hosts());
     const [follower] = hosts().filter((host) => host !== leader);
     assert.ok(follower);
-    // A busy machine may take long to start a daemon, and no node is to be missed meanwhile.
     await leader.cli('swarm', 'update', '--dispatcher-heartbeat', '30s');
     for (const host of [follower, leader]) {
       await stop([host]);
@@ -62,7 +76,7 @@ describe('hosts that move', () => {
       await start([host]);
       await settled();
     }
-    await leader.cli('swarm', 'update', '--dispatcher-heartbeat', '5s');
+    await leader.cli('swarm', 'update', '--dispatcher-heartbeat', '3s');
   });
 
   it('are found again where a manager moves while its daemon runs', async () => {
@@ -72,18 +86,22 @@ describe('hosts that move', () => {
   });
 
   it('elect a leader where all managers move at once, and workers find it', async () => {
+    const sinceMs = Date.now();
     await stop(hosts());
     await renumber(hosts());
     await start(hosts());
     await settled();
+    await workersFound(sinceMs);
   });
 
   it('elect a leader where all hosts move at once while their daemons run', async () => {
     const all = [...hosts(), ...workers()];
     // Here by IPv6 alone, which every network has, whatever the swarm's own addresses are.
     await deafen(all, 'ip');
+    const sinceMs = Date.now();
     await renumber(all);
     await settled();
+    await workersFound(sinceMs);
     await undeafen(all);
   });
 
@@ -93,8 +111,10 @@ describe('hosts that move', () => {
     await stop(all);
     await renumber(all);
     const flags = hosts().map(({ address }) => `--manager-addr=${address}`);
+    const sinceMs = Date.now();
     await start(all, flags);
     await settled();
+    await workersFound(sinceMs);
     await undeafen(all);
   });
 });

@@ -2,7 +2,7 @@
 import { strict as assert } from 'node:assert';
 import { sleep, until, type Host } from '../lab/index.ts';
 import { Ledger } from './ledger.ts';
-import { useManagers } from './managers.ts';
+import { sessions, useManagers } from './managers.ts';
 import { killLeaders } from './losses.ts';
 
 describe('three managers', () => {
@@ -135,16 +135,4 @@ describe('three managers', () => {
 
 interface WireTask {
   readonly Status: { readonly State: string };
-}
-
-/** When the worker began sessions, and with whom. */
-function sessions(worker: Host): { atMs: number; addr: string }[] {
-  return worker
-    .daemonOutput()
-    .split('\n')
-    .filter((line) => line.includes('"session begins"'))
-    .map((line) => {
-      const { time, addr } = JSON.parse(line) as { time: number | string; addr: string };
-      return { atMs: new Date(time).getTime(), addr };
-    });
 }

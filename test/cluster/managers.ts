@@ -172,6 +172,18 @@ export class Managers {
   }
 }
 
+/** When the worker began sessions, and with whom. */
+export function sessions(worker: Host): { atMs: number; addr: string }[] {
+  return worker
+    .daemonOutput()
+    .split('\n')
+    .filter((line) => line.includes('"session begins"'))
+    .map((line) => {
+      const { time, addr } = JSON.parse(line) as { time: number | string; addr: string };
+      return { atMs: new Date(time).getTime(), addr };
+    });
+}
+
 /** A service that runs nothing: all that is of interest is whether it is there. */
 export function serviceOf(name: string, labels: Readonly<Record<string, string>> = {}) {
   return {
