@@ -220,6 +220,10 @@ describe('the API server', () => {
     const slow = await send('/swarm/init', { Spec: { Raft: { ElectionTick: 30 } } });
     assert.equal(slow.status, 400);
     assert.match(slow.text, /leave ElectionTick at 10 and HeartbeatTick at 1/);
+    const ExternalCAs = [{ Protocol: 'cfssl', URL: 'https://ca.example/sign' }];
+    const outside = await send('/swarm/init', { Spec: { CAConfig: { ExternalCAs } } });
+    assert.equal(outside.status, 400);
+    assert.match(outside.text, /and then name the CA by swarm update --external-ca/);
   });
 
   it('asks for managers that lock themselves', async () => {

@@ -73,6 +73,16 @@ export type NodeRole = NodeSpec['role'];
  */
 export const rebalanceLabel = 'ts-swarm.rebalance';
 
+const externalCa = struct({
+  /** Only `cfssl`. */
+  protocol: required('Protocol', string, 'cfssl'),
+  url: required('URL', string, ''),
+  options: optional('Options', record(string)),
+  /** The root that it signs with, PEM. */
+  caCert: optional('CACert', string),
+});
+export type ExternalCa = TypeOf<typeof externalCa>;
+
 export const swarmSpec = struct({
   name: required('Name', string, 'default'),
   labels: required('Labels', record(string), {}),
@@ -105,7 +115,7 @@ export const swarmSpec = struct({
     'CAConfig',
     struct({
       nodeCertExpiryMs: optional('NodeCertExpiry', durationMs),
-      externalCas: optional('ExternalCAs', list(record(string))),
+      externalCas: optional('ExternalCAs', list(externalCa)),
       signingCaCert: optional('SigningCACert', string),
       signingCaKey: optional('SigningCAKey', string),
       forceRotate: optional('ForceRotate', unsigned),

@@ -1,5 +1,5 @@
 import { SwarmError } from '../../lib/errors.ts';
-import { checkSwarmSpec } from '../../manager/control/index.ts';
+import { checkSwarmSpec, externalAfterRoot } from '../../manager/control/index.ts';
 import {
   boolean,
   list,
@@ -110,6 +110,9 @@ async function init(exchange: Exchange, { backend, events }: RouteModules): Prom
     },
   });
   checkSwarmSpec(spec);
+  if ((spec.ca.externalCas ?? []).length > 0) {
+    throw new SwarmError('invalid-argument', externalAfterRoot);
+  }
   if ((spec.ca.signingCaCert ?? '') !== '' || (spec.ca.signingCaKey ?? '') !== '') {
     throw new SwarmError(
       'invalid-argument',

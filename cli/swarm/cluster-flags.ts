@@ -16,9 +16,11 @@ import {
   unsigned,
   type FlagValues,
 } from '../command/flags.ts';
+import { readFileSync } from 'node:fs';
+import { messageOf } from '../../lib/errors.ts';
 import { usageError } from '../command/errors.ts';
 import { parseCsv, splitPair } from '../format/parse.ts';
-import type { SwarmSpec } from '../../types/index.ts';
+import type { ExternalCa, SwarmSpec } from '../../types/index.ts';
 import type { Draft } from '../service/draft.ts';
 
 const allowDevices = bool('allow-devices', "Let services ask for nodes' devices");
@@ -80,7 +82,7 @@ export const clusterFlags = [
 ];
 
 /** `protocol=cfssl,url=https://…,cacert=path`. */
-function parseExternalCa(text: string): Record<string, string> {
+function parseExternalCa(text: string): ExternalCa {
   const fields = Object.fromEntries(
     parseCsv(text).map((field) => {
       const [key, value = ''] = splitPair(field);
@@ -90,7 +92,23 @@ function parseExternalCa(text: string): Record<string, string> {
   if (fields['protocol'] !== 'cfssl')
     throw new Error('the external-ca option needs a protocol= parameter (cfssl)');
   if (!fields['url']) throw new Error('the external-ca option needs a url= parameter');
-  return { Protocol: fields['protocol'], URL: fields['url'] };
+  const { protocol, url, cacert, ...options } = fields;
+  return {
+    protocol,
+    url,
+    ...(Object.keys(options).length === 0 ? {} : { options }),
+    ...(cacert === undefined ? {} : { caCert: readCert(cacert) }),
+  };
+}
+
+function readCert(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new Error(`unable to read CA cert for external CA: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
 }
 
 /** Docker's JSON of a swarm's spec, with what the flags change. */

@@ -217,7 +217,7 @@ describe('a root that is asked for', () => {
     const short = await shortRoot();
     const bad: [SwarmSpec['ca'], RegExp][] = [
       [{ signingCaKey: given.keyPem }, /the signing CA cert must also be provided/],
-      [{ signingCaCert: given.certPem }, /needs an external CA/],
+      [{ signingCaCert: given.certPem }, /the CA key must be given as well/],
       [{ signingCaCert: 'x', signingCaKey: given.keyPem }, /CA certificate cannot be read/],
       [{ signingCaCert: given.certPem, signingCaKey: 'x' }, /CA key cannot be read/],
       [{ signingCaCert: given.certPem, signingCaKey: other.keyPem }, /is not that of the CA cert/],

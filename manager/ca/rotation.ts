@@ -75,7 +75,7 @@ function suppliedRoot(cluster: Cluster, { certPem, keyPem }: RootCa, clock: Cloc
     throw refused('if a signing CA key is provided, the signing CA cert must also be provided');
   }
   if (keyPem === '') {
-    throw refused('a root without its key needs an external CA, which this version does not have');
+    throw refused('the CA key must be given as well: this version keeps no root without its key');
   }
   const root = read('the CA certificate', () => new X509Certificate(certPem));
   const key = read('the CA key', () => createPrivateKey(keyPem));

@@ -15,6 +15,7 @@ import type { Logger } from '../../lib/log.ts';
 import type { Cluster, Node, NodeRole, NodeSpec } from '../../types/index.ts';
 import type { StoreView } from '../store/view.ts';
 import { intermediatesOf, issuerNow } from './rotation.ts';
+import { externalCasOf, signExternally } from './external.ts';
 import { checkRequest, issueCertificate, nodeIdFor, type CheckedRequest } from './issue.ts';
 
 export interface CertificateAuthorityParts {
@@ -105,14 +106,15 @@ export class CertificateAuthorityService {
         `node ${nodeId} has joined already, as a ${known.role}`,
       );
     }
-    return this.#issue(cluster, checked, nodeId, role);
+    return this.#issue(cluster, { checked, csrPem: request.csrPem }, nodeId, role);
   }
 
   async #renew(csrPem: string, nodeId: string) {
     const node = this.#parts.view.node(nodeId);
     const cluster = this.#cluster();
     if (node === undefined || cluster.removedNodes[nodeId] !== undefined) throw removed(nodeId);
-    return this.#issue(cluster, await checkRequest(csrPem), nodeId, node.role);
+    const checked = await checkRequest(csrPem);
+    return this.#issue(cluster, { checked, csrPem }, nodeId, node.role);
   }
 
   /**
@@ -139,14 +141,23 @@ export class CertificateAuthorityService {
     return this.#renew(csrPem, nodeId);
   }
 
-  async #issue(cluster: Cluster, request: CheckedRequest, nodeId: string, role: NodeRole) {
+  /** By the CAs outside that the swarm has, where it has some: then never by its own key. */
+  async #issue(
+    cluster: Cluster,
+    { checked, csrPem }: { readonly checked: CheckedRequest; readonly csrPem: string },
+    nodeId: string,
+    role: NodeRole,
+  ) {
     const { rootCa, id: clusterId, spec } = cluster;
-    const certificatePem = await issueCertificate(
-      issuerNow(rootCa),
-      request,
-      { nodeId, role, clusterId },
-      { lifeMs: spec.ca.nodeCertExpiryMs, clock: this.#parts.clock },
-    );
+    const subject = { nodeId, role, clusterId };
+    const external = externalCasOf(cluster);
+    const certificatePem =
+      external.length > 0
+        ? await signExternally(external, csrPem, subject, rootCa.certPem)
+        : await issueCertificate(issuerNow(rootCa), checked, subject, {
+            lifeMs: spec.ca.nodeCertExpiryMs,
+            clock: this.#parts.clock,
+          });
     return { nodeId, role, certificatePem, rootCaPem: rootCa.certPem };
   }
 

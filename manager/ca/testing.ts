@@ -5,13 +5,19 @@ import { join } from 'node:path';
 import { CertificateAuthority } from '../../gen/ca_pb.js';
 import { realClock, type Clock } from '../../lib/clock.ts';
 import { ClusterServer } from '../../lib/grpc/index.ts';
-import { createJoinToken, NodeIdentity } from '../../lib/identity/index.ts';
+import {
+  createJoinToken,
+  loadX509,
+  NodeIdentity,
+  signingAlgorithm,
+} from '../../lib/identity/index.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { systemRandom } from '../../lib/random.ts';
 import type { Cluster, Node, NodeRole, SwarmSpec } from '../../types/index.ts';
 import { MemoryLog, Store } from '../store/index.ts';
 import { makeCluster } from '../store/testing.ts';
 import { CertificateAuthorityService, createRootCa, issueForSelf, type RootCa } from './index.ts';
+import { signingKeyOf } from './issue.ts';
 
 export interface TestSwarm extends AsyncDisposable {
   readonly root: RootCa;
@@ -120,4 +126,38 @@ export function newNode(id: string, role: NodeRole = 'worker'): Node {
     role,
     status: { state: 'unknown', message: '', addr: '127.0.0.1', atMs: 0 },
   };
+}
+
+/** What is sent to a CA that speaks CFSSL's protocol. */
+export interface AskedOfCa {
+  readonly hosts: string[];
+  readonly certificate_request: string;
+  readonly subject: { readonly CN: string; readonly names: { O: string; OU: string }[] };
+}
+
+/** Signs as CFSSL's server does: with its own key, the subject and hosts of the request. */
+export async function signLikeCfssl(
+  root: RootCa,
+  { hosts, subject, certificate_request: csrPem }: AskedOfCa,
+): Promise<string> {
+  const x509 = await loadX509();
+  const csr = new x509.Pkcs10CertificateRequest(csrPem);
+  const [{ O, OU } = { O: '', OU: '' }] = subject.names;
+  const usage = x509.ExtendedKeyUsage;
+  const certificate = await x509.X509CertificateGenerator.create({
+    publicKey: csr.publicKey,
+    signingKey: await signingKeyOf(root),
+    signingAlgorithm,
+    issuer: new x509.X509Certificate(root.certPem).subjectName,
+    subject: [{ O: [O] }, { OU: [OU] }, { CN: [subject.CN] }],
+    notBefore: new Date(realClock.nowMs() - 60_000),
+    notAfter: new Date(realClock.nowMs() + 24 * 3_600_000),
+    extensions: [
+      new x509.ExtendedKeyUsageExtension([usage.clientAuth, usage.serverAuth]),
+      new x509.SubjectAlternativeNameExtension(
+        hosts.map((value) => ({ type: value.includes('.') ? 'ip' : 'dns', value }) as const),
+      ),
+    ],
+  });
+  return certificate.toString('pem');
 }

@@ -100,9 +100,6 @@ function refuseContainer(container: ContainerSpec): void {
 }
 
 export function refuseUnsupportedSwarm(spec: SwarmSpec): void {
-  if ((spec.ca.externalCas ?? []).length > 0) {
-    throw unsupported('external certificate authorities are not supported by this version');
-  }
   refuseLogDriver(spec.taskDefaults);
 }
 

@@ -1,6 +1,7 @@
 /** Docker's rules for the spec of the swarm itself. */
+import { X509Certificate } from 'node:crypto';
 import { SwarmError } from '../../lib/errors.ts';
-import type { SwarmSpec } from '../../types/index.ts';
+import type { ExternalCa, SwarmSpec } from '../../types/index.ts';
 
 const hourMs = 3_600_000;
 /** A swarm's name is not the user's to choose; Docker's is always this. */
@@ -13,10 +14,38 @@ export function validateCluster(spec: SwarmSpec): void {
   if (nodeCertExpiryMs !== undefined && nodeCertExpiryMs !== 0 && nodeCertExpiryMs < hourMs) {
     throw new SwarmError('invalid-argument', 'minimum certificate expiry time is: 1h0m0s');
   }
+  for (const externalCa of spec.ca.externalCas ?? []) validateExternalCa(externalCa);
   if ((spec.dispatcher.heartbeatPeriodMs ?? 0) < 0) {
     throw new SwarmError('invalid-argument', 'heartbeat time period cannot be a negative duration');
   }
   if (spec.name !== clusterName && spec.name !== '') {
     throw new SwarmError('invalid-argument', 'modification of cluster name is not allowed');
   }
+}
+
+function validateExternalCa({ protocol, url, options = {}, caCert = '' }: ExternalCa): void {
+  if (protocol !== 'cfssl') {
+    throw wrong(`the external CA ${url} is of the protocol "${protocol}", and can be of cfssl`);
+  }
+  if (!URL.canParse(url) || new URL(url).protocol !== 'https:') {
+    throw wrong(`the external CA "${url}" is no address: give url=https://HOST/api/v1/cfssl/sign`);
+  }
+  const [option] = Object.keys(options);
+  if (option !== undefined) {
+    throw wrong(`the external CA ${url} has the option ${option}, and takes url and cacert alone`);
+  }
+  if (caCert === '') return;
+  try {
+    void new X509Certificate(caCert).raw;
+  } catch (error) {
+    throw new SwarmError(
+      'invalid-argument',
+      `the cacert of the external CA ${url} cannot be read: is it PEM?`,
+      { cause: error },
+    );
+  }
+}
+
+function wrong(message: string): SwarmError {
+  return new SwarmError('invalid-argument', message);
 }

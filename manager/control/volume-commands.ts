@@ -66,8 +66,7 @@ const fixedFields = Object.keys(nameOfField) as (keyof typeof nameOfField)[];
 /**
  * `force` says that nodes which are lost are off, and asks the driver once: the volume is forgotten
  * whatever it says. Said again, it is forgotten at once, whatever its driver has of it, and
- * wherever
- * it is mounted.
+ * wherever it is mounted.
  */
 export function planRemovedVolume(
   view: StoreView,

@@ -4,8 +4,8 @@ import { isActive, type GenericResource, type Node, type Task } from '../../type
 
 /**
  * What of its node's resources the task has reserved and is no longer there: undefined while there
- * is
- * room. Older tasks stay; one that is too large for what they leave makes way, and no smaller one.
+ * is room. Older tasks stay; one that is too large for what they leave makes way, and no smaller
+ * one.
  */
 export function crowdedOut(view: StoreView, task: Task, node: Node): string | undefined {
   const resources = node.description?.resources;

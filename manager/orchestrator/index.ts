@@ -1,8 +1,7 @@
 /**
  * Owns which tasks should exist: replicated and global services, jobs and schedules, restarts,
  * rolling updates, the history of old tasks. Pure; may import the scheduler's constraints, the
- * store's view, types and
- * lib. Read service.ts first: it names the steps in their order.
+ * store's view, types and lib. Read service.ts first: it names the steps in their order.
  */
 export { circleOf, hasBegun, whyWaits } from './depends.ts';
 export { standingOf } from './job-run.ts';

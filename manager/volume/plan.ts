@@ -132,9 +132,8 @@ function nextStatus(node: Node | undefined, status: PublishStatus, isUsed: boole
 
 /**
  * Nobody waits for it to let go: the driver is to keep it from the volume. What may be mounted
- * there
- * stays with the volume until the driver has, or the node is back, or an operator says that it is
- * off.
+ * there stays with the volume until the driver has, or the node is back, or an operator says that
+ * it is off.
  */
 export function isLost(node: Node | undefined): boolean {
   return node === undefined || node.status.state === 'down';

@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Lab, until, type Host } from '../lab/index.ts';
+import { ExternalSigner } from './external-signer.ts';
 import { imageOf, TestSwarm, withDaemonLogs } from './swarm.ts';
 
 interface TlsInfo {
@@ -15,6 +16,8 @@ interface TlsInfo {
 interface Swarm {
   readonly TLSInfo: TlsInfo;
   readonly RootRotationInProgress: boolean;
+  readonly Version: { readonly Index: number };
+  readonly Spec: { readonly CAConfig: { readonly ExternalCAs?: readonly { URL: string }[] } };
   readonly JoinTokens: { readonly Worker: string; readonly Manager: string };
 }
 interface Node {
@@ -138,6 +141,7 @@ describe('rotation of the root CA', () => {
       const same = await h1.cliResult('swarm', 'ca', ...flags);
       assert.equal(same.code, 1);
       assert.match(same.stderr, /the CA key is that of the present root/);
+      await letSignOutside({ cert, key });
     } finally {
       rmSync(folder, { recursive: true });
     }
@@ -151,6 +155,38 @@ describe('rotation of the root CA', () => {
     await swarm.untilNodes('h1 ready, h2 ready, h3 ready, h4 ready');
     await swarm.runs('calm', 6);
   });
+
+  /** A CA outside that has the swarm's root signs for a host that joins, and no manager does. */
+  async function letSignOutside({ cert, key }: { readonly cert: string; readonly key: string }) {
+    const root = { certPem: readFileSync(cert, 'utf8'), keyPem: readFileSync(key, 'utf8') };
+    const [address = ''] = swarm.lab.registry.address.split(':');
+    await using signer = await ExternalSigner.start(root, address);
+    const flag = `protocol=cfssl,url=${signer.url},cacert=${cert}`;
+    await h1.docker('swarm', 'update', '--external-ca', flag);
+    const { JoinTokens, Spec } = await h1.api<Swarm>('GET', '/swarm');
+    assert.deepEqual(
+      Spec.CAConfig.ExternalCAs?.map(({ URL }) => URL),
+      [signer.url],
+    );
+    await h4.cli('leave');
+    await h4.cli('join', '--token', JoinTokens.Worker, `${h1.address}:2377`);
+    await until('the new h4 is ready', async () => (await swarm.nodeStates()).includes('h4 ready'));
+    const joined = (await swarm.nodes()).find(
+      ({ host, state }) => host === 'h4' && state === 'ready',
+    );
+    const asked = signer.asked.map(({ subject }) => subject.CN);
+    assert.ok(asked.includes(joined?.id ?? '-'), `${joined?.id}: ${asked.join()}`);
+    await until('the old h4 is down', async () => (await swarm.nodeStates()).includes('h4 down'));
+    const gone = (await swarm.nodes()).find(({ host, state }) => host === 'h4' && state === 'down');
+    await h1.cli('node', 'rm', gone?.id ?? '');
+    await until('no CA outside is named any more', async () => {
+      // Whoever changes the swarm in between has the update refused.
+      const { Version, Spec: now } = await h1.api<Swarm>('GET', '/swarm');
+      const body = { ...now, CAConfig: { ...now.CAConfig, ExternalCAs: [] } };
+      const path = `/swarm/update?version=${Version.Index}`;
+      return (await h1.apiResult('POST', path, body)).status === 200;
+    });
+  }
 
   function inspect(): Promise<Swarm> {
     return h1.api<Swarm>('GET', '/swarm');

@@ -4,6 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { dockers, newDocker, ownCli } from './clients.ts';
 import { coverage, refuses, shows } from './covered.ts';
+import { externalAfterRoot } from '../../manager/control/index.ts';
 import { endpointListCases } from './endpoint-cases.ts';
 import { flagsOf, pageOf, rowsOf, verbs } from './parity.ts';
 
@@ -51,13 +52,10 @@ const onlyDockers: ReadonlySet<string> = new Set([
   ...verbs.filter((verb) => verb.startsWith('context ')),
 ]);
 
-const noExternalCa = 'external certificate authorities are not supported by this version';
-
 export function parityCases(): void {
   for (const [file, verb, flags] of elsewhere) shows(file, verb, ...flags);
-  for (const verb of ['swarm init', 'swarm update', 'swarm ca']) {
-    refuses(verb, '--external-ca', noExternalCa);
-  }
+  shows('test/cluster/ca-rotation.test.ts', 'swarm update', '--external-ca');
+  for (const verb of ['swarm init', 'swarm ca']) refuses(verb, '--external-ca', externalAfterRoot);
 
   describe('parity', () => {
     it('names only files that are there', () => {
