@@ -367,7 +367,7 @@ describe('service/service-flags', () => {
     { line: '--ulimit nofile=3:2', expect: /soft limit must be less than or equal to hard limit/ },
     { line: '--placement-pref binpack=x', expect: /only spread=<label> is supported/ },
     { line: '--host nope', expect: /bad format for add-host/ },
-    { line: '--env-file /nope/file', expect: /^open \/nope\/file: ENOENT/ },
+    { line: '--env-file /nope/file', expect: /^open \/nope\/file: no such file or directory$/ },
     { line: '--name x', verb: 'update', expect: /^unknown flag: --name/ },
     { line: '--env A=1', verb: 'update', expect: /^unknown flag: --env/ },
   ];
