@@ -61,12 +61,17 @@ export function containerMatcher(
   };
 }
 
+/** "80", "80-90", "53/udp". */
+const portsPattern = /^\d{1,5}(?:-\d{1,5})?(?:\/(?:tcp|udp|sctp))?$/;
+
 function checkValues(filters: Filters): void {
   const checks: readonly [string, (value: string) => boolean][] = [
     ['status', (value) => (containerStatuses as readonly string[]).includes(value)],
     ['exited', (value) => /^\d+$/.test(value)],
     ['health', (value) => ['starting', 'healthy', 'unhealthy', 'none'].includes(value)],
     ['is-task', (value) => ['true', 'false', '1', '0'].includes(value)],
+    ['publish', (value) => portsPattern.test(value)],
+    ['expose', (value) => portsPattern.test(value)],
   ];
   for (const [key, isValid] of checks) {
     const wrong = filters.get(key).find((value) => !isValid(value));

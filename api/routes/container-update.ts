@@ -3,6 +3,7 @@ import { messageOf, SwarmError } from '../../lib/errors.ts';
 import { updateDocument, type HostDocument, type UpdateDocument } from '../../types/index.ts';
 import { deviceLimits, keptBlockIo } from '../../worker/container/block-io.ts';
 import { ownOf, type Target } from '../../worker/container/manager.ts';
+import { memoryMin } from '../../worker/container/checks.ts';
 import { isOfBlockWeights, noBlockWeights } from '../../worker/container/start-failure.ts';
 import type { LimitChanges } from '../../worker/runtime/controls.ts';
 import type { Exchange } from '../exchange.ts';
@@ -68,9 +69,11 @@ function updated(host: HostDocument, update: UpdateDocument, id: string): HostDo
 /** CPUs are limited in one of two ways; a limit of swap counts memory as well. */
 function checkConflicts(host: HostDocument, update: UpdateDocument, id: string): void {
   const set = (value: number | undefined) => (value ?? 0) > 0;
+  const { memory = 0 } = update;
   const conflicts: readonly (readonly [boolean, string])[] = [
     [
-      !update.memorySwap && host.memorySwap >= 0 && (update.memory ?? 0) > host.memorySwap,
+      // What is too little anyway is told so below.
+      !update.memorySwap && host.memorySwap >= 0 && memory >= memoryMin && memory > host.memorySwap,
       'Memory limit should be smaller than already set memoryswap limit, update the memoryswap ' +
         'at the same time',
     ],

@@ -9,7 +9,7 @@ import { checkCpusets } from './cpusets.ts';
 import { logOf } from './runtime-config.ts';
 import { checkRestartPolicy } from './restart-policy.ts';
 
-const memoryMin = 6 * 1024 * 1024;
+export const memoryMin = 6 * 1024 * 1024;
 
 interface HostLimits {
   readonly cpus: number;

@@ -186,10 +186,11 @@ export class ContainerManager implements AsyncDisposable {
   async #create({ name, config, extras, platform }: CreateRequest): Promise<Created> {
     const { runtime, images, random, clock, volumes } = this.#deps;
     const { hostConfig } = extras;
+    // Before the image is looked for: a client would pull it, and be refused after.
+    this.check(config, hostConfig);
     const image = await findImage(images, config.image, platform);
     const id = createHash('sha256').update(random.id()).update(random.id()).digest('hex');
     const ownName = this.#freeName(name);
-    this.check(config, hostConfig);
     const { blockSupport, cgroupVersion, ociRuntime } = runtime.info();
     const { kept, warnings } = keptBlockIo(hostConfig, blockSupport);
     const host = completedHost(kept, cgroupVersion);
@@ -422,7 +423,10 @@ export class ContainerManager implements AsyncDisposable {
     return (volumesFrom ?? []).flatMap((entry) => {
       const [name = '', mode = 'rw'] = entry.split(':');
       const other = this.#findOwn(name);
-      if (other === undefined) throw new SwarmError('not-found', `No such container: ${name}`);
+      // Not "not found", which clients take for the image, and pull it.
+      if (other === undefined) {
+        throw new SwarmError('invalid-argument', `No such container: ${name}`);
+      }
       return wantedMounts(other.record).map((mount) =>
         mode === 'ro' ? { ...mount, readOnly: true } : mount,
       );
