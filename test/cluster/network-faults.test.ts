@@ -11,6 +11,8 @@ import { Wrk, wrkLine } from './wrk.ts';
 const requestsPerSecond = 100;
 const clientHost = 'h1';
 const mesh = { from: 'h1', to: 'h2' } as const;
+/** Neighbours, routes and connections are long stale by then. */
+const cutMs = 30_000;
 
 /** When the first and the last of the failed requests were begun after that, for people. */
 function failedBetween(outcome: LoadOutcome, sinceMs: number): string {
@@ -81,6 +83,7 @@ describe('networks whose hosts fail', function () {
     const shop = await Shop.open(swarm, { replicas: 6, requestsPerSecond, clientHost, mesh });
     const cut = swarm.host('h3');
     await cut.cutLink();
+    const cutAtMs = nowMs();
     await until('h3 is known to be gone', () => swarm.nodeStates(), {
       accept: (states) => states.includes('h3 down'),
       timeoutMs: 30_000,
@@ -88,6 +91,7 @@ describe('networks whose hosts fail', function () {
     await swarm.runs('shop', 6, 60_000);
     // What the others are told meanwhile, the host that is cut off does not hear.
     await shop.update();
+    await sleep(Math.max(0, cutAtMs + cutMs - nowMs()));
     await cut.restoreLink();
     const [healedAtMs, startMs] = [nowMs(), performance.now()];
     const tookMs = (await tablesAreRight(swarm, 60_000)) - startMs;
