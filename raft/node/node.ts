@@ -25,7 +25,7 @@ import type { NodeOptions, NodePorts, RaftStatus, SnapshotPolicy } from './ports
 import { Reads } from './reads.ts';
 import { SnapshotSender } from './snapshot-sender.ts';
 import { Storage } from './storage.ts';
-import { TickWatch } from './tick-watch.ts';
+import { Ticker } from './ticker.ts';
 import { Waiters } from './waiters.ts';
 import { Writer } from './writer.ts';
 
@@ -44,7 +44,7 @@ export class RaftNode<T> implements AsyncDisposable {
   readonly #writer: Writer;
   readonly #reads: Reads;
   readonly #sender: SnapshotSender;
-  readonly #ticks: TickWatch;
+  readonly #ticks: Ticker;
   readonly #hardState: HardStateWriter;
   /** The states of snapshots from the leader, for as long as the core may hand them out. */
   readonly #incoming = new WeakMap<SnapshotMeta, Uint8Array>();
@@ -60,7 +60,6 @@ export class RaftNode<T> implements AsyncDisposable {
   #failure: unknown;
   #scheduled = false;
   #closed = false;
-  #stopTicks: () => void;
 
   private constructor(
     options: NodeOptions,
@@ -81,8 +80,7 @@ export class RaftNode<T> implements AsyncDisposable {
     this.#writer = this.#makeWriter();
     this.#reads = this.#makeReads();
     this.#sender = this.#makeSender();
-    this.#ticks = new TickWatch(options.tickMs, ports);
-    this.#stopTicks = ports.everyMs(options.tickMs, () => this.#tick());
+    this.#ticks = new Ticker(options.tickMs, ports, () => this.#tick());
   }
 
   /**
@@ -128,7 +126,7 @@ export class RaftNode<T> implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#stopTicks();
+    this.#ticks.stop();
     this.#rejectAll(new RaftError('closed', 'this node has been closed'));
     await this.#storage[Symbol.asyncDispose]();
   }
@@ -239,6 +237,7 @@ export class RaftNode<T> implements AsyncDisposable {
     const isLeader = this.#raft.status.role === 'leader';
     this.#noteStandstill();
     const kind = this.#ticks.next();
+    this.#pace();
     if (kind === 'early') return;
     this.#reads.tick(isLeader);
     this.#writer.tick();
@@ -248,6 +247,12 @@ export class RaftNode<T> implements AsyncDisposable {
     // One whose disk is full can neither vote nor lead, so it does not stand for election.
     if (this.#writer.isFull || (kind === 'late' && !isLeader)) return;
     this.#guard(() => this.#raft.tick());
+  }
+
+  /** Without peers nobody waits for a heartbeat, and only a disk that is full is waited for. */
+  #pace(): void {
+    const isAlone = this.#raft.status.role === 'leader' && this.peers.length === 0;
+    this.#ticks.pace(isAlone && !this.#writer.isFull);
   }
 
   #noteStandstill(): void {
@@ -318,7 +323,10 @@ export class RaftNode<T> implements AsyncDisposable {
     const snapshotData = ready.snapshot && this.#restore(ready.snapshot);
     const settle = ready.committed.flatMap((entry) => this.#apply(entry));
     if (ready.softState !== undefined) this.#loseProposals(ready.softState);
-    if (ready.conf !== undefined) this.#ports.onMembership?.(ready.conf);
+    if (ready.conf !== undefined) {
+      this.#pace();
+      this.#ports.onMembership?.(ready.conf);
+    }
     this.#writer.add({ ready, state: this.#hardState.next(ready), snapshotData, settle });
     for (const { requestId, index } of ready.reads) this.#reads.answered(requestId, index);
     this.#reads.appliedTo(this.#applied);
@@ -462,7 +470,7 @@ export class RaftNode<T> implements AsyncDisposable {
   #fail(error: unknown): void {
     if (this.#failure !== undefined || this.#closed) return;
     this.#failure = error;
-    this.#stopTicks();
+    this.#ticks.stop();
     this.#rejectAll(new RaftError('failed', 'this node has stopped after a failure', error));
     this.#ports.onFailure(error);
   }
