@@ -89,7 +89,7 @@ const bugs: Readonly<Record<keyof typeof planted, Bug>> = {
   },
   'a device is given again': {
     rules: ['a device is given once'],
-    program: ['nodes a gpus=g0,g1', 'create web replicas=2 gpu=1', 'run 5s'],
+    program: ['nodes a gpus=g0,g1', 'create web replicas=2 gpu=1 restart=none', 'run 5s'],
   },
   'a virtual address is kept by who leaves the network': {
     rules: ['addresses'],
