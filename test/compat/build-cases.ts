@@ -42,7 +42,8 @@ FROM first
 LABEL kind=built
 COPY --from=first /made /copied
 COPY kept.txt /
-CMD ["cat", "/copied"]
+SHELL ["/bin/sh", "-eu", "-c"]
+CMD cat /copied
 `;
 
 export function buildCases(get: () => Field): void {
@@ -230,9 +231,12 @@ async function builds(field: Field, cli: Cli): Promise<void> {
   assert.match(first.stdout, /\nSuccessfully built [0-9a-f]{12}\nSuccessfully tagged .*built/);
   const id = readFileSync(idFile, 'utf8');
   assert.match(id, /^sha256:[0-9a-f]{64}$/);
-  const inspected = ['--format', '{{.Id}} {{.Config.Labels.kind}} {{.Config.Labels.from}}'];
+  const inspected = [
+    '--format',
+    '{{.Id}} {{.Config.Labels.kind}} {{.Config.Labels.from}} {{.Config.Cmd}}',
+  ];
   const facts = await cli.run(manager, 'image', 'inspect', ...inspected, tag);
-  assert.equal(facts, `${id} built test\n`);
+  assert.equal(facts, `${id} built test [/bin/sh -eu -c cat /copied]\n`);
   const again = await attempt(field, cli, args);
   assert.match(again.stdout, / ---> Using cache/);
   const runs = await dockers[0]?.run(manager, 'run', '--rm', 'second:1');

@@ -26,6 +26,7 @@ import {
   type BuildRequest,
   type StepNetwork,
 } from './request.ts';
+import { spellOutShells } from './shells.ts';
 
 export interface BuildCall {
   /** The credentials for a registry, such as "docker.io". */
@@ -146,13 +147,11 @@ export class Builder implements AsyncDisposable {
         target: request.target,
       });
       for (const name of images) await this.#provide(name, request.pull, folder, call);
-      const path = bakesArgs ? join(folder, 'Dockerfile') : dockerfile.path;
-      if (bakesArgs) {
-        const { buildArgs } = request;
-        const values = JSON.stringify(Object.entries(buildArgs).toSorted(byName));
-        const value = createHash('sha256').update(values).digest('hex').slice(0, 16);
-        await writeFile(path, markStages(dockerfile.text, value));
-      }
+      const spelled = spellOutShells(dockerfile.text);
+      const text = bakesArgs ? markStages(spelled, digestOf(request.buildArgs)) : spelled;
+      const isSame = text === dockerfile.text;
+      const path = isSame ? dockerfile.path : join(folder, 'Dockerfile');
+      if (!isSame) await writeFile(path, text);
       const inputs = { ...paths, context: there.context, dockerfile: path };
       await this.#steps(request, inputs, call, { marked: bakesArgs });
       const id = (await readFile(paths.idFile, 'utf8')).trim();
@@ -270,6 +269,12 @@ async function contextOf(
   const parsed = parseRemote(remote);
   onOutput(`Fetching the build context ${remote}\n`);
   return fetchRemote(parsed, folder, signal);
+}
+
+/** The same for the same arguments. */
+function digestOf(buildArgs: BuildRequest['buildArgs']): string {
+  const values = JSON.stringify(Object.entries(buildArgs).toSorted(byName));
+  return createHash('sha256').update(values).digest('hex').slice(0, 16);
 }
 
 function byName([a]: readonly [string, string], [b]: readonly [string, string]): number {

@@ -129,7 +129,10 @@ function flagsOf(instruction: string, rest: string): string {
   return flags;
 }
 
-function readFrom(rest: string, number: number): { image: string; name: string | undefined } {
+export function readFrom(
+  rest: string,
+  number: number,
+): { image: string; name: string | undefined } {
   const words = rest.split(/\s+/).filter((word) => word !== '' && !word.startsWith('--'));
   const [image, as, name] = words;
   const isNamed = words.length === 3 && as?.toUpperCase() === 'AS';
@@ -142,7 +145,7 @@ function readFrom(rest: string, number: number): { image: string; name: string |
 }
 
 /** Instructions, continued lines joined; without comments, empty lines and here-documents. */
-function instructionLines(text: string): readonly Line[] {
+export function instructionLines(text: string): readonly Line[] {
   const raw = text.replace(/^\uFEFF/, '').split(/\r?\n/);
   const directive = raw.find((line) => /^\s*#\s*escape\s*=/i.test(line));
   const mark = directive?.includes('`') === true ? '`' : '\\';
