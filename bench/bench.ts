@@ -1,4 +1,4 @@
-/** What every bench exports and returns. */
+/** What every bench exports and returns: `run`, and `flagNames` where it has flags. */
 
 /** Measured values; the key ends in the unit: `scale_30_60_s`, `memory_mb`, `writes_per_s`. */
 export type Metrics = Readonly<Record<string, number>>;

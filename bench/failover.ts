@@ -14,6 +14,8 @@ import { dockerSwarm, tsSwarm, type Swarm } from './swarm/swarm.ts';
 const managers = 3;
 const defaultRounds = 5;
 
+export const flagNames = ['only', 'rounds', 'idle-minutes'] as const;
+
 export async function run({ flags, say }: BenchOptions): Promise<BenchResult> {
   const idleMinutes = Number(flags['idle-minutes'] ?? 0);
   if (idleMinutes > 0) return { recordAs: 'failover-idle', ours: await idle(idleMinutes, say) };

@@ -35,6 +35,8 @@ const parts: Readonly<Record<string, (swarm: Swarm, amounts: Amounts) => Promise
 /** Docker takes seconds where we take a fraction: fewer rounds tell its figures. */
 const dockerShare = 3;
 
+export const flagNames = ['only', 'parts', 'rounds', 'changes', 'endpoints'] as const;
+
 export async function run({ flags, say }: BenchOptions): Promise<BenchResult> {
   const names = flags['parts']?.split(',') ?? Object.keys(parts);
   const amounts = {

@@ -23,6 +23,8 @@ const managers = 3;
 const firstPort = 23_770;
 const defaultWriters = '1,16,128';
 
+export const flagNames = ['only', 'rounds', 'seconds', 'writers', 'profile'] as const;
+
 export async function run({ flags, say }: BenchOptions): Promise<BenchResult> {
   const durationMs = 1000 * Number(flags['seconds'] ?? 3);
   const rounds = Number(flags['rounds'] ?? 3);

@@ -25,9 +25,18 @@ async function main(): Promise<void> {
       `usage: npm run bench -- NAME [--flag=value]; NAME is one of ${names().join(', ')}`,
     );
   }
-  const { run } = (await import(path)) as { run?: Run };
+  const { run, flagNames = [] } = (await import(path)) as {
+    run?: Run;
+    flagNames?: readonly string[];
+  };
   if (run === undefined) throw new Error(`bench/${name}.ts has no function run`);
-  const result = await run({ flags: flagsOf(rest), say: (line) => console.log(`  ${line}`) });
+  const flags = flagsOf(rest);
+  const unknown = Object.keys(flags).find((flag) => !flagNames.includes(flag));
+  if (unknown !== undefined) {
+    const known = flagNames.map((flag) => `--${flag}`).join(', ') || 'none';
+    throw new Error(`${name} has no flag --${unknown}; it has ${known}`);
+  }
+  const result = await run({ flags, say: (line) => console.log(`  ${line}`) });
   const record = recordOf(result.recordAs ?? name, result);
   mkdirSync(join(folder, 'results'), { recursive: true });
   writeFileSync(

@@ -10,6 +10,8 @@ import { median, type BenchOptions, type BenchResult, type Metrics } from './ben
 import { measure, partNames, type Part } from './swarm/measure.ts';
 import { dockerSwarm, tsSwarm, type Swarm } from './swarm/swarm.ts';
 
+export const flagNames = ['only', 'parts', 'rounds', 'no-crun'] as const;
+
 export async function run({ flags, say }: BenchOptions): Promise<BenchResult> {
   const rounds = Number(flags['rounds'] ?? 1);
   const parts = partsOf(flags['parts']);
