@@ -3,6 +3,7 @@ import type { DescService } from '@bufbuild/protobuf';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { SwarmError } from '../lib/errors.ts';
 import type { ClientOf, Connection } from '../lib/grpc/index.ts';
+import { noLeader } from '../manager/store/index.ts';
 
 interface LeaderLinkParts {
   /** The leader's node id; empty while there is none. */
@@ -25,10 +26,6 @@ const lastAnswersMs = 500;
 /** The lead is handed over in less than this, and taken from a leader that has died. */
 const betweenLeadersMs = 1_000;
 const pollMs = 10;
-
-const noLeader =
-  'The swarm does not have a leader. It is possible that too few managers are online: make sure ' +
-  'that more than half of them are.';
 
 const leaderLost =
   'The swarm has lost its leader before it answered: look whether the change was made before you ' +

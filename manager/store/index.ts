@@ -10,7 +10,7 @@ export { EtcdLog, type EtcdLogOptions } from './etcd/etcd-log.ts';
 export * from './event.ts';
 export * from './log.ts';
 export { MemoryLog, type MemoryLogOptions, type MemoryStorage } from './memory-log.ts';
-export { RaftLog, type RaftLogOptions, type RaftLogParts } from './raft-log.ts';
+export { noLeader, RaftLog, type RaftLogOptions, type RaftLogParts } from './raft-log.ts';
 export { openBackup, restoredState, type InitialState } from './restored.ts';
 export { Store } from './store.ts';
 export * from './view.ts';

@@ -293,9 +293,11 @@ function every(clock: Clock, periodMs: number, callback: () => void): () => void
   return () => timer.cancel();
 }
 
-const noLeader =
+/** What a person is told who needs one. */
+export const noLeader =
   'The swarm does not have a leader. It is possible that too few managers are online: make sure ' +
-  'that more than half of them are.';
+  'that more than half of them are, or, where they are lost for good, go on from this one with ' +
+  '`ts-swarm init --force-new-cluster`.';
 
 function toSwarmError(thrown: unknown): SwarmError {
   if (thrown instanceof RaftError) {
