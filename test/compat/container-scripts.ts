@@ -99,7 +99,7 @@ export const containerScripts: readonly ContainerScript[] = [
       docker exec bb wget -T 2 -qO- http://aa/ 2>&1 | head -1
       docker network connect --ip 10.123.7.9 --alias www one aa
       for name in aa www 10.123.7.9; do docker exec bb wget -T 5 -qO- http://$name/; done
-      docker exec aa sh -c 'ip -o -4 addr show eth1 | cut -d" " -f2-7; ping -c1 -W2 bb | grep -c 64'
+      docker exec aa sh -c 'ip -o -4 addr show eth1 | cut -d" " -f2-7; ping -c1 -W2 bb | grep -c ttl='
       docker inspect -f '{{range $k, $v := .NetworkSettings.Networks}}{{$k}} {{end}}' aa
       docker inspect -f '{{.NetworkSettings.Networks.one.IPAddress}}' aa
       docker network inspect -f '{{range .Containers}}{{println .Name}}{{end}}' one | sort
