@@ -16,6 +16,8 @@ export class LogFile {
   #sizeBytes = 0;
   #tail: Promise<void> = Promise.resolve();
   #version = 0;
+  #rotations = 0;
+  #rotating = false;
   #ended = false;
   #change = Promise.withResolvers<void>();
 
@@ -27,6 +29,19 @@ export class LogFile {
   /** Raised by every append, rotation, and by the end. */
   get version(): number {
     return this.#version;
+  }
+
+  /**
+   * How often the files have got other names. Whoever looks at several of them, or opens one by its
+   * name, has seen what belongs together only where this has not changed meanwhile.
+   */
+  get rotations(): number {
+    return this.#rotations;
+  }
+
+  /** Resolves once no file is being renamed. Rejects with the signal's reason. */
+  async rested(signal?: AbortSignal): Promise<void> {
+    while (this.#rotating) await this.changedSince(this.#version, signal);
   }
 
   /** Nothing more will be written. */
@@ -83,6 +98,17 @@ export class LogFile {
   }
 
   async #rotate(): Promise<void> {
+    this.#rotations++;
+    this.#rotating = true;
+    try {
+      await this.#rename();
+    } finally {
+      this.#rotating = false;
+      this.#announce();
+    }
+  }
+
+  async #rename(): Promise<void> {
     await this.#handle?.close();
     this.#handle = undefined;
     const paths = this.paths();
@@ -95,7 +121,6 @@ export class LogFile {
     }
     if (paths.length === 1) await rm(this.path, { force: true });
     await this.#open();
-    this.#announce();
   }
 
   #announce(): void {

@@ -13,6 +13,13 @@ interface Position {
   readonly offset: number;
 }
 
+interface Opened {
+  readonly handle: FileHandle;
+  readonly offset: number;
+}
+
+const triesMax = 8;
+
 /** Ends at the log's end or, when following, when the log has ended or the signal aborts. */
 export async function* readLog(
   log: LogFile,
@@ -25,8 +32,9 @@ export async function* readLog(
     (line.stream === 'stdout' ? query.stdout : query.stderr) &&
     line.timeNs >= sinceNs &&
     (untilNs === undefined || line.timeNs <= untilNs);
-  const start =
-    query.tail === undefined ? await oldest(log) : await tailStart(log, query.tail, wanted);
+  const { tail } = query;
+  const first = tail === undefined ? oldest : () => tailStart(log, tail, wanted);
+  const start = await opened(log, first, signal);
   for await (const line of forward(log, start, query.follow, signal)) {
     if (untilNs !== undefined && line.timeNs > untilNs) return;
     if (wanted(line)) yield line;
@@ -35,31 +43,33 @@ export async function* readLog(
 
 async function* forward(
   log: LogFile,
-  start: Position | undefined,
+  start: Opened | undefined,
   follow: boolean,
   signal?: AbortSignal,
 ): AsyncGenerator<LogLine> {
-  let position = start;
-  while (position === undefined) {
+  let found = start;
+  while (found === undefined) {
     if (!follow || log.ended) return;
     const { version } = log;
-    position = await oldest(log);
-    if (position === undefined) await log.changedSince(version, signal);
+    found = await opened(log, oldest, signal);
+    if (found === undefined) await log.changedSince(version, signal);
   }
-  let handle: FileHandle | undefined = await open(position.path, 'r');
+  let { handle } = found;
+  let next: Opened | undefined;
   try {
-    let reader = new BlockReader(handle, position.offset);
+    let reader = new BlockReader(handle, found.offset);
     for (;;) {
       signal?.throwIfAborted();
       // Looked up before the last read, so that what is written in between is not missed.
       const { version, ended } = log;
-      const next = await successor(log, handle);
+      const present = handle;
+      next = await opened(log, () => successor(log, present), signal);
       yield* reader.lines();
       if (next !== undefined) {
         await handle.close();
-        handle = undefined;
-        handle = await open(next, 'r');
-        reader = new BlockReader(handle, 0);
+        ({ handle } = next);
+        reader = new BlockReader(handle, next.offset);
+        next = undefined;
       } else if (!follow || ended) {
         return;
       } else {
@@ -67,7 +77,8 @@ async function* forward(
       }
     }
   } finally {
-    await handle?.close();
+    await handle.close();
+    await next?.handle.close();
   }
 }
 
@@ -102,6 +113,36 @@ class BlockReader {
   }
 }
 
+/**
+ * Opens what `find` finds, before the file gets another name. Somebody whose writer rotates faster
+ * than files can be looked at has lost lines in any case, and goes on with what is there.
+ */
+async function opened(
+  log: LogFile,
+  find: (log: LogFile) => Promise<Position | undefined>,
+  signal: AbortSignal | undefined,
+): Promise<Opened | undefined> {
+  for (let tries = 1; ; tries++) {
+    await log.rested(signal);
+    const { rotations } = log;
+    const position = await find(log);
+    const handle = position && (await openIfThere(position.path));
+    if (log.rotations === rotations || tries === triesMax) {
+      return position && handle && { handle, offset: position.offset };
+    }
+    await handle?.close();
+  }
+}
+
+async function openIfThere(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, 'r');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
 async function oldest(log: LogFile): Promise<Position | undefined> {
   for (const path of log.paths().toReversed()) {
     if ((await inode(path)) !== undefined) return { path, offset: 0 };
@@ -110,16 +151,20 @@ async function oldest(log: LogFile): Promise<Position | undefined> {
 }
 
 /** The file written after this one, once there is one. */
-async function successor(log: LogFile, handle: FileHandle): Promise<string | undefined> {
+async function successor(log: LogFile, handle: FileHandle): Promise<Position | undefined> {
   const { ino } = await handle.stat();
   const paths = log.paths();
   const inodes = await Promise.all(paths.map(inode));
   const at = inodes.indexOf(ino);
   if (at === 0) return undefined;
-  if (at > 0) return inodes[at - 1] === undefined ? undefined : paths[at - 1];
+  if (at > 0) return inodes[at - 1] === undefined ? undefined : begin(paths[at - 1]);
   // Rotated away while it was read: what lay between is gone, go on with the oldest there is.
   const last = inodes.findLastIndex((found) => found !== undefined);
-  return last < 0 ? undefined : paths[last];
+  return begin(paths[last]);
+}
+
+function begin(path: string | undefined): Position | undefined {
+  return path === undefined ? undefined : { path, offset: 0 };
 }
 
 async function inode(path: string): Promise<number | undefined> {
