@@ -68,7 +68,7 @@ describe('networks whose hosts fail', function () {
       assert.deepEqual(late, [], 'no request fails once the endpoints have left');
     }
     for (const { name, wrk } of wrks) {
-      const rounds = await wrk.stop();
+      const rounds = await wrk.stop(rightMs);
       console.log(`      host killed, wrk by the ${name}: ${wrkLine(rounds, killedMs)}`);
       const late = rounds.filter(({ fromMs }) => fromMs > rightMs);
       const sums = late.map(({ requests, errors }) => ({ isAnswered: requests > 0, errors }));

@@ -35,7 +35,8 @@ export class Wrk {
   readonly #argv: readonly string[];
   readonly #rounds: Round[] = [];
   readonly #running: Promise<readonly PromiseSettledResult<void>[]>;
-  #isStopping = false;
+  /** It ends with a round that began later than this. */
+  #lastsUntilMs = Infinity;
 
   private constructor(host: Host, argv: readonly string[]) {
     this.#host = host;
@@ -50,9 +51,9 @@ export class Wrk {
     return new Wrk(host, [...inside, 'wrk', ...counts, '-s', script, `http://${address}:${port}/`]);
   }
 
-  /** Waits for the round that is under way. */
-  async stop(): Promise<readonly Round[]> {
-    this.#isStopping = true;
+  /** Waits for the first round that began after that, however long those before it take. */
+  async stop(afterMs: number): Promise<readonly Round[]> {
+    this.#lastsUntilMs = afterMs;
     const [ended] = await this.#running;
     if (ended?.status === 'rejected') throw ended.reason;
     return this.#rounds;
@@ -60,8 +61,8 @@ export class Wrk {
 
   /** A connection that hangs is given up after a second, as most clients do sooner or later. */
   async #run(): Promise<void> {
-    while (!this.#isStopping) {
-      const fromMs = nowMs();
+    for (let fromMs = -Infinity; fromMs <= this.#lastsUntilMs;) {
+      fromMs = nowMs();
       const said = await this.#host.exec(this.#argv);
       const found = watched.exec(said);
       assert.ok(found, `wrk says nothing of what it saw: ${said}`);

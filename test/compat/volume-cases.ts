@@ -76,6 +76,8 @@ export function volumeCases(get: () => Field): void {
         const reference = encodeURIComponent(field.image('busybox:1'));
         await host.apiResult('POST', `/images/create?fromImage=${reference}`);
         await host.api('POST', `/images/${reference}/tag?repo=busybox&tag=latest`);
+        // Volumes of other cases would be listed too.
+        await clear(host);
       }
     });
     afterEach(async () => {
