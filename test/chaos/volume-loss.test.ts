@@ -4,10 +4,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SharedStorage } from '../cluster/shared-storage.ts';
 import { until } from '../lab/index.ts';
-import { imageOf, useSwarm } from '../cluster/swarm.ts';
+import { imageOf, ownHeartbeat, useSwarm } from '../cluster/swarm.ts';
 
 describe('cluster volumes of hosts that die', () => {
-  const get = useSwarm({ hosts: 3, images: ['sleeper:1'] });
+  const get = useSwarm({ heartbeat: ownHeartbeat, hosts: 3, images: ['sleeper:1'] });
   const storage = new SharedStorage(get);
   before(() => storage.start());
   afterEach(() => storage.checkUnharmed());

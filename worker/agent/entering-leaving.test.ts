@@ -15,10 +15,8 @@ const parts = { clock: realClock, random: systemRandom, log: silentLogger };
 describe('an agent that enters', () => {
   it('is settled once the managers know the node for ready and by its name', async () => {
     await using swarm = await startTestSwarm();
-    const { store, manager } = swarm;
-    const dispatcher = new Dispatcher({ store, leaderId: () => manager.nodeId, ...parts });
-    swarm.server.addService(DispatcherDesc, dispatcher.handlers, { allow: 'nodes' });
-    dispatcher.start();
+    const { store } = swarm;
+    const dispatcher = startDispatcher(swarm);
     const identity = await swarm.node();
     const agent = await startAgent(swarm, identity, [swarm.addr]);
     await agent.settled();
@@ -47,10 +45,8 @@ describe('an agent that leaves', () => {
   it('is down at once, and for good', async () => {
     // Silence alone would tell only after more than 20 seconds.
     await using swarm = await startTestSwarm({ dispatcher: { heartbeatPeriodMs: 7_000 } });
-    const { store, manager } = swarm;
-    const dispatcher = new Dispatcher({ store, leaderId: () => manager.nodeId, ...parts });
-    swarm.server.addService(DispatcherDesc, dispatcher.handlers, { allow: 'nodes' });
-    dispatcher.start();
+    const { store } = swarm;
+    const dispatcher = startDispatcher(swarm);
     const identity = await swarm.node();
     const agent = await startAgent(swarm, identity, [swarm.addr]);
     const stateIs = async (state: string) => {
@@ -72,10 +68,8 @@ describe('an agent that leaves', () => {
   for (const { name, hostEnds, state, message } of endings) {
     it(`is ${state} when ${name}`, async () => {
       await using swarm = await startTestSwarm({ dispatcher: { heartbeatPeriodMs: 7_000 } });
-      const { store, manager } = swarm;
-      const dispatcher = new Dispatcher({ store, leaderId: () => manager.nodeId, ...parts });
-      swarm.server.addService(DispatcherDesc, dispatcher.handlers, { allow: 'nodes' });
-      dispatcher.start();
+      const { store } = swarm;
+      const dispatcher = startDispatcher(swarm);
       const identity = await swarm.node();
       const agent = await startAgent(swarm, identity, [swarm.addr]);
       await agent.settled();
@@ -102,6 +96,13 @@ describe('an agent that leaves', () => {
     await agent[Symbol.asyncDispose]();
   });
 });
+
+function startDispatcher({ store, manager, server }: TestSwarm): Dispatcher {
+  const dispatcher = new Dispatcher({ store, leaderId: () => manager.nodeId, ...parts });
+  server.addService(DispatcherDesc, dispatcher.handlers, { allow: 'nodes' });
+  dispatcher.start();
+  return dispatcher;
+}
 
 async function startAgent(
   swarm: TestSwarm,

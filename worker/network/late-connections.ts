@@ -36,13 +36,15 @@ export class LateConnections implements Disposable {
   /** Once no process of the container is left, before the pin of its namespace goes. */
   limit(containerId: string, netnsPath: string): void {
     try {
-      const netlink = inNamespace(netnsPath, () => new Netlink(netlinkProtocols.sockets));
-      if (connectionsOf(netlink).length === 0) {
-        netlink[Symbol.dispose]();
-        return;
-      }
+      // A socket that is left open, also where the kernel does not answer, keeps the namespace.
+      using opened = new DisposableStack();
+      const netlink = opened.use(
+        inNamespace(netnsPath, () => new Netlink(netlinkProtocols.sockets)),
+      );
+      if (connectionsOf(netlink).length === 0) return;
       const end = () => this.#end(containerId, netlink);
       this.#waiting.set(netlink, this.#clock.after(graceMs, end));
+      opened.move();
     } catch (error) {
       this.#cannot(containerId, error);
     }
