@@ -9,6 +9,7 @@ import {
   SwarmAttachments,
   taskContainerHexId,
   type JoinRequest,
+  type OwnNetworks,
   type SwarmPlace,
   type TaskContainer,
 } from '../worker/container/index.ts';
@@ -65,15 +66,19 @@ export function nodeContainers(
     onLost: (taskId) => manager.lost(taskId),
     clock: parts.clock,
   });
+  // The networks of the swarm among them come from the managers, which takes a moment.
+  const ownNetworks = changed<OwnNetworks>(network.local, {
+    provide: (networkId) => network.provide(networkId),
+  });
   const manager: ContainerManager = new ContainerManager(
     { dataRoot, runRoot, hostname, cpus },
-    { ...parts, ownNetworks: network.local, swarmNetworks: attachments, tasks: () => tasks() },
+    { ...parts, ownNetworks, swarmNetworks: attachments, tasks: () => tasks() },
   );
   const spared = async () =>
     (await runtime.list()).map(({ id }) => id).filter((id) => manager.owns(id));
   const lender = new NetworkLender({
     network,
-    ownNetworks: network.local,
+    ownNetworks,
     swarmNetworks: attachments,
     running: async (nameOrId) => {
       const { view } = await manager.find(nameOrId);

@@ -84,6 +84,13 @@ export declare type AttachReply = Message<"tsswarm.dispatcher.AttachReply"> & {
    * @generated from field: bytes subnets = 5;
    */
   subnets: Uint8Array;
+
+  /**
+   * Empty: overlay. On a network of another driver the node gives the addresses itself.
+   *
+   * @generated from field: string driver = 6;
+   */
+  driver: string;
 };
 
 /**

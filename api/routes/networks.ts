@@ -289,8 +289,11 @@ async function named(
   try {
     const one = findNetwork(listNetworks(backend, await swarmView(backend)), reference);
     const { id, name, driver } = one;
-    const configs = 'spec' in one.network ? (one.network.spec.ipam?.configs ?? []) : undefined;
-    const hasOwnSubnet = configs?.some(({ subnet = '' }) => subnet !== '') ?? true;
+    const spec = 'spec' in one.network ? one.network.spec : undefined;
+    // What a configuration says is known where the network is made, which then looks for itself.
+    const isOpen = spec === undefined || (spec.configFrom?.network ?? '') !== '';
+    const hasSubnet = ({ subnet = '' }) => subnet !== '';
+    const hasOwnSubnet = isOpen || (spec.ipam?.configs ?? []).some(hasSubnet);
     return { id, name, driver, hasOwnSubnet };
   } catch (error) {
     const isUnknown = error instanceof SwarmError && error.code === 'not-found';

@@ -49,7 +49,7 @@ describe('places on networks for containers of no service', () => {
         addresses,
       });
     const used = () => [...store.usedAddresses(store.networkByName('open')!.id).keys()].toSorted();
-    return { store, control, reconciler, propose, attach, used };
+    return { store, control, create, reconciler, propose, attach, used };
   };
 
   it('are tasks of the node, with addresses as asked for', async () => {
@@ -68,6 +68,14 @@ describe('places on networks for containers of no service', () => {
     await reconciler.idle();
     assert.equal(used().length, 2);
     assert.deepEqual(store.audit(), []);
+  });
+
+  it('have no addresses where each node makes the network, which gives them itself', async () => {
+    const { store, attach, create } = await open();
+    await create('lan', { Driver: 'macvlan', Attachable: true, ConfigFrom: { Network: 'here' } });
+    const { taskId, driver, addresses, subnets } = await attach('a', ['10.9.0.5'], 'lan');
+    assert.deepEqual([driver, addresses, subnets], ['macvlan', [], []]);
+    assert.deepEqual(store.task(taskId)?.networks?.[0]?.addresses, []);
   });
 
   it('of a container that asks anew are taken over, with their addresses', async () => {

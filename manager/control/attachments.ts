@@ -27,6 +27,8 @@ export interface NetworkAttached {
   readonly taskId: string;
   readonly networkId: string;
   readonly name: string;
+  readonly driver: string;
+  /** None on a network that each node makes for itself: its addresses are the node's to give. */
   readonly addresses: readonly string[];
   readonly subnets: readonly NetworkSubnet[];
 }
@@ -76,7 +78,14 @@ export function planAttachment(
   const { id: networkId, spec, subnets } = network;
   return {
     changes: [{ op: 'put', table: 'task', object: task, base: 0 }],
-    attached: { taskId: task.id, networkId, name: spec.name, addresses, subnets },
+    attached: {
+      taskId: task.id,
+      networkId,
+      name: spec.name,
+      driver: spec.driver,
+      addresses,
+      subnets,
+    },
   };
 }
 

@@ -104,12 +104,6 @@ const bad: readonly {
     message: /^user specified configurations are not supported/,
   },
   {
-    name: 'a network of each node that anybody may join',
-    spec: network('a', { Driver: 'bridge', Attachable: true }),
-    code: 'unimplemented',
-    message: /^only services can be on a network/,
-  },
-  {
     name: 'a second routing mesh',
     spec: network('a', { Ingress: true }),
     code: 'already-exists',

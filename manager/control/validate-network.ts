@@ -76,13 +76,6 @@ function validateNodeLocal(spec: NetworkSpec): void {
         'macvlan or bridge',
     );
   }
-  if (spec.attachable === true) {
-    throw unsupported(
-      `only services can be on a network of the whole swarm with the driver "${spec.driver}" in ` +
-        'this version: leave --attachable out, or make a network on the node itself for its own ' +
-        'containers',
-    );
-  }
   const configs = spec.ipam?.configs ?? [];
   const hasConfiguration = (spec.configFrom?.network ?? '') !== '';
   const ipamDriver = spec.ipam?.driver ?? '';

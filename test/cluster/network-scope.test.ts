@@ -94,6 +94,52 @@ describe('networks that each node makes for itself', function () {
     }
   });
 
+  it('are joined by containers of people, where they are attachable', async () => {
+    const swarm = get();
+    const image = imageOf(swarm, 'sleeper:1');
+    for (const [index, host] of swarm.hosts.entries()) {
+      const range = ['--subnet', '10.125.0.0/24', '--ip-range', `10.125.0.${64 * (index + 1)}/26`];
+      await host.cli('network', 'create', '--config-only', ...range, '-o', 'parent=eth0', 'here');
+    }
+    await make('-d', 'macvlan', '--scope', 'swarm', '--config-from', 'here', '--attachable', 'lan');
+    const [manager, worker] = [swarm.host('h1'), swarm.host('h2')];
+    const run = ['run', '-d', '--network', 'lan', '--name'];
+    const shown = '{{.NetworkSettings.Networks.lan.IPAddress}}';
+    await manager.docker(...run, 'nook', '--ip', '10.125.0.77', image);
+    await worker.docker(...run, 'box', '--network-alias', 'crate', image);
+    assert.equal((await manager.docker('inspect', '-f', shown, 'nook')).trim(), '10.125.0.77');
+    const address = (await worker.docker('inspect', '-f', shown, 'box')).trim();
+    assert.match(address, /^10\.125\.0\.1[2-9].$/);
+    const says = (host: typeof worker, from: string, name: string) =>
+      until(
+        `${from} finds ${name}`,
+        () => host.dockerResult('exec', from, 'ping', '-c1', '-W5', name),
+        { accept: ({ code }) => code === 0, timeoutMs: 60_000 },
+      );
+    for (const name of ['nook', '10.125.0.77']) await says(worker, 'box', name);
+    for (const name of ['box', 'crate', address]) await says(manager, 'nook', name);
+    const taken = ['run', '-d', '--network', 'lan', '--ip', '10.125.0.77', image];
+    assert.match((await manager.dockerResult(...taken)).stderr, /10\.125\.0\.77 is already in use/);
+    // A daemon that comes back goes on telling the managers where its container is.
+    await worker.killDaemon();
+    await worker.startDaemon();
+    await says(manager, 'nook', 'crate');
+    await worker.cli('network', 'disconnect', 'lan', 'box');
+    await worker.cli('network', 'connect', '--ip', '10.125.0.140', 'lan', 'box');
+    await says(manager, 'nook', '10.125.0.140');
+    await says(manager, 'nook', 'box');
+    await manager.docker('rm', '-f', 'nook');
+    await worker.docker('rm', '-f', 'box');
+    await removed('lan');
+    for (const host of swarm.hosts) {
+      await until(
+        `${host.name} has let go of its configuration`,
+        () => host.cliResult('network', 'rm', 'here'),
+        { accept: ({ code }) => code === 0, timeoutMs: 60_000 },
+      );
+    }
+  });
+
   it('leave published ports alone, which answer by IPv6 as well', async () => {
     const swarm = get();
     const flags = ['--publish', '8080:80', '--constraint', 'node.hostname==h2'];

@@ -27,6 +27,7 @@ const placeOf = (taskId: string): SwarmPlace => ({
   taskId,
   networkId: 'net',
   name: 'open',
+  driver: 'overlay',
   addresses: ['10.0.0.5/24'],
   subnets: [],
 });
@@ -73,6 +74,16 @@ describe('attachments of containers to networks of the swarm', () => {
     attachments.joined('a2');
     assign(taskOf('a2', 'crate'));
     assert.deepEqual(said, ['a1 running', 'a2 running']);
+  });
+
+  it('tell of addresses that the node itself has given', async () => {
+    const given = { networkId: 'net', addresses: ['10.0.0.7/24'] };
+    await join('box', 'a1');
+    attachments.joined('a1', given);
+    assign(taskOf('a1', 'box'));
+    assert.deepEqual(attachments.statuses().get('a1')?.networks, [given]);
+    attachments.letGo('a1');
+    assert.equal(attachments.statuses().get('a1')?.networks, undefined);
   });
 
   it('are over once it leaves, and stay so', async () => {

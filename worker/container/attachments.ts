@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../../lib/clock.ts';
 import { isTerminal, isWanted, type AssignedTask, type TaskStatus } from '../../types/index.ts';
-import type { JoinRequest, SwarmNetworks, SwarmPlace } from './joining.ts';
+import type { GivenAddresses, JoinRequest, SwarmNetworks, SwarmPlace } from './joining.ts';
 
 interface SwarmAttachmentsDeps {
   /** Asks the managers; undefined where there are none, or no such network. */
@@ -28,7 +28,7 @@ export class SwarmAttachments implements SwarmNetworks {
   readonly #statuses = new Map<string, TaskStatus>();
   readonly #held = new Set<string>();
   /** Those of which the container is on its networks by now. */
-  readonly #arrived = new Set<string>();
+  readonly #arrived = new Map<string, GivenAddresses | undefined>();
   /** Containers that wait for an answer, and how often: a task may be told of before it. */
   readonly #asking = new Map<string, number>();
   readonly #listeners = new Set<(taskId: string, status: TaskStatus) => void>();
@@ -52,9 +52,9 @@ export class SwarmAttachments implements SwarmNetworks {
     }
   }
 
-  joined(taskId: string): void {
+  joined(taskId: string, given?: GivenAddresses): void {
     this.#held.add(taskId);
-    this.#arrived.add(taskId);
+    this.#arrived.set(taskId, given);
     this.#judge(taskId);
   }
 
@@ -114,8 +114,14 @@ export class SwarmAttachments implements SwarmNetworks {
   #say(taskId: string, containerId: string, state: 'running' | 'complete', message: string): void {
     const before = this.#statuses.get(taskId);
     if (before?.state === state || (before !== undefined && isTerminal(before.state))) return;
-    const container = { containerId, pid: 0 };
-    const status = { state, message, container, atMs: this.#deps.clock.nowMs() };
+    const given = this.#arrived.get(taskId);
+    const status = {
+      state,
+      message,
+      container: { containerId, pid: 0 },
+      atMs: this.#deps.clock.nowMs(),
+      ...(given === undefined ? {} : { networks: [given] }),
+    };
     this.#statuses.set(taskId, status);
     for (const listener of this.#listeners) listener(taskId, status);
   }

@@ -14,6 +14,7 @@ export {
   noSwarmNetworks,
   type SwarmNetworks,
   type JoinRequest,
+  type OwnNetworks,
   type SwarmPlace,
 } from './joining.ts';
 export type { WaitCondition } from './standalone.ts';

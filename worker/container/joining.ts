@@ -12,7 +12,13 @@ export const bridgeId = 'bridge';
 const linkLocalPrefix = '/16';
 
 /** The networks of this node that people have made. */
-export type OwnNetworks = Pick<LocalNetworks, 'get' | 'reserve' | 'release'>;
+export interface OwnNetworks extends Pick<LocalNetworks, 'get' | 'reserve' | 'release'> {
+  /**
+   * Makes the network of the swarm that each node makes for itself, once the managers have told of
+   * it. Throws `unavailable` where they do not, `failed-precondition` where it cannot be had here.
+   */
+  provide(networkId: string): Promise<readonly NetworkSubnet[]>;
+}
 
 export interface JoinRequest {
   /** Its name or its id. */
@@ -29,9 +35,14 @@ export interface SwarmPlace {
   readonly taskId: string;
   readonly networkId: string;
   readonly name: string;
+  readonly driver: string;
+  /** None where the node gives them itself. */
   readonly addresses: readonly string[];
   readonly subnets: readonly NetworkSubnet[];
 }
+
+/** What the managers are told of a place whose addresses this node has given. */
+export type GivenAddresses = Pick<TaskNetwork, 'networkId' | 'addresses'>;
 
 /** The networks of the swarm that containers of no service may join. */
 export interface SwarmNetworks {
@@ -41,7 +52,7 @@ export interface SwarmNetworks {
    */
   join(request: JoinRequest): Promise<SwarmPlace | undefined>;
   /** The container is on its networks as it should be, and may be found there. */
-  joined(taskId: string): void;
+  joined(taskId: string, given?: GivenAddresses): void;
   /** One that is not held is not an error. */
   letGo(taskId: string): void;
 }
@@ -96,12 +107,15 @@ export class Joining {
   giveBack(containerId: string, places: readonly Place[]): void {
     for (const { networkId, taskId } of places) {
       if (taskId !== undefined) this.#swarm.letGo(taskId);
-      else if (networkId !== bridgeId) this.#own.release(networkId, containerId);
+      if (networkId !== bridgeId) this.#own.release(networkId, containerId);
     }
   }
 
   arrived(places: readonly Place[]): void {
-    for (const { taskId } of places) if (taskId !== undefined) this.#swarm.joined(taskId);
+    for (const { taskId, driver, networkId, addresses } of places) {
+      if (taskId === undefined) continue;
+      this.#swarm.joined(taskId, driver === 'overlay' ? undefined : { networkId, addresses });
+    }
   }
 
   async #take(record: Joiner, wanted: WantedNetwork): Promise<Place> {
@@ -116,21 +130,15 @@ export class Joining {
           `cannot attach container ${record.id} to the configuration network ${spec.name}`,
         );
       }
-      const wish = {
-        ...(ipv4 === undefined ? {} : { ipv4 }),
-        ...(ipv6 === undefined ? {} : { ipv6 }),
-      };
-      const addresses = this.#own.reserve(networkId, record.id, wish);
+      const addresses = this.#own.reserve(networkId, record.id, { ipv4, ipv6 });
       const { name, driver } = { driver: spec.driver || 'bridge', name: spec.name };
       return { networkId, name, driver, aliases, addresses, gateways: gatewaysOf(subnets) };
     }
-    if (wanted.linkLocalIps !== undefined) {
-      throw new SwarmError(
-        'unimplemented',
-        'link-local addresses are for networks of one node: on a network of the swarm packets ' +
-          'reach only the addresses that it has given',
-      );
-    }
+    return this.#takeOfSwarm(record, wanted);
+  }
+
+  async #takeOfSwarm(record: Joiner, wanted: WantedNetwork): Promise<Place> {
+    const { network, aliases, ipv4, ipv6 } = wanted;
     const place = await this.#swarm.join({
       network,
       containerId: record.id,
@@ -139,9 +147,31 @@ export class Joining {
       addresses: [ipv4, ipv6].filter((address) => address !== undefined),
     });
     if (place === undefined) throw new SwarmError('not-found', `network ${network} not found`);
-    const { subnets, ...rest } = place;
-    return { ...rest, driver: 'overlay', aliases, gateways: gatewaysOf(subnets) };
+    const { networkId, taskId, subnets, ...rest } = place;
+    const driver = place.driver || 'overlay';
+    const taken = { ...rest, networkId, taskId, driver, aliases };
+    try {
+      if (driver === 'overlay') {
+        refuseLinkLocal(wanted);
+        return { ...taken, gateways: gatewaysOf(subnets) };
+      }
+      const own = await this.#own.provide(networkId);
+      const addresses = this.#own.reserve(networkId, record.id, { ipv4, ipv6 });
+      return { ...taken, addresses, gateways: gatewaysOf(own) };
+    } catch (error) {
+      this.#swarm.letGo(taskId);
+      throw error;
+    }
   }
+}
+
+function refuseLinkLocal({ linkLocalIps }: WantedNetwork): void {
+  if (linkLocalIps === undefined) return;
+  throw new SwarmError(
+    'unimplemented',
+    'link-local addresses are for networks of one node: on an overlay packets reach only the ' +
+      'addresses that the swarm has given',
+  );
 }
 
 const onBridge = {

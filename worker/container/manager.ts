@@ -20,7 +20,7 @@ import { Execs } from './execs.ts';
 import { findImage } from './find-image.ts';
 import { Inside } from './inside.ts';
 import { Links } from './links.ts';
-import { Lock } from './lock.ts';
+import { Lock } from '../../lib/lock.ts';
 import type { ContainerManagerDeps, ContainerManagerOptions } from './manager-deps.ts';
 import { argvOf, completedHost, mergedConfig } from './merge.ts';
 import { mountsOf } from './mounts.ts';

@@ -5,7 +5,7 @@ import { messageOf, SwarmError } from '../../lib/errors.ts';
 import type { ContainerExit, ContainerInfo } from '../runtime/runtime.ts';
 import { signalNumber } from '../runtime/oci/signals.ts';
 import { HealthWatch } from './health-watch.ts';
-import { Lock } from './lock.ts';
+import { Lock } from '../../lib/lock.ts';
 import { reachedBy } from './connections.ts';
 import { nextDelayMs, shouldRestart } from './restart-policy.ts';
 import { consoleSizeOf, logOf, runtimeConfig } from './runtime-config.ts';

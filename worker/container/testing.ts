@@ -74,7 +74,12 @@ export function testContainers(deps: {
         network,
         volumes,
         devices: new NodeDevices({ own: [], cdiFolders: [] }, silentLogger),
-        ownNetworks: { get: () => undefined, reserve: () => [], release: () => undefined },
+        ownNetworks: {
+          get: () => undefined,
+          reserve: () => [],
+          release: () => undefined,
+          provide: () => Promise.resolve([]),
+        },
         swarmNetworks: noSwarmNetworks,
         log: silentLogger,
         tasks: () => made.tasks,

@@ -7,6 +7,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { assert } from '../../lib/assert.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf, SwarmError } from '../../lib/errors.ts';
+import { Lock } from '../../lib/lock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { DataPath, NetworkAssignments, PortConfig, TaskNetwork } from '../../types/index.ts';
 import { Attachments, type AttachmentRecord } from './attachments.ts';
@@ -73,7 +74,7 @@ export class ContainerNetwork implements NetworkDriver {
   /** Those that are complete, and watched. */
   readonly #connected = new Set<string>();
   readonly #listeners = new Set<() => void>();
-  #applying: Promise<void> = Promise.resolve();
+  readonly #applying = new Lock();
   #news = Promise.withResolvers<void>();
   #running = false;
   #node: OverlayNode | undefined;
@@ -125,7 +126,7 @@ export class ContainerNetwork implements NetworkDriver {
     const audited = this.#audits.stop();
     this.#spares.stop();
     this.#news.resolve();
-    await Promise.allSettled([...this.#attaching.values(), this.#applying, audited]);
+    await Promise.allSettled([...this.#attaching.values(), this.#applying.idle(), audited]);
     for (const part of [...this.#deps.parts, this.#deps.overlay]) await part[Symbol.asyncDispose]();
     this.#deps.sockets[Symbol.dispose]();
     this.#late[Symbol.dispose]();
@@ -134,13 +135,7 @@ export class ContainerNetwork implements NetworkDriver {
   }
 
   assign(networks: NetworkAssignments): Promise<void> {
-    const applied = this.#applying.then(() => this.#apply(networks));
-    // The next set does not depend on how this one ended: that is its caller's to know.
-    this.#applying = applied.then(
-      () => undefined,
-      () => undefined,
-    );
-    return applied;
+    return this.#applying.run(() => this.#apply(networks));
   }
 
   attach(request: AttachRequest, { signal }: { signal?: AbortSignal } = {}): Promise<Attachment> {
@@ -195,6 +190,12 @@ export class ContainerNetwork implements NetworkDriver {
     }
     for (const part of [this.#deps.overlay, this.#deps.local]) await part.removeLeftovers();
     this.#audits.now();
+  }
+
+  /** A network of the swarm that each node makes for itself, there before anybody is on it. */
+  async provide(networkId: string): ReturnType<LocalNetworks['provide']> {
+    await this.#untilKnown([{ networkId }]);
+    return this.#applying.run(() => this.#deps.local.provide(networkId));
   }
 
   /** Why networks of the swarm cannot be had on this node: a sentence for each. */
@@ -471,22 +472,20 @@ export class ContainerNetwork implements NetworkDriver {
 
   /** Throws for networks that cannot be had here; those that were joined before go on. */
   async #untilReady(networks: readonly TaskNetwork[], signal?: AbortSignal): Promise<void> {
-    const { tables, local, clock } = this.#deps;
-    const isKnown = (id: string) => tables.network(id) !== undefined || local.has(id);
-    await untilKnown(
-      {
-        unknown: () => networks.find(({ networkId }) => !isKnown(networkId))?.networkId,
-        next: () => this.#news.promise,
-        isRunning: () => this.#running,
-        clock,
-      },
-      signal,
-    );
+    await this.#untilKnown(networks, signal);
     for (const { networkId } of networks) {
       await this.#deps.local.provide(networkId);
       const obstacle = this.#deps.overlay.obstacle(networkId);
       if (obstacle !== undefined) throw new SwarmError('failed-precondition', obstacle);
     }
+  }
+
+  #untilKnown(networks: readonly Pick<TaskNetwork, 'networkId'>[], signal?: AbortSignal) {
+    const { tables, local, clock } = this.#deps;
+    const isKnown = (id: string) => tables.network(id) !== undefined || local.has(id);
+    const unknown = () => networks.find(({ networkId }) => !isKnown(networkId))?.networkId;
+    const isRunning = () => this.#running;
+    return untilKnown({ unknown, next: () => this.#news.promise, isRunning, clock }, signal);
   }
 
   *#plugs() {

@@ -6,8 +6,8 @@ import { freeHost, holds, hostText, parseHost, parseRange, withPrefix } from './
 
 /** Addresses that a container asks for by itself. */
 export interface AddressWish {
-  readonly ipv4?: string;
-  readonly ipv6?: string;
+  readonly ipv4?: string | undefined;
+  readonly ipv6?: string | undefined;
 }
 
 export class AddressUse {

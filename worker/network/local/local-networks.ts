@@ -1,9 +1,15 @@
 /** The networks of this node alone: which there are, who is on them, and what they are made of. */
 import { messageOf, SwarmError } from '../../../lib/errors.ts';
 import type { Clock } from '../../../lib/clock.ts';
+import { Lock } from '../../../lib/lock.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { Random } from '../../../lib/random.ts';
-import type { AssignedNetwork, NetworkAssignments, NetworkSpec } from '../../../types/index.ts';
+import type {
+  AssignedNetwork,
+  NetworkAssignments,
+  NetworkSpec,
+  NetworkSubnet,
+} from '../../../types/index.ts';
 import { interfaceName, macOfAddresses, positionOf } from '../container-interfaces.ts';
 import { inNamespace } from '../namespace.ts';
 import { Netlink } from '../netlink.ts';
@@ -68,7 +74,8 @@ export class LocalNetworks implements NetworkPart {
   readonly #ofSwarm = new Map<string, NetworkSpec>();
   #host: Netlink | undefined;
   #netfilter: NetfilterSocket | undefined;
-  #turn: Promise<unknown> = Promise.resolve();
+  /** Commands that change which networks there are come one after the other. */
+  readonly #turns = new Lock();
   /** The last audit could not put right all that it looked at. */
   #isFaulty = false;
 
@@ -112,7 +119,7 @@ export class LocalNetworks implements NetworkPart {
 
   /** Everything stays in the kernel. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#turn;
+    await this.#turns.idle();
     this.#host?.[Symbol.dispose]();
     this.#netfilter?.[Symbol.dispose]();
     this.#host = undefined;
@@ -124,7 +131,7 @@ export class LocalNetworks implements NetworkPart {
    * and `permission-denied` for a subnet that overlaps another network's.
    */
   create(spec: NetworkSpec): Promise<{ id: string; warning: string }> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       const { clock, random } = this.#deps;
       if (this.list().some((other) => other.spec.name === spec.name)) {
         throw new SwarmError('already-exists', `network with name ${spec.name} already exists`);
@@ -161,16 +168,19 @@ export class LocalNetworks implements NetworkPart {
 
   /**
    * Makes the network of the swarm, if it is one that each node makes for itself, and is not there.
-   * Throws `failed-precondition` with the reason why it cannot be had here.
+   * Resolves to its subnets, none for those of other kinds. Throws `failed-precondition` with the
+   * reason why it cannot be had here.
    */
-  provide(networkId: string): Promise<void> {
-    return this.#inTurn(async () => {
+  provide(networkId: string): Promise<readonly NetworkSubnet[]> {
+    return this.#turns.run(async () => {
       const spec = this.#ofSwarm.get(networkId);
-      if (spec === undefined || this.#networks.has(networkId)) return;
+      const present = this.#networks.get(networkId)?.kept.subnets;
+      if (spec === undefined || present !== undefined) return present ?? [];
       try {
         const createdAtMs = this.#deps.clock.nowMs();
         // Labels are the swarm's: those of a configuration may come beside them.
-        this.#make({ id: networkId, createdAtMs, isSwarms: true, spec: { ...spec, labels: {} } });
+        const whole = { ...spec, labels: {} };
+        return this.#make({ id: networkId, createdAtMs, isSwarms: true, spec: whole }).subnets;
       } catch (error) {
         throw new SwarmError(
           'failed-precondition',
@@ -183,7 +193,7 @@ export class LocalNetworks implements NetworkPart {
 
   /** Those that the managers tell of no more, and that nobody is on. */
   removeLeftovers(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       for (const [id, network] of this.#networks) {
         const isWanted = network.kept.isSwarms !== true || this.#ofSwarm.has(id);
         if (!isWanted && network.addresses.all.size === 0) this.#drop(network);
@@ -226,7 +236,7 @@ export class LocalNetworks implements NetworkPart {
 
   /** Throws `not-found`, and `failed-precondition` while a container is on it. */
   remove(networkId: string): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       const configuration = this.#configurations.get(networkId);
       if (configuration !== undefined) {
         return this.#configurations.remove(configuration, this.#all);
@@ -465,16 +475,6 @@ export class LocalNetworks implements NetworkPart {
   #inHome<T>(work: () => T): T {
     const { netnsPath } = this.#options;
     return netnsPath === undefined ? work() : inNamespace(netnsPath, work);
-  }
-
-  /** Commands that change which networks there are come one after the other. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(work);
-    this.#turn = done.then(
-      () => undefined,
-      () => undefined,
-    );
-    return done;
   }
 
   get #link(): Netlink {

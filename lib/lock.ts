@@ -10,4 +10,9 @@ export class Lock {
     );
     return done;
   }
+
+  /** Resolves once all is done that was asked for before. */
+  async idle(): Promise<void> {
+    await this.#last;
+  }
 }
