@@ -4,7 +4,7 @@ import { connect, Socket } from 'node:net';
 import { inNamespace } from '../namespace.ts';
 import { internetSocket } from '../syscalls.ts';
 import { isIpv6 } from './addresses.ts';
-import { answers } from './wire.ts';
+import { answers, isBareFailure, rcodeOf, refusal } from './wire.ts';
 
 export interface NameServer {
   readonly address: string;
@@ -36,7 +36,8 @@ export const askOverUdp: Exchange = (ask) => {
   signal.addEventListener('abort', onAbort, { once: true });
   socket.on('error', reject);
   socket.on('message', (message) => {
-    if (answers(query, questionEnd, message)) resolve(message);
+    const answer = answerIn(message, query, questionEnd);
+    if (answer !== undefined) resolve(answer);
   });
   let isOver = false;
   socket.on('connect', () => {
@@ -65,8 +66,8 @@ export const askOverTcp: Exchange = (ask) => {
     received = Buffer.concat([received, bytes]);
     const length = received.length < 2 ? Infinity : received.readUInt16BE(0) + 2;
     if (received.length < length) return;
-    const message = received.subarray(2, length);
-    if (answers(query, questionEnd, message)) resolve(message);
+    const answer = answerIn(received.subarray(2, length), query, questionEnd);
+    if (answer !== undefined) resolve(answer);
     else reject(new Error('the name server answered another question'));
   });
   socket.write(framed(query));
@@ -75,6 +76,13 @@ export const askOverTcp: Exchange = (ask) => {
     socket.destroy();
   });
 };
+
+/** Always with the question; undefined: the message belongs to something else. */
+function answerIn(message: Buffer, query: Buffer, questionEnd: number): Buffer | undefined {
+  if (answers(query, questionEnd, message)) return message;
+  if (!isBareFailure(query, message)) return undefined;
+  return refusal(query, rcodeOf(message), questionEnd);
+}
 
 /** A message on TCP, behind its length. */
 export function framed(message: Buffer): Buffer {

@@ -146,6 +146,12 @@ describe('questions to other name servers', () => {
       expect: { data: good.data, rcode: 0, tookMs: 0, asked: ['udp a', 'tcp a'] },
     },
     {
+      name: 'do not wait long for the rest where TCP is never answered',
+      servers: { a: 'cut' },
+      overTcp: 'silent',
+      expect: { rcode: 0, tookMs: 1500, asked: ['udp a', 'tcp a', 'udp a', 'tcp a'] },
+    },
+    {
       name: 'are content with a cut answer where there is no TCP',
       servers: { a: 'cut' },
       expect: { rcode: 0, tookMs: 0, asked: ['udp a', 'tcp a'] },

@@ -21,6 +21,8 @@ import {
 const patienceMs = 800;
 /** Stub resolvers give up after five seconds. */
 const deadlineMs = 4500;
+/** What a server has said in part is passed on where nobody has said more by then. */
+const partPatienceMs = 1500;
 const rounds = 2;
 const serversMax = 3;
 /** Of all containers together; a question more is answered with a failure at once. */
@@ -98,7 +100,7 @@ export class Forwarder implements Disposable {
     }
   }
 
-  /** The first good answer; else a bad one (SERVFAIL, REFUSED); else none. */
+  /** The first good answer; else a part of one; else a bad one (SERVFAIL, REFUSED); else none. */
   #ask(query: Buffer, questionEnd: number, via: Via): Promise<Buffer | undefined> {
     const { promise, resolve } = Promise.withResolvers<Buffer | undefined>();
     const stop = new AbortController();
@@ -106,15 +108,17 @@ export class Forwarder implements Disposable {
     this.#running.add(end);
     const servers = this.#inOrder(via.servers);
     const attempts = Array.from({ length: rounds }, () => servers).flat();
-    const deadline = this.#deps.clock.after(deadlineMs, () => resolve(bad));
+    const deadline = this.#deps.clock.after(deadlineMs, () => resolve(part ?? bad));
     let bad: Buffer | undefined;
+    let part: Buffer | undefined;
+    let partTimer: Timer | undefined;
     let pending = 0;
     let timer: Timer | undefined;
     const next = () => {
       timer?.cancel();
       const server = attempts.shift();
       if (server === undefined) {
-        if (pending === 0) resolve(bad);
+        if (pending === 0) resolve(part ?? bad);
         return;
       }
       pending++;
@@ -130,7 +134,12 @@ export class Forwarder implements Disposable {
         signal: stop.signal,
         ...(netnsPath === undefined ? {} : { netnsPath }),
       };
-      void this.#exchange(ask).then((answer) => {
+      const onPart = (cut: Buffer) => {
+        if (!isGood(cut) || part !== undefined) return;
+        part = cut;
+        partTimer = this.#deps.clock.after(partPatienceMs, () => resolve(cut));
+      };
+      void this.#exchange(ask, onPart).then((answer) => {
         pending--;
         if (stop.signal.aborted) return;
         if (answer !== undefined && isGood(answer)) resolve(answer);
@@ -145,12 +154,16 @@ export class Forwarder implements Disposable {
       this.#running.delete(end);
       deadline.cancel();
       timer?.cancel();
+      partTimer?.cancel();
       stop.abort(new Error('answered'));
     });
   }
 
-  /** Undefined: this server does not answer. The part of a long answer is better than none. */
-  async #exchange(ask: Ask): Promise<Buffer | undefined> {
+  /**
+   * Undefined: this server does not answer. The part of a long answer is better than none: it is
+   * told at once, for where firewalls let UDP through alone, there will be no more.
+   */
+  async #exchange(ask: Ask, onPart: (cut: Buffer) => void): Promise<Buffer | undefined> {
     let answer: Buffer;
     try {
       answer = sound(await this.#deps.udp(ask));
@@ -162,6 +175,7 @@ export class Forwarder implements Disposable {
     }
     this.#avoided.delete(nameOf(ask.server));
     if (!isTruncated(answer)) return answer;
+    onPart(answer);
     try {
       return sound(await this.#deps.tcp(ask));
     } catch (error) {

@@ -1,22 +1,27 @@
 /** The host's own name servers, as /etc/resolv.conf has them now. */
 import { readFileSync, statSync } from 'node:fs';
 import type { Clock } from '../../../lib/clock.ts';
-import { errnoOf } from '../../../lib/errors.ts';
+import { errnoOf, messageOf } from '../../../lib/errors.ts';
+import type { Logger } from '../../../lib/log.ts';
 import type { NameServer } from './exchange.ts';
 import { askedPort } from './ports.ts';
 
 const lookAgainMs = 2000;
+/** Of no file: the next look reads it. */
+const unreadable = '';
 
 export class HostServers {
   readonly #path: string;
   readonly #clock: Clock;
+  readonly #log: Logger;
   #servers: readonly NameServer[] = [];
-  #version = '';
+  #version: string | undefined;
   #lookedMs = -Infinity;
 
-  constructor(path: string, clock: Clock) {
+  constructor(path: string, { clock, log }: { readonly clock: Clock; readonly log: Logger }) {
     this.#path = path;
     this.#clock = clock;
+    this.#log = log;
   }
 
   /** Read again when the file has changed; looked at no more than every two seconds. */
@@ -31,9 +36,12 @@ export class HostServers {
       this.#version = version;
       this.#servers = parseResolvConf(readFileSync(this.#path, 'utf8'));
     } catch (error) {
-      if (errnoOf(error) !== 'ENOENT') throw error;
-      this.#version = '';
-      this.#servers = [];
+      // One that cannot be read for now says nothing against the servers that were known.
+      if (errnoOf(error) === 'ENOENT') this.#servers = [];
+      else if (this.#version !== unreadable) {
+        this.#log.warn("the host's name servers cannot be read", { error: messageOf(error) });
+      }
+      this.#version = unreadable;
     }
     return this.#servers;
   }

@@ -45,7 +45,7 @@ export class Listener implements AsyncDisposable {
     this.#udp.on('message', (query, client) => this.#onDatagram(query, client));
     this.#udp.on('error', (error) => this.#onError(error));
     this.#udp.bind({ fd: udpFd });
-    this.#tcp = createServer((socket) => this.#onConnection(socket));
+    this.#tcp = createServer({ allowHalfOpen: true }, (socket) => this.#onConnection(socket));
     this.#tcp.maxConnections = connectionsMax;
     this.#tcp.on('error', (error) => this.#onError(error));
     this.#tcp.listen({ fd: tcpFd });
@@ -82,6 +82,7 @@ export class Listener implements AsyncDisposable {
   #onConnection(socket: Socket): void {
     this.#connections.add(socket);
     let received = Buffer.alloc(0);
+    let waiting = 0;
     let idle = this.#deps.clock.after(idleMs, () => socket.destroy());
     socket.on('close', () => {
       idle.cancel();
@@ -97,8 +98,11 @@ export class Listener implements AsyncDisposable {
         if (received.length < end) break;
         const query = received.subarray(2, end);
         received = received.subarray(end);
+        waiting++;
         this.#answer(query, 'tcp', (answer) => {
+          waiting--;
           if (!socket.destroyed) socket.write(framed(answer));
+          if (socket.readableEnded && waiting === 0) socket.end();
         });
       }
       if (socket.writableNeedDrain) socket.pause();
@@ -111,6 +115,10 @@ export class Listener implements AsyncDisposable {
       proceed();
     });
     socket.on('drain', proceed);
+    // A client may say at once that it has no more questions, and wait for the answer all the same.
+    socket.on('end', () => {
+      if (waiting === 0) socket.end();
+    });
   }
 
   #answer(query: Buffer, way: 'udp' | 'tcp', reply: (answer: Buffer) => void): void {

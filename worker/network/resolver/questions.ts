@@ -17,6 +17,11 @@ import {
 /** What is taken by a client over UDP, at the most, whatever it says; the loopback carries it. */
 const udpBytesMax = 8192;
 const ownUdpBytes = 4096;
+/** Of the Internet, and of any. Others ask about a server itself, or about what is long gone. */
+const classes: readonly number[] = [1, 255];
+/** Type and class. */
+const questionTailBytes = 4;
+const nameBytesMax = 255;
 
 export interface Asked {
   readonly query: Buffer;
@@ -36,6 +41,10 @@ export function readQuestion(query: Buffer, way: 'udp' | 'tcp'): Asked | Buffer 
   if (!isSmall(query)) return refusal(query, rcodes.formatError);
   try {
     const { questionEnd } = layoutOf(query);
+    if (!isPlainName(query, questionEnd)) return refusal(query, rcodes.formatError);
+    if (!classes.includes(query.readUInt16BE(questionEnd - 2))) {
+      return refusal(query, rcodes.notImplemented, questionEnd);
+    }
     const { questions = [], additionals = [] } = packet.decode(query);
     const [question] = questions;
     if (question === undefined) return refusal(query, rcodes.formatError);
@@ -51,6 +60,15 @@ export function readQuestion(query: Buffer, way: 'udp' | 'tcp'): Asked | Buffer 
   } catch {
     return refusal(query, rcodes.formatError);
   }
+}
+
+/** At the most 255 bytes, and none of them somewhere else: nothing stands before the question. */
+function isPlainName(query: Buffer, questionEnd: number): boolean {
+  const end = questionEnd - questionTailBytes;
+  if (end - headerBytes > nameBytesMax) return false;
+  let at = headerBytes;
+  while (at < end - 1) at += 1 + query.readUInt8(at);
+  return at === end - 1 && query.readUInt8(at) === 0;
 }
 
 /** One question, and what EDNS and a signature add: to read thousands of records costs time. */

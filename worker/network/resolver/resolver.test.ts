@@ -205,6 +205,37 @@ describe('the resolver in containers', function () {
     assert.ok(dataOf(cut).length < 100);
   });
 
+  it('answers a client that has shut its side down after the question', async () => {
+    const { netnsPath } = await attach('c11', ['front']);
+    const fd = inNamespace(netnsPath, () => internetSocket('tcp', 4));
+    const socket = new Socket({ fd }).connect(listenPort, resolverAddress);
+    socket.end(framed(queryFor('www.example', 'AAAA')));
+    const received: Buffer[] = [];
+    for await (const bytes of socket) received.push(bytes as Buffer);
+    const answer = packet.decode(Buffer.concat(received).subarray(2));
+    assert.equal((answer as { rcode?: string }).rcode, 'NOERROR');
+  });
+
+  it('understands a server that refuses without repeating the question', async () => {
+    const bare = createSocket('udp4');
+    bare.on('message', (query, client) => {
+      const answer = Buffer.from(query.subarray(0, 12));
+      answer.writeUInt16BE(0x8085, 2);
+      answer.fill(0, 4);
+      bare.send(answer, client.port, client.address);
+    });
+    await new Promise<void>((resolve) => bare.bind(0, '127.0.0.1', resolve));
+    const nameservers = [{ address: '127.0.0.1', port: bare.address().port }];
+    const deps = { tables, clock: realClock, random: seededRandom(1), log: silentLogger };
+    await using own = new Resolver({ nameservers }, deps);
+    const container = { id: 'c10', netnsPath: '', networks: [] };
+    const answer = await own.answer(container, queryFor('www.example'), 'udp');
+    assert.ok(answer);
+    const { rcode, questions } = packet.decode(answer) as Packet & { rcode?: string };
+    assert.deepEqual([rcode, questions?.[0]?.name], ['REFUSED', 'www.example']);
+    bare.close();
+  });
+
   it('asks a container’s own name servers from inside', async () => {
     const container = await attach('c4', ['front']);
     const { netnsPath } = container;

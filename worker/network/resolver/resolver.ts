@@ -53,7 +53,8 @@ export class Resolver implements NetworkPart {
     this.#log = deps.log.child({ module: 'resolver' });
     const { udp, tcp } = deps.exchanges ?? { udp: askOverUdp, tcp: askOverTcp };
     this.#forwarder = new Forwarder({ clock: deps.clock, log: this.#log, udp, tcp });
-    this.#hostServers = new HostServers(options.resolvConfPath ?? '/etc/resolv.conf', deps.clock);
+    const { resolvConfPath = '/etc/resolv.conf' } = options;
+    this.#hostServers = new HostServers(resolvConfPath, { clock: deps.clock, log: this.#log });
     this.#names = NameIndex.of(...this.#allTables);
   }
 

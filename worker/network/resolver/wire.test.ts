@@ -3,7 +3,16 @@ import packet from 'dns-packet';
 import { assert as check, array, integer, property, uint8Array } from 'fast-check';
 import { addressKey, reverseKey, subnetHolds } from './addresses.ts';
 import { readQuestion } from './questions.ts';
-import { addressedTo, aged, fitting, layoutOf, lifetimeSeconds, questionKey } from './wire.ts';
+import {
+  addressedTo,
+  aged,
+  fitting,
+  layoutOf,
+  lifetimeSeconds,
+  questionKey,
+  rcodeOf,
+  rcodes,
+} from './wire.ts';
 
 function answerOf(count: number, ttl = 60, withEdns = false): Buffer {
   const opt = { type: 'OPT', name: '.', udpPayloadSize: 1232, flags: 0, options: [] } as const;
@@ -75,6 +84,50 @@ describe('DNS messages', () => {
     assert.notEqual(key(0x41), key(0x61));
   });
 
+  const kinds: { name: string; labels: string[]; questionClass: number; expect?: number }[] = [
+    { name: 'of the Internet are read', labels: ['web'], questionClass: 1 },
+    { name: 'of any class are read', labels: ['web'], questionClass: 255 },
+    {
+      name: 'of the class CHAOS are not for us',
+      labels: ['version', 'bind'],
+      questionClass: 3,
+      expect: rcodes.notImplemented,
+    },
+    {
+      name: 'about a name of 255 bytes are read',
+      labels: [...Array.from({ length: 3 }, () => 'a'.repeat(63)), 'a'.repeat(61)],
+      questionClass: 1,
+    },
+    {
+      name: 'about a longer name are refused',
+      labels: [...Array.from({ length: 3 }, () => 'a'.repeat(63)), 'a'.repeat(62)],
+      questionClass: 1,
+      expect: rcodes.formatError,
+    },
+  ];
+  for (const { name, labels, questionClass, expect } of kinds) {
+    it(name, () => {
+      const result = readQuestion(questionOf(labels, questionClass), 'udp');
+      const rcode = Buffer.isBuffer(result) ? rcodeOf(result) : undefined;
+      assert.equal(rcode, expect);
+      if (expect === undefined && !Buffer.isBuffer(result)) {
+        assert.equal(result?.question.name, labels.join('.'));
+      }
+    });
+  }
+
+  it('whose name is somewhere else are refused', () => {
+    const query = questionOf(['web'], 1);
+    // A pointer to itself instead of the name's end, as compression would write it.
+    const pointed = Buffer.concat([
+      query.subarray(0, 16),
+      Buffer.from([0xc0, 12]),
+      query.subarray(-4),
+    ]);
+    const result = readQuestion(pointed, 'udp');
+    assert.ok(Buffer.isBuffer(result) && rcodeOf(result) === rcodes.formatError);
+  });
+
   it('that are garbage are refused or ignored, never more', () => {
     const header = array(integer({ min: 0, max: 255 }), { minLength: 0, maxLength: 14 });
     check(
@@ -108,6 +161,14 @@ describe('DNS messages', () => {
     );
   });
 });
+
+function questionOf(labels: readonly string[], questionClass: number): Buffer {
+  const header = Buffer.alloc(12);
+  header.writeUInt16BE(1, 4);
+  const name = labels.map((label) => Buffer.from(`${String.fromCharCode(label.length)}${label}`));
+  const tail = Buffer.from([0, 0, 1, questionClass >> 8, questionClass & 255]);
+  return Buffer.concat([header, ...name, tail]);
+}
 
 function negative(rcode: number, ttl: number, minimum: number): Buffer {
   const message = packet.encode({

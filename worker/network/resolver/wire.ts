@@ -155,6 +155,17 @@ export function answers(query: Buffer, questionEnd: number, answer: Buffer): boo
   return answer.readUInt16BE(4) === 1 && isSame;
 }
 
+/** Some servers say that they will not answer, or did not understand, without repeating what. */
+export function isBareFailure(query: Buffer, answer: Buffer): boolean {
+  return (
+    answer.length >= headerBytes &&
+    isResponse(answer) &&
+    idOf(answer) === idOf(query) &&
+    answer.readUInt16BE(4) === 0 &&
+    ![rcodes.noError, rcodes.noSuchName].some((rcode) => rcode === rcodeOf(answer))
+  );
+}
+
 /** The question's bytes with its name in lower case; type and class are bytes and stay as such. */
 export function questionKey(message: Buffer, questionEnd: number): string {
   const nameEndsAt = Math.max(headerBytes, questionEnd - 4);
