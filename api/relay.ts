@@ -1,7 +1,8 @@
 /** Requests about a container of another node: passed on to that node, and its answer back. */
-import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { SwarmError, messageOf } from '../lib/errors.ts';
+import { http } from '../lib/node-http.ts';
 import { apiVersionMax } from './convert/info.ts';
 import { errorFrame, type LogStyle } from './convert/log-frame.ts';
 import type { Exchange } from './exchange.ts';
@@ -55,7 +56,7 @@ export async function relay(
     const { upgrade } = exchange;
     const query = exchange.query.toString();
     // The node's newest words: what they become for an older client is decided here.
-    const sent = httpRequest({
+    const sent = http.request({
       createConnection: () => node,
       method: exchange.request.method,
       path: `/v${apiVersionMax}${path}${query === '' ? '' : `?${query}`}`,

@@ -1,5 +1,5 @@
 import { lstatSync, rmSync } from 'node:fs';
-import { createServer, type IncomingMessage, ServerResponse, type Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { connect, isIPv4, type Socket } from 'node:net';
 import { once } from 'node:events';
@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '../lib/clock.ts';
 import { SwarmError, errnoOf, messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
+import { http } from '../lib/node-http.ts';
 import type { Backend } from './backend.ts';
 import { apiVersionMax } from './convert/info.ts';
 import { httpStatus } from './errors.ts';
@@ -65,7 +66,7 @@ export function createApiServer(modules: ApiModules): ApiServer {
   const router = new Router(allRoutes({ ...modules, log, events }));
   const common = { log, closing: closing.signal, modules };
   const listeners = new Set<AsyncDisposable>();
-  const forManagers = serving(createServer({}), {
+  const forManagers = serving(http.createServer({}), {
     ...common,
     router: new Router(servedToManagers({ ...modules, log, events })),
   });
@@ -121,7 +122,7 @@ function makeServer(options: ListenOptions): Server {
   }
   const server =
     tls === undefined
-      ? createServer(common)
+      ? http.createServer(common)
       : createTlsServer({
           ...common,
           cert: tls.certPem,
@@ -165,7 +166,7 @@ async function serveUpgrade({
   };
   closing.addEventListener('abort', onClosing, { once: true });
   socket.once('close', () => closing.removeEventListener('abort', onClosing));
-  const response = new ServerResponse(request);
+  const response = new http.ServerResponse(request);
   response.shouldKeepAlive = false;
   response.assignSocket(socket as Socket);
   response.once('finish', () => socket.end());

@@ -1,15 +1,21 @@
 /** Connections that go on as WebSocket: what a browser can attach to a container with. */
-import { createWebSocketStream, WebSocketServer, type WebSocket } from 'ws';
 import type { IncomingMessage } from 'node:http';
+import { createRequire } from 'node:module';
+import type * as Ws from 'ws';
+import type { WebSocket } from 'ws';
 import type { Clock } from '../lib/clock.ts';
 import { SwarmError } from '../lib/errors.ts';
 import { stallMs, type Hijacked, type Upgrade } from './hijack.ts';
+
+// Loaded for the first browser that attaches.
+const load = createRequire(import.meta.url);
+const ws = () => load('ws') as typeof Ws;
 
 /** What is typed or pasted at once is far below this. */
 const maxMessageBytes = 4 * 1024 * 1024;
 
 const server = () =>
-  new WebSocketServer({
+  new (ws().WebSocketServer)({
     noServer: true,
     clientTracking: false,
     maxPayload: maxMessageBytes,
@@ -57,7 +63,7 @@ function refuseOthersPages({ headers: { host = '', origin } }: IncomingMessage):
 }
 
 function hijacked(socket: WebSocket, { asText, clock }: WebSocketOptions): Hijacked {
-  const stream = createWebSocketStream(socket);
+  const stream = ws().createWebSocketStream(socket);
   // Whoever reads or writes hears of it; an error that nobody listens to would end the daemon.
   stream.on('error', () => undefined);
   return {

@@ -1,8 +1,8 @@
 /** A question to a driver of storage, by way of the node that has it. */
-import { request as httpRequest } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { errorCodes, messageOf, SwarmError, type ErrorCode } from '../lib/errors.ts';
+import { http } from '../lib/node-http.ts';
 import type { CsiReply, CsiRequest } from '../types/index.ts';
 
 interface Reply extends CsiReply {
@@ -34,7 +34,7 @@ export async function askCsi(
 
 async function post(node: Duplex, body: string, signal: AbortSignal): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const sent = httpRequest(
+  const sent = http.request(
     {
       createConnection: () => node,
       method: 'POST',

@@ -4,13 +4,14 @@
  */
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
+import type { IncomingMessage, RequestListener } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { messageOf, SwarmError } from '../lib/errors.ts';
 import { formatAddr, parseAddr } from '../lib/grpc/index.ts';
 import { sameText } from '../lib/identity/index.ts';
 import type { Logger } from '../lib/log.ts';
+import { http } from '../lib/node-http.ts';
 import { metricsContentType, type Metrics } from '../lib/metrics.ts';
 
 interface MetricsServer extends AsyncDisposable {
@@ -48,7 +49,7 @@ export async function serveMetrics(
   const options = { requestTimeout: requestTimeoutMs };
   const server =
     tls === undefined
-      ? createServer(options, listener)
+      ? http.createServer(options, listener)
       : createTlsServer(
           {
             ...options,

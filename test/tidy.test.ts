@@ -97,6 +97,16 @@ describe('tidy', () => {
     assert.deepEqual(wrong, []);
   });
 
+  it('takes no WebSocket along with node:http', () => {
+    const ours = (path: string) =>
+      ['api', 'cli', 'daemon', 'lib', 'manager', 'worker'].includes(path.split('/')[0] ?? '') &&
+      !/\.test\.ts$|\btesting\b/.test(path);
+    const wrong = sources
+      .filter(({ path, text }) => ours(path) && /^import (?!type )[^;]*'node:http';/m.test(text))
+      .map(({ path }) => `${path} imports node:http: take http of lib/node-http.ts`);
+    assert.deepEqual(wrong, []);
+  });
+
   it('gives every room an index that says what it is', () => {
     const rooms = sources
       .map(({ path }) => path.split('/'))

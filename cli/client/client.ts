@@ -2,14 +2,10 @@
 import type { IncomingMessage, RequestOptions } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
 import { errnoOf, messageOf, SwarmError, type ErrorCode } from '../../lib/errors.ts';
+import { http } from '../../lib/node-http.ts';
 import { parseHost, type Endpoint } from './host.ts';
 import type { ClientTls } from './tls.ts';
 
-/**
- * An import statement would touch every export of node:http, and with them load its WebSocket: 25
- * of the 60 milliseconds that a command takes.
- */
-const { request } = process.getBuiltinModule('node:http');
 const secureRequest = () => process.getBuiltinModule('node:https').request;
 
 /** The newest version of the API that this CLI speaks, and the oldest that it can. */
@@ -161,7 +157,7 @@ export class Client {
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     };
     return new Promise((resolve, reject) => {
-      const sent = (tls === undefined ? request : secureRequest())(requestOptions, resolve);
+      const sent = (tls === undefined ? http.request : secureRequest())(requestOptions, resolve);
       sent.on('error', (error) => reject(this.#connectionError(error, options.signal)));
       sent.on('upgrade', (response, socket, head) => {
         if (head.length > 0) socket.unshift(head);

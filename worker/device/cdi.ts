@@ -1,8 +1,13 @@
 /** Files of the Container Device Interface: what a container needs to use a vendor's device. */
-import { parse } from 'yaml';
+import { createRequire } from 'node:module';
+import type * as Yaml from 'yaml';
 import { SwarmError } from '../../lib/errors.ts';
 import type { DeviceMapping, Mount } from '../../types/index.ts';
 import type { OciHook } from '../runtime/runtime.ts';
+
+// Loaded with the first file: most hosts have none, and its parser takes 2 MB.
+const load = createRequire(import.meta.url);
+const yaml = () => load('yaml') as typeof Yaml;
 
 /** The specification's, in the order in which they are read: later ones win. */
 export const cdiFolders: readonly string[] = ['/etc/cdi', '/var/run/cdi'];
@@ -44,7 +49,7 @@ type Fields = Readonly<Record<string, unknown>>;
 export function parseCdi(text: string): CdiSpec {
   let whole: Fields;
   try {
-    whole = fieldsOf(parse(text), 'the file');
+    whole = fieldsOf(yaml().parse(text), 'the file');
   } catch (error) {
     if (error instanceof SwarmError) throw error;
     throw new SwarmError('invalid-argument', 'it is neither JSON nor YAML', { cause: error });

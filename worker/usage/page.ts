@@ -1,7 +1,8 @@
 /** Reads a container's page of metrics from within its network, as a neighbour process would. */
-import { request, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { errnoOf, messageOf, SwarmError } from '../../lib/errors.ts';
+import { http } from '../../lib/node-http.ts';
 import { inNamespace } from '../network/namespace.ts';
 import { internetSocket } from '../network/syscalls.ts';
 import { CounterSum } from './exposition.ts';
@@ -56,7 +57,7 @@ async function read(
   signal: AbortSignal,
 ): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const outgoing = request({
+  const outgoing = http.request({
     host,
     port,
     path,

@@ -1,6 +1,8 @@
 /** The few calls of etcd's API that the store stands on. */
-import { ExponentialBackoff, noop } from 'cockatiel';
-import { Etcd3, Range, type IOptions, type IRequestOp } from 'etcd3';
+import { createRequire } from 'node:module';
+import type * as Cockatiel from 'cockatiel';
+import type * as Etcd from 'etcd3';
+import type { Etcd3, IOptions, IRequestOp } from 'etcd3';
 import { atMost, type Clock } from '../../../lib/clock.ts';
 import { messageOf, SwarmError } from '../../../lib/errors.ts';
 import { hidePassword, parseStore, type ExternalStore } from './address.ts';
@@ -34,6 +36,11 @@ interface WatchListener {
   broken(error: unknown): void;
 }
 
+// Loaded by the first client: few swarms have their store in etcd, and all would have 5 MB for it.
+const load = createRequire(import.meta.url);
+const etcd = () => load('etcd3') as typeof Etcd;
+const cockatiel = () => load('cockatiel') as typeof Cockatiel;
+
 const callTimeoutMs = 3_000;
 const attempts = 3;
 const pageKeys = 500;
@@ -54,7 +61,8 @@ export class EtcdClient implements AsyncDisposable {
     this.#clock = clock;
     this.#where = hidePassword(store.url);
     const credentials = credentialsOf(store);
-    this.#etcd = new Etcd3({
+    const { ExponentialBackoff, noop } = cockatiel();
+    this.#etcd = new (etcd().Etcd3)({
       hosts: [...hosts],
       ...(credentials === undefined ? {} : { credentials }),
       ...(user === undefined ? {} : { auth: { username: user.name, password: user.password } }),
@@ -114,7 +122,7 @@ export class EtcdClient implements AsyncDisposable {
     prefix: string,
     atRevision?: number,
   ): Promise<{ readonly kvs: readonly KeyValue[]; readonly revision: number }> {
-    const { start, end } = Range.prefix(prefix);
+    const { start, end } = etcd().Range.prefix(prefix);
     const kvs: KeyValue[] = [];
     let revision = atRevision;
     for (let key = start; ;) {
@@ -230,7 +238,7 @@ function requestOf(operation: Operation): IRequestOp {
   if ('delete' in operation) {
     return { request_delete_range: { key: Buffer.from(operation.delete) } };
   }
-  const { start, end } = Range.prefix(operation.deletePrefix);
+  const { start, end } = etcd().Range.prefix(operation.deletePrefix);
   return { request_delete_range: { key: start, range_end: end } };
 }
 

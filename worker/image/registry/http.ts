@@ -1,8 +1,9 @@
 /** One HTTP exchange with a registry: pooled connections, time-outs, and Docker's error words. */
-import http from 'node:http';
+import type { Agent, IncomingMessage } from 'node:http';
 import https from 'node:https';
 import type { Clock } from '../../../lib/clock.ts';
 import { errnoOf, messageOf, SwarmError } from '../../../lib/errors.ts';
+import { http } from '../../../lib/node-http.ts';
 import { requestWords } from './errors.ts';
 import { firstAnswer, type Call } from './first-answer.ts';
 import type { TrustStore } from './trust.ts';
@@ -58,8 +59,8 @@ const unverified = 'unverified';
 
 /** The same way of checking certificates, on connections that are kept and on new ones. */
 interface Agents {
-  readonly pooled: http.Agent;
-  readonly fresh: http.Agent;
+  readonly pooled: Agent;
+  readonly fresh: Agent;
 }
 
 /**
@@ -152,7 +153,7 @@ export class HttpClient implements AsyncDisposable {
     }
   }
 
-  #response(request: HttpRequest, incoming: http.IncomingMessage): HttpResponse {
+  #response(request: HttpRequest, incoming: IncomingMessage): HttpResponse {
     const chunks = () => this.#chunks(request, incoming);
     return {
       status: incoming.statusCode ?? 0,
@@ -185,7 +186,7 @@ export class HttpClient implements AsyncDisposable {
     };
   }
 
-  async *#chunks(request: HttpRequest, incoming: http.IncomingMessage): AsyncGenerator<Buffer> {
+  async *#chunks(request: HttpRequest, incoming: IncomingMessage): AsyncGenerator<Buffer> {
     const { signal } = request;
     const onAbort = () => incoming.destroy(signal?.reason as Error);
     const watch = () =>
@@ -241,9 +242,9 @@ export class HttpClient implements AsyncDisposable {
   }
 }
 
-function callOf(request: HttpRequest, agent: http.Agent): Call<http.IncomingMessage> {
+function callOf(request: HttpRequest, agent: Agent): Call<IncomingMessage> {
   const { url, method, headers, body } = request;
-  const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>();
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const send = url.protocol === 'https:' ? https.request : http.request;
   const outgoing = send(url, { method, headers, agent }, resolve);
   outgoing.on('error', reject);

@@ -1,7 +1,8 @@
 /** A request whose body is long: sent as fast as it is taken, however long that takes. */
-import http from 'node:http';
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
 import https from 'node:https';
 import type { Clock } from '../../../lib/clock.ts';
+import { http } from '../../../lib/node-http.ts';
 
 export interface Upload {
   readonly sizeBytes: number;
@@ -28,13 +29,13 @@ const answerMs = 10 * 60_000;
  */
 export async function sendUpload(
   request: UploadRequest,
-  agent: http.Agent,
+  agent: Agent,
   { clock, idleMs }: { clock: Clock; idleMs: number },
-): Promise<http.IncomingMessage> {
+): Promise<IncomingMessage> {
   const { method, url, signal, upload } = request;
   const send = url.protocol === 'https:' ? https.request : http.request;
   const headers = { ...request.headers, 'content-length': String(upload.sizeBytes) };
-  const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>();
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const outgoing = send(url, { method, headers, agent }, resolve);
   outgoing.on('error', reject);
   const onAbort = () => outgoing.destroy(signal?.reason as Error);
@@ -78,7 +79,7 @@ export async function sendUpload(
 }
 
 /** Resolves when there is room for more, the connection is gone, or `release` is called. */
-function taken(outgoing: http.ClientRequest, onWait: (release: () => void) => void): Promise<void> {
+function taken(outgoing: ClientRequest, onWait: (release: () => void) => void): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
       outgoing.off('drain', done);

@@ -1,6 +1,6 @@
 /** Calls of a plugin: JSON over HTTP, each with a time after which nobody waits for it. */
-import { request } from 'node:http';
 import { messageOf, SwarmError } from '../../../lib/errors.ts';
+import { http } from '../../../lib/node-http.ts';
 import type { PluginAddress } from './address.ts';
 
 const contentType = 'application/vnd.docker.plugins.v1.1+json';
@@ -49,7 +49,7 @@ function exchange(
   timeoutMs: number,
 ): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  const call = request(
+  const call = http.request(
     {
       ...address,
       method: 'POST',
