@@ -127,9 +127,18 @@ export function assignedEndpoint(
     nodeId,
     addresses: ipv4Only ? withoutIpv6(addresses) : addresses,
     ...(ipv4Only ? { ipv4Only } : {}),
-    names: containerId === undefined || containerId === name ? [name] : [name, containerId],
+    names: isOwnName(task, containerId) ? [name, containerId] : [name],
     // A service's aliases are its own: they lead to its virtual address.
     aliases: serviceId === '' ? (on.aliases ?? []) : [],
     active,
   };
+}
+
+/** A node that names a container as it likes would have others take it for another service's. */
+function isOwnName(
+  { id, name, attachedContainerId }: Task,
+  containerId: string | undefined,
+): containerId is string {
+  if (containerId === undefined || containerId === name) return false;
+  return [id, attachedContainerId].includes(containerId) || containerId.endsWith(`.${id}`);
 }

@@ -5,93 +5,154 @@ import {
   taskStates,
   type CsiInfo,
   type DataPath,
+  type GenericResource,
   type NodeDescription,
+  type PortConfig,
+  type TaskNetwork,
   type TaskStatus,
 } from '../../types/index.ts';
 
 const textMax = 4_096;
 const descriptionBytesMax = 256 * 1024;
 const statusBytesMax = 64 * 1024;
+/** What a Date can be. */
+const timeMaxMs = 8.64e15;
+
+type Container = NonNullable<TaskStatus['container']>;
 
 export function encodeJson(value: unknown): Buffer<ArrayBuffer> {
   return Buffer.from(JSON.stringify(value));
 }
 
-/** Throws `invalid-argument` for what is no status that a node may report. */
+/**
+ * Throws `invalid-argument` for what is no status that a node may report. What it reads is stored,
+ * planned with, and shown: nothing of it is taken on trust, and nothing else is taken.
+ */
 export function readTaskStatus(bytes: Uint8Array): TaskStatus {
   const status = parse(bytes, 'a task status', statusBytesMax) as Partial<TaskStatus>;
-  const { state, atMs, message } = status;
+  const { state, atMs, message, err, container, ports, networks } = status;
   const order = typeof state === 'string' && Object.hasOwn(taskStates, state) && taskStates[state];
   // A node accepts, runs and ends tasks; it neither makes nor orphans them.
   if (
     typeof order !== 'number' ||
     order < taskStates.accepted ||
     order > taskStates.rejected ||
-    typeof atMs !== 'number' ||
+    !isTime(atMs) ||
     typeof message !== 'string' ||
-    (status.err !== undefined && typeof status.err !== 'string') ||
-    (status.container !== undefined && typeof status.container !== 'object') ||
-    (status.ports !== undefined && !Array.isArray(status.ports)) ||
-    (status.networks !== undefined && !areGiven(status.networks))
+    (err !== undefined && typeof err !== 'string') ||
+    (container !== undefined && !isContainer(container)) ||
+    (ports !== undefined && !isListOf(ports, isPort)) ||
+    (networks !== undefined && !isListOf(networks, isGiven))
   ) {
     throw bad('a task status');
   }
   return {
-    ...(status as TaskStatus),
+    state: state!,
+    atMs,
     message: message.slice(0, textMax),
-    ...(status.err === undefined ? {} : { err: status.err.slice(0, textMax) }),
+    ...(err === undefined ? {} : { err: err.slice(0, textMax) }),
+    ...(container === undefined ? {} : { container }),
+    ...(ports === undefined ? {} : { ports }),
+    ...(networks === undefined ? {} : { networks }),
   };
 }
 
-function areGiven(networks: unknown): boolean {
+function isContainer(container: Partial<Container> | null): boolean {
+  const { containerId, pid, exitCode } = container ?? {};
   return (
-    Array.isArray(networks) &&
-    networks.every(
-      (one: { networkId?: unknown; addresses?: unknown } | null) =>
-        typeof one?.networkId === 'string' && isNames(one.addresses),
-    )
+    isName(containerId) &&
+    Number.isSafeInteger(pid) &&
+    (exitCode === undefined || Number.isSafeInteger(exitCode))
   );
+}
+
+function isPort({ name, protocol, targetPort, publishedPort, publishMode }: Partial<PortConfig>) {
+  return (
+    (name === undefined || isName(name)) &&
+    ['tcp', 'udp', 'sctp'].includes(protocol ?? '') &&
+    isPortNumber(targetPort) &&
+    (publishedPort === undefined || isPortNumber(publishedPort)) &&
+    ['ingress', 'host'].includes(publishMode ?? '')
+  );
+}
+
+function isPortNumber(value: unknown): boolean {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) < 65_536;
+}
+
+function isGiven({ networkId, addresses }: Partial<TaskNetwork>): boolean {
+  return isName(networkId) && isListOf(addresses, isCidr);
+}
+
+function isCidr(value: unknown): boolean {
+  const [, address = '', prefix = ''] = /^([0-9a-f.:]+)\/(\d{1,3})$/i.exec(String(value)) ?? [];
+  return Number(prefix) <= (isIP(address) === 4 ? 32 : 128) && isIP(address) !== 0;
 }
 
 /** Throws `invalid-argument` where the parts that planners read are not there. */
 export function readDescription(bytes: Uint8Array): NodeDescription {
   const value = parse(bytes, 'a node description', descriptionBytesMax);
-  const description = value as Partial<NodeDescription>;
+  const { hostname, platform, resources, engine, ...more } = value as Partial<NodeDescription>;
+  const { tls, dataPath, volumes, csi } = more;
   if (
-    typeof description.hostname !== 'string' ||
-    typeof description.platform?.os !== 'string' ||
-    typeof description.platform.architecture !== 'string' ||
-    typeof description.resources?.nanoCpus !== 'number' ||
-    typeof description.resources.memoryBytes !== 'number' ||
-    typeof description.engine?.version !== 'string' ||
-    typeof description.engine.labels !== 'object' ||
-    !Array.isArray(description.engine.plugins) ||
-    (description.dataPath !== undefined && !isDataPath(description.dataPath)) ||
-    (description.volumes !== undefined && !isNames(description.volumes)) ||
-    (description.csi !== undefined && !isCsi(description.csi))
+    !isName(hostname) ||
+    !isName(platform?.os) ||
+    !isName(platform.architecture) ||
+    !Number.isFinite(resources?.nanoCpus) ||
+    !Number.isFinite(resources?.memoryBytes) ||
+    !isListOf(resources?.genericResources ?? [], isResource) ||
+    !isName(engine?.version) ||
+    !isTexts(engine.labels) ||
+    !isListOf(engine.plugins, ({ type, name }) => isName(type) && isName(name)) ||
+    (tls !== undefined && !isTexts(tls)) ||
+    (dataPath !== undefined && !isDataPath(dataPath)) ||
+    (volumes !== undefined && !isListOf(volumes, isName)) ||
+    (csi !== undefined && !isListOf(csi, isCsi))
   ) {
     throw bad('a node description');
   }
-  return description as NodeDescription;
+  return value as NodeDescription;
 }
 
-function isNames(value: unknown): boolean {
-  return Array.isArray(value) && value.every((name) => typeof name === 'string');
+function isResource({ named, discrete }: GenericResource): boolean {
+  return (
+    (named === undefined || isTexts(named)) &&
+    (discrete === undefined || (isName(discrete?.kind) && Number.isSafeInteger(discrete.value)))
+  );
 }
 
-function isCsi(value: unknown): boolean {
+function isCsi({ driver, nodeId, maxVolumes, isController, topology }: Partial<CsiInfo>): boolean {
+  return (
+    isName(driver) &&
+    isName(nodeId) &&
+    Number.isSafeInteger(maxVolumes) &&
+    typeof isController === 'boolean' &&
+    (topology === undefined || ((topology as unknown) !== null && isTexts(topology.segments ?? {})))
+  );
+}
+
+function isTime(value: unknown): value is number {
+  return typeof value === 'number' && Math.abs(value) <= timeMaxMs;
+}
+
+/** Names are shown on terminals. */
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && !/\p{Cc}/u.test(value);
+}
+
+function isTexts(value: unknown): boolean {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    Object.values(value).every((text) => typeof text === 'string')
+  );
+}
+
+/** A list of what is there at all: `test` may read its properties. */
+function isListOf<T>(value: readonly T[] | undefined, test: (entry: T) => boolean): boolean {
   return (
     Array.isArray(value) &&
-    value.every((one: Partial<CsiInfo> | null) => {
-      const { driver, nodeId, maxVolumes, isController, topology } = one ?? {};
-      return (
-        typeof driver === 'string' &&
-        typeof nodeId === 'string' &&
-        typeof maxVolumes === 'number' &&
-        typeof isController === 'boolean' &&
-        (topology === undefined || typeof topology === 'object')
-      );
-    })
+    value.every((entry: T | null | undefined) => entry != null && test(entry))
   );
 }
 
@@ -103,7 +164,7 @@ function isDataPath(value: unknown): value is DataPath {
     isIP(address) !== 0 &&
     typeof ipv6 === 'boolean' &&
     (wireguard === undefined ||
-      (/^[A-Za-z0-9+/]{43}=$/.test(wireguard.publicKey) &&
+      (/^[A-Za-z0-9+/]{43}=$/.test(wireguard?.publicKey ?? '') &&
         Number.isInteger(wireguard.port) &&
         wireguard.port > 0 &&
         wireguard.port < 65_536))

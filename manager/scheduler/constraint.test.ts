@@ -29,6 +29,11 @@ describe('constraints', () => {
     { expression: 'node.labels.zone==eas', expect: false },
     { expression: 'node.labels.missing!=east', expect: true },
     { expression: 'node.labels.missing==east', expect: false },
+    // What every object of the language has is no label.
+    { expression: 'node.labels.constructor==east', expect: false },
+    { expression: 'node.labels.constructor!=east', expect: true },
+    { expression: 'engine.labels.__proto__!=east', expect: true },
+    { expression: 'engine.labels.toString==east', expect: false },
     { expression: 'NODE.LABELS.zone==east', expect: true },
     { expression: 'engine.labels.disk==ssd', expect: true },
     { expression: 'engine.labels.disk!=ssd', expect: false },

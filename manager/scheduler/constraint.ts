@@ -1,5 +1,6 @@
 /** Placement constraints: `node.labels.zone==east`, `node.role!=manager`. */
 import { SwarmError } from '../../lib/errors.ts';
+import { own } from '../../lib/own.ts';
 import type { Node, Placement } from '../../types/index.ts';
 import { inRange, parseAddress, parseRange, type AddressRange } from './address.ts';
 
@@ -84,10 +85,10 @@ export function satisfiesAll(node: Node, constraints: readonly Constraint[]): bo
 export function labelOf(node: Node, key: string): string | undefined {
   const folded = key.toLowerCase();
   if (folded.startsWith(nodeLabel) && key.length > nodeLabel.length) {
-    return node.spec.labels[key.slice(nodeLabel.length)] ?? '';
+    return own(node.spec.labels, key.slice(nodeLabel.length)) ?? '';
   }
   if (folded.startsWith(engineLabel) && key.length > engineLabel.length) {
-    return node.description?.engine.labels[key.slice(engineLabel.length)] ?? '';
+    return own(node.description?.engine.labels ?? {}, key.slice(engineLabel.length)) ?? '';
   }
   return undefined;
 }
