@@ -100,7 +100,7 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   async resume(): Promise<void> {
     this.#addresses.watch(
       () => this.#active?.membership,
-      () => void this.#inTurn(() => this.#move()),
+      () => this.#later(() => this.#move()),
     );
     await this.#inTurn(async () => {
       const membership = this.#addresses.present();
@@ -368,7 +368,7 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   }
 
   #roleChanged(): void {
-    void this.#inTurn(() => this.#changeRole());
+    this.#later(() => this.#changeRole());
   }
 
   /** Begins a membership; one that cannot begin leaves nothing behind. */
@@ -402,9 +402,9 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
         identity,
         keys: this.#keys,
         onRole: () => this.#roleChanged(),
-        onRemoved: (reason) => void this.#inTurn(() => this.#removed(reason)),
+        onRemoved: (reason) => this.#later(() => this.#removed(reason)),
         onFailure: (error) => {
-          void this.#inTurn(async () => {
+          this.#later(async () => {
             await this.#deactivate();
             this.#fail(error);
           });
@@ -455,6 +455,11 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
 
   get #identityFolder(): string {
     return join(this.#folder, 'certificates');
+  }
+
+  /** What nobody waits for: its failure is told by this node's state, and is not the daemon's end. */
+  #later(work: () => Promise<void>): void {
+    this.#inTurn(work).catch((error: unknown) => this.#fail(error));
   }
 
   /** One change at a time: a leave waits for a join to end. */

@@ -165,6 +165,8 @@ export class LogReading {
   #leg(id: string, nodeId: string, tasks: ReadonlyMap<string, Task>): Leg {
     const resumedNs = new Map([...tasks.keys()].map((taskId) => [taskId, this.#asked.get(taskId)]));
     const timer: Timer = this.#parts.clock.after(answerTimeoutMs, () => {
+      // The session broke off meanwhile, of which the reader has been told.
+      if (!this.#open.has(id)) return;
       void this.#queue.push({ notice: `${this.#logsOf(nodeId, tasks)}: the node does not answer` });
       this.#end(id);
     });

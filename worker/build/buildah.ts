@@ -124,7 +124,17 @@ export class Buildah {
     }
   }
 
+  /** What failed once, as on a full disk, is tried again by the next run. */
   async #prepare(): Promise<void> {
+    try {
+      await this.#configure();
+    } catch (error) {
+      this.#prepared = undefined;
+      throw error;
+    }
+  }
+
+  async #configure(): Promise<void> {
     const { dataRoot, runRoot } = this.#options;
     for (const folder of [dataRoot, runRoot]) await mkdir(folder, { recursive: true, mode: 0o700 });
     await writeFile(join(dataRoot, 'registries.conf'), registriesConf);

@@ -127,7 +127,7 @@ export class Builder implements AsyncDisposable {
     call: BuildCall,
   ): Promise<string> {
     // What a daemon that was killed has left of its builds is nobody's any more.
-    this.#swept ??= rm(join(this.#dataRoot, 'builds'), { recursive: true, force: true });
+    this.#swept ??= this.#sweep();
     await this.#swept;
     const folder = join(this.#dataRoot, 'builds', this.#parts.random.id());
     const paths = {
@@ -160,6 +160,16 @@ export class Builder implements AsyncDisposable {
       return id.startsWith('sha256:') ? id : `sha256:${id}`;
     } finally {
       await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  /** What failed once is tried again by the next build. */
+  async #sweep(): Promise<void> {
+    try {
+      await rm(join(this.#dataRoot, 'builds'), { recursive: true, force: true });
+    } catch (error) {
+      this.#swept = undefined;
+      throw error;
     }
   }
 

@@ -1,6 +1,5 @@
 /** The files that a build may use: unpacked from the client's tar, and kept in their folder. */
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFile, realpath } from 'node:fs/promises';
 import { join, normalize, sep } from 'node:path';
 import { Readable } from 'node:stream';
@@ -12,6 +11,7 @@ import { detectCompression } from '../image/archive/read.ts';
 export const maxDockerfileBytes = 4 * 1024 * 1024;
 const maxComplaintBytes = 4096;
 const blockBytes = 512;
+const tarHasEnded: readonly string[] = ['EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'];
 
 /** Throws `invalid-argument` for what is no tar. */
 export async function unpackTar(
@@ -30,7 +30,14 @@ export async function unpackTar(
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaint += text.slice(0, Math.max(0, maxComplaintBytes - complaint.length));
   });
-  const closed = once(child, 'close');
+  // Told of both ways to end, and never a rejection: while the client still sends, nobody waits.
+  let failure: Error | undefined;
+  const { promise: closed, resolve } = Promise.withResolvers<number | null>();
+  child.once('close', resolve);
+  child.once('error', (error) => {
+    failure = error;
+    if (child.pid === undefined) resolve(null);
+  });
   try {
     const input = Readable.from(bytes);
     if (compression === 'none') await pipeline(input, wholeBlocks, child.stdin, { signal });
@@ -39,19 +46,24 @@ export async function unpackTar(
       await pipeline(input, plain, wholeBlocks, child.stdin, { signal });
     }
   } catch (thrown) {
-    signal.throwIfAborted();
-    // tar says better than a broken pipe what is wrong.
-    if (errnoOf(thrown) !== 'EPIPE') {
+    // tar says better than a broken pipe what is wrong, and leaves padding unread.
+    if (signal.aborted || !tarHasEnded.includes(errnoOf(thrown) ?? '')) {
       child.kill('SIGKILL');
-      await Promise.allSettled([closed]);
+      // The folder is about to go: nothing may be written to it any more.
+      await closed;
+      signal.throwIfAborted();
       const { message } = SwarmError.from(thrown);
       throw new SwarmError('invalid-argument', `the build context cannot be read: ${message}`, {
         cause: thrown,
       });
     }
   }
-  const [code] = (await closed) as [number | null];
+  const code = await closed;
   signal.throwIfAborted();
+  if (failure !== undefined) {
+    const message = `the build context cannot be unpacked: ${failure.message}`;
+    throw new SwarmError('unavailable', message, { cause: failure });
+  }
   if (code === 0) return;
   const [first = `tar ended with status ${code}`] = complaint.trim().split('\n');
   throw new SwarmError('invalid-argument', `the build context cannot be unpacked: ${first}`);

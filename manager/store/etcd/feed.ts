@@ -223,12 +223,13 @@ export class Feed implements AsyncDisposable {
       connected: () => void this.catchUp().catch(failed),
       broken: (error) => {
         log.info('the watch of the store broke', { error: messageOf(error) });
-        this.#parts.clock.after(retryMs, () => void this.#followAgain().catch(failed));
+        this.#parts.clock.after(retryMs, () => void this.#followAgain(failed));
       },
     });
   }
 
-  async #followAgain(): Promise<void> {
+  /** Again and again until it succeeds: a store that is away for long is no end of this process. */
+  async #followAgain(failed: (error: unknown) => void): Promise<void> {
     if (this.#closed.signal.aborted) return;
     try {
       await this.#inTurn(async () => {
@@ -236,8 +237,8 @@ export class Feed implements AsyncDisposable {
         this.#follow(revision);
       });
     } catch (error) {
-      this.#parts.clock.after(retryMs, () => void this.#followAgain());
-      throw error;
+      failed(error);
+      this.#parts.clock.after(retryMs, () => void this.#followAgain(failed));
     }
   }
 }

@@ -7,6 +7,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -62,6 +63,23 @@ describe('files of containers', () => {
     await assert.rejects(pathOf('/loop'), isErrorCode('invalid-argument', /too many links/));
     await assert.rejects(pathOf('/etc/passwd/x'), isErrorCode('not-found', /not a directory/));
     await assert.rejects(pathOf('/nowhere/x'), isErrorCode('not-found'));
+  });
+
+  it('are packed however large, and leave no listeners behind', async () => {
+    const warnings: string[] = [];
+    const note = ({ name }: Error) => warnings.push(name);
+    process.on('warning', note);
+    try {
+      truncateSync(join(root, 'etc/passwd'), 4 * 1024 * 1024);
+      await using located = await locate(root, '/etc');
+      let bytes = 0;
+      for await (const chunk of packed(located, { name: 'etc' })) bytes += chunk.length;
+      assert.ok(bytes > 4 * 1024 * 1024);
+      await new Promise((resolve) => setImmediate(resolve));
+    } finally {
+      process.off('warning', note);
+    }
+    assert.deepEqual(warnings, []);
   });
 
   it('are packed with their links, and only they', async () => {

@@ -139,10 +139,16 @@ async function addContent(out: Pack, file: FileHandle, header: Headers): Promise
   await done.promise;
 }
 
+/** A large file waits for this thousands of times: none of them may leave a listener behind. */
 function drained(sink: Sink): Promise<void> {
   return new Promise((resolve) => {
-    sink.once('drain', () => resolve());
-    sink.once('close', () => resolve());
+    const done = () => {
+      sink.off('drain', done);
+      sink.off('close', done);
+      resolve();
+    };
+    sink.once('drain', done);
+    sink.once('close', done);
   });
 }
 

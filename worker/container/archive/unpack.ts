@@ -1,17 +1,7 @@
 /** A tar unpacked into a container's file system, which nothing in the tar leads out of. */
 import { constants } from 'node:fs';
-import {
-  chmod,
-  lchown,
-  link,
-  lutimes,
-  mkdir,
-  open,
-  rm,
-  symlink,
-  type FileHandle,
-} from 'node:fs/promises';
-import { errnoOf, SwarmError } from '../../../lib/errors.ts';
+import { lchown, link, lutimes, mkdir, open, rm, symlink, type FileHandle } from 'node:fs/promises';
+import { SwarmError } from '../../../lib/errors.ts';
 import { readArchive, type ArchiveEntry } from '../../image/archive/read.ts';
 import { makeFifo } from '../../runtime/logs/fifo.ts';
 import { locate, wayTo, type Located } from './root.ts';
@@ -126,16 +116,9 @@ async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
   }
 }
 
-/** Through an open file: the change of a mode would follow a link. */
+/** Through an open file: the change of a mode by its name would follow a link. */
 async function setMode(way: string, mode: number): Promise<void> {
-  try {
-    await using file = await open(
-      way,
-      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
-    );
-    await file.chmod(mode);
-  } catch (error) {
-    if (errnoOf(error) !== 'ENXIO') throw error;
-    await chmod(way, mode);
-  }
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  await using file = await open(way, flags);
+  await file.chmod(mode);
 }
