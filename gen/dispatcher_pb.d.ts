@@ -44,6 +44,13 @@ export declare type AttachRequest = Message<"tsswarm.dispatcher.AttachRequest"> 
    * @generated from field: repeated string addresses = 5;
    */
   addresses: string[];
+
+  /**
+   * "02:00:00:00:0a:07"; empty: as the address says.
+   *
+   * @generated from field: string mac_address = 6;
+   */
+  macAddress: string;
 };
 
 /**

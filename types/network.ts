@@ -75,6 +75,8 @@ export interface TaskNetwork {
   readonly driverOpts?: Readonly<Record<string, string>>;
   /** The default route leads by the network with the highest; absent: 0. */
   readonly gwPriority?: number;
+  /** Of its interface there, where it was chosen; absent: as the address says. */
+  readonly macAddress?: string;
   /** Addresses that the container chose itself, beside those: "169.254.7.7/16". */
   readonly linkLocal?: readonly string[];
   /** What this container alone calls others there: their names, by those that it has for them. */
@@ -156,6 +158,8 @@ export interface AssignedEndpoint {
   readonly serviceId: string;
   readonly nodeId: string;
   readonly addresses: readonly string[];
+  /** Where one was chosen; absent: as the address says. */
+  readonly macAddress?: string;
   /** IPv6 is off in the container, as its spec wants it. */
   readonly ipv4Only?: true;
   /** Names that are this endpoint's alone: the task's name, the container's id. */

@@ -39,8 +39,14 @@ describe('places on networks for containers of no service', () => {
     await create('closed', {});
     const reconciler = new Reconciler({}, { store, clock, random, log: silentLogger });
     reconciler.start();
-    const attach = (containerId: string, addresses: readonly string[] = [], network = 'open') =>
+    const attach = (
+      containerId: string,
+      addresses: readonly string[] = [],
+      network = 'open',
+      macAddress = '',
+    ) =>
       control.attach({
+        macAddress,
         nodeId: 'n1',
         network,
         containerId,
@@ -76,6 +82,24 @@ describe('places on networks for containers of no service', () => {
     const { taskId, driver, addresses, subnets } = await attach('a', ['10.9.0.5'], 'lan');
     assert.deepEqual([driver, addresses, subnets], ['macvlan', [], []]);
     assert.deepEqual(store.task(taskId)?.networks?.[0]?.addresses, []);
+  });
+
+  it('have the MAC address that is asked for, where nobody else can have it', async () => {
+    const { store, attach } = await open();
+    const mac = '02:00:00:00:0a:07';
+    const { taskId } = await attach('a', [], 'open', mac);
+    assert.equal(store.task(taskId)?.networks?.[0]?.macAddress, mac);
+    await assert.rejects(attach('b', [], 'open', mac), {
+      code: 'already-exists',
+      message: `the MAC address ${mac} is in use on the network open: name-a has it`,
+    });
+    await attach('a', [], 'open', mac);
+    await assert.rejects(attach('b', [], 'open', '02:42:0a:07:00:0c'), {
+      code: 'invalid-argument',
+      message: /belongs to the address 10\.7\.0\.12 of the network open/,
+    });
+    await attach('b', ['10.7.0.12'], 'open', '02:42:0a:07:00:0c');
+    await attach('c', [], 'open', '02:42:0a:08:00:0c');
   });
 
   it('of a container that asks anew are taken over, with their addresses', async () => {

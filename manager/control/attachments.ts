@@ -5,8 +5,14 @@
  */
 import { SwarmError } from '../../lib/errors.ts';
 import type { Random } from '../../lib/random.ts';
-import { isTerminal, type Network, type NetworkSubnet, type Task } from '../../types/index.ts';
-import { AddressBook } from '../allocator/index.ts';
+import {
+  isNodeLocal,
+  isTerminal,
+  type Network,
+  type NetworkSubnet,
+  type Task,
+} from '../../types/index.ts';
+import { AddressBook, contains, parseAddress, parseSubnet } from '../allocator/index.ts';
 import type { Change } from '../store/change.ts';
 import type { StoreView } from '../store/view.ts';
 import { networkNamed } from './service-networks.ts';
@@ -21,6 +27,8 @@ export interface AttachmentRequest {
   readonly aliases: readonly string[];
   /** At most one for each address family, without prefix; empty: any. */
   readonly addresses: readonly string[];
+  /** Empty: as the address says. */
+  readonly macAddress: string;
 }
 
 export interface NetworkAttached {
@@ -55,11 +63,12 @@ export function planAttachment(
   request: AttachmentRequest,
   { random, nowMs }: { readonly random: Random; readonly nowMs: number },
 ): { readonly changes: readonly Change[]; readonly attached: NetworkAttached } {
-  const { nodeId, containerId, containerName, aliases } = request;
+  const { nodeId, containerId, containerName, aliases, macAddress } = request;
   const network = networkNamed(view, request.network);
   refuseUnattachable(network, request.network);
   const book = new AddressBook(view, random);
   const addresses = book.takeAsked(network, request.addresses);
+  if (macAddress !== '') refuseTakenMac(view, network, { macAddress, addresses });
   const task: Task = {
     id: random.id(),
     meta: { version: 0, createdAtMs: nowMs, updatedAtMs: nowMs },
@@ -72,7 +81,14 @@ export function planAttachment(
     serviceName: '',
     desiredState: 'running',
     status: { state: 'assigned', atMs: nowMs, message: 'attached to the network' },
-    networks: [{ networkId: network.id, addresses, ...(aliases.length > 0 ? { aliases } : {}) }],
+    networks: [
+      {
+        networkId: network.id,
+        addresses,
+        ...(aliases.length > 0 ? { aliases } : {}),
+        ...(macAddress === '' ? {} : { macAddress }),
+      },
+    ],
     attachedContainerId: containerId,
   };
   const { id: networkId, spec, subnets } = network;
@@ -96,4 +112,43 @@ function refuseUnattachable({ spec }: Network, reference: string): void {
     `Could not attach to network ${reference}: rpc error: code = PermissionDenied desc = network ` +
       `${reference} not manually attachable`,
   );
+}
+
+/** The first bytes of those that follow from addresses, which are the last. */
+const derived = /^02:42:(..):(..):(..):(..)$/;
+
+/** Nodes send what is for its address there: on an overlay nobody else may have it. */
+function refuseTakenMac(
+  view: StoreView,
+  { id, spec, subnets }: Network,
+  { macAddress, addresses }: Pick<AttachmentRequest, 'macAddress' | 'addresses'>,
+): void {
+  if (isNodeLocal(spec)) return;
+  const [, ...bytes] = derived.exec(macAddress) ?? [];
+  const address = bytes.map((byte) => Number.parseInt(byte, 16)).join('.');
+  const parsed = parseAddress(address);
+  const isOthers =
+    parsed !== undefined &&
+    !addresses.some((cidr) => cidr.startsWith(`${address}/`)) &&
+    subnets.some(({ subnet }) => {
+      const range = parseSubnet(subnet);
+      return range !== undefined && contains(range, parsed);
+    });
+  if (isOthers) {
+    throw new SwarmError(
+      'invalid-argument',
+      `the MAC address ${macAddress} belongs to the address ${address} of the network ` +
+        `${spec.name}: ask for that address as well, or for a MAC address that does not begin ` +
+        'with 02:42',
+    );
+  }
+  for (const task of view.tasksOfNetwork(id)) {
+    if (isTerminal(task.status.state)) continue;
+    const place = task.networks?.find(({ networkId }) => networkId === id);
+    if (place?.macAddress !== macAddress) continue;
+    throw new SwarmError(
+      'already-exists',
+      `the MAC address ${macAddress} is in use on the network ${spec.name}: ${task.name} has it`,
+    );
+  }
 }

@@ -126,6 +126,7 @@ export function assignedEndpoint(
     serviceId,
     nodeId,
     addresses: ipv4Only ? withoutIpv6(addresses) : addresses,
+    ...(on.macAddress === undefined ? {} : { macAddress: on.macAddress }),
     ...(ipv4Only ? { ipv4Only } : {}),
     names: isOwnName(task, containerId) ? [name, containerId] : [name],
     // A service's aliases are its own: they lead to its virtual address.

@@ -57,6 +57,10 @@ describe('containers of people on networks of the swarm', function () {
     return (await host.docker('inspect', '-f', format, container)).trim();
   };
 
+  const mac = '02:00:00:00:0a:07';
+  const macOf = async (host: Host, container: string) =>
+    (await host.docker('exec', container, 'cat', '/sys/class/net/eth0/address')).trim();
+
   it('are found by services, find them, and show on the node that has them', async () => {
     const swarm = get();
     const [manager, worker, other] = swarm.hosts as [Host, Host, Host];
@@ -65,7 +69,9 @@ describe('containers of people on networks of the swarm', function () {
     await swarm.create('shop', '--network', 'open', ...onOther, web);
     const run = ['run', '-d', '--network', 'open'];
     await worker.docker(...run, '--name', 'box', '--network-alias', 'crate', web);
-    await manager.docker(...run, '--name', 'nook', '--ip', '10.55.0.19', web);
+    const nook = ['--name', 'nook', '--ip', '10.55.0.19', '--mac-address', mac];
+    await manager.docker(...run, ...nook, web);
+    assert.equal(await macOf(manager, 'nook'), mac);
     assert.equal(await inspected(manager, 'nook'), '10.55.0.19');
     const box = await inspected(worker, 'box');
     assert.match(box, /^10\.55\.0\.\d+$/);
@@ -101,7 +107,7 @@ describe('containers of people on networks of the swarm', function () {
     const [manager, worker] = swarm.hosts as [Host, Host];
     const web = imageOf(swarm, 'web:1');
     await manager.docker('run', '-d', '--name', 'nook', '--network', 'open', web);
-    await worker.docker('run', '-d', '--name', 'box', web);
+    await worker.docker('run', '-d', '--name', 'box', '--mac-address', mac, web);
     const connect = ['network', 'connect', '--alias', 'crate', '--ip', '10.55.0.22', 'open', 'box'];
     await worker.cli(...connect);
     await hears(manager, 'nook', 'crate', /web:1/);
@@ -121,6 +127,7 @@ describe('containers of people on networks of the swarm', function () {
       timeoutMs: 60_000,
     });
     const away = await worker.dockerResult('exec', 'box', 'ip', 'addr');
+    assert.ok(away.stdout.includes(mac), 'on the bridge it has its own all the time');
     assert.doesNotMatch(away.stdout, /10\.55\.0\./);
   });
 
@@ -138,6 +145,10 @@ describe('containers of people on networks of the swarm', function () {
       [['--network', 'nosuch'], /network nosuch not found/],
       [['--network', 'open', '--ip', '10.56.0.1'], /10\.56\.0\.1: it belongs to none/],
       [['--network', 'open', '--ip', '10.55.0.1'], /10\.55\.0\.1 is already in use/],
+      [
+        ['--network', 'open', '--mac-address', '02:42:0a:37:00:05'],
+        /belongs to the address 10\.55\.0\.5 of the network open/,
+      ],
     ];
     for (const [flags, says] of cases) {
       const { code, stderr } = await run(...flags);

@@ -105,7 +105,10 @@ describe('networks that each node makes for itself', function () {
     const [manager, worker] = [swarm.host('h1'), swarm.host('h2')];
     const run = ['run', '-d', '--network', 'lan', '--name'];
     const shown = '{{.NetworkSettings.Networks.lan.IPAddress}}';
-    await manager.docker(...run, 'nook', '--ip', '10.125.0.77', image);
+    const mac = '02:00:00:00:0a:08';
+    await manager.docker(...run, 'nook', '--ip', '10.125.0.77', '--mac-address', mac, image);
+    const link = await manager.docker('exec', 'nook', 'cat', '/sys/class/net/eth0/address');
+    assert.equal(link.trim(), mac);
     await worker.docker(...run, 'box', '--network-alias', 'crate', image);
     assert.equal((await manager.docker('inspect', '-f', shown, 'nook')).trim(), '10.125.0.77');
     const address = (await worker.docker('inspect', '-f', shown, 'box')).trim();

@@ -16,11 +16,6 @@ const refused: readonly (readonly [flag: string, value: string, sentence: string
   ['--cpu-rt-period', '1000', realtime],
   ['--cpu-rt-runtime', '1000', realtime],
   ['--kernel-memory', '64m', 'Linux has no limit of kernel memory any more: use a limit of memory'],
-  [
-    '--mac-address',
-    '02:42:0a:00:00:09',
-    'a MAC address cannot be chosen in this version: it follows from the address',
-  ],
   ['--storage-opt', 'size=1g', '--storage-opt is not supported by the snapshotter of this node'],
 ];
 

@@ -6,6 +6,7 @@ import { checkCapabilities } from '../runtime/oci/capabilities.ts';
 import { signalNumber } from '../runtime/oci/signals.ts';
 import type { CpuLists } from '../runtime/controls.ts';
 import { checkCpusets } from './cpusets.ts';
+import { macText } from './mac.ts';
 import { logOf } from './runtime-config.ts';
 import { checkRestartPolicy } from './restart-policy.ts';
 
@@ -116,6 +117,10 @@ function checkNamespaces(config: ContainerDocument, host: HostDocument): void {
   if (utsMode === 'host' && config.hostname !== '') {
     invalid('conflicting options: hostname and the UTS mode');
   }
+  const isElsewhere = networkMode === 'host' || networkMode.startsWith('container:');
+  if (isElsewhere && config.macAddress) {
+    invalid('conflicting options: mac-address and the network mode');
+  }
   if (!networkMode.startsWith('container:')) return;
   if (config.hostname !== '') invalid('conflicting options: hostname and the network mode');
   if (Object.keys(host.portBindings ?? {}).length > 0 || host.publishAllPorts) {
@@ -165,7 +170,5 @@ function checkUnsupported(config: ContainerDocument, host: HostDocument): void {
   if (host.kernelMemory || host.kernelMemoryTcp) {
     unsupported('Linux has no limit of kernel memory any more: use a limit of memory');
   }
-  if (config.macAddress) {
-    unsupported('a MAC address cannot be chosen in this version: it follows from the address');
-  }
+  if (config.macAddress) macText(config.macAddress);
 }

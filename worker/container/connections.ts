@@ -278,12 +278,14 @@ function attachRequest(record: ContainerRecord, places: readonly Place[]): Attac
   const nameservers = record.host.dns ?? [];
   const networks = places.filter(({ networkId }) => networkId !== bridgeId);
   const isOnBridge = networks.length < places.length;
-  const bridgePriority = places.find(({ networkId }) => networkId === bridgeId)?.gwPriority;
+  const onBridge = places.find(({ networkId }) => networkId === bridgeId);
+  const { gwPriority: bridgePriority, chosenMac: bridgeMac } = onBridge ?? {};
   return {
     containerId: record.id,
     mode: places.length === 0 ? 'none' : 'bridge',
     isOnBridge,
     ...(bridgePriority === undefined ? {} : { bridgePriority }),
+    ...(bridgeMac === undefined ? {} : { bridgeMac }),
     networks: networks.map((place) => taskNetworkOf(record, place)),
     ...(nameservers.length === 0 ? {} : { nameservers }),
     ports: [],

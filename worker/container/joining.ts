@@ -28,6 +28,8 @@ export interface JoinRequest {
   readonly aliases: readonly string[];
   /** Addresses that are asked for, without prefixes. */
   readonly addresses: readonly string[];
+  /** Absent: any. */
+  readonly macAddress?: string;
 }
 
 /** What the managers gave. */
@@ -84,12 +86,13 @@ export class Joining {
     const places: Place[] = [];
     try {
       for (const wanted of networks) {
-        const { driverOpts, gwPriority, linkLocalIps, links } = wanted;
+        const { driverOpts, gwPriority, linkLocalIps, links, macAddress } = wanted;
         const place = await this.#take(record, wanted);
         places.push({
           ...place,
           ...(driverOpts === undefined ? {} : { driverOpts }),
           ...(gwPriority === undefined ? {} : { gwPriority }),
+          ...(macAddress === undefined ? {} : { chosenMac: macAddress }),
           ...(linkLocalIps === undefined
             ? {}
             : { linkLocal: linkLocalIps.map((ip) => `${ip}${linkLocalPrefix}`) }),
@@ -138,13 +141,14 @@ export class Joining {
   }
 
   async #takeOfSwarm(record: Joiner, wanted: WantedNetwork): Promise<Place> {
-    const { network, aliases, ipv4, ipv6 } = wanted;
+    const { network, aliases, ipv4, ipv6, macAddress } = wanted;
     const place = await this.#swarm.join({
       network,
       containerId: record.id,
       containerName: record.name,
       aliases: namesOf(record, aliases).slice(1),
       addresses: [ipv4, ipv6].filter((address) => address !== undefined),
+      ...(macAddress === undefined ? {} : { macAddress }),
     });
     if (place === undefined) throw new SwarmError('not-found', `network ${network} not found`);
     const { networkId, taskId, subnets, ...rest } = place;
@@ -185,7 +189,7 @@ const onBridge = {
 /** As the driver takes it. */
 export function taskNetworkOf(
   record: Joiner,
-  { networkId, addresses, aliases, driverOpts, gwPriority, linkLocal, links }: Place,
+  { networkId, addresses, aliases, driverOpts, gwPriority, linkLocal, links, chosenMac }: Place,
 ): TaskNetwork {
   return {
     networkId,
@@ -193,6 +197,7 @@ export function taskNetworkOf(
     aliases: namesOf(record, aliases),
     ...(driverOpts === undefined ? {} : { driverOpts }),
     ...(gwPriority === undefined ? {} : { gwPriority }),
+    ...(chosenMac === undefined ? {} : { macAddress: chosenMac }),
     ...(linkLocal === undefined ? {} : { linkLocal }),
     ...(links === undefined ? {} : { links }),
   };
@@ -214,8 +219,8 @@ export function connectedNetwork(place: Place, attachment: Attachment): Connecte
   const addresses =
     isBridge && bridgeAddress !== undefined ? [bridgeAddress] : [...place.addresses];
   const gateways = isBridge && gateway !== undefined ? [gateway] : place.gateways;
-  const macAddress = addresses.length === 0 ? '' : macOfAddresses(addresses);
-  return { ...place, addresses, gateways, macAddress };
+  const ofAddress = () => (addresses.length === 0 ? '' : macOfAddresses(addresses));
+  return { ...place, addresses, gateways, macAddress: place.chosenMac ?? ofAddress() };
 }
 
 /** What the container is called on a network of its own choice. */

@@ -16,7 +16,7 @@ describe('networks that a container is to be on', () => {
     ['options', 'own', { DriverOpts: { a: 'b' } }, /driver option a .* is not known/],
     ['settings on the bridge', 'bridge', { DriverOpts: martians }, /not for the network bridge/],
     ['what is no setting', 'own', { DriverOpts: { [sysctlsOption]: 'x=1' } }, /unrecognised/],
-    ['a MAC address', 'own', { MacAddress: '02:42:0a:00:00:05' }, /MAC address/],
+    ['what is no MAC address', 'own', { MacAddress: '02:42' }, /invalid MAC address: 02:42/],
     [
       'link-local addresses',
       'own',
@@ -50,6 +50,19 @@ describe('networks that a container is to be on', () => {
   ];
   it('can have settings of the kernel', () => {
     assert.deepEqual(wantedNetwork('own', settings({ DriverOpts: martians })).driverOpts, martians);
+  });
+
+  it('have the MAC address that they are given, or that of the container', () => {
+    const macOf = (ofContainer: string, ofNetwork: object) => {
+      const json = { NetworkingConfig: { EndpointsConfig: { own: ofNetwork } } };
+      const config = { networkDisabled: false, macAddress: ofContainer };
+      return wantedNetworks('own', config, createExtras.decode(json, ''))[0]?.macAddress;
+    };
+    assert.equal(macOf('0200.0000.0a07', {}), '02:00:00:00:0a:07');
+    assert.equal(macOf('', { MacAddress: '02-00-00-00-0A-08' }), '02:00:00:00:0a:08');
+    const both = { MacAddress: '02:00:00:00:0a:08' };
+    assert.equal(macOf('02:00:00:00:0A:08', both), '02:00:00:00:0a:08');
+    assert.throws(() => macOf('02:00:00:00:0a:07', both), /conflicting options: the MAC address/);
   });
 
   it('have the links that they are given, or else those of the container', () => {

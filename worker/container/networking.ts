@@ -6,6 +6,7 @@ import { parseHost } from '../network/local/ranges.ts';
 import { isNetwork } from './connections.ts';
 import { bridgeId } from './joining.ts';
 import { parseLink } from './link-words.ts';
+import { macText } from './mac.ts';
 import type { Standalone } from './standalone.ts';
 import { isRunning, type ContainerRecord, type WantedNetwork } from './view.ts';
 
@@ -23,7 +24,7 @@ const elsewhere = new Set(['host', 'none']);
 /** Of a new container. Throws `invalid-argument` in Docker's words, or `unimplemented`. */
 export function wantedNetworks(
   networkMode: string,
-  { networkDisabled }: Pick<ContainerDocument, 'networkDisabled'>,
+  { networkDisabled, macAddress }: Pick<ContainerDocument, 'networkDisabled' | 'macAddress'>,
   { networkingConfig, hostConfig }: CreateExtras,
 ): readonly WantedNetwork[] {
   if (elsewhere.has(networkMode) || networkMode.startsWith('container:')) return [];
@@ -31,12 +32,26 @@ export function wantedNetworks(
   const { default: ofDefault, ...named } = networkingConfig?.endpointsConfig ?? {};
   const settings = ofDefault == null ? named : { [bridgeId]: ofDefault, ...named };
   const { [networkMode]: first, ...others } = settings;
+  const main = withMac(wantedNetwork(networkMode, first ?? undefined), macAddress);
   return [
-    withLinks(wantedNetwork(networkMode, first ?? undefined), hostConfig.links ?? []),
+    withLinks(main, hostConfig.links ?? []),
     ...Object.entries(others).map(([network, settings]) =>
       wantedNetwork(network, settings ?? undefined),
     ),
   ];
+}
+
+/** The container's own is that of its first network: older clients say it in no other way. */
+function withMac(wanted: WantedNetwork, given = ''): WantedNetwork {
+  if (given === '') return wanted;
+  const macAddress = macText(given);
+  if (wanted.macAddress === undefined || wanted.macAddress === macAddress) {
+    return { ...wanted, macAddress };
+  }
+  throw invalid(
+    `conflicting options: the MAC address of the container, ${macAddress}, and that on its ` +
+      `network ${wanted.network}, ${wanted.macAddress}`,
+  );
 }
 
 /** On the network that people have made and the container is on first, where it has none there. */
@@ -48,7 +63,6 @@ function withLinks(wanted: WantedNetwork, links: readonly string[]): WantedNetwo
 }
 
 export function wantedNetwork(network: string, settings?: EndpointSettings): WantedNetwork {
-  if (settings !== undefined) refuseSettings(settings);
   const { ipv4Address = '', ipv6Address = '', linkLocalIps: given } = settings?.ipamConfig ?? {};
   const linkLocalIps = given ?? [];
   const aliases = settings?.aliases ?? [];
@@ -61,6 +75,7 @@ export function wantedNetwork(network: string, settings?: EndpointSettings): Wan
   }
   const { gwPriority = 0 } = settings ?? {};
   const driverOpts = settings?.driverOpts ?? {};
+  const macAddress = settings?.macAddress ?? '';
   checkOptions(network, driverOpts);
   checkAddress(ipv4Address, 'IPv4');
   checkAddress(ipv6Address, 'IPv6');
@@ -71,6 +86,7 @@ export function wantedNetwork(network: string, settings?: EndpointSettings): Wan
     aliases,
     ...(ipv4Address === '' ? {} : { ipv4: ipv4Address }),
     ...(ipv6Address === '' ? {} : { ipv6: ipv6Address }),
+    ...(macAddress === '' ? {} : { macAddress: macText(macAddress) }),
     ...(linkLocalIps.length === 0 ? {} : { linkLocalIps }),
     ...(Object.keys(driverOpts).length === 0 ? {} : { driverOpts }),
     ...(gwPriority === 0 ? {} : { gwPriority }),
@@ -107,15 +123,6 @@ function checkOptions(network: string, driverOpts: Readonly<Record<string, strin
       );
     }
     parseSettings(value);
-  }
-}
-
-function refuseSettings(settings: EndpointSettings): void {
-  const { macAddress } = settings;
-  if (macAddress !== '') {
-    throw unsupported(
-      'a MAC address cannot be chosen in this version: it follows from the address',
-    );
   }
 }
 

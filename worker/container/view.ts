@@ -56,6 +56,8 @@ export interface WantedNetwork {
   /** Addresses that were asked for, without prefixes. */
   readonly ipv4?: string;
   readonly ipv6?: string;
+  /** Of its interface there. */
+  readonly macAddress?: string;
   /** Further addresses of its interface, which nobody gives out: "169.254.7.7". */
   readonly linkLocalIps?: readonly string[];
   /** Of its interface there. */
@@ -77,6 +79,8 @@ export interface ConnectedNetwork {
   readonly addresses: readonly string[];
   readonly gateways: readonly string[];
   readonly macAddress: string;
+  /** That which was asked for. */
+  readonly chosenMac?: string;
   readonly driverOpts?: Readonly<Record<string, string>>;
   readonly gwPriority?: number;
   readonly linkLocal?: readonly string[];

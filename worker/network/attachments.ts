@@ -17,6 +17,8 @@ export interface AttachmentRecord {
   readonly networks?: readonly AttachedNetwork[];
   /** Of its interface on the gateway bridge; absent: after those of the networks. */
   readonly bridgePosition?: number;
+  /** Of that interface, where it was chosen. */
+  readonly bridgeMac?: string;
   /** The gateway bridge is a network that it is on, and not only its way out. */
   readonly isOnBridge?: boolean;
   /** Its default route leads by a network of this node, though it is on the bridge. */

@@ -1,5 +1,6 @@
 /** The inside of a container's namespace: its interfaces, their addresses, and the default route. */
 import { assert } from '../../lib/assert.ts';
+import type { TaskNetwork } from '../../types/index.ts';
 import { inNamespace } from './namespace.ts';
 import { Netlink, type Request } from './netlink.ts';
 import { addAddress } from './netlink/addresses.ts';
@@ -36,7 +37,14 @@ export function interfaceName(position: number): string {
   return `eth${position}`;
 }
 
-/** What a container is reached by on a network: of IPv4 where it has that. */
+/** What a container is reached by on a network: what was chosen, or what its address says. */
+export function macOfPlace({ macAddress, addresses }: MacFacts): string {
+  return macAddress ?? macOfAddresses(addresses);
+}
+
+type MacFacts = Pick<TaskNetwork, 'macAddress' | 'addresses'>;
+
+/** Of IPv4 where it has that. */
 export function macOfAddresses(addresses: readonly string[]): string {
   const all = addresses.map((cidr) => parseCidr(cidr).bytes);
   const bytes = all.find(({ length }) => length === 4) ?? all[0];

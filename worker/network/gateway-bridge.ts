@@ -204,7 +204,7 @@ export class GatewayBridge {
     const isWay = record.leavesByNetwork !== true;
     return {
       name: interfaceName(bridgePosition),
-      mac: macOf(parseAddress(address)),
+      mac: record.bridgeMac ?? macOf(parseAddress(address)),
       mtu: this.#mtu,
       addresses: [this.cidrOf(address)],
       ...(isWay ? { gateway: this.gateway } : {}),

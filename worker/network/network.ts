@@ -11,6 +11,8 @@ export interface AttachRequest {
   readonly isOnBridge?: boolean;
   /** Of the bridge, where it is wanted: as the networks' own. Absent: 0. */
   readonly bridgePriority?: number;
+  /** Of the interface on the bridge; absent: as the address there says. */
+  readonly bridgeMac?: string;
   /** Host-mode ports; `publishedPort` absent: the driver chooses one from 30000 to 32767. */
   readonly ports: readonly PortConfig[];
   /** Asked for foreign names instead of the host's, where the swarm's names are answered. */

@@ -32,7 +32,7 @@ export class RecordMaker {
     return {
       containerId,
       mode,
-      ...(onBridge ? { address: gateway.freeAddress(records.all()) } : {}),
+      ...(onBridge ? { address: gateway.freeAddress(records.all()), ...macOf(request) } : {}),
       ports: onBridge ? choosePorts(request, records.all()) : [],
       ...(networks.length === 0 ? {} : { networks }),
       ...(request.isOnBridge === true ? { isOnBridge: true } : {}),
@@ -67,6 +67,7 @@ export class RecordMaker {
     const bridge = {
       address: address ?? (onBridge ? gateway.freeAddress(records.all()) : ''),
       bridgePosition: onBridge && address === undefined ? lowestFree(used) : bridgePosition,
+      ...macOf(address === undefined ? request : before),
     };
     return {
       containerId,
@@ -155,6 +156,10 @@ export class RecordMaker {
       throw error;
     }
   }
+}
+
+function macOf({ bridgeMac }: Pick<AttachmentRecord, 'bridgeMac'>) {
+  return bridgeMac === undefined ? {} : { bridgeMac };
 }
 
 function priorityOf(network: TaskNetwork | undefined): number {

@@ -10,7 +10,7 @@ import type {
   NetworkSpec,
   NetworkSubnet,
 } from '../../../types/index.ts';
-import { interfaceName, macOfAddresses, positionOf } from '../container-interfaces.ts';
+import { interfaceName, macOfPlace, positionOf } from '../container-interfaces.ts';
 import { inNamespace } from '../namespace.ts';
 import { Netlink } from '../netlink.ts';
 import type { NetlinkSockets } from '../netlink-sockets.ts';
@@ -294,20 +294,20 @@ export class LocalNetworks implements NetworkPart {
 
   /** Its networks that are of this node; the others are passed over. */
   async attached(container: AttachedContainer): Promise<void> {
-    const own = container.networks.flatMap(({ networkId, addresses, aliases = [], linkLocal }) => {
+    const own = container.networks.flatMap((place) => {
+      const { networkId, addresses, aliases = [] } = place;
       const network = this.#networks.get(networkId);
       const position = positionOf(container.networks, networkId);
-      return network === undefined ? [] : [{ network, addresses, aliases, position, linkLocal }];
+      return network === undefined ? [] : [{ network, place, addresses, aliases, position }];
     });
     const wayOf = (family: 'ipv4' | 'ipv6') =>
       container.leavesByBridge ? undefined : this.wayOf(container.networks, family);
     const [way, way6] = [wayOf('ipv4'), wayOf('ipv6')];
-    for (const { network, addresses, position, linkLocal = [] } of own) {
+    for (const { network, place, addresses, position } of own) {
       network.addresses.adopt(container.id, addresses);
       const plug = this.#plugOf(container, {
         network,
-        addresses,
-        linkLocal,
+        place,
         position,
         isWay: network.kept === way,
         isWay6: network.kept === way6,
@@ -402,16 +402,16 @@ export class LocalNetworks implements NetworkPart {
 
   #plugOf(
     container: AttachedContainer,
-    place: {
+    given: {
       readonly network: Network;
-      readonly addresses: readonly string[];
-      readonly linkLocal: readonly string[];
+      readonly place: AttachedNetwork;
       readonly position: number;
       readonly isWay: boolean;
       readonly isWay6: boolean;
     },
   ): Plug {
-    const { network, addresses, linkLocal, position, isWay, isWay6 } = place;
+    const { network, position, isWay, isWay6 } = given;
+    const { addresses, linkLocal = [] } = given.place;
     const { id, spec } = network.kept;
     const gateway = isWay ? this.gatewayOf([{ networkId: id }]) : undefined;
     const gateway6 = isWay6 ? this.gatewayOf([{ networkId: id }], 'ipv6') : undefined;
@@ -423,7 +423,7 @@ export class LocalNetworks implements NetworkPart {
       },
       link: {
         name: interfaceName(position),
-        mac: macOfAddresses(addresses),
+        mac: macOfPlace(given.place),
         mtu: mtuOf(spec) ?? this.#options.mtu ?? mtuDefault,
         addresses: [...addresses, ...linkLocal],
         ...(gateway === undefined ? {} : { gateway }),

@@ -1,9 +1,11 @@
 /** macvlan: containers share a link of this host, and are on its network themselves. */
 import { assert } from '../../../lib/assert.ts';
+import { SwarmError } from '../../../lib/errors.ts';
 import type { ContainerInterface } from '../container-interfaces.ts';
 import type { Link, Netlink } from '../netlink.ts';
 import { addBridge, addMacvlan, removeLink, setLink, type MacvlanMode } from '../netlink/links.ts';
 import type { Repair } from '../part.ts';
+import { errno, SyscallError } from '../syscalls.ts';
 import { Device, makeLink, missingParent, type Plug } from './device.ts';
 import { addVlan } from './links.ts';
 
@@ -61,7 +63,16 @@ export class SharedDevice extends Device {
     const { index: parent } = this.#shared;
     const { name, mac, mtu } = link;
     const { mode } = this.#wanted;
-    makeLink(this.host, addMacvlan({ name, parent, mtu, mac, mode, netnsFd }), 'macvlan');
+    try {
+      makeLink(this.host, addMacvlan({ name, parent, mtu, mac, mode, netnsFd }), 'macvlan');
+    } catch (error) {
+      if (!(error instanceof SyscallError && error.errno === errno.addressInUse)) throw error;
+      throw new SwarmError(
+        'already-exists',
+        `the MAC address ${mac} is in use on ${this.#wanted.parent}: choose another one`,
+        { cause: error },
+      );
+    }
   }
 
   /** It goes with the link that it shares, and has no end of its own there. */

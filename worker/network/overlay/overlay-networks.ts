@@ -13,6 +13,7 @@ import {
   hasIpv6,
   interfaceName,
   macOfAddresses,
+  macOfPlace,
   positionOf,
   setUpContainerNamespace,
 } from '../container-interfaces.ts';
@@ -408,16 +409,18 @@ export class OverlayNetworks implements NetworkPart {
 }
 
 function plug({ id, netnsPath, networks }: AttachedContainer, segment: Segment): void {
-  const addresses = networks.find(({ networkId }) => networkId === segment.id)?.addresses ?? [];
+  const place = networks.find(({ networkId }) => networkId === segment.id) ?? { addresses: [] };
+  const { addresses } = place;
   const position = positionOf(networks, segment.id);
   const { mtu } = segment.wanted.underlay;
-  const link = { name: interfaceName(position), mac: macOfAddresses(addresses), mtu, addresses };
+  const link = { name: interfaceName(position), mac: macOfPlace(place), mtu, addresses };
   segment.plug(id, { netnsPath, position, link });
 }
 
-function claimOf({ nodeId, addresses }: AssignedEndpoint): Claim | undefined {
+function claimOf(endpoint: AssignedEndpoint): Claim | undefined {
+  const { nodeId, addresses } = endpoint;
   if (addresses.length === 0) return undefined;
-  return { nodeId, mac: macOfAddresses(addresses), addresses: addresses.map(withoutPrefix) };
+  return { nodeId, mac: macOfPlace(endpoint), addresses: addresses.map(withoutPrefix) };
 }
 
 function claimOfPeer({ id, ingressAddresses }: AssignedPeer): Claim | undefined {
