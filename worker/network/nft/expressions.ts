@@ -48,7 +48,8 @@ function expression(name: string, ...attributes: readonly Buffer[]): Expression 
   return nested(
     listElement,
     attribute(expressionAttributes.name, cString(name)),
-    nested(expressionAttributes.data, ...attributes),
+    // Of some that have none the kernel does not give the empty list back.
+    ...(attributes.length === 0 ? [] : [nested(expressionAttributes.data, ...attributes)]),
   );
 }
 
@@ -385,5 +386,7 @@ export function verdict(how: keyof typeof verdicts, chain?: string): Statement {
   return [expression('immediate', number(1, verdictRegister), nested(2, verdictData(how, chain)))];
 }
 
+/** The packet is nobody's connection. Only ahead of connection tracking. */
+export const notrack: Statement = [expression('notrack')];
 export const masquerade: Statement = [expression('masq')];
 export const counter: Statement = [expression('counter')];

@@ -41,6 +41,7 @@ import {
   tunnelMtuOf,
   type Carrier,
 } from './underlay.ts';
+import { UntrackedVxlan } from './untracked.ts';
 
 /** This node, as the managers know it. */
 export interface OverlayNode {
@@ -73,6 +74,7 @@ export class OverlayNetworks implements NetworkPart {
   readonly #opening = new Map<string, Promise<Segment>>();
   readonly #containers = new Map<string, AttachedContainer>();
   #host: Netlink | undefined;
+  #untracked: UntrackedVxlan | undefined;
   /** Tried at the first question. */
   #kernelCarriesIpv6: boolean | undefined;
 
@@ -86,6 +88,7 @@ export class OverlayNetworks implements NetworkPart {
   start(): void {
     this.#namespaces.prepare();
     this.#host = new Netlink();
+    this.#untracked = new UntrackedVxlan();
     this.#deps.tunnels.start();
   }
 
@@ -97,6 +100,8 @@ export class OverlayNetworks implements NetworkPart {
     this.#namespaces[Symbol.dispose]();
     this.#host?.[Symbol.dispose]();
     this.#host = undefined;
+    this.#untracked?.[Symbol.dispose]();
+    this.#untracked = undefined;
   }
 
   /** Why the network cannot be carried by this node; undefined where it can. */
@@ -165,11 +170,12 @@ export class OverlayNetworks implements NetworkPart {
     for (const segment of touched) {
       if (this.#segments.get(segment.id) === segment) this.#try(segment, () => segment.forward());
     }
+    this.#leaveUntracked();
     await this.#stopTunnelsIfUnused();
   }
 
   async audit(isQuiet = false): Promise<readonly Repair[]> {
-    const repairs: Repair[] = [...(await this.#deps.tunnels.audit())];
+    const repairs: Repair[] = [...(await this.#deps.tunnels.audit()), ...this.#leaveUntracked()];
     for (const network of this.#deps.tables.networks()) {
       if (!this.#segments.has(network.id)) await this.#networkChanged(network.id);
     }
@@ -213,6 +219,7 @@ export class OverlayNetworks implements NetworkPart {
     await Promise.allSettled(this.#opening.values());
     for (const segment of this.#segments.values()) segment.remove();
     this.#segments.clear();
+    this.#untracked?.clear();
     await this.removeLeftovers();
     await this.#deps.tunnels.clear();
     this.#namespaces.clear();
@@ -355,6 +362,22 @@ export class OverlayNetworks implements NetworkPart {
     const node = this.#deps.node();
     assert(this.#host !== undefined && node !== undefined, 'the host is a node, and started');
     return findCarrier(this.#host, node.dataPathAddr);
+  }
+
+  /** Encrypted networks have a namespace of their own, in which nothing is tracked. */
+  #leaveUntracked(): readonly Repair[] {
+    const plain = [...this.#deps.tables.networks()].filter(
+      ({ driver, encrypted }) => driver === 'overlay' && !encrypted,
+    );
+    try {
+      this.#untracked?.setPorts(plain.map(({ dataPathPort }) => dataPathPort));
+      return this.#untracked?.audit() ?? [];
+    } catch (error) {
+      this.#log.warn('connection tracking sees VXLAN, until the next audit', {
+        error: messageOf(error),
+      });
+      return [];
+    }
   }
 
   async #tellTunnels(): Promise<void> {
