@@ -240,6 +240,13 @@ export class MeshBench implements AsyncDisposable {
     await this.assign({ complete: false, update: [{ type: 'endpoint', object }], remove: [] });
   }
 
+  /** Its task is gone. */
+  async drop(number: number): Promise<void> {
+    const id = `ingress/t${number}`;
+    this.#endpoints.delete(number);
+    await this.assign({ complete: false, update: [], remove: [{ type: 'endpoint', id }] });
+  }
+
   /** A container of the service, which says its number and who asked. */
   async addServer(number: number, node: MeshNode, address = '::'): Promise<Place> {
     const place = await node.attach(number);

@@ -188,18 +188,54 @@ print(' '.join(s.recv(100).decode().split(' ')[1] for s in sockets))
       assert.match(await bench.wires.ask(bench.outside, '192.168.99.2', port.tcp), /^10 /);
     });
 
-    it('lets a UDP client move on with the socket it has', async () => {
-      const client = bench.wires.udp(bench.outside, 4);
-      const ask = () => bench.wires.askUdp(client, '192.168.99.2', port.udp);
-      await assert.rejects(ask());
-      await bench.addServer(10, bench.node(1));
-      assert.equal(await ask(), '10 192.168.99.100');
-      await bench.addServer(11, bench.node(0));
-      assert.equal(await ask(), '10 192.168.99.100');
-      await bench.tell(10, bench.node(1), false);
-      await sleep(100);
-      assert.equal(await ask(), '11 192.168.99.100');
-    });
+    for (const [host, own] of [
+      ['192.168.99.2', '192.168.99.100'],
+      ['fd99::2', 'fd99::100'],
+    ] as const) {
+      it(`lets a UDP client of ${host} move on with the socket it has`, async () => {
+        const client = bench.wires.udp(bench.outside, host.includes(':') ? 6 : 4);
+        const ask = () => bench.wires.askUdp(client, host, port.udp);
+        await assert.rejects(ask());
+        await bench.addServer(10, bench.node(1));
+        assert.equal(await ask(), `10 ${own}`);
+        await bench.addServer(11, bench.node(0));
+        assert.equal(await ask(), `10 ${own}`);
+        await bench.tell(10, bench.node(1), false);
+        await sleep(100);
+        assert.equal(await ask(), `11 ${own}`);
+        await bench.tell(11, bench.node(0), false);
+        await sleep(100);
+        await assert.rejects(ask());
+        await bench.tell(10, bench.node(1));
+        assert.equal(await ask(), `10 ${own}`);
+      });
+
+      it(`keeps connections to ${host} while another task goes`, async () => {
+        for (const [index, number] of [10, 12].entries()) {
+          const place = await bench.node(index).attach(number);
+          bench.wires.serve(place, { address: '::', port: 80 }, (socket) => socket.pipe(socket));
+          await bench.tell(number, bench.node(index));
+        }
+        const open = () => bench.wires.connect(bench.outside, host, port.tcp, patienceMs);
+        const sockets = await Promise.all(Array.from({ length: 8 }, open));
+        const said = async (text: string) => {
+          for (const socket of sockets) {
+            const heard = new Promise((resolve, reject) => {
+              socket.once('data', resolve);
+              socket.once('error', reject);
+            });
+            socket.write(text);
+            assert.equal(String(await heard), text);
+          }
+        };
+        await said('one');
+        await bench.addServer(11, bench.node(0));
+        await bench.tell(11, bench.node(0), false);
+        await bench.drop(11);
+        await sleep(100);
+        await said('two');
+      });
+    }
 
     it('loses no connection', async () => {
       const places = [

@@ -162,6 +162,21 @@ export const ingressTable: Table = {
       ],
     },
     {
+      // Whom no task answers is told so, and is not remembered: a client that goes on sending from
+      // its port would else be led to nobody for ever, also when there are tasks again.
+      name: 'refuse',
+      base: { type: 'filter', at: 'input', priority: priorities.filter },
+      rules: [
+        [comesFromHost, isProtocol('tcp'), anyOf(ct.state, ctStates.new), reject('tcp-reset')],
+        ...(['udp', 'sctp'] as const).map((protocol) => [
+          comesFromHost,
+          isProtocol(protocol),
+          anyOf(ct.state, ctStates.new),
+          reject('port-unreachable'),
+        ]),
+      ],
+    },
+    {
       name: 'forward',
       base: { type: 'filter', at: 'forward', priority: priorities.mangle },
       // Clients do not know that the way is narrower here than any device they have.

@@ -7,6 +7,7 @@ import {
   addressBytes,
   addressText,
   attribute,
+  canonicalAddress,
   families,
   familyOf,
   nested,
@@ -67,6 +68,10 @@ function connectionCount(socket: NetfilterSocket): number {
 
 /** The next packet of such a connection is looked at as if it were the first. */
 export function forget(socket: NetfilterSocket, connections: Connections): void {
+  if (connections.family === 'ip6' && hasAddress(connections)) {
+    forgetByIpv6(socket, connections);
+    return;
+  }
   const body = Buffer.concat([header(connections.family), ...filterOf(connections)]);
   try {
     socket.run({ type: types.remove, flags: 0, what: 'forget connections', body, tolerated });
@@ -75,6 +80,34 @@ export function forget(socket: NetfilterSocket, connections: Connections): void 
     // Kernels before 6.12 forget one connection at a time only.
     for (const found of dump(socket, body)) forgetOne(socket, found);
   }
+}
+
+/**
+ * The kernel's filter takes an address of IPv6 the wrong way round: it forgets every connection but
+ * those that were meant (`ipv6_addr_cmp` is 0 where addresses are the same). It is asked for all
+ * that the rest of the filter leaves, and the addresses are compared here.
+ */
+function forgetByIpv6(socket: NetfilterSocket, connections: Connections): void {
+  const { asked, server, family, protocol, unanswered } = connections;
+  const body = Buffer.concat([
+    header(family),
+    ...filterOf({
+      family,
+      ...(asked?.port === undefined ? {} : { asked: { port: asked.port } }),
+      ...(protocol === undefined ? {} : { protocol }),
+      ...(unanswered === undefined ? {} : { unanswered }),
+    }),
+  ]);
+  const isSame = (address: string | undefined, seen: string) =>
+    address === undefined || canonicalAddress(address) === seen;
+  for (const found of dump(socket, body)) {
+    const isMeant = isSame(server, found.server) && isSame(asked?.address, found.asked);
+    if (isMeant) forgetOne(socket, found);
+  }
+}
+
+function hasAddress({ asked, server }: Connections): boolean {
+  return server !== undefined || asked?.address !== undefined;
 }
 
 /** Connections to these servers that must not wait for them any longer. */
@@ -120,6 +153,8 @@ interface Found {
   readonly family: number;
   readonly original: Buffer;
   readonly id: Buffer;
+  /** Where the client sent its packets. */
+  readonly asked: string;
   readonly server: string;
   readonly protocol: number;
   readonly status: number;
@@ -140,7 +175,8 @@ function dump(socket: NetfilterSocket, body: Buffer): readonly Found[] {
         family: answer[0] ?? 0,
         original,
         id,
-        server: sourceOf(reply),
+        asked: addressIn(original, 'destination'),
+        server: addressIn(reply, 'source'),
         protocol: protocolOf(original),
         status: has.get(attributes.status)?.readUInt32BE(0) ?? 0,
       },
@@ -148,11 +184,11 @@ function dump(socket: NetfilterSocket, body: Buffer): readonly Found[] {
   });
 }
 
-function sourceOf(tuple: Buffer): string {
+function addressIn(tuple: Buffer, which: keyof typeof addressAttributes): string {
   const address = readAttributes(tuple).get(tupleAttributes.address);
   const has = address === undefined ? undefined : readAttributes(address);
-  const { source } = addressAttributes;
-  const bytes = has?.get(source.ip) ?? has?.get(source.ip6);
+  const { ip, ip6 } = addressAttributes[which];
+  const bytes = has?.get(ip) ?? has?.get(ip6);
   return bytes === undefined ? '' : addressText(bytes);
 }
 
@@ -185,7 +221,8 @@ function filterOf({ asked, server, family, protocol, unanswered }: Connections):
     (asked?.address === undefined ? 0 : parts.destination) |
     (asked?.port === undefined ? 0 : parts.destinationPort) |
     (asked === undefined ? 0 : withProtocol);
-  const reply = server === undefined ? 0 : parts.source | withProtocol;
+  const reply =
+    (server === undefined ? 0 : parts.source) | (asked === undefined ? withProtocol : 0);
   const addressPart = (type: number, address: string | undefined) =>
     address === undefined ? [] : [nested(1, attribute(type, addressBytes(address)))];
   const protocolPart = (port: number | undefined) =>
@@ -201,7 +238,7 @@ function filterOf({ asked, server, family, protocol, unanswered }: Connections):
             ...protocolPart(asked.port),
           ),
         ]),
-    ...(server === undefined
+    ...(reply === 0
       ? []
       : [
           nested(
