@@ -1,7 +1,8 @@
-import { mkdirSync, openSync } from 'node:fs';
+import { openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { pino, type Logger as Pino } from 'pino';
 import { SwarmError, messageOf } from '../lib/errors.ts';
+import { makeFoldersSync } from '../lib/folders.ts';
 import type { LogFields, Logger } from '../lib/log.ts';
 import { LogWriter } from './log-writer.ts';
 import type { DaemonOptions } from './options.ts';
@@ -31,7 +32,7 @@ export function createLogger(options: Pick<DaemonOptions, 'logLevel' | 'logFile'
 function openLog(path: string | undefined): number {
   if (path === undefined) return process.stderr.fd;
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFoldersSync(dirname(path));
     return openSync(path, 'a');
   } catch (error) {
     throw new SwarmError(

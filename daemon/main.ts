@@ -1,9 +1,10 @@
 /** The daemon: one process a host. Wires everything, in the order in which it must start. */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createApiServer, type Backend, type ListenOptions } from '../api/index.ts';
 import { realClock as clock } from '../lib/clock.ts';
 import { messageOf, SwarmError } from '../lib/errors.ts';
+import { makeFoldersSync } from '../lib/folders.ts';
 import type { Logger } from '../lib/log.ts';
 import { Metrics } from '../lib/metrics.ts';
 import { systemRandom as random } from '../lib/random.ts';
@@ -79,7 +80,7 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
   const tls = options.tls && readTls(options.tls);
   await using starting = new AsyncDisposableStack();
   for (const folder of [dataRoot, runRoot]) {
-    mkdirSync(folder, { recursive: true, mode: 0o711 });
+    makeFoldersSync(folder, 0o711);
     starting.use(acquirePidFile(join(folder, 'daemon.pid')));
   }
   const node = await startContainers(options, log, starting);

@@ -1,11 +1,12 @@
 /** One daemon for a data root. The file names a process that may be gone, also after kill -9. */
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errnoOf, SwarmError } from '../lib/errors.ts';
+import { makeFoldersSync } from '../lib/folders.ts';
 
 /** Throws SwarmError `failed-precondition` when a living daemon holds the file. */
 export function acquirePidFile(path: string): Disposable {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o711 });
+  makeFoldersSync(dirname(path), 0o711);
   const holder = readHolder(path);
   if (holder !== undefined && startTime(holder.pid) === holder.startTime) {
     throw new SwarmError(

@@ -1,11 +1,12 @@
 /** Files of this host into an archive, and out of one, as `cp` takes them. */
 import { createReadStream, createWriteStream, type Stats } from 'node:fs';
-import { chmod, link, lstat, mkdir, readdir, readlink, rm, stat, symlink } from 'node:fs/promises';
+import { chmod, link, lstat, readdir, readlink, rm, stat, symlink } from 'node:fs/promises';
 import { once } from 'node:events';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract, pack, type Header, type Pack } from 'tar-stream';
+import { makeFolders } from '../../lib/folders.ts';
 import { commandError } from '../command/errors.ts';
 
 type NewHeader = Parameters<Pack['entry']>[0];
@@ -120,9 +121,9 @@ async function unpackOne(
   path: string,
   target: string,
 ): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
+  await makeFolders(dirname(path));
   if (header.type === 'directory') {
-    await mkdir(path, { recursive: true });
+    await makeFolders(path);
     return;
   }
   await checkFolder(target, path);

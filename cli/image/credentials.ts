@@ -1,8 +1,9 @@
 /** Keeps and forgets credentials where docker does: in its own file, or in a helper. */
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { errnoOf, SwarmError } from '../../lib/errors.ts';
+import { makeFolders } from '../../lib/folders.ts';
 import { runHelper } from '../service/registry-auth.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -82,7 +83,7 @@ async function readConfig(path: string): Promise<ConfigFile> {
 
 /** Whole or not at all, and for nobody else's eyes. */
 async function writeConfig(path: string, config: ConfigFile): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await makeFolders(dirname(path), 0o700);
   const partial = `${path}.${process.pid}`;
   await writeFile(partial, `${JSON.stringify(config, null, '\t')}\n`, { mode: 0o600 });
   await rename(partial, path);

@@ -1,10 +1,11 @@
 /** Runs the daemon's program: in front, or as a process of its own that outlives this one. */
 import { spawn } from 'node:child_process';
-import { mkdirSync, openSync, closeSync, fstatSync, readSync } from 'node:fs';
+import { openSync, closeSync, fstatSync, readSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Clock } from '../../lib/clock.ts';
 import { errnoOf, messageOf, SwarmError } from '../../lib/errors.ts';
+import { makeFoldersSync } from '../../lib/folders.ts';
 import { Client } from '../client/index.ts';
 import { silentExit } from '../command/errors.ts';
 
@@ -108,7 +109,7 @@ async function startDaemon(client: Client, options: StartOptions): Promise<void>
 
 function openLog(runRoot: string, path: string): number {
   try {
-    mkdirSync(runRoot, { recursive: true, mode: 0o711 });
+    makeFoldersSync(runRoot, 0o711);
     return openSync(path, 'a', 0o640);
   } catch (error) {
     throw new SwarmError(

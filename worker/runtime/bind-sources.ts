@@ -1,6 +1,7 @@
 /** Bind mounts, unlike Docker's -v, do not make what they mount. */
-import { mkdir, stat } from 'node:fs/promises';
-import { errnoOf, SwarmError } from '../../lib/errors.ts';
+import { stat } from 'node:fs/promises';
+import { errnoOf, messageOf, SwarmError } from '../../lib/errors.ts';
+import { makeFolders } from '../../lib/folders.ts';
 import type { Mount } from '../../types/index.ts';
 
 /** Throws SwarmError `invalid-argument` in Docker's words for a source that does not exist. */
@@ -12,7 +13,7 @@ export async function checkBindSources(mounts: readonly Mount[]): Promise<void> 
     } catch (cause) {
       if (errnoOf(cause) !== 'ENOENT') throw cause;
       if (bindOptions?.createMountpoint) {
-        await mkdir(source, { recursive: true });
+        await makeSource(source);
         continue;
       }
       throw new SwarmError(
@@ -21,5 +22,14 @@ export async function checkBindSources(mounts: readonly Mount[]): Promise<void> 
         { cause },
       );
     }
+  }
+}
+
+async function makeSource(path: string): Promise<void> {
+  try {
+    await makeFolders(path);
+  } catch (cause) {
+    const message = `error while creating mount source path '${path}': ${messageOf(cause)}`;
+    throw new SwarmError('invalid-argument', message, { cause });
   }
 }

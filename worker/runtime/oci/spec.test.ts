@@ -75,6 +75,8 @@ describe('OCI spec', () => {
 
   it('says what it cannot run', () => {
     assert.throws(() => build({ argv: [] }), isErrorCode('invalid-argument', /no command/));
+    const env = [`LONG=${'x'.repeat(140_000)}`];
+    assert.throws(() => build({ env }), isErrorCode('invalid-argument', /variable LONG is 140005/));
     assert.throws(
       () => build({ ulimits: [{ name: 'speed', soft: 1, hard: 1 }] }),
       isErrorCode('invalid-argument', /speed/),

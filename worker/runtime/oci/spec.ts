@@ -12,6 +12,7 @@ import {
 } from './resources.ts';
 import { seccompProfile, type Seccomp } from './seccomp.ts';
 import { withOwnGroup, type ResolvedUser } from './user.ts';
+import { checkWords } from './words.ts';
 
 /** The facts about host, image and placement that the configuration does not hold. */
 export interface SpecContext {
@@ -163,6 +164,7 @@ function processOf(config: ContainerConfig, context: SpecContext): OciProcess {
   if (command === undefined || command === '') {
     throw new SwarmError('invalid-argument', 'no command specified');
   }
+  checkWords(config.argv, config.env, context.architecture);
   const { privileged, consoleSize } = config.more ?? {};
   const capabilities = privileged
     ? (context.capabilities ?? allCapabilities)
