@@ -25,8 +25,15 @@ const single = [
     'warn',
     'error',
   ]),
+  text('log-file', 'Where a daemon started here logs, instead of to daemon.log'),
+  text('hostname', "The node's name, for a daemon started here (default: the host's)"),
+  text('bridge-subnet', "Subnet of the containers' gateway bridge of a daemon started here"),
+  text('mtu', "MTU of containers' interfaces of a daemon started here", { word: 'bytes' }),
   text('metrics-addr', 'Where a daemon started here serves metrics, such as 127.0.0.1:9323'),
   text('metrics-token-file', 'Path of a file with the token that readers of metrics show'),
+  text('tlscacert', 'Whose certificates a daemon started here accepts from its TLS clients'),
+  text('tlscert', 'Certificate that a daemon started here shows over TLS'),
+  text('tlskey', 'Its key'),
   oneOf('oci-runtime', 'What runs the containers ("auto", "crun", "runc")', [
     'auto',
     'crun',
@@ -42,9 +49,11 @@ const repeated = [
   list('manager-addr', 'Where a manager may be, should none be found where it was'),
 ] as const;
 
+const metricsTls = bool('metrics-tls', 'Serve metrics over TLS, with --tlscert and --tlscacert');
+
 const noDaemon = bool('no-daemon', 'Do not start a daemon where none answers');
 
-export const daemonFlags: readonly Flag<unknown>[] = [...single, ...repeated, noDaemon];
+export const daemonFlags: readonly Flag<unknown>[] = [...single, ...repeated, metricsTls, noDaemon];
 
 interface DaemonOptions {
   readonly runRoot: string | undefined;
@@ -62,5 +71,6 @@ export function daemonOptions(values: FlagValues): DaemonOptions {
   for (const flag of repeated) {
     for (const value of values.get(flag) ?? []) argv.push(`--${flag.name}=${value}`);
   }
+  if (values.get(metricsTls) === true) argv.push('--metrics-tls');
   return { runRoot: values.get(runRoot), argv, start: values.get(noDaemon) !== true };
 }

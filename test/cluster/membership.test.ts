@@ -221,6 +221,15 @@ describe('membership', () => {
     assert.equal(out, 'This node joined a swarm as a worker.\n');
     await swarm.untilNodes('h1 ready, h2 ready, h3 ready');
   });
+
+  it('takes a host back that was in a swarm when its daemon died', async () => {
+    await h1.killDaemon();
+    const roots = words(`--data-root=${h1.dataRoot} --run-root=${h1.runRoot}`);
+    const out = await h1.exec([binary, 'init', ...roots]);
+    assert.match(out, /^This node was in a swarm already, .* back there, as a manager; nothing/);
+    await swarm.untilNodes('h1 ready, h2 ready, h3 ready');
+    assert.match((await h1.cliResult('init')).stderr, /already part of a swarm/);
+  });
 });
 
 async function infoOf(host: Host): Promise<SwarmInfo> {

@@ -6,6 +6,7 @@ import { daemonFlags } from '../../swarm/daemon-flags.ts';
 import { printJoinCommand } from '../../swarm/join-command.ts';
 import { localDaemon } from '../../swarm/local.ts';
 import { nodeFlags } from '../../swarm/node-flags.ts';
+import { resumed } from '../../swarm/resumed.ts';
 import { storeFlags, storeOf } from '../../swarm/store-flags.ts';
 import { fetchUnlockKey, printUnlockCommand } from '../../swarm/unlock-key.ts';
 
@@ -41,7 +42,8 @@ export const command: Command = {
   long: 'Starts the daemon of this host where none answers, with the flags of "ts-swarm daemon".',
   async run(context, _args, flags) {
     const store = await storeOf(flags);
-    const client = await localDaemon(context, flags);
+    const { client, started } = await localDaemon(context, flags);
+    if (started && !flags.get(forceNewCluster) && (await resumed(context, client))) return;
     const nodeId = await client.json<string>('POST', '/swarm/init', {
       body: { ...requestBody(flags), ...(store === undefined ? {} : { Store: store }) },
     });

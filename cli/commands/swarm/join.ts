@@ -5,6 +5,7 @@ import { text } from '../../command/flags.ts';
 import { daemonFlags } from '../../swarm/daemon-flags.ts';
 import { localDaemon } from '../../swarm/local.ts';
 import { nodeFlags } from '../../swarm/node-flags.ts';
+import { resumed } from '../../swarm/resumed.ts';
 
 const token = text('token', 'Token for entry into the swarm');
 
@@ -20,7 +21,8 @@ export const command: Command = {
         'a join token is needed: "ts-swarm join-token worker" on a manager prints the whole command',
       );
     }
-    const client = await localDaemon(context, flags);
+    const { client, started } = await localDaemon(context, flags);
+    if (started && (await resumed(context, client, remote))) return;
     await client.json('POST', '/swarm/join', {
       body: {
         ListenAddr: flags.get(nodeFlags.listenAddr) ?? '0.0.0.0:2377',

@@ -40,7 +40,7 @@ export const command: Command = {
       ...(store === undefined ? {} : { 'X-Swarm-Store': base64url(store) }),
     };
     const upload = await openInput(context, path);
-    const client = await localDaemon(context, flags);
+    const { client } = await localDaemon(context, flags);
     const answer = await client.json<Restored>('POST', '/swarm/restore', {
       query: queryOf(flags),
       upload,
