@@ -1,7 +1,7 @@
 /**
- * Folders at paths that people have named, with what is missing above them. Node's own recursive way
- * goes round for ever, on a whole processor and past all signals, where a file system calls a folder
- * missing that it lets nobody make, as /proc does.
+ * Folders at paths that people have named, with what is missing above them. Node's own recursive
+ * way goes round for ever, on a whole processor and past all signals, where a file system calls a
+ * folder missing that it lets nobody make, as /proc does.
  */
 import { mkdirSync, statSync } from 'node:fs';
 import { mkdir, stat } from 'node:fs/promises';

@@ -377,7 +377,12 @@ describe('cli/commands', () => {
     daemon.answer({
       'GET /events': (_asked, response) => {
         const Actor = { ID: 'svc1', Attributes: { name: 'web', b: '2' } };
-        const event = { Type: 'service', Action: 'create', Actor, time: 0, timeNano: 5 };
+        const event = {
+          Type: 'service',
+          Action: 'create',
+          Actor,
+          timeNano: 1_795_325_658_295_000_000,
+        };
         response.write(`${JSON.stringify(event)}\n`);
         setTimeout(() => interrupt(), 20);
       },
@@ -385,7 +390,7 @@ describe('cli/commands', () => {
     const options = { onStart: (send: () => void) => (interrupt = send) };
     const ran = await cli('events --filter type=service', options);
     assert.equal(ran.code, 0);
-    assert.match(ran.out, /^1970-01-01T\S+\.000000005\S+ service create svc1 \(b=2, name=web\)\n$/);
+    assert.match(ran.out, /^2026-11-\S+\.295000000\S+ service create svc1 \(b=2, name=web\)\n$/);
     assert.equal(daemon.asked[0]?.query.get('filters'), '{"type":{"service":true}}');
     assert.equal((await cli('events --format {{.Type}}:{{.ID}}', options)).out, 'service:svc1\n');
   });

@@ -1,20 +1,17 @@
 /** The store's log on Raft: one manager alone, or several that replicate to each other. */
 import type { Clock } from '../../lib/clock.ts';
-import { SwarmError, type ErrorCode } from '../../lib/errors.ts';
+import { SwarmError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
 import {
-  LogError,
   nodeDefaults,
   raftDefaults,
-  RaftError,
   RaftNode,
   recoverAlone,
   type Cipher,
   type ConfChange,
   type ConfState,
   type Disk,
-  type LogErrorCode,
   type Message,
   type NodeId,
   type RaftStatus,
@@ -22,6 +19,7 @@ import {
 } from '../../raft/index.ts';
 import type { SwarmSpec } from '../../types/index.ts';
 import type { ApplyResult, StateMachine, StoreLog } from './log.ts';
+import { toSwarmError } from './raft-errors.ts';
 import type { InitialState } from './restored.ts';
 
 export interface RaftLogOptions {
@@ -291,47 +289,4 @@ function every(clock: Clock, periodMs: number, callback: () => void): () => void
     callback();
   });
   return () => timer.cancel();
-}
-
-/** What a person is told who needs one. */
-export const noLeader =
-  'The swarm does not have a leader. It is possible that too few managers are online: make sure ' +
-  'that more than half of them are, or, where they are lost for good, go on from this one with ' +
-  '`ts-swarm init --force-new-cluster`.';
-
-function toSwarmError(thrown: unknown): SwarmError {
-  if (thrown instanceof RaftError) {
-    const { code, message } = thrown;
-    if (code === 'no-leader') return new SwarmError('unavailable', noLeader, { cause: thrown });
-    if (code === 'busy' || code === 'full') {
-      return new SwarmError('resource-exhausted', message, { cause: thrown });
-    }
-    if (code === 'refused')
-      return new SwarmError('failed-precondition', message, { cause: thrown });
-    return new SwarmError('unavailable', message, { cause: thrown.cause ?? thrown });
-  }
-  return thrown instanceof LogError ? fromLog(thrown) : SwarmError.from(thrown);
-}
-
-const logCodes: Readonly<Record<LogErrorCode, ErrorCode>> = {
-  full: 'resource-exhausted',
-  busy: 'resource-exhausted',
-  'too-large': 'invalid-argument',
-  locked: 'failed-precondition',
-  failed: 'unavailable',
-  closed: 'unavailable',
-  corrupt: 'internal',
-  missing: 'internal',
-  'wrong-key': 'failed-precondition',
-};
-
-function fromLog(error: LogError): SwarmError {
-  const code = logCodes[error.code];
-  const before = code === 'resource-exhausted' ? 'the change was not stored: ' : '';
-  const after = code === 'internal' ? '; restore the folder from a backup' : '';
-  const { path, offset } = error;
-  return new SwarmError(code, `${before}${error.message}${after}`, {
-    cause: error,
-    details: path === undefined ? {} : { path, ...(offset === undefined ? {} : { offset }) },
-  });
 }

@@ -24,6 +24,8 @@ const optional = new Set([
   'From',
 ]);
 
+const nanoDigits = 9;
+
 export const command: Command = {
   usage: '[OPTIONS]',
   flags: [filterFlag, format, since, until],
@@ -76,9 +78,10 @@ async function lineOf(wanted: string): Promise<(event: WireEvent) => string> {
 }
 
 function eventLine(event: WireEvent): string {
-  const seconds = event.time ?? Math.floor((event.timeNano ?? 0) / 1e9);
-  // JSON's numbers hold a time in nanoseconds only to some hundred of them: that is what is shown.
-  const nanoseconds = Math.max(0, Math.round((event.timeNano ?? 0) - seconds * 1e9)) % 1e9;
+  // The digits that came: a number of that size is itself only to some hundred nanoseconds.
+  const digits = String(event.timeNano ?? 0).padStart(nanoDigits + 1, '0');
+  const seconds = event.time ?? Number(digits.slice(0, -nanoDigits));
+  const nanoseconds = Number(digits.slice(-nanoDigits));
   const attributes = Object.entries(event.Actor.Attributes ?? {})
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([key, value]) => `${key}=${value}`);

@@ -1,0 +1,59 @@
+/** What the raft library throws, in the words of a swarm. */
+import { SwarmError, type ErrorCode } from '../../lib/errors.ts';
+import { InvariantError, LogError, RaftError, type LogErrorCode } from '../../raft/index.ts';
+
+/** An older copy of the folder would be worse than none: what it lacks was acknowledged. */
+const wayOut =
+  'have another manager demote and remove this node ("ts-swarm node demote", "node rm"), then ' +
+  '"ts-swarm leave --force" here and join again; if there is no other, restore a backup of the ' +
+  'swarm ("ts-swarm leave --force", "ts-swarm swarm restore")';
+
+/** What a person is told who needs one. */
+export const noLeader =
+  'The swarm does not have a leader. It is possible that too few managers are online: make sure ' +
+  'that more than half of them are, or, where they are lost for good, go on from this one with ' +
+  '`ts-swarm init --force-new-cluster`.';
+
+/** Of what the raft library throws. */
+export function toSwarmError(thrown: unknown): SwarmError {
+  if (thrown instanceof RaftError) {
+    const { code, message } = thrown;
+    if (code === 'no-leader') return new SwarmError('unavailable', noLeader, { cause: thrown });
+    if (code === 'busy' || code === 'full') {
+      return new SwarmError('resource-exhausted', message, { cause: thrown });
+    }
+    if (code === 'refused')
+      return new SwarmError('failed-precondition', message, { cause: thrown });
+    return new SwarmError('unavailable', message, { cause: thrown.cause ?? thrown });
+  }
+  if (thrown instanceof InvariantError) {
+    const message =
+      `what this manager's disk holds of the swarm's log is not what it had acknowledged ` +
+      `(${thrown.message}), as after a disk that was cut short or put back: ${wayOut}`;
+    return new SwarmError('internal', message, { cause: thrown });
+  }
+  return thrown instanceof LogError ? fromLog(thrown) : SwarmError.from(thrown);
+}
+
+const logCodes: Readonly<Record<LogErrorCode, ErrorCode>> = {
+  full: 'resource-exhausted',
+  busy: 'resource-exhausted',
+  'too-large': 'invalid-argument',
+  locked: 'failed-precondition',
+  failed: 'unavailable',
+  closed: 'unavailable',
+  corrupt: 'internal',
+  missing: 'internal',
+  'wrong-key': 'failed-precondition',
+};
+
+function fromLog(error: LogError): SwarmError {
+  const code = logCodes[error.code];
+  const before = code === 'resource-exhausted' ? 'the change was not stored: ' : '';
+  const after = code === 'internal' ? `; ${wayOut}` : '';
+  const { path, offset } = error;
+  return new SwarmError(code, `${before}${error.message}${after}`, {
+    cause: error,
+    details: path === undefined ? {} : { path, ...(offset === undefined ? {} : { offset }) },
+  });
+}
