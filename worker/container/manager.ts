@@ -94,7 +94,7 @@ export class ContainerManager implements AsyncDisposable {
     const linkEnv = (record: ContainerRecord) => this.links.env(record);
     this.execs = new Execs({ io: runtime.io, events: this.events, linkEnv, clock, random });
     this.inside = new Inside(runtime, deps.images);
-    this.#views = new Views(join(options.runRoot, 'views'), runtime, log);
+    this.#views = new Views(join(options.runRoot, 'views'), { runtime, volumes, log });
     this.archives = new Archives(this.#views, runtime);
     this.#ports = new PublishedPorts({
       log,

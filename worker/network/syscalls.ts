@@ -83,6 +83,8 @@ export const mountFlags = {
   detach: 2,
   remount: 32,
   bind: 4096,
+  recursive: 16384,
+  isPrivate: 1 << 18,
   shared: 1 << 20,
 } as const;
 

@@ -322,6 +322,19 @@ export class Volumes implements Disposable {
     return this.#connector.connect(request);
   }
 
+  /** Mounts them for as long as the work takes; nobody is told of it. */
+  async during<T>(
+    request: ConnectRequest,
+    work: (mounts: readonly Mount[]) => Promise<T>,
+  ): Promise<T> {
+    const mounts = await this.#connector.connect(request, { quietly: true });
+    try {
+      return await work(mounts);
+    } finally {
+      await this.#connector.disconnect(request.containerId, { quietly: true });
+    }
+  }
+
   /** What `provide` gives, and filled: as in Docker, before the container has ever run. */
   async make(request: ConnectRequest): Promise<readonly PinnedMount[]> {
     const { containerId, image } = request;

@@ -56,9 +56,6 @@ export class Archives {
     source: AsyncIterable<Uint8Array>,
     options: { readonly keepsKinds: boolean },
   ): Promise<void> {
-    if (target.view.record.host.readonlyRootfs) {
-      throw new SwarmError('permission-denied', 'container rootfs is marked read-only');
-    }
     return this.#views.within(target, async (root) => {
       let folder: string;
       {
@@ -68,12 +65,14 @@ export class Archives {
         }
         folder = located.path === '/' ? '' : located.path;
       }
+      const why = await whyReadOnly(root.path, folder, target.view);
+      if (why !== undefined) throw new SwarmError('permission-denied', why);
       await unpack(root.path, folder, source, options);
     });
   }
 
   export(target: Target, take: (chunks: AsyncIterable<Uint8Array>) => Promise<void>) {
-    return this.#views.within(target, async (root) => {
+    return this.#views.withinLayers(target, async (root) => {
       await using located = await locate(root.path, '/');
       await take(packed(located, { name: '', oneFileSystem: true }));
     });
@@ -87,6 +86,35 @@ export class Archives {
   async changes(target: Target): Promise<readonly FileChange[]> {
     const own = ownOf(target, 'compared with its image');
     return changesOf(await this.#runtime.layers.mounts(own.id));
+  }
+}
+
+/** Docker's words where nothing can be written; undefined where it can. */
+async function whyReadOnly(
+  root: string,
+  folder: string,
+  { record, mounts }: Target['view'],
+): Promise<string | undefined> {
+  let nearest: { readonly path: string; readonly isReadOnly: boolean } | undefined;
+  for (const { mount, image } of mounts) {
+    const path = await resolved(root, mount.target);
+    if (folder !== path && !folder.startsWith(`${path}/`)) continue;
+    if (nearest !== undefined && nearest.path.length >= path.length) continue;
+    nearest = { path, isReadOnly: mount.readOnly === true || image !== undefined };
+  }
+  if (nearest?.isReadOnly) return 'mounted volume is marked read-only';
+  if (nearest !== undefined || !record.host.readonlyRootfs) return undefined;
+  return 'container rootfs is marked read-only';
+}
+
+async function resolved(root: string, path: string): Promise<string> {
+  try {
+    await using located = await locate(root, path, { followLast: true });
+    return located.path;
+  } catch (error) {
+    // What is mounted only while the container runs has no place before.
+    if (SwarmError.from(error).code !== 'not-found') throw error;
+    return posix.resolve('/', path);
   }
 }
 

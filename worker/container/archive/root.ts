@@ -4,7 +4,7 @@
  * very moment, never leads to a file of the host.
  */
 import { constants, type Stats } from 'node:fs';
-import { lstat, open, readlink, type FileHandle } from 'node:fs/promises';
+import { lstat, mkdir, open, readlink, type FileHandle } from 'node:fs/promises';
 import { errnoOf, SwarmError } from '../../../lib/errors.ts';
 
 const linksMax = 40;
@@ -38,7 +38,7 @@ interface Step {
 export async function locate(
   root: string,
   path: string,
-  options: { readonly followLast: boolean; readonly makeParents?: boolean } = { followLast: false },
+  options: { readonly followLast: boolean } = { followLast: false },
 ): Promise<Located> {
   const steps: Step[] = [{ name: '', handle: await open(root, constants.O_DIRECTORY) }];
   let links = 0;
@@ -74,6 +74,23 @@ export async function locate(
     await closeDown(steps, 0);
     throw error;
   }
+}
+
+/** The same; directories on the way that are not there are made. */
+export async function locateMaking(
+  root: string,
+  path: string,
+  options: { readonly followLast: boolean } = { followLast: false },
+): Promise<Located> {
+  try {
+    return await locate(root, path, options);
+  } catch (error) {
+    if (SwarmError.from(error).code !== 'not-found') throw error;
+  }
+  const parent = path.slice(0, path.lastIndexOf('/'));
+  await using above = await locateMaking(root, parent);
+  if (above.stat === undefined) await mkdir(wayTo(above), { mode: 0o755 });
+  return locate(root, path, options);
 }
 
 /** The last of the steps as the entry itself, or the entry of that name in the last one. */

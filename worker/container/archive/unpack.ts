@@ -4,7 +4,7 @@ import { lchown, link, lutimes, mkdir, open, rm, symlink, type FileHandle } from
 import { SwarmError } from '../../../lib/errors.ts';
 import { readArchive, type ArchiveEntry } from '../../image/archive/read.ts';
 import { makeFifo } from '../../runtime/logs/fifo.ts';
-import { locate, wayTo, type Located } from './root.ts';
+import { locate, locateMaking, wayTo, type Located } from './root.ts';
 
 interface UnpackOptions {
   /** Who everything is to belong to; absent: to whom the archive says. */
@@ -27,7 +27,7 @@ export async function unpack(
       throw new SwarmError('invalid-argument', `the archive's entry ${entry.path} leads out of it`);
     }
     const path = `${folder}/${entry.path}`;
-    await using located = await locateIn(root, path);
+    await using located = await locateMaking(root, path);
     await put(root, folder, located, entry, options);
     if (entry.type === 'directory') later.push({ path, mtimeMs: entry.mtimeMs });
   }
@@ -35,19 +35,6 @@ export async function unpack(
     await using located = await locate(root, path);
     await lutimes(wayTo(located), mtimeMs / 1000, mtimeMs / 1000);
   }
-}
-
-/** Directories that the archive has no entries for are made. */
-async function locateIn(root: string, path: string): Promise<Located> {
-  try {
-    return await locate(root, path);
-  } catch (error) {
-    if (SwarmError.from(error).code !== 'not-found') throw error;
-  }
-  const parent = path.slice(0, path.lastIndexOf('/'));
-  await using above = await locateIn(root, parent);
-  if (above.stat === undefined) await mkdir(wayTo(above), { mode: 0o755 });
-  return locate(root, path);
 }
 
 async function put(
