@@ -74,6 +74,8 @@ export function logQuery(exchange: Exchange): LogQuery {
 
 function tailOf(text: string): number | undefined {
   if (text === '' || text === 'all') return undefined;
+  // As programs have it that know no word for "all".
+  if (/^-\d{1,9}$/.test(text)) return undefined;
   if (!/^\d{1,9}$/.test(text)) {
     throw new SwarmError('invalid-argument', 'tail value must be a positive integer or "all"');
   }

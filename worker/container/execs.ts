@@ -128,6 +128,11 @@ export class Execs {
     }
   }
 
+  /** Its client has gone with the detach keys. */
+  tellLeft(id: string): void {
+    this.#tell('exec_detach', this.#get(id).container, { execID: id });
+  }
+
   async resize(id: string, size: TerminalSize): Promise<void> {
     const { process, exitCode } = this.#get(id);
     if (process === undefined || exitCode !== undefined) {

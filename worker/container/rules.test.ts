@@ -335,6 +335,17 @@ describe('logs of containers', () => {
     assert.deepEqual(of({ 'max-size': '1.5m', 'max-file': '3' }).maxSizeBytes, 1.5 * 2 ** 20);
     assert.throws(() => of({ 'max-size': 'much' }), /invalid size: 'much'/);
   });
+
+  it('carry what their options name, and take no option that would do nothing', () => {
+    const options = { labels: 'tier', env: 'A', tag: '{{.Name}}' };
+    const made = config({ Labels: { tier: 'web', other: 'x' }, Env: ['A=b', 'C=d'] });
+    const of = (Type: string, Config: object) =>
+      logOf({ name: 'aa', config: made, host: host({ LogConfig: { Type, Config } }) });
+    assert.deepEqual(of('json-file', options).attributes, { tier: 'web', A: 'b', tag: 'aa' });
+    for (const driver of ['json-file', 'local']) {
+      assert.throws(() => of(driver, { compress: 'true' }), /compress is not supported/);
+    }
+  });
 });
 
 describe('a start that fails', () => {

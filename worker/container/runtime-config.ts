@@ -121,22 +121,14 @@ function envOf({ config }: ContainerRecord, linked: readonly string[]): readonly
   return [...merged.values()];
 }
 
-/** Options that say how to keep a log, and change nothing about what can be read of it. */
-const hints: Readonly<Record<string, readonly string[]>> = {
-  'json-file': ['compress', 'labels', 'labels-regex', 'env', 'tag'],
-  local: ['compress'],
-};
-
 type Logged = Partial<Pick<ContainerRecord, 'id' | 'name' | 'argv' | 'imageId' | 'config'>> &
   Pick<ContainerRecord, 'host'>;
 
 /** Throws `invalid-argument` for what the log driver does not know. */
 export function logOf({ id = '', name = '', argv = [], imageId = '', config, host }: Logged) {
   const { type, config: options } = host.logConfig;
-  const passedOver = hints[type || 'json-file'] ?? [];
-  const kept = Object.entries(options).filter(([key]) => !passedOver.includes(key));
   return logConfigOf(
-    { name: type, options: Object.fromEntries(kept) as Record<string, string> },
+    { name: type, options },
     {
       id,
       name,
