@@ -81,6 +81,36 @@ describe('connections that stop being HTTP', () => {
     assert.equal(input().join(''), 'early lateend');
   });
 
+  it('are left at the detach keys of a terminal, and what runs there runs on', async () => {
+    const id = await running({ OpenStdin: true, Tty: true });
+    const events: string[] = [];
+    using _ = backend.containers.events.listen(({ action }) => events.push(action));
+    const line = 'POST /v1.50/containers/web/attach?stream=1&stdin=1&stdout=1';
+    const socket = await open(request(`${line}&detachKeys=ctrl-a,x`, upgrade));
+    socket.write('typed\x01y\x10\x11\x01xnever');
+    assert.match(await readAll(socket), /^HTTP\/1\.1 101 [^]*\r\n\r\n$/);
+    const input = backend.made.runtime.io.input.map((text) => text.slice(id.length + 1));
+    assert.equal(input.join(''), 'typed\x01y\x10\x11');
+    assert.deepEqual(events, ['attach', 'detach']);
+    const { view } = await backend.containers.find('web');
+    assert.equal(view.state.status, 'running');
+  });
+
+  it('are left at no keys where there is no terminal, and at none that are no keys', async () => {
+    const id = await running({ OpenStdin: true, StdinOnce: true });
+    const line = 'POST /v1.50/containers/web/attach?stream=1&stdin=1&stdout=1';
+    const refused = await readAll(await open(request(`${line}&detachKeys=ctrl-1`, upgrade)));
+    assert.match(refused, /^HTTP\/1\.1 400 [^]*Invalid detach keys \(ctrl-1\) provided/);
+    const socket = await open(request(line, upgrade));
+    socket.end('\x10\x11');
+    const input = () => backend.made.runtime.io.input.map((text) => text.slice(id.length + 1));
+    const turnsMax = 10_000;
+    for (let turns = 0; turns < turnsMax && input().at(-1) !== 'end'; turns++) await turn();
+    backend.made.runtime.exit(id, 0);
+    await readAll(socket);
+    assert.equal(input().join(''), '\x10\x11end');
+  });
+
   it('are frames of WebSocket for those who ask for them', async () => {
     const id = await running({ OpenStdin: true, StdinOnce: true });
     const client = new WebSocket(

@@ -9,7 +9,7 @@ import { realClock } from '../lib/clock.ts';
 import { SwarmError } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
 import { makeService, makeTask } from '../manager/store/testing.ts';
-import type { Service } from '../types/index.ts';
+import { containerDocument, type Service } from '../types/index.ts';
 import { createApiServer, type ApiServer } from './index.ts';
 import type { Exchange } from './exchange.ts';
 import { ProgressStream } from './progress-stream.ts';
@@ -177,6 +177,26 @@ describe('streams of the API', () => {
       assert.deepEqual(event['Actor'], { ID: 's1', Attributes: { name: 's1' } });
       assert.equal(event['scope'], 'swarm');
       response.destroy();
+    });
+
+    it('of containers are of their image as well, with any tag', async () => {
+      const tell = (image: string, name: string) =>
+        backend.containers.events.tell('start', {
+          id: name,
+          name,
+          config: containerDocument.decode({ Image: image }, ''),
+        });
+      backend.clock.advance(1000);
+      tell('host:5000/web:1', 'aa');
+      tell('host:5000/webs:1', 'bb');
+      const names = async (image: string) => {
+        const filters = encodeURIComponent(JSON.stringify({ image: [image] }));
+        const path = `/events?since=0&until=${backend.clock.nowMs() / 1000}&filters=${filters}`;
+        return (await lines(await open('GET', path))).map(({ id, from }) => [id, from]);
+      };
+      assert.deepEqual(await names('host:5000/web'), [['aa', 'host:5000/web:1']]);
+      assert.deepEqual(await names('host:5000/web:1'), [['aa', 'host:5000/web:1']]);
+      assert.deepEqual(await names('web'), []);
     });
 
     it('of the past are there for those who ask, until the time they say', async () => {

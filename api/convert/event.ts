@@ -25,7 +25,7 @@ export interface DockerEvent {
 export function eventJson(event: DockerEvent): JsonObject {
   return {
     // Deprecated by Docker, but what older clients read: of containers and images alone.
-    ...(isLegacy(event) ? { status: event.action, id: event.id } : {}),
+    ...(isLegacy(event) ? { status: event.action, id: event.id, ...fromJson(event) } : {}),
     Type: event.type,
     Action: event.action,
     Actor: { ID: event.id, Attributes: event.attributes },
@@ -33,6 +33,11 @@ export function eventJson(event: DockerEvent): JsonObject {
     time: Math.floor(event.timeMs / 1000),
     timeNano: event.timeMs * 1e6,
   };
+}
+
+/** What a container was made of. */
+function fromJson({ type, attributes: { image } }: DockerEvent): JsonObject {
+  return type === 'container' && image !== undefined ? { from: image } : {};
 }
 
 function isLegacy({ type }: DockerEvent): boolean {

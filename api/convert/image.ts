@@ -1,6 +1,7 @@
 /** Images, as the Docker Engine API writes them. */
 import type { Distribution, Image, ImageManifest } from '../../worker/image/images.ts';
 import type { Descriptor, OciPlatform } from '../../worker/image/oci.ts';
+import type { ImageUsage } from './image-usage.ts';
 import type { Json, JsonObject } from './json.ts';
 import { zeroTime } from './time.ts';
 
@@ -16,6 +17,8 @@ interface ImageDocumentOptions {
   readonly manifests?: readonly ImageManifest[];
   /** Ids of the containers that were made of an image, by its id. */
   readonly containersOf?: (imageId: string) => readonly string[];
+  /** Told where it is asked for. */
+  readonly usage?: Partial<ImageUsage>;
 }
 
 /** A line of `docker images`. `createdAtMs`: the image's time of creation. */
@@ -32,9 +35,9 @@ export function imageSummaryJson(
     Created: Math.floor(createdAtMs / 1000),
     Size: image.sizeBytes,
     ...virtualSizeJson(image, options),
-    SharedSize: -1,
+    SharedSize: options.usage?.sharedBytes ?? -1,
     Labels: Object.keys(image.config.labels).length === 0 ? null : image.config.labels,
-    Containers: -1,
+    Containers: options.usage?.containers ?? -1,
     ...manifestsJson(options),
     ...targetJson(image, options),
   };

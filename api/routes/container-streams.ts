@@ -1,4 +1,5 @@
 /** Containers' streams: attach, logs, terminals, what runs inside and what it uses. */
+import { DetachKeys, parseDetachKeys } from '../../lib/detach-keys.ts';
 import { messageOf, SwarmError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Target } from '../../worker/container/manager.ts';
@@ -49,6 +50,16 @@ function refuseUnready({ view }: Target): void {
   }
 }
 
+/** Of a terminal: at these keys a client leaves, and the container runs on. */
+function detachKeysOf(exchange: Exchange, { view }: Target): DetachKeys | undefined {
+  const text = exchange.query.get('detachKeys') ?? '';
+  const parsed = parseDetachKeys(text);
+  if ('unknown' in parsed) {
+    throw new SwarmError('invalid-argument', `Invalid detach keys (${text}) provided`);
+  }
+  return view.record.config.tty ? new DetachKeys(parsed.keys) : undefined;
+}
+
 async function attach(exchange: Exchange, target: Target, modules: RouteModules): Promise<void> {
   refuseUnready(target);
   const { view } = target;
@@ -93,6 +104,7 @@ async function join(
   { wanted, stdin: isTyped, open }: Joining,
 ): Promise<void> {
   const { own, view } = target;
+  const keys = detachKeysOf(exchange, target);
   const client = open();
   if (exchange.flag('logs') && (wanted.stdout || wanted.stderr)) {
     await replay(exchange, client, target, backend.containers, wanted);
@@ -109,7 +121,9 @@ async function join(
       ? backend.containers.inside.attachTask(view, request)
       : own.streams.attach(request);
   backend.containers.events.tell('attach', view.record);
-  const typed = carryInput(client, attachment.stdin, log);
+  const typed = carryInput(client, { stdin: attachment.stdin, keys, log }).then((end) => {
+    if (end === 'detached') backend.containers.events.tell('detach', view.record);
+  });
   const { stdinOnce, tty } = view.record.config;
   // As in Docker, who has typed all that there is to type leaves, unless the container has its end.
   const leaves = stdin && (tty || !stdinOnce) ? [typed] : [];
@@ -130,22 +144,35 @@ export async function untilEnded(exchange: Exchange, ended: Promise<unknown>): P
   }
 }
 
-/** What the client types goes in as fast as it is read there; its end, or its going, is the end. */
+interface Typing {
+  readonly stdin: StdinPipe | undefined;
+  readonly keys: DetachKeys | undefined;
+  readonly log: Logger;
+}
+
+/**
+ * What the client types goes in as fast as it is read there; its end, or its going, is the end. At
+ * the detach keys the input stays open.
+ */
 export async function carryInput(
   client: Hijacked,
-  stdin: StdinPipe | undefined,
-  log: Logger,
-): Promise<void> {
+  { stdin, keys, log }: Typing,
+): Promise<'ended' | 'detached'> {
   // Nobody waits for it: what goes wrong is told in the log, and ends no more than the input.
   const warn = (error: unknown) =>
     log.warn("a client's input was not carried to its end", { error: messageOf(error) });
   try {
-    for await (const data of client.input) await stdin?.write(data);
+    for await (const typed of client.input) {
+      const { data, detached } = keys?.feed(typed) ?? { data: typed, detached: false };
+      if (data.length > 0) await stdin?.write(data);
+      if (detached) return 'detached';
+    }
   } catch (error) {
     // A connection that breaks off is an end like another.
     if (SwarmError.from(error).code === 'internal' && !isBroken(error)) warn(error);
   }
   await stdin?.end().catch(warn);
+  return 'ended';
 }
 
 function isBroken(error: unknown): boolean {

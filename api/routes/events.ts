@@ -11,7 +11,6 @@ const typeKeys = [
   'config',
   'container',
   'daemon',
-  'image',
   'network',
   'node',
   'plugin',
@@ -19,7 +18,7 @@ const typeKeys = [
   'service',
   'volume',
 ];
-const filterKeys = [...typeKeys, 'event', 'label', 'scope', 'type'];
+const filterKeys = [...typeKeys, 'event', 'image', 'label', 'scope', 'type'];
 
 export function eventRoutes(modules: RouteModules): Route[] {
   return [{ method: 'GET', path: '/events', handle: (exchange) => sendEvents(exchange, modules) }];
@@ -95,6 +94,7 @@ function matches(event: DockerEvent, filters: Filters): boolean {
     filters.any('type', (type) => type === event.type) &&
     filters.any('scope', (scope) => scope === event.scope) &&
     filters.labels('label', event.attributes) &&
+    filters.any('image', (wanted) => isOfImage(event, wanted)) &&
     typeKeys.every((key) =>
       filters.any(
         key,
@@ -102,4 +102,16 @@ function matches(event: DockerEvent, filters: Filters): boolean {
       ),
     )
   );
+}
+
+/** Of the image itself, or of a container that was made of it; without a tag, of any tag. */
+function isOfImage({ type, id, attributes }: DockerEvent, wanted: string): boolean {
+  if (type !== 'image' && type !== 'container') return false;
+  const name = attributes[type === 'image' ? 'name' : 'image'] ?? '';
+  const isOwnId = type === 'image' && id.startsWith(wanted);
+  return isOwnId || name === wanted || withoutTag(name) === wanted;
+}
+
+function withoutTag(name: string): string {
+  return name.replace(/@.*$/, '').replace(/:[^/:]*$/, '');
 }

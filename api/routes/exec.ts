@@ -1,6 +1,7 @@
 /** Commands inside running containers. */
+import { DetachKeys, parseDetachKeys } from '../../lib/detach-keys.ts';
 import { SwarmError } from '../../lib/errors.ts';
-import { execDocument, execStartDocument } from '../../types/index.ts';
+import { execDocument, execStartDocument, type ExecDocument } from '../../types/index.ts';
 import type { OutputSink } from '../../worker/runtime/io.ts';
 import type { Exchange } from '../exchange.ts';
 import { outputSink, streamType } from '../output-sink.ts';
@@ -18,6 +19,7 @@ export function execRoutes(modules: RouteModules): Route[] {
       async handle(exchange) {
         const { view } = await containers.find(exchange.param('id'));
         const document = await exchange.body(execDocument);
+        detachKeysOf(document);
         exchange.json({ Id: execs.create(view, document) }, 201);
       },
     },
@@ -32,6 +34,15 @@ export function execRoutes(modules: RouteModules): Route[] {
     },
     { method: 'GET', path: '/exec/{id}/json', handle: (exchange) => inspect(exchange, modules) },
   ];
+}
+
+/** Of a terminal: at these keys the client leaves, and the command runs on. */
+function detachKeysOf({ detachKeys, tty }: ExecDocument): DetachKeys | undefined {
+  const parsed = parseDetachKeys(detachKeys);
+  if ('unknown' in parsed) {
+    throw new SwarmError('invalid-argument', `Invalid escape keys (${detachKeys}) provided`);
+  }
+  return tty ? new DetachKeys(parsed.keys) : undefined;
 }
 
 const nowhere: OutputSink = { write: () => Promise.resolve(), end: () => undefined };
@@ -57,8 +68,13 @@ async function start(exchange: Exchange, { backend, log }: RouteModules): Promis
   });
   try {
     const process = await execs.start(id, sink, { stdin: document.attachStdin, ...size });
-    void carryInput(client, process.stdin, log);
-    await untilEnded(exchange, process.exited);
+    const { exited, stdin } = process;
+    const typed = carryInput(client, { stdin, keys: detachKeysOf(document), log });
+    const left = typed.then(async (end) => {
+      if (end === 'detached') execs.tellLeft(id);
+      else await exited;
+    });
+    await untilEnded(exchange, Promise.race([exited, left]));
   } catch (error) {
     // The status has been sent: Docker's clients show what comes on the stream.
     const { message } = SwarmError.from(error);

@@ -8,6 +8,7 @@ import {
   imageInspectJson,
   imageSummaryJson,
 } from '../convert/image.ts';
+import { imageUsages } from '../convert/image-usage.ts';
 import type { JsonObject } from '../convert/json.ts';
 import type { Exchange } from '../exchange.ts';
 import { Filters } from '../filters.ts';
@@ -207,10 +208,13 @@ async function list(exchange: Exchange, modules: RouteModules): Promise<void> {
     .toSorted((a, b) => b.atMs - a.atMs || (a.image.id < b.image.id ? -1 : 1));
   const withManifests = minor >= manifestsSince.list && exchange.flag('manifests');
   const containersOf = await containersByImage(modules, withManifests);
+  const withShared = minor >= sharedSizeSince && exchange.flag('shared-size');
+  const { usageOf } = imageUsages(withShared ? images : [], []);
   const rows: JsonObject[] = [];
   for (const { image, atMs } of newestFirst) {
     const manifests = withManifests ? { manifests: await backend.images.manifests(image) } : {};
-    const options = { minor, containersOf, ...manifests };
+    const usage = withShared ? { usage: { sharedBytes: usageOf(image.id).sharedBytes } } : {};
+    const options = { minor, containersOf, ...manifests, ...usage };
     rows.push({
       ...imageSummaryJson(withNamesAskedFor(filters, image), atMs, options),
       ...(minor < firstWithoutNames ? namesForOld(image) : {}),
@@ -218,6 +222,9 @@ async function list(exchange: Exchange, modules: RouteModules): Promise<void> {
   }
   exchange.json(rows);
 }
+
+/** Of the API, 1.N: since then, lists tell on request what images share with others. */
+const sharedSizeSince = 42;
 
 /** Of the API, 1.N: since then, an image without a name has none in lists, too. */
 const firstWithoutNames = 43;

@@ -2,6 +2,7 @@ import { messageOf, SwarmError } from '../../lib/errors.ts';
 import type { StoreView } from '../../manager/store/view.ts';
 import type { CacheUse } from '../../worker/build/index.ts';
 import { imageSummaryJson } from '../convert/image.ts';
+import { imageUsages } from '../convert/image-usage.ts';
 import { infoJson, swarmInfoJson, versionJson } from '../convert/info.ts';
 import type { JsonObject } from '../convert/json.ts';
 import { clusterInfoJson } from '../convert/swarm.ts';
@@ -70,21 +71,28 @@ async function diskUsage(
   if (unknown !== undefined) {
     throw new SwarmError('invalid-argument', `unknown object type: ${unknown}`);
   }
-  const { backend } = modules;
   const isAsked = (kind: string) => kinds.length === 0 || kinds.includes(kind);
-  const images = isAsked('image') ? await backend.images.list() : [];
   return {
-    ...(isAsked('image')
-      ? {
-          LayersSize: images.reduce((sum, image) => sum + image.sizeBytes, 0),
-          Images: images.map((image) =>
-            imageSummaryJson(image, createdAtMs(image.createdAt), { minor }),
-          ),
-        }
-      : {}),
+    ...(isAsked('image') ? await imagesUsage(modules, minor) : {}),
     ...(isAsked('container') ? { Containers: await containerUsages(modules, minor) } : {}),
     ...(isAsked('volume') ? { Volumes: await volumeUsages(modules) } : {}),
     ...(isAsked('build-cache') ? await cacheUsages(modules, minor) : {}),
+  };
+}
+
+async function imagesUsage({ backend }: RouteModules, minor: number): Promise<JsonObject> {
+  const [images, containers] = await Promise.all([
+    backend.images.list(),
+    backend.containers.list(),
+  ]);
+  const imageIds = containers.map(({ record }) => record.imageId);
+  const { layersBytes, usageOf } = imageUsages(images, imageIds);
+  return {
+    LayersSize: layersBytes,
+    Images: images.map((image) => {
+      const usage = usageOf(image.id);
+      return imageSummaryJson(image, createdAtMs(image.createdAt), { minor, usage });
+    }),
   };
 }
 

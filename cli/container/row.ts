@@ -10,6 +10,7 @@ export interface WireContainer {
   readonly Id: string;
   readonly Names: readonly string[];
   readonly Image: string;
+  readonly ImageID: string;
   readonly Command: string;
   readonly Created: number;
   readonly Status: string;
@@ -20,6 +21,14 @@ export interface WireContainer {
   readonly SizeRootFs?: number;
   readonly NetworkSettings: { readonly Networks: Readonly<Record<string, unknown>> };
   readonly Mounts: readonly { readonly Source: string }[];
+}
+
+const shortLength = 12;
+
+/** As a table shows it: a name without its digest, an id shortened. */
+export function imageText({ Image, ImageID }: Pick<WireContainer, 'Image' | 'ImageID'>): string {
+  const hash = (text: string) => text.replace(/^sha256:/, '').slice(0, shortLength);
+  return hash(Image) === hash(ImageID) ? hash(Image) : Image.replace(/@.*$/, '');
 }
 
 /** "0.0.0.0:8080->80/tcp, 90/udp". */

@@ -1,10 +1,11 @@
 /** A person, or a script, at the streams of a command in a container. */
+import { DetachKeys } from '../../lib/detach-keys.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import type { Client, Hijacked } from '../client/index.ts';
 import { frames } from '../client/streams.ts';
 import type { Context } from '../command/context.ts';
 import { commandError } from '../command/errors.ts';
-import { DetachKeys, parseDetachKeys } from './detach-keys.ts';
+import { detachKeysOf } from './detach-keys.ts';
 
 interface SessionOptions {
   readonly tty: boolean;
@@ -54,7 +55,7 @@ export async function converse(
     // A reader that waits for more would keep the process alive.
     cleanup.defer(() => stdin.destroy());
     if (options.tty) cleanup.use(context.rawTerminal());
-    const keys = options.tty ? new DetachKeys(parseDetachKeys(options.detachKeys)) : undefined;
+    const keys = options.tty ? new DetachKeys(detachKeysOf(options.detachKeys)) : undefined;
     void type(context, connection, keys, () => left.resolve(false));
   } else socket.end();
   const isWhole = await Promise.race([show(context, connection, options.tty), left.promise]);

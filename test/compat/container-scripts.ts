@@ -75,7 +75,9 @@ export const containerScripts: readonly ContainerScript[] = [
     script: `docker run --name aa busybox sh -c 'echo 1; sleep 0.1; echo 2; sleep 0.1; echo 3'
       docker logs aa; docker logs --tail 1 aa; docker logs -t --tail 1 aa; docker logs -f aa
       docker run -d --name bb --log-opt max-size=1k busybox sh -c 'echo x; sleep 1; echo y'
-      docker logs -f bb; docker run --name cc --log-driver none busybox echo z; docker logs cc`,
+      docker logs -f bb; docker run --name cc --log-driver none busybox echo z; docker logs cc
+      docker run --name dd --label l=m -e E=f --log-opt labels=l --log-opt env=E \\
+        --log-opt tag={{.Name}} busybox echo v; docker logs --details dd; docker logs --tail -1 dd`,
   },
   {
     name: 'containers on a network of their own find each other',
@@ -159,6 +161,18 @@ export const containerScripts: readonly ContainerScript[] = [
       docker exec aa cat /d/n; docker stop -t 0 aa; docker cp aa:/d/n - | tar xO
       docker diff aa | sort
       docker export aa | tar t | grep '^d/' | sort; rm -r $d`,
+  },
+  {
+    name: 'cp reaches the volumes of a container that never ran, and those that can be written',
+    script: `d=$(mktemp -d); chmod 755 $d; echo new > $d/n; mkdir $d/b; docker volume create filled >/dev/null
+      docker create --name aa -v filled:/data/deep -v $d/b:/b busybox >/dev/null
+      docker cp $d/n aa:/data/deep; docker cp $d/n aa:/b/; cat $d/b/n
+      docker cp aa:/data/deep/n - | tar xO
+      docker export aa | tar t | grep 'deep/.'; docker rm aa >/dev/null
+      docker run -d --name bb --read-only -v filled:/v -v $d/b:/ro:ro busybox sleep 1000 >/dev/null
+      docker exec bb ls /v; docker cp $d/n bb:/v/m; docker exec bb ls /v
+      docker cp $d/n bb:/ro; docker cp $d/n bb:/tmp; ls $d/b
+      docker rm -f bb >/dev/null; docker volume rm filled; rm -r $d`,
   },
   {
     name: 'ports are published where asked',

@@ -44,6 +44,8 @@ async function prunes(field: Field, cli: Cli): Promise<void> {
   assert.deepEqual(Object.keys(before).toSorted(), kinds);
   const [total = '', active = ''] = before['Containers'] ?? [];
   assert.ok(Number(total) > Number(active), JSON.stringify(before));
+  const [, used = ''] = before['Images'] ?? [];
+  assert.ok(Number(used) > 0, JSON.stringify(before));
   const table = await cli.run(manager, 'system', 'df');
   assert.match(table, /^TYPE +TOTAL +ACTIVE +SIZE +RECLAIMABLE\n/);
   const details = await cli.run(manager, 'system', 'df', '-v');

@@ -3,7 +3,7 @@ import { connect, filtersQuery } from '../../client/index.ts';
 import { noArgs, type Command } from '../../command/command.ts';
 import { filterFlag, formatFlag, noTruncFlag } from '../../command/common-flags.ts';
 import { bool, integer } from '../../command/flags.ts';
-import { portsText, type WireContainer } from '../../container/row.ts';
+import { imageText, portsText, type WireContainer } from '../../container/row.ts';
 import { printList, type Column } from '../../format/list.ts';
 import { ellipsis, humanSize } from '../../format/units.ts';
 import { gatherFilters } from '../../service/lookup.ts';
@@ -62,7 +62,7 @@ function columnsFor(
 ): Record<string, Column<WireContainer>> {
   return {
     ID: { header: 'CONTAINER ID', value: idOf },
-    Image: { header: 'IMAGE', value: ({ Image }) => Image },
+    Image: { header: 'IMAGE', value: (row) => (noTrunc ? row.Image : imageText(row)) },
     Command: {
       header: 'COMMAND',
       value: ({ Command: line }) => `"${noTrunc ? line : ellipsis(line, commandLength)}"`,
