@@ -141,6 +141,12 @@ services:
     assert.equal(documentOf(other).services['a']?.['image'], 'x:3');
   });
 
+  it('takes no variable for set that nobody has set, whatever its name', () => {
+    const text = 'services: {a: {image: "x:${constructor:-1}", user: "${toString-u}"}}';
+    const { services } = documentOf({ files: { '/p/compose.yaml': text } });
+    assert.deepEqual(services['a'], { image: 'x:1', user: 'u' });
+  });
+
   it('extends services of the same file and of others, with their own folders', () => {
     const files = {
       '/p/compose.yaml': `

@@ -1,5 +1,6 @@
 /** From files to one document: parsed, interpolated, included, extended, merged, by profile. */
 import { SwarmError } from '../lib/errors.ts';
+import { own } from '../lib/own.ts';
 import { parseDotenv } from './dotenv.ts';
 import { interpolateNode, type Lookup } from './interpolate.ts';
 import { merge, withoutTags } from './merge.ts';
@@ -64,8 +65,8 @@ export function loadProject(options: LoadOptions, sources: Sources): Project {
   const loader = new Loader(sources, options);
   const first = options.files[0] ?? '-';
   const folder = options.projectFolder ?? (first === '-' ? '/' : folderOf(first));
-  const own: Sources['env'] = { ...sources.env, COMPOSE_PROJECT_NAME: options.name };
-  const lookup = loader.environment(folder, options.envFiles, (name) => own[name]);
+  const env: Sources['env'] = { ...sources.env, COMPOSE_PROJECT_NAME: options.name };
+  const lookup = loader.environment(folder, options.envFiles, (name) => own(env, name));
   const merged = loader.loadAll(options.files, { folder, lookup, trail: [] });
   const root = withoutTags(merged) as Mapping;
   const { problems } = loader;

@@ -2,6 +2,7 @@
  * One form for each thing that Compose lets users write in several ways, so that files can be
  * merged value by value; and absolute paths, as each file's are relative to a folder of its own.
  */
+import { own } from '../lib/own.ts';
 import {
   mapping,
   mappingOf,
@@ -95,7 +96,7 @@ export function normalizeFile(root: Mapping, options: NormalizeOptions): Mapping
     if (name === 'include') {
       return items(section, (item) => [isText(item) ? asMapping(item, 'path') : item]);
     }
-    const changes = top[name];
+    const changes = own(top, name);
     if (changes === undefined || section.kind !== 'mapping') return section;
     return withChildren(section, (item) => changed(item, changes, options));
   });
@@ -104,7 +105,7 @@ export function normalizeFile(root: Mapping, options: NormalizeOptions): Mapping
 function changed(node: Node, changes: Changes, options: NormalizeOptions): Node {
   if (node.kind !== 'mapping') return node;
   return withChildren(node, (value, key) =>
-    value.tag === 'reset' ? value : (changes[key]?.(value, options) ?? value),
+    value.tag === 'reset' ? value : (own(changes, key)?.(value, options) ?? value),
   );
 }
 

@@ -1,4 +1,5 @@
 /** Docker's --mount syntax: `type=bind,source=/a,target=/b,readonly`. */
+import { own } from '../../lib/own.ts';
 import type { Mount } from '../../types/index.ts';
 import { booleanWords } from '../command/flags.ts';
 import { parseBytes, parseCsv, splitPair } from '../format/parse.ts';
@@ -69,8 +70,8 @@ export function parseMount(text: string): Mount {
   for (const field of parseCsv(text)) {
     const [written, given] = splitPair(field);
     const lower = written.trim().toLowerCase();
-    const key = synonyms[lower] ?? lower;
-    const set = setters[key];
+    const key = own(synonyms, lower) ?? lower;
+    const set = own(setters, key);
     if (set === undefined) throw new Error(`unexpected key '${written}' in '${field}'`);
     if (given === undefined && !switches.includes(key)) {
       throw new Error(`invalid field '${field}' must be a key=value pair`);

@@ -356,6 +356,7 @@ describe('service/service-flags', () => {
     { line: '--mount type=bind,source=/x', expect: /target is required/ },
     { line: '--mount type=x,target=/x', expect: /invalid value for type: x/ },
     { line: '--mount target=/x,nope=1', expect: /unexpected key 'nope' in 'nope=1'/ },
+    { line: '--mount target=/x,constructor=1', expect: /unexpected key 'constructor'/ },
     {
       line: '--mount type=bind,src=/a,dst=/b,tmpfs-size=1',
       expect: /cannot mix 'tmpfs-\*' options/,

@@ -75,6 +75,11 @@ describe('what a Dockerfile builds on', () => {
     { name: 'not what a command says', text: 'FROM a\nRUN x --from=b\n', expect: ['a'] },
     { name: 'a platform', text: 'FROM --platform=linux/amd64 a AS b\n', expect: ['a'] },
     { name: 'the default of an argument', text: 'ARG V=1\nFROM web:$V\n', expect: ['web:1'] },
+    {
+      name: 'an argument of any name',
+      text: 'ARG constructor=1\nFROM web:$constructor\n',
+      expect: ['web:1'],
+    },
     { name: 'braces', text: 'ARG V\nFROM web:${V:-3}${V:+4}\n', expect: ['web:3'] },
     {
       name: 'continued lines and comments',

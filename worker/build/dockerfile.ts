@@ -1,5 +1,6 @@
 /** What a Dockerfile builds on: the images that must be there before the build begins. Pure. */
 import { SwarmError } from '../../lib/errors.ts';
+import { own } from '../../lib/own.ts';
 
 interface DockerfilePlan {
   /** Names of images as the Dockerfile has them, variables filled in; each once. */
@@ -67,9 +68,9 @@ export function planDockerfile(
     if (instruction === 'ARG' && count === 0) {
       for (const one of rest.split(/\s+/)) {
         const [name = '', ...value] = one.split('=');
-        const given = options.buildArgs[name];
-        const own = value.length === 0 ? undefined : unquoted(value.join('='));
-        globals.set(name, given ?? (own === undefined ? '' : expanded(own, globals)));
+        const given = own(options.buildArgs, name);
+        const ownValue = value.length === 0 ? undefined : unquoted(value.join('='));
+        globals.set(name, given ?? (ownValue === undefined ? '' : expanded(ownValue, globals)));
       }
     } else if (instruction === 'FROM') {
       const { image, name } = readFrom(rest, number);

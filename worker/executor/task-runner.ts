@@ -267,7 +267,9 @@ export class TaskRunner implements TaskExecutor {
     this.#unsaved.delete(id);
     this.#track(
       driver.remove().finally(() => {
-        this.#byContainer.delete(driver.containerId);
+        // The task may have been assigned again meanwhile: the container is then the new driver's.
+        const { containerId } = driver;
+        if (this.#byContainer.get(containerId) === driver) this.#byContainer.delete(containerId);
       }),
     );
   }

@@ -29,6 +29,7 @@ describe('choice of platform', () => {
     { host: 'linux/arm/v6', offers: ['linux/arm/v7', 'linux/arm/v5'], expect: 'linux/arm/v5' },
     { host: 'linux/arm', offers: ['linux/arm/v8', 'linux/arm'], expect: 'linux/arm' },
     { host: 'linux/amd64', offers: ['windows/amd64', 'unknown/unknown'], expect: undefined },
+    { host: 'linux/constructor', offers: ['linux/amd64'], expect: undefined },
     { host: 'linux/s390x', offers: ['linux/amd64', 'linux/s390x'], expect: 'linux/s390x' },
   ];
   for (const { host, offers, expect } of cases) {

@@ -1,5 +1,6 @@
 /** Which of an index's images runs on this host. */
 import { SwarmError } from '../../lib/errors.ts';
+import { own } from '../../lib/own.ts';
 import type { Descriptor, OciPlatform } from './oci.ts';
 
 const architectures: Readonly<Record<string, string>> = {
@@ -17,10 +18,10 @@ const architectures: Readonly<Record<string, string>> = {
 /** Go's names for what Node, uname and users call an architecture; variants in one spelling. */
 export function normalizePlatform(platform: OciPlatform): OciPlatform {
   const name = platform.architecture.toLowerCase();
-  const architecture = architectures[name] ?? name;
+  const architecture = own(architectures, name) ?? name;
   const os = platform.os === '' ? 'linux' : platform.os.toLowerCase();
   const variant = platform.variant?.toLowerCase().replace(/^(\d)/, 'v$1') ?? '';
-  const implied = impliedVariants[architecture];
+  const implied = own(impliedVariants, architecture);
   const kept = variant === '' ? (architecture === 'arm' ? 'v7' : '') : variant;
   return { os, architecture, ...(kept === '' || kept === implied ? {} : { variant: kept }) };
 }
