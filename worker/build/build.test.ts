@@ -4,7 +4,7 @@ import { prunable } from './cache.ts';
 import { markStages, planDockerfile } from './dockerfile.ts';
 import { failureOf, isLogLine, translated, translator } from './output.ts';
 import { parseRemote } from './remote.ts';
-import { budArguments, hostsWithoutNetwork, type BuildRequest } from './request.ts';
+import { budArguments, budEnvironment, hostsWithoutNetwork, type BuildRequest } from './request.ts';
 
 const plan = (text: string, buildArgs: Record<string, string> = {}, target = '') =>
   planDockerfile(text, { fileName: 'Dockerfile', buildArgs, target }).images;
@@ -210,7 +210,7 @@ describe('buildah’s arguments', () => {
   it('name what was', () => {
     const given: BuildRequest = {
       ...request,
-      buildArgs: { A: 'b c' },
+      buildArgs: { TOKEN: 'b c', https_proxy: 'p:1', 'a.b': 'c' },
       labels: { l: '--x' },
       target: 't',
       noCache: true,
@@ -226,7 +226,9 @@ describe('buildah’s arguments', () => {
       '--no-cache',
       '--network=none',
       '--target=t',
-      '--build-arg=A=b c',
+      '--build-arg=TOKEN',
+      '--build-arg=https_proxy=p:1',
+      '--build-arg=a.b=c',
       '--label=l=--x',
       '--ulimit=nofile=1:2',
       '--memory=5',
@@ -234,6 +236,7 @@ describe('buildah’s arguments', () => {
     ]) {
       assert.ok(args.includes(wanted), wanted);
     }
+    assert.deepEqual(budEnvironment(given), { TOKEN: 'b c' });
   });
 
   it('name the network of the steps, and whom to ask for names there', () => {

@@ -15,6 +15,8 @@ interface RunOptions {
   readonly signal: AbortSignal;
   /** Containers are to have an /etc/hosts of their own in place of the host's. */
   readonly ownHosts?: boolean;
+  /** Besides what buildah needs. */
+  readonly env?: Readonly<Record<string, string>>;
   readonly onLine?: (line: string, stream: 'stdout' | 'stderr') => void;
 }
 
@@ -72,6 +74,7 @@ export class Buildah {
         detached: true,
         stdio: ['ignore', 'pipe', 'pipe'],
         env: {
+          ...options.env,
           PATH: path,
           HOME: dataRoot,
           TMPDIR: dataRoot,

@@ -21,6 +21,7 @@ import { failureOf, isLogLine, translator } from './output.ts';
 import { fetchRemote, parseRemote, type Fetched } from './remote.ts';
 import {
   budArguments,
+  budEnvironment,
   hostsWithoutNetwork,
   type BuildPaths,
   type BuildRequest,
@@ -196,6 +197,7 @@ export class Builder implements AsyncDisposable {
       signal,
       onLine,
       ownHosts: network.place !== 'host',
+      env: budEnvironment(request),
     });
     if (code === 0) return;
     const { message, exitCode } = failureOf(lastError === '' ? `exit status ${code}` : lastError);

@@ -81,7 +81,9 @@ export function budArguments(
     ...networkArguments(network),
     ...(network.place === 'none' ? [`--volume=${paths.hosts}:/etc/hosts`] : []),
     ...option('target', request.target),
-    ...Object.entries(request.buildArgs).map(([name, value]) => `--build-arg=${name}=${value}`),
+    ...Object.entries(request.buildArgs).map(
+      ([name, value]) => `--build-arg=${isTakenFromEnvironment(name) ? name : `${name}=${value}`}`,
+    ),
     ...Object.entries(request.labels).map(([name, value]) => `--label=${name}=${value}`),
     ...request.extraHosts.map((entry) => `--add-host=${hostEntry(entry, network.gateway)}`),
     ...request.ulimits.map(({ name, soft, hard }) => `--ulimit=${name}=${soft}:${hard}`),
@@ -98,6 +100,24 @@ export function budArguments(
     `--file=${paths.dockerfile}`,
     paths.context,
   ];
+}
+
+/** What buildah itself, or a program that it starts, takes for a setting of its own. */
+const settings =
+  /^(?:PATH|HOME|TMPDIR|USER|SHELL|LANG|.*_PROXY|(?:LC|LD|GO|GIT|XDG|SSL|DBUS|LISTEN|NOTIFY|STORAGE|REGISTRY|BUILDAH|_?CONTAINERS?).*)$/i;
+
+function isTakenFromEnvironment(name: string): boolean {
+  return /^[a-z_]\w*$/i.test(name) && !settings.test(name);
+}
+
+/**
+ * Arguments of the build that buildah finds in its environment: people put passwords into them, and
+ * everybody on the host can read a command line.
+ */
+export function budEnvironment({ buildArgs }: BuildRequest): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(buildArgs).filter(([name]) => isTakenFromEnvironment(name)),
+  );
 }
 
 function networkArguments({ place, resolvConf }: StepNetwork): readonly string[] {
