@@ -19,7 +19,7 @@ interface MetricsServer extends AsyncDisposable {
 }
 
 /** Who may read; with neither, everybody who reaches the port. */
-export interface MetricsReaders {
+interface MetricsReaders {
   /** A file with a token, which is read again for each request: it may be replaced at any time. */
   readonly tokenFile?: string;
   readonly tls?: { readonly caPem: string; readonly certPem: string; readonly keyPem: string };

@@ -175,6 +175,21 @@ describe('tidy', () => {
     assert.deepEqual(wrong, []);
   });
 
+  it('exports nothing that nobody imports', () => {
+    const used = usedExports();
+    const wrong = sources
+      // What is loaded by its path.
+      .filter(({ path }) => !/^bench\/[^/]+\.ts$|^daemon\/main\.ts$/.test(path))
+      .filter(({ path }) => used.get(path)?.has('*') !== true)
+      .flatMap(({ path, text }) => {
+        const names = [...text.matchAll(exported)].map(([, name = '']) => name);
+        return names
+          .filter((name) => used.get(path)?.has(name) !== true)
+          .map((name) => `${path} exports ${name}`);
+      });
+    assert.deepEqual(wrong, []);
+  });
+
   it('leaves nothing marked as to be done later', () => {
     const marks = /\b(?:TODO|FIXME|XXX)\b/;
     const wrong = sources
@@ -183,6 +198,35 @@ describe('tidy', () => {
     assert.deepEqual(wrong, []);
   });
 });
+
+const exported =
+  /^export (?:abstract |async )*(?:function\*?|class|interface|type|const|let) (\w+)/gm;
+
+/** By file, the names that others import of it, or pass on; "*" for all. */
+function usedExports(): ReadonlyMap<string, ReadonlySet<string>> {
+  const used = new Map<string, Set<string>>();
+  const statements =
+    /(?:import|export)\s+(?:type\s+)?(\*(?:\s+as\s+\w+)?|\{[^}]*\})\s*from\s*'(\.[^']+)'/g;
+  const loaded = /(?:import\(|new URL\()\s*()'(\.[^']+\.ts)'/g;
+  for (const { path, text } of sources) {
+    const found = [...text.matchAll(statements), ...text.matchAll(loaded)];
+    for (const [, what = '', target = ''] of found) {
+      const file = relative(root, resolve(root, dirname(path), target));
+      const names = used.get(file) ?? new Set();
+      used.set(file, names);
+      if (!what.startsWith('{')) names.add('*');
+      for (const one of what.replace(/[{}]/g, '').split(',')) {
+        names.add(
+          one
+            .trim()
+            .replace(/^type\s+/, '')
+            .replace(/\s+as\s.*$/s, ''),
+        );
+      }
+    }
+  }
+  return used;
+}
 
 function* walk(folder: string): Iterable<Source> {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {

@@ -31,7 +31,7 @@ export interface PastNode {
   readonly role: Node['role'];
 }
 
-export type PastVolume = Pick<ClusterVolume, 'id' | 'spec'> & {
+type PastVolume = Pick<ClusterVolume, 'id' | 'spec'> & {
   readonly isRemoved: boolean;
   readonly isForced: boolean;
 };

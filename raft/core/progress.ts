@@ -5,7 +5,7 @@
  */
 import { invariant } from './assert.ts';
 
-export interface FlowLimits {
+interface FlowLimits {
   /** Appends under way to one follower. */
   readonly maxInflight: number;
 }

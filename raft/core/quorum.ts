@@ -1,7 +1,7 @@
 /** Majorities of one set of voters, or of two at once while a joint change is under way. */
 import type { NodeId } from './types.ts';
 
-export type VoteResult = 'won' | 'lost' | 'pending';
+type VoteResult = 'won' | 'lost' | 'pending';
 
 export interface VoterSets {
   readonly incoming: ReadonlySet<NodeId>;

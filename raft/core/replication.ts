@@ -138,7 +138,7 @@ export function maybeCommit(state: State): void {
   releasePostponedReads(state);
 }
 
-export function broadcastHeartbeat(state: State): void {
+function broadcastHeartbeat(state: State): void {
   const round = startRound(state);
   for (const [node, progress] of state.progress) {
     if (node === state.id) continue;

@@ -43,7 +43,7 @@ export interface RaftConfig {
   readonly random: (below: number) => number;
 }
 
-export interface PendingRead {
+interface PendingRead {
   /** The round of heartbeats that must be acknowledged. */
   readonly round: number;
   readonly index: number;

@@ -21,7 +21,7 @@ export interface Cipher {
 }
 
 /** In a header where nothing is encrypted. */
-export const noKey = '0000000000000000';
+const noKey = '0000000000000000';
 
 /** What one file's payloads go through: a cipher with the file's key, or nothing. */
 export class FileCipher {

@@ -2,7 +2,7 @@
 import type { FoundRecord } from './record.ts';
 import type { Segment } from './segment.ts';
 
-export interface Place {
+interface Place {
   readonly segment: Segment;
   readonly offset: number;
   readonly bytes: number;

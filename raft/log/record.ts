@@ -22,8 +22,8 @@
  */
 import { crc32 } from 'node:zlib';
 
-export const recordKinds = { entry: 1, state: 2, restart: 3, seal: 4 } as const;
-export type RecordKind = keyof typeof recordKinds;
+const recordKinds = { entry: 1, state: 2, restart: 3, seal: 4 } as const;
+type RecordKind = keyof typeof recordKinds;
 
 export interface LogRecord {
   readonly kind: RecordKind;

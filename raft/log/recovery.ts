@@ -16,7 +16,7 @@ import {
 } from './record.ts';
 import { isUnfinished, type Segment, segmentName, sequenceOf, spareName } from './segment.ts';
 
-export interface Recovered {
+interface Recovered {
   readonly contents: Contents;
   /** Oldest first; empty where there is no log yet. */
   readonly segments: Segment[];

@@ -14,7 +14,7 @@ interface Read {
   readonly reject: (error: RaftError) => void;
 }
 
-export interface ReadsOptions {
+interface ReadsOptions {
   /**
    * The first read's number, at random: answers to reads of before a restart may still be under
    * way, and must not be taken for answers to later ones.

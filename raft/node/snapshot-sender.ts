@@ -1,7 +1,7 @@
 /** Brings snapshots to followers: one at a time to each, and with a pause after a failure. */
 import type { MessageOf, NodeId, SnapshotMeta } from '../core/index.ts';
 
-export interface SenderParts {
+interface SenderParts {
   readonly read: () => Promise<{ meta: SnapshotMeta; data: Uint8Array } | undefined>;
   readonly send: (message: MessageOf<'snapshot'>, data: Uint8Array) => Promise<void>;
   readonly report: (to: NodeId, delivered: boolean) => void;

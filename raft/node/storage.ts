@@ -36,7 +36,7 @@ export interface StorageOptions {
   readonly keepOldSnapshots?: number;
 }
 
-export interface Loaded {
+interface Loaded {
   readonly hardState: HardState;
   readonly snapshot?: SnapshotMeta;
   /** The state machine's part of the snapshot. */

@@ -17,7 +17,7 @@ export interface WriterDisk {
   installSnapshot(meta: SnapshotMeta, data: Uint8Array, failures: number): Promise<void>;
 }
 
-export interface WriterEvents {
+interface WriterEvents {
   /** The Ready of that number and all before it are durable. */
   onDurable(number: number, messages: readonly Message[], settle: readonly (() => void)[]): void;
   /** The disk is full: nothing becomes durable until `onRoom`. */

@@ -4,7 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { MemoryDisk, RaftNode, type Machine, type Message, type NodeId } from '../index.ts';
 
 /** Remembers what was applied, in order. */
-export class Journal implements Machine<number> {
+class Journal implements Machine<number> {
   entries: string[] = [];
 
   apply(_index: number, data: Uint8Array): number {

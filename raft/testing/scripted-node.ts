@@ -20,7 +20,7 @@ export interface DiskState {
   entries: readonly Entry[];
 }
 
-export interface NodeEvents {
+interface NodeEvents {
   say(line: string): void;
   send(message: Message): void;
 }

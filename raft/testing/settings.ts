@@ -2,7 +2,7 @@
 import { type ConfState, type NodeId, type RaftConfig } from '../core/index.ts';
 import { parseConf } from './parse-message.ts';
 
-export interface Scene {
+interface Scene {
   readonly conf: ConfState;
   readonly config: (id: NodeId) => RaftConfig;
 }

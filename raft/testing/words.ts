@@ -23,7 +23,7 @@ export function confWords(conf: ConfState): string {
   return `${sets}${learners}${next}${leave}`;
 }
 
-export function changeWords({ steps, transition }: ConfChange): string {
+function changeWords({ steps, transition }: ConfChange): string {
   if (steps.length === 0) return 'leave';
   const list = steps.map(({ op, node }) => `${signs[op]}${node}`).join(' ');
   return transition === 'auto' ? list : `${list} ${transition}`;

@@ -102,12 +102,16 @@ export function budArguments(
   ];
 }
 
-/** What buildah itself, or a program that it starts, takes for a setting of its own. */
-const settings =
-  /^(?:PATH|HOME|TMPDIR|USER|SHELL|LANG|.*_PROXY|(?:LC|LD|GO|GIT|XDG|SSL|DBUS|LISTEN|NOTIFY|STORAGE|REGISTRY|BUILDAH|_?CONTAINERS?).*)$/i;
+/** What buildah itself, or a program that it starts, takes for settings of its own. */
+const settings = ['PATH', 'HOME', 'TMPDIR', 'USER', 'SHELL', 'LANG', '.*_PROXY'];
+const families = 'LC LD GO GIT XDG SSL DBUS LISTEN NOTIFY STORAGE REGISTRY BUILDAH _?CONTAINERS?';
+const isSetting = new RegExp(
+  `^(?:${settings.join('|')}|(?:${families.replaceAll(' ', '|')}).*)$`,
+  'i',
+);
 
 function isTakenFromEnvironment(name: string): boolean {
-  return /^[a-z_]\w*$/i.test(name) && !settings.test(name);
+  return /^[a-z_]\w*$/i.test(name) && !isSetting.test(name);
 }
 
 /**

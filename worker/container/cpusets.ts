@@ -33,7 +33,7 @@ function check(asked: string, available: string, list: string, noun: string): vo
 }
 
 /** Undefined where it is no such list. */
-export function numbersIn(list: string): ReadonlySet<number> | undefined {
+function numbersIn(list: string): ReadonlySet<number> | undefined {
   const numbers = new Set<number>();
   for (const part of list.split(',')) {
     const [, first = '', last = first] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(part) ?? [];

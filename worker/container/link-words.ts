@@ -3,7 +3,7 @@ import { SwarmError } from '../../lib/errors.ts';
 import { parsePort } from './port-requests.ts';
 
 /** What a container is told of another that it is linked to. */
-export interface LinkedTo {
+interface LinkedTo {
   readonly alias: string;
   /** "/web/db": whose link it is, and what it is called there. */
   readonly path: string;

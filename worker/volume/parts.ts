@@ -11,7 +11,7 @@ import { mountSnapshot } from '../runtime/mount-snapshot.ts';
 import type { ImageRootfs, Runtime } from '../runtime/runtime.ts';
 
 /** Where a container has it; no two mounts of one have the same target. */
-export interface Spot {
+interface Spot {
   readonly containerId: string;
   readonly target: string;
 }
