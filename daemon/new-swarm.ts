@@ -60,7 +60,7 @@ export function firstChanges(
   { cluster, node }: { readonly cluster: Cluster; readonly node: Node },
   random: Random,
 ): Change[] {
-  const network = newIngressNetwork(cluster, random);
+  const network = newIngressNetwork(cluster, random, [node.status.addr]);
   return [
     { op: 'put', table: 'cluster', object: cluster, base: 0 },
     { op: 'put', table: 'node', object: node, base: 0 },

@@ -41,6 +41,11 @@ interface NetworkAllocation {
 interface NetworkSurroundings {
   readonly cluster: Pick<Cluster, 'id' | 'defaultAddressPools' | 'subnetSize'>;
   readonly networks: Iterable<Network>;
+  /**
+   * Addresses of nodes. Containers on a subnet that has one of them could not reach it, and the
+   * routing mesh would take its neighbours for containers.
+   */
+  readonly hosts: readonly string[];
   readonly random: Random;
   /** What it had before, in a backup: kept as far as nobody else has it by now. */
   readonly preferred?: Partial<NetworkAllocation>;
@@ -60,7 +65,8 @@ export function allocateNetwork(
   const inUse = networks.flatMap(({ subnets }) =>
     subnets.flatMap(({ subnet }) => parseSubnet(subnet) ?? []),
   );
-  const { cluster, preferred } = surroundings;
+  const { cluster, preferred, hosts } = surroundings;
+  const ofHosts = hosts.flatMap(hostSubnet);
   const subnetOf = (family: Family): NetworkSubnet => {
     const config = configOf(spec, family);
     if (config !== undefined) return completed(config);
@@ -68,7 +74,7 @@ export function allocateNetwork(
     const known = before === undefined ? undefined : parseSubnet(before.subnet);
     const isFree = known !== undefined && firstFreeSubnet(known, known.prefix, inUse) !== undefined;
     if (before !== undefined && isFree) return before;
-    const chosen = family === 4 ? chooseV4(cluster, inUse) : chooseV6(cluster.id, inUse);
+    const chosen = family === 4 ? chooseV4(cluster, inUse, ofHosts) : chooseV6(cluster.id, inUse);
     return completed({ subnet: formatSubnet(chosen) });
   };
   const subnets = spec.enableIpv6 === true ? [subnetOf(4), subnetOf(6)] : [subnetOf(4)];
@@ -76,7 +82,11 @@ export function allocateNetwork(
 }
 
 /** The routing mesh's network of a new swarm. Throws as `allocateNetwork` does. */
-export function newIngressNetwork(cluster: Cluster, random: Random): Network {
+export function newIngressNetwork(
+  cluster: Cluster,
+  random: Random,
+  hosts: readonly string[] = [],
+): Network {
   const spec: NetworkSpec = {
     name: 'ingress',
     labels: {},
@@ -90,7 +100,7 @@ export function newIngressNetwork(cluster: Cluster, random: Random): Network {
     id: random.id(),
     meta,
     spec,
-    ...allocateNetwork(spec, { cluster, networks: [], random }),
+    ...allocateNetwork(spec, { cluster, networks: [], hosts, random }),
   };
 }
 
@@ -130,15 +140,27 @@ function firstHost({ family, base, prefix }: Subnet, aside: ReadonlySet<bigint>)
 function chooseV4(
   { defaultAddressPools, subnetSize }: NetworkSurroundings['cluster'],
   inUse: readonly Subnet[],
+  ofHosts: readonly Subnet[],
 ): Subnet {
   const pools = defaultAddressPools.length === 0 ? [defaultPool] : defaultAddressPools;
-  for (const text of pools) {
-    const pool = parseSubnet(text);
-    if (pool?.family !== 4) continue;
-    const chosen = firstFreeSubnet(pool, subnetSize === 0 ? defaultPrefix : subnetSize, inUse);
-    if (chosen !== undefined) return chosen;
+  const prefix = subnetSize === 0 ? defaultPrefix : subnetSize;
+  // One that hides nodes is better than none: a user may have chosen a pool that has no other.
+  for (const taken of [[...inUse, ...ofHosts], inUse]) {
+    for (const text of pools) {
+      const pool = parseSubnet(text);
+      if (pool?.family !== 4) continue;
+      const chosen = firstFreeSubnet(pool, prefix, taken);
+      if (chosen !== undefined) return chosen;
+    }
   }
   throw nothingLeft(4);
+}
+
+/** Of the one address; nothing for what is none, such as a name. */
+function hostSubnet(text: string): readonly Subnet[] {
+  const address = parseAddress(text);
+  if (address?.family !== 4) return [];
+  return [{ family: 4, base: address.value, prefix: 32 }];
 }
 
 function chooseV6(clusterId: string, inUse: readonly Subnet[]): Subnet {

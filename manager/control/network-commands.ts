@@ -16,7 +16,9 @@ export function planNewNetwork(
     throw new SwarmError('unavailable', 'the swarm is not initialised yet; try again');
   }
   refuseTaken(view, spec);
-  const allocation = allocateNetwork(spec, { cluster, networks: view.networks(), random });
+  const hosts = [...view.nodes()].map(({ status }) => status.addr);
+  const networks = view.networks();
+  const allocation = allocateNetwork(spec, { cluster, networks, hosts, random });
   const meta = { version: 0, createdAtMs: nowMs, updatedAtMs: nowMs };
   return [{ op: 'put', table: 'network', object: { id, meta, spec, ...allocation }, base: 0 }];
 }

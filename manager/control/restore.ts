@@ -151,11 +151,13 @@ function planNetworks(view: StoreView, networks: readonly Network[], random: Ran
   const cluster = view.cluster();
   if (cluster === undefined) return [];
   const known = [...view.networks()];
+  const hosts = [...view.nodes()].map(({ status }) => status.addr);
   return networks
     .filter((network) => isMissing(view, network))
     .map(({ id, spec, ...preferred }): Change => {
       const meta = { version: 0, createdAtMs: 0, updatedAtMs: 0 };
-      const given = allocateNetwork(spec, { cluster, networks: known, random, preferred });
+      const around = { cluster, networks: known, hosts, random, preferred };
+      const given = allocateNetwork(spec, around);
       const object: Network = { id, meta, spec, ...given };
       known.push(object);
       return { op: 'put', table: 'network', object, base: 0 };
