@@ -237,6 +237,31 @@ print(' '.join(s.recv(100).decode().split(' ')[1] for s in sockets))
       });
     }
 
+    it('answers clients whose network is numbered as its own', async () => {
+      const { wires, outside, nodes } = bench;
+      const places = [outside, ...nodes.map(({ place }) => place)];
+      for (const [index, place] of places.entries()) {
+        const last = 201 + index;
+        wires.ip(place, `addr add 10.0.0.${last}/24 dev eth0`);
+        wires.ip(place, `addr add fd00:a::${last}/64 dev eth0 nodad`);
+      }
+      await bench.addServer(10, bench.node(1));
+      for (const own of ['10.0.0.201', 'fd00:a::201']) {
+        const hosts = [202, 203].map((last) => own.replace('201', String(last)));
+        for (const host of hosts) {
+          assert.equal(await wires.ask(outside, host, port.tcp, patienceMs), `10 ${own}`);
+          const client = wires.udp(outside, own.includes(':') ? 6 : 4);
+          assert.equal(await wires.askUdp(client, host, port.udp), `10 ${own}`);
+        }
+      }
+      // On the mesh's own network, too, nobody is kept from asking.
+      const neighbour = await bench.node(0).attach(12);
+      await bench.tell(12, bench.node(0));
+      assert.equal(await wires.ask(neighbour, '10.0.0.10', 80, patienceMs), '10 10.0.0.12');
+      const client = wires.udp(neighbour, 4);
+      assert.equal(await wires.askUdp(client, '10.0.0.10', 53), '10 10.0.0.12');
+    });
+
     it('loses no connection', async () => {
       const places = [
         await bench.addServer(10, bench.node(0)),

@@ -195,7 +195,7 @@ export const ingressDice = new DiceChains(meshTable, ({ family, count }) => {
 interface Backend {
   /** The container's interface on the mesh's network. */
   readonly device: string;
-  /** The mesh's network: who is in it asks for himself, and by no node. */
+  /** The mesh's network. */
   readonly subnets: readonly string[];
   /** Where a program's answers come from that does not choose: those of UDP are sent so. */
   readonly ownAddress: Partial<Record<AddressFamily, string>>;
@@ -220,10 +220,9 @@ export const relaySet: NamedSet = { name: 'relays', key: ['protocol', 'port'], d
 export function backendTable({ device, subnets, ownAddress }: Backend): Table {
   const comesIn = equals(meta.inputName, interfaceName(device));
   const byNetwork = subnets.map(outside);
-  const byNode = byNetwork.map(({ family, isOutside }): Statement => [
-    ...isFamily[family],
-    ...isOutside.source,
-  ]);
+  // Not by the client's address: a client may be of a network that is numbered as the mesh's own.
+  // Who is on the mesh's own network is answered by the MAC that it asked from, as a node is.
+  const byMac = byNetwork.map(({ family }): Statement => isFamily[family]);
   const reply = Buffer.from([1]);
   return {
     ...meshTable,
@@ -234,15 +233,15 @@ export function backendTable({ device, subnets, ownAddress }: Backend): Table {
         // where they meet again, one gets another port.
         name: 'zones',
         base: { type: 'filter', at: 'prerouting', priority: priorities.raw },
-        rules: byNode.map((isByNode) => [comesIn, isByNode, setOriginalZone(senderZone)]),
+        rules: byMac.map((isCarried) => [comesIn, isCarried, setOriginalZone(senderZone)]),
       },
       {
         name: 'marks',
         base: { type: 'filter', at: 'prerouting', priority: priorities.mangle },
         rules: [
-          ...byNode.map((isByNode) => [
+          ...byMac.map((isCarried) => [
             comesIn,
-            isByNode,
+            isCarried,
             anyOf(ct.state, ctStates.new),
             setCtMark(senderMark),
           ]),
@@ -259,7 +258,7 @@ export function backendTable({ device, subnets, ownAddress }: Backend): Table {
       {
         name: 'datagrams',
         base: { type: 'nat', at: 'prerouting', priority: priorities.destinationNat },
-        rules: datagramRules(comesIn, ownAddress),
+        rules: datagramRules(comesIn, byNetwork, ownAddress),
       },
       {
         name: 'replies',
@@ -285,7 +284,7 @@ export function backendTable({ device, subnets, ownAddress }: Backend): Table {
   };
 }
 
-/** What a packet that comes by a node, or goes there, has no address of. */
+/** What a packet that comes from elsewhere, or goes there, has no address of. */
 function outside(subnet: string) {
   const { bytes, prefix } = parseCidr(subnet);
   const mask = maskOf(bytes.length, prefix);
@@ -312,19 +311,22 @@ function relayRules(comesIn: Statement, subnets: readonly string[]): readonly Ru
 /**
  * A server that has one socket for all addresses answers from the address that its default route
  * has. It must be asked there, or its answers belong to nothing that is known. So it is with UDP,
- * and with SCTP, of which a server chooses the address of its first answer in the same way.
+ * and with SCTP, of which a server chooses the address of its first answer in the same way. To a
+ * client whose address might be on the mesh's network it answers from its own there.
  */
 function datagramRules(
   comesIn: Statement,
+  byNetwork: readonly ReturnType<typeof outside>[],
   ownAddress: Partial<Record<AddressFamily, string>>,
 ): readonly Rule[] {
-  return families.flatMap((family) => {
+  return byNetwork.flatMap(({ family, isOutside }) => {
     const address = ownAddress[family];
     if (address === undefined) return [];
     const own = constant(addressBytes(address));
     return (['udp', 'sctp'] as const).map((protocol) => [
       comesIn,
       isFamily[family],
+      isOutside.source,
       isProtocol(protocol),
       hasNodeMark(ct.mark),
       translate('dnat', family, own),
