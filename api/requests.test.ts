@@ -1,7 +1,8 @@
 /** What is read of a request: versions and routes, filters, names, credentials. */
 import { strict as assert } from 'node:assert';
 import { SwarmError } from '../lib/errors.ts';
-import { MemoryLog, Store } from '../manager/store/index.ts';
+import { Store } from '../manager/store/index.ts';
+import { MemoryLog } from '../manager/store/memory-log.ts';
 import { makeNode, makeService, makeTask } from '../manager/store/testing.ts';
 import { Filters } from './filters.ts';
 import { imageFilterKeys, imageMatcher } from './image-filters.ts';

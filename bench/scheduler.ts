@@ -6,7 +6,8 @@
 import { seededRandom } from '../lib/random.ts';
 import { planPass } from '../manager/reconcile/index.ts';
 import { schedule } from '../manager/scheduler/index.ts';
-import { MemoryLog, Store, type Change } from '../manager/store/index.ts';
+import { Store, type Change } from '../manager/store/index.ts';
+import { MemoryLog } from '../manager/store/memory-log.ts';
 import type { Node, Service, ServiceSpec, Task } from '../types/index.ts';
 
 interface Case {

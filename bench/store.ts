@@ -11,7 +11,8 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { seededRandom } from '../lib/random.ts';
 import { openRaftLog } from '../test/contract/raft-log.ts';
-import { MemoryLog, Store, type Change } from '../manager/store/index.ts';
+import { Store, type Change } from '../manager/store/index.ts';
+import { MemoryLog } from '../manager/store/memory-log.ts';
 import { AesCipher, nodeDisk, type Cipher } from '../raft/index.ts';
 import type { Service, Task } from '../types/index.ts';
 

@@ -97,6 +97,23 @@ describe('finding managers on the local network', () => {
     assert.ok(network.sent.length <= asked + 2);
   });
 
+  it('goes on where no socket is to be had for a while', async () => {
+    const { udp } = network;
+    let missing = 2;
+    network.udp = {
+      ...udp,
+      ask: (onAnswer) => {
+        missing -= 1;
+        return missing < 0 ? udp.ask(onAnswer) : Promise.reject(new Error('too many open files'));
+      },
+    };
+    const one = await swarm.node('manager');
+    await respond(one, '10.0.0.7:2377');
+    const { found } = seek(await swarm.node());
+    await pass(10_000);
+    assert.equal(missing < 0 && found[0]?.addr, '10.0.0.7:2377');
+  });
+
   it('is told apart from the same node: a manager does not find itself', async () => {
     const manager = await swarm.node('manager');
     await respond(manager, '10.0.0.7:2377');

@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import type { NodeIdentity } from '../identity/index.ts';
 import type { Logger } from '../log.ts';
+import { Recurring } from '../recurring.ts';
 import type { Random } from '../random.ts';
 import { bodyOf, open, seal } from './datagram.ts';
 import type { Asking, Udp } from './udp.ts';
@@ -41,31 +42,40 @@ const answersMax = 64;
 
 export class Seeker implements AsyncDisposable {
   readonly #parts: SeekerParts;
-  readonly #stop = new AbortController();
-  #running: Promise<void> | undefined;
+  readonly #work: Recurring;
+  /** Since when there has been none. */
+  #lostMs: number | undefined;
 
   constructor(parts: SeekerParts) {
     this.#parts = parts;
+    const { clock, log } = parts;
+    this.#work = new Recurring({
+      restMs: () => (this.#lostMs === undefined ? lookEveryMs : lookAgainMs),
+      round: () => this.#look(),
+      onFailure: (error) => {
+        log.warn('managers could not be looked for', { error: messageOf(error) });
+        // Not at once again: what is missing, as a socket, may take a while to be there.
+        this.#lostMs = clock.monotonicMs();
+      },
+      clock,
+    });
   }
 
   start(): void {
-    this.#running = this.#run();
+    this.#lostMs = this.#parts.clock.monotonicMs();
+    this.#work.start();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort();
-    await this.#running;
+    await this.#work[Symbol.asyncDispose]();
   }
 
-  async #run(): Promise<void> {
+  async #look(): Promise<void> {
     const { clock, isLost } = this.#parts;
-    let lostMs: number | undefined = clock.monotonicMs();
-    while (await this.#pause(lostMs === undefined ? lookEveryMs : lookAgainMs)) {
-      if (isLost()) {
-        lostMs ??= clock.monotonicMs();
-        if (clock.monotonicMs() - lostMs >= lostAfterMs) await this.#seek();
-      } else lostMs = undefined;
-    }
+    if (isLost()) {
+      this.#lostMs ??= clock.monotonicMs();
+      if (clock.monotonicMs() - this.#lostMs >= lostAfterMs) await this.#seek();
+    } else this.#lostMs = undefined;
   }
 
   /** Until there is a manager again; more and more seldom. */
@@ -104,7 +114,7 @@ export class Seeker implements AsyncDisposable {
   async #lookElsewhere(): Promise<void> {
     const { lookElsewhere, log } = this.#parts;
     try {
-      await lookElsewhere?.({ signal: this.#stop.signal });
+      await lookElsewhere?.({ signal: this.#work.signal });
     } catch (error) {
       log.debug('no manager was found elsewhere', { error: messageOf(error) });
     }
@@ -127,7 +137,7 @@ export class Seeker implements AsyncDisposable {
 
   /** False once this is stopped. */
   async #pause(delayMs: number): Promise<boolean> {
-    const { signal } = this.#stop;
+    const { signal } = this.#work;
     if (signal.aborted) return false;
     try {
       await this.#parts.clock.sleep(delayMs, { signal });

@@ -4,7 +4,7 @@ import type { Udp } from './udp.ts';
 type Listener = (bytes: Uint8Array, answer: (bytes: Uint8Array) => void) => void;
 
 export interface TestNetwork {
-  readonly udp: Udp;
+  udp: Udp;
   /** All that was sent to everybody, and how many answers. */
   readonly sent: { readonly port: number; readonly bytes: Uint8Array }[];
   answers: number;

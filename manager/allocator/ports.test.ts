@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert';
 import type { PortConfig, Service } from '../../types/index.ts';
-import { MemoryLog, Store } from '../store/index.ts';
+import { Store } from '../store/index.ts';
+import { MemoryLog } from '../store/memory-log.ts';
 import { makeService } from '../store/testing.ts';
 import { allocatePorts, firstAutoPort, lastAutoPort } from './ports.ts';
 

@@ -6,6 +6,7 @@
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import { Recurring } from '../../lib/recurring.ts';
 import {
   autoscaleLabel,
   autoscaleOf,
@@ -59,43 +60,40 @@ interface Watch {
 
 export class Autoscaler implements AsyncDisposable {
   readonly #parts: AutoscalerParts;
-  readonly #stop = new AbortController();
+  readonly #work: Recurring;
   readonly #meter = new Meter();
   readonly #watches = new Map<string, Watch>();
   readonly #queries = new Set<Promise<void>>();
-  #running: Promise<void> | undefined;
+  #measured: Disposable | undefined;
 
   constructor(parts: AutoscalerParts) {
     this.#parts = parts;
+    const { store, clock, log } = parts;
+    this.#work = new Recurring({
+      restMs: () => tickMs,
+      round: async () => {
+        if (store.isLeader) await this.#tick();
+        else this.#watches.clear();
+      },
+      onFailure: (error) =>
+        log.warn('services could not be scaled by their load', { error: messageOf(error) }),
+      clock,
+    });
   }
 
   start(): void {
-    this.#running = this.#run();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort();
-    await this.#running;
-    await Promise.all(this.#queries);
-  }
-
-  async #run(): Promise<void> {
-    const { nodes, store, clock, log } = this.#parts;
-    const { signal } = this.#stop;
-    using _measured = nodes.onMeasured((nodeId, measured) => {
+    const { nodes, store, clock } = this.#parts;
+    this.#measured ??= nodes.onMeasured((nodeId, measured) => {
       const isOf = (taskId: string) => store.task(taskId)?.nodeId === nodeId;
       this.#meter.take(measured, clock.monotonicMs(), isOf);
     });
-    while (!signal.aborted) {
-      try {
-        await clock.sleep(tickMs, { signal });
-        if (store.isLeader) await this.#tick();
-        else this.#watches.clear();
-      } catch (error) {
-        if (signal.aborted) return;
-        log.warn('services could not be scaled by their load', { error: messageOf(error) });
-      }
-    }
+    this.#work.start();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#work[Symbol.asyncDispose]();
+    this.#measured?.[Symbol.dispose]();
+    await Promise.all(this.#queries);
   }
 
   async #tick(): Promise<void> {
@@ -182,7 +180,7 @@ export class Autoscaler implements AsyncDisposable {
       late.abort(new Error(`nothing within ${queryTimeoutMs / 1000} s`));
     });
     const onStop = () => late.abort();
-    this.#stop.signal.addEventListener('abort', onStop, { once: true });
+    this.#work.signal.addEventListener('abort', onStop, { once: true });
     watch.isAsking = true;
     const asking = askPrometheus(query, fetch, { signal: late.signal })
       .then((answer) => {
@@ -191,7 +189,7 @@ export class Autoscaler implements AsyncDisposable {
       .finally(() => {
         watch.isAsking = false;
         timer.cancel();
-        this.#stop.signal.removeEventListener('abort', onStop);
+        this.#work.signal.removeEventListener('abort', onStop);
         this.#queries.delete(asking);
       });
     this.#queries.add(asking);

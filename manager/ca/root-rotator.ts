@@ -3,6 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import type { Clock } from '../../lib/clock.ts';
 import { issuerInfo } from '../../lib/identity/index.ts';
 import type { Logger } from '../../lib/log.ts';
+import { Recurring } from '../../lib/recurring.ts';
 import type { Cluster, Node } from '../../types/index.ts';
 import type { Change } from '../store/change.ts';
 
@@ -25,35 +26,27 @@ const lookEveryMs = 1_000;
 
 export class RootRotator implements AsyncDisposable {
   readonly #parts: RootRotatorParts;
-  readonly #stop = new AbortController();
-  #running: Promise<void> | undefined;
+  readonly #work: Recurring;
 
   constructor(parts: RootRotatorParts) {
     this.#parts = parts;
+    const { store, clock, log } = parts;
+    this.#work = new Recurring({
+      restMs: () => (store.cluster()?.rootCa.rotation === undefined ? lookEveryMs : checkEveryMs),
+      round: async () => {
+        if (store.isLeader) await this.#check();
+      },
+      onFailure: (error) => log.warn('the rotation of the root could not be ended yet', { error }),
+      clock,
+    });
   }
 
   start(): void {
-    this.#running = this.#run();
+    this.#work.start();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort();
-    await this.#running;
-  }
-
-  async #run(): Promise<void> {
-    const { store, clock, log } = this.#parts;
-    const { signal } = this.#stop;
-    while (!signal.aborted) {
-      try {
-        const isRotating = store.cluster()?.rootCa.rotation !== undefined;
-        await clock.sleep(isRotating ? checkEveryMs : lookEveryMs, { signal });
-        if (store.isLeader) await this.#check();
-      } catch (error) {
-        if (signal.aborted) return;
-        log.warn('the rotation of the root could not be ended yet', { error });
-      }
-    }
+    await this.#work[Symbol.asyncDispose]();
   }
 
   async #check(): Promise<void> {

@@ -14,7 +14,8 @@ import {
 import { silentLogger } from '../../lib/log.ts';
 import { systemRandom } from '../../lib/random.ts';
 import type { Cluster, Node, NodeRole, SwarmSpec } from '../../types/index.ts';
-import { MemoryLog, Store } from '../store/index.ts';
+import { Store } from '../store/index.ts';
+import { MemoryLog } from '../store/memory-log.ts';
 import { makeCluster } from '../store/testing.ts';
 import { CertificateAuthorityService, createRootCa, issueForSelf, type RootCa } from './index.ts';
 import { signingKeyOf } from './issue.ts';

@@ -4,7 +4,8 @@ import { silentLogger } from '../../lib/log.ts';
 import { seededRandom } from '../../lib/random.ts';
 import { networkSpec } from '../../types/index.ts';
 import { Reconciler } from '../reconcile/index.ts';
-import { MemoryLog, Store, type Change } from '../store/index.ts';
+import { Store, type Change } from '../store/index.ts';
+import { MemoryLog } from '../store/memory-log.ts';
 import { makeCluster, makeNode } from '../store/testing.ts';
 import { Control } from './control.ts';
 

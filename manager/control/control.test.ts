@@ -10,7 +10,8 @@ import {
   type ServiceSpec,
 } from '../../types/index.ts';
 import { createRootCa } from '../ca/index.ts';
-import { MemoryLog, Store, type Change } from '../store/index.ts';
+import { Store, type Change } from '../store/index.ts';
+import { MemoryLog } from '../store/memory-log.ts';
 import { makeCluster, makeNode, makeTask } from '../store/testing.ts';
 import type { ControlApi } from './api.ts';
 import { Control } from './control.ts';

@@ -2,7 +2,8 @@ import { strict as assert } from 'node:assert';
 import { VirtualClock } from '../../lib/clock.ts';
 import { seededRandom } from '../../lib/random.ts';
 import { serviceSpec, type FileKind } from '../../types/index.ts';
-import { MemoryLog, Store } from '../store/index.ts';
+import { Store } from '../store/index.ts';
+import { MemoryLog } from '../store/memory-log.ts';
 import { Control } from './control.ts';
 
 const base64 = (text: string) => Buffer.from(text).toString('base64');

@@ -11,7 +11,8 @@ import {
   type ServiceSpec,
 } from '../../types/index.ts';
 import { newIngressNetwork } from '../allocator/index.ts';
-import { MemoryLog, Store, type Change } from '../store/index.ts';
+import { Store, type Change } from '../store/index.ts';
+import { MemoryLog } from '../store/memory-log.ts';
 import { makeCluster, makeTask } from '../store/testing.ts';
 import { Control } from './control.ts';
 

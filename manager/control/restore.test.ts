@@ -2,7 +2,8 @@ import { strict as assert } from 'node:assert';
 import { swarmSpec, type Service } from '../../types/index.ts';
 import { VirtualClock } from '../../lib/clock.ts';
 import { seededRandom } from '../../lib/random.ts';
-import { MemoryLog, Store, type Change } from '../store/index.ts';
+import { Store, type Change } from '../store/index.ts';
+import { MemoryLog } from '../store/memory-log.ts';
 import {
   makeCluster,
   makeFile,

@@ -1,7 +1,8 @@
 import { strict as assert } from 'node:assert';
 import { SwarmError } from '../../lib/errors.ts';
 import type { ClusterVolumeSpec, VolumeSpec } from '../../types/index.ts';
-import { MemoryLog, Store, type Change } from '../store/index.ts';
+import { Store, type Change } from '../store/index.ts';
+import { MemoryLog } from '../store/memory-log.ts';
 import { makeNode, makeService, makeTask, makeVolume } from '../store/testing.ts';
 import { planChangedVolume, planNewVolume, planRemovedVolume } from './volume-commands.ts';
 

@@ -4,8 +4,9 @@ import { VirtualClock } from '../../lib/clock.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { seededRandom, type Random } from '../../lib/random.ts';
-import { MemoryLog, Store, type Change } from '../store/index.ts';
-import { makeNode, makeService, makeTask, makeVolume } from '../store/testing.ts';
+import { Store, type Change } from '../store/index.ts';
+import { MemoryLog } from '../store/memory-log.ts';
+import { makeService, makeTask, makeVolume, makeVolumeNode } from '../store/testing.ts';
 import { schedule } from '../scheduler/index.ts';
 import type { CsiReply, CsiRequest, Node, Task } from '../../types/index.ts';
 import { VolumeKeeper } from './keeper.ts';
@@ -18,19 +19,6 @@ const service = makeService('web', {
     task: { container: { image: 'web:1', mounts }, forceUpdate: 0 },
   },
 });
-
-function nodeOf(id: string, state: Node['status']['state'] = 'ready'): Node {
-  return makeNode(id, {
-    status: { state, message: '', addr: '', atMs: 0 },
-    description: {
-      hostname: id,
-      platform: { os: 'linux', architecture: 'x86_64' },
-      resources: { nanoCpus: 0, memoryBytes: 0 },
-      engine: { version: '', labels: {}, plugins: [] },
-      csi: [{ driver: 'd', nodeId: `csi-${id}`, maxVolumes: 0, isController: true }],
-    },
-  });
-}
 
 /** Storage that knows who has what, answers when it likes, and fails at times. */
 class FakeArray {
@@ -124,7 +112,12 @@ export class Scene implements AsyncDisposable {
     await this.change(
       { op: 'put', table: 'service', object: service, base: 0 },
       { op: 'put', table: 'volume', object: makeVolume('v'), base: 0 },
-      ...nodeIds.map((id): Change => ({ op: 'put', table: 'node', object: nodeOf(id), base: 0 })),
+      ...nodeIds.map((id): Change => ({
+        op: 'put',
+        table: 'node',
+        object: makeVolumeNode(id),
+        base: 0,
+      })),
     );
     this.keeper.setLeads(true);
   }

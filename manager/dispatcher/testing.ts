@@ -10,7 +10,8 @@ import type {
   Node,
   Task,
 } from '../../types/index.ts';
-import { MemoryLog, Store, type Change } from '../store/index.ts';
+import { Store, type Change } from '../store/index.ts';
+import { MemoryLog } from '../store/memory-log.ts';
 import { makeNode, makeTask } from '../store/testing.ts';
 import { concernsNode, type AssignmentSet, type NodeAssignments } from './assignments.ts';
 import { NetworkDesk, type NetworkSession } from './network-desk.ts';

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert';
-import { MemoryLog, Store, type Change, type MemoryStorage } from '../store/index.ts';
+import { Store, type Change } from '../store/index.ts';
+import { MemoryLog, type MemoryStorage } from '../store/memory-log.ts';
 import { makeCluster, makeNode, makeService, makeTask, makeVolume } from '../store/testing.ts';
 import type { Cluster, Service } from '../../types/index.ts';
 import { History, tellHistory } from './index.ts';

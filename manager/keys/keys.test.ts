@@ -7,7 +7,8 @@ import { NodeIdentity } from '../../lib/identity/index.ts';
 import { silentLogger } from '../../lib/log.ts';
 import type { Cluster } from '../../types/index.ts';
 import { createRootCa, issueForSelf, type RootCa } from '../ca/index.ts';
-import { MemoryLog, Store } from '../store/index.ts';
+import { Store } from '../store/index.ts';
+import { MemoryLog } from '../store/memory-log.ts';
 import { makeCluster } from '../store/testing.ts';
 import { createUnlockKey, KeyStore, LockKeeper, parseUnlockKey } from './index.ts';
 

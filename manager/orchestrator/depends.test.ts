@@ -1,7 +1,8 @@
 import { strict as assert } from 'node:assert';
 import { seededRandom } from '../../lib/random.ts';
 import { checkedSpec, newService } from '../control/service-commands.ts';
-import { MemoryLog, Store } from '../store/index.ts';
+import { Store } from '../store/index.ts';
+import { MemoryLog } from '../store/memory-log.ts';
 import { makeNode, makeService, makeTask } from '../store/testing.ts';
 import {
   dependenciesOf,

@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert';
 import type { Service, Task } from '../../types/index.ts';
-import { MemoryLog, Store } from '../store/index.ts';
+import { Store } from '../store/index.ts';
+import { MemoryLog } from '../store/memory-log.ts';
 import { makeNode, makeService, makeTask } from '../store/testing.ts';
 import { dirtiness } from './task.ts';
 

@@ -1,7 +1,8 @@
 import { strict as assert } from 'node:assert';
 import { VirtualClock } from '../../lib/clock.ts';
 import type { Preview, PreviewChange, Service, ServiceSpec } from '../../types/index.ts';
-import { MemoryLog, Store, type Change } from '../store/index.ts';
+import { Store, type Change } from '../store/index.ts';
+import { MemoryLog } from '../store/memory-log.ts';
 import { makeNode, makeService, makeTask } from '../store/testing.ts';
 import { PreviewDesk } from './index.ts';
 

@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert';
 import type { Node, Service, Task, TaskState } from '../../types/index.ts';
-import { MemoryLog, Store, type Change } from '../store/index.ts';
+import { Store, type Change } from '../store/index.ts';
+import { MemoryLog } from '../store/memory-log.ts';
 import { makeNetwork, makeNode, makeService, makeTask } from '../store/testing.ts';
 import { DirtyKeys } from './dirty.ts';
 

@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { seededRandom } from '../../lib/random.ts';
-import { MemoryLog, Store, type Change } from '../store/index.ts';
+import { Store, type Change } from '../store/index.ts';
+import { MemoryLog } from '../store/memory-log.ts';
 import { makeFile, makeService, withSecrets } from '../store/testing.ts';
 import { planPass } from './pass.ts';
 

@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert';
 import type { ClusterVolume, Node, Task } from '../../types/index.ts';
-import { MemoryLog, Store, type Change } from '../store/index.ts';
+import { Store, type Change } from '../store/index.ts';
+import { MemoryLog } from '../store/memory-log.ts';
 import { makeNode, makeService, makeTask, makeVolume } from '../store/testing.ts';
 import { schedule } from './schedule.ts';
 import { verdictsOn } from './verdicts.ts';

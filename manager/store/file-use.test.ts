@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert';
 import type { Service } from '../../types/index.ts';
-import { MemoryLog, Store, type Change } from './index.ts';
+import { Store, type Change } from './index.ts';
+import { MemoryLog } from './memory-log.ts';
 import { makeFile, makeService, makeTask, withSecrets } from './testing.ts';
 
 const put = (object: Service, base = 0): Change => ({ op: 'put', table: 'service', object, base });

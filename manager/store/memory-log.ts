@@ -7,7 +7,7 @@ export interface MemoryStorage {
   readonly entries: { readonly index: number; readonly bytes: Uint8Array }[];
 }
 
-export interface MemoryLogOptions {
+interface MemoryLogOptions {
   readonly storage?: MemoryStorage;
   /** Entries between snapshots; none are made where absent. */
   readonly snapshotEntries?: number;

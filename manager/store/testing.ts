@@ -57,6 +57,20 @@ export function makeNode(id: string, overrides: Partial<Node> = {}): Node {
   };
 }
 
+/** One with a driver of cluster volumes, `d`, which also makes them. */
+export function makeVolumeNode(id: string, state: Node['status']['state'] = 'ready'): Node {
+  return makeNode(id, {
+    status: { state, message: '', addr: '', atMs: 0 },
+    description: {
+      hostname: id,
+      platform: { os: 'linux', architecture: 'x86_64' },
+      resources: { nanoCpus: 0, memoryBytes: 0 },
+      engine: { version: '', labels: {}, plugins: [] },
+      csi: [{ driver: 'd', nodeId: `csi-${id}`, maxVolumes: 0, isController: true }],
+    },
+  });
+}
+
 export function makeNetwork(id: string, overrides: Partial<Network> = {}): Network {
   return {
     id,

@@ -1,24 +1,11 @@
 import { strict as assert } from 'node:assert';
-import { MemoryLog, Store, type Change } from '../store/index.ts';
-import { makeNode, makeService, makeTask, makeVolume } from '../store/testing.ts';
-import type { ClusterVolume, CsiInfo, PublishStatus, Task } from '../../types/index.ts';
+import { Store, type Change } from '../store/index.ts';
+import { MemoryLog } from '../store/memory-log.ts';
+import { makeNode, makeService, makeTask, makeVolume, makeVolumeNode } from '../store/testing.ts';
+import type { ClusterVolume, PublishStatus, Task } from '../../types/index.ts';
 import { failed, planVolume, released, succeeded, waitingFor, type VolumeCall } from './index.ts';
 
-const csi: CsiInfo[] = [{ driver: 'd', nodeId: 'csi', maxVolumes: 0, isController: true }];
 const service = makeService('web');
-
-function nodeOf(id: string, state: 'ready' | 'down' = 'ready') {
-  return makeNode(id, {
-    status: { state, message: '', addr: '', atMs: 0 },
-    description: {
-      hostname: id,
-      platform: { os: 'linux', architecture: 'x86_64' },
-      resources: { nanoCpus: 0, memoryBytes: 0 },
-      engine: { version: '', labels: {}, plugins: [] },
-      csi: csi.map((info) => ({ ...info, nodeId: `csi-${id}` })),
-    },
-  });
-}
 
 function taskOn(id: string, nodeId: string, state: Task['status']['state'] = 'preparing'): Task {
   return makeTask(id, service, {
@@ -31,7 +18,7 @@ function taskOn(id: string, nodeId: string, state: Task['status']['state'] = 'pr
 async function given(
   volume: Partial<ClusterVolume>,
   tasks: readonly Task[] = [],
-  nodes = [nodeOf('a'), nodeOf('b')],
+  nodes = [makeVolumeNode('a'), makeVolumeNode('b')],
 ): Promise<Store> {
   const store = new Store(new MemoryLog());
   await store.open();
@@ -88,7 +75,7 @@ describe('planVolume', () => {
     readonly name: string;
     readonly volume?: Partial<ClusterVolume>;
     readonly tasks?: readonly Task[];
-    readonly nodes?: readonly ReturnType<typeof nodeOf>[];
+    readonly nodes?: readonly ReturnType<typeof makeVolumeNode>[];
     readonly underWay?: readonly string[];
     readonly expect: string;
   }[] = [
@@ -152,7 +139,7 @@ describe('planVolume', () => {
       name: 'does not wait for a node that is down',
       volume: { info, publishStatus: [at('b', 'pending-node-unpublish')] },
       tasks: [taskOn('t', 'b', 'running')],
-      nodes: [nodeOf('a'), nodeOf('b', 'down')],
+      nodes: [makeVolumeNode('a'), makeVolumeNode('b', 'down')],
       expect: 'b pending-controller-unpublish',
     },
     {

@@ -13,12 +13,12 @@ import { Control } from '../../manager/control/index.ts';
 import { Preview } from '../../manager/preview/index.ts';
 import { Reconciler, type PassLimits, type ReconcileStore } from '../../manager/reconcile/index.ts';
 import {
-  MemoryLog,
   Store,
   type Change,
   type ChangeListener,
   type ObjectEvent,
 } from '../../manager/store/index.ts';
+import { MemoryLog } from '../../manager/store/memory-log.ts';
 import type {
   FileKind,
   Network,
