@@ -216,7 +216,7 @@ export class GatewayBridge {
     const inside = auditInterface(this.#inside(plug), link);
     const { peer = 0 } = inside;
     // It may have come since the links were read.
-    const port = links.get(peer) ?? this.#link.links().find(({ index }) => index === peer);
+    const port = links.get(peer) ?? this.#link.link(peer);
     const name = vethName(plug.record.address ?? '');
     if (port?.name !== name) {
       if (inside.peer !== undefined) this.#inside(plug).netlink.deleteLink(link.name);

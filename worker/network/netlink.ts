@@ -13,6 +13,7 @@ import {
 } from './netlink/addresses.ts';
 import {
   addVeth,
+  askForLink,
   dumpLinks,
   linkTypes,
   readLink,
@@ -39,6 +40,7 @@ import {
   type Request,
 } from './netlink/wire.ts';
 import {
+  errno,
   netlinkProtocols,
   rawSocket,
   receive,
@@ -55,6 +57,8 @@ const receiveTimeoutSeconds = 5;
 const buffer = Buffer.alloc(64 * 1024);
 /** The kernel takes larger ones too, but copies them in one piece. */
 const batchBytesMax = 32 * 1024;
+/** In bytes, as linux/if.h has it. */
+const linkNameMax = 15;
 const isDefined = <T>(value: T | undefined): value is T => value !== undefined;
 
 export class Netlink implements Disposable {
@@ -95,8 +99,14 @@ export class Netlink implements Disposable {
     return this.dump(linkTypes.get, dumpLinks()).map(readLink);
   }
 
-  link(name: string): Link | undefined {
-    return this.links().find((link) => link.name === name);
+  /** By its name or index. A host may have hundreds of others, which are not read. */
+  link(which: string | number): Link | undefined {
+    // Of such the kernel would say that they are wrong, not that there are none.
+    if (which === 0 || (typeof which === 'string' && Buffer.byteLength(which) > linkNameMax)) {
+      return undefined;
+    }
+    const body = this.#ask(linkTypes.get, askForLink(which), errno.noDevice);
+    return body === undefined ? undefined : readLink(body);
   }
 
   /** Of IPv4; with `all`, of IPv6 too, without those that links give themselves. */
@@ -177,6 +187,22 @@ export class Netlink implements Disposable {
           failure ??= new SyscallError(request.what, code);
         }
         if (message.sequence === last) return failure;
+      }
+    }
+  }
+
+  /** Body of the answer to a request for one thing; undefined where it fails with `absent`. */
+  #ask(type: number, body: Buffer, absent: number): Buffer | undefined {
+    const sequence = ++this.#sequence;
+    send(this.#fd, writeMessage(type, flags.request, sequence, body));
+    for (;;) {
+      const length = receive(this.#fd, buffer);
+      for (const message of readMessages(buffer.subarray(0, length))) {
+        if (message.sequence !== sequence) continue;
+        if (message.type !== controlTypes.error) return Buffer.from(message.body);
+        const code = -message.body.readInt32LE(0);
+        if (code !== absent) throw new SyscallError(`netlink get ${type}`, code);
+        return undefined;
       }
     }
   }

@@ -79,7 +79,7 @@ export class BridgeDevice extends Device {
 
   protected auditEnd(plug: Plug, peer: number): readonly Repair[] | 'gone' {
     const name = endName(plug);
-    const end = this.#links.get(peer) ?? this.host.links().find(({ index }) => index === peer);
+    const end = this.#links.get(peer) ?? this.host.link(peer);
     if (end?.name !== name) return 'gone';
     if (end.master === this.#index && end.up) return [];
     this.host.run(setLink(end.index, { master: this.#index, up: true }));

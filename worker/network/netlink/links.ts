@@ -87,6 +87,14 @@ export function dumpLinks(): Buffer {
   ]);
 }
 
+export function askForLink(which: LinkRef): Buffer {
+  const all = dumpLinks();
+  if (typeof which === 'string')
+    return Buffer.concat([all, attribute(attributes.name, cString(which))]);
+  all.writeInt32LE(which, 4);
+  return all;
+}
+
 export function readLink(body: Buffer): Link {
   const found = readAttributes(body.subarray(headerLength));
   const linkInfo = readAttributes(found.get(attributes.linkInfo) ?? Buffer.alloc(0));

@@ -33,15 +33,18 @@ export interface Underlay {
  */
 export function findCarrier(host: Netlink, address: string): Carrier {
   const wanted = canonicalAddress(address);
-  const links = host.links();
   const own = host.addresses('all').find(({ cidr }) => cidr.split('/')[0] === wanted);
-  const carrier = links.find(({ index }) => index === own?.linkIndex);
-  const real = links.filter(({ up, kind, name }) => up && kind === '' && name !== 'lo');
+  const carrier = own && host.link(own.linkIndex);
   return {
     ...(carrier === undefined ? {} : { local: wanted }),
     isIpv6: familyOf(address) === families.inet6,
-    mtu: carrier?.mtu ?? Math.min(mtuDefault, ...real.map(({ mtu }) => mtu)),
+    mtu: carrier?.mtu ?? smallestMtu(host),
   };
+}
+
+function smallestMtu(host: Netlink): number {
+  const real = host.links().filter(({ up, kind, name }) => up && kind === '' && name !== 'lo');
+  return Math.min(mtuDefault, ...real.map(({ mtu }) => mtu));
 }
 
 /** `carriesIpv6`: the overlay has IPv6 subnets. */
