@@ -18,7 +18,7 @@ export type IpamConfig = TypeOf<typeof ipamConfig>;
 export const networkSpec = struct({
   name: required('Name', string, ''),
   labels: required('Labels', record(string), {}),
-  /** `overlay`, `bridge`, `macvlan`; empty: bridge, as in Docker. */
+  /** `overlay`, `bridge`, `macvlan`, `ipvlan`; empty: bridge, as in Docker. */
   driver: required('Driver', string, ''),
   /** `swarm`, `local`, or empty: what the driver is by its nature. */
   scope: optional('Scope', string),

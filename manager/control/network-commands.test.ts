@@ -85,9 +85,9 @@ const bad: readonly {
   },
   {
     name: 'another driver',
-    spec: network('a', { Driver: 'ipvlan' }),
+    spec: network('a', { Driver: 'weave' }),
     code: 'unimplemented',
-    message: /^networks with the driver "ipvlan" are not supported/,
+    message: /^networks with the driver "weave" are not supported/,
   },
   {
     name: 'a subnet of which many nodes would give addresses',

@@ -15,7 +15,7 @@ import { builtInNetworks } from '../store/view.ts';
 import { validateName } from './validate-service.ts';
 
 /** Of networks that end at each node, or lead to what the node is connected to. */
-const nodeDrivers: ReadonlySet<string> = new Set(['bridge', 'macvlan']);
+const nodeDrivers: ReadonlySet<string> = new Set(['bridge', 'macvlan', 'ipvlan']);
 
 /** Room for the network's own address, the gateway, somebody, and the broadcast address. */
 const minHostBits = 2;
@@ -73,7 +73,7 @@ function validateNodeLocal(spec: NetworkSpec): void {
   if (!nodeDrivers.has(spec.driver)) {
     throw unsupported(
       `networks with the driver "${spec.driver}" are not supported by this version; use overlay, ` +
-        'macvlan or bridge',
+        'macvlan, ipvlan or bridge',
     );
   }
   const configs = spec.ipam?.configs ?? [];

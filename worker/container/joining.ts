@@ -133,8 +133,9 @@ export class Joining {
           `cannot attach container ${record.id} to the configuration network ${spec.name}`,
         );
       }
-      const addresses = this.#own.reserve(networkId, record.id, { ipv4, ipv6 });
       const { name, driver } = { driver: spec.driver || 'bridge', name: spec.name };
+      refuseMacOfIpvlan(driver, wanted);
+      const addresses = this.#own.reserve(networkId, record.id, { ipv4, ipv6 });
       return { networkId, name, driver, aliases, addresses, gateways: gatewaysOf(subnets) };
     }
     return this.#takeOfSwarm(record, wanted);
@@ -159,6 +160,7 @@ export class Joining {
         refuseLinkLocal(wanted);
         return { ...taken, gateways: gatewaysOf(subnets) };
       }
+      refuseMacOfIpvlan(driver, wanted);
       const own = await this.#own.provide(networkId);
       const addresses = this.#own.reserve(networkId, record.id, { ipv4, ipv6 });
       return { ...taken, addresses, gateways: gatewaysOf(own) };
@@ -167,6 +169,15 @@ export class Joining {
       throw error;
     }
   }
+}
+
+/** In Docker's words. */
+function refuseMacOfIpvlan(driver: string, { macAddress }: WantedNetwork): void {
+  if (driver !== 'ipvlan' || macAddress === undefined) return;
+  throw new SwarmError(
+    'unimplemented',
+    'ipvlan interfaces do not support custom mac address assignment',
+  );
 }
 
 function refuseLinkLocal({ linkLocalIps }: WantedNetwork): void {
@@ -219,7 +230,9 @@ export function connectedNetwork(place: Place, attachment: Attachment): Connecte
   const addresses =
     isBridge && bridgeAddress !== undefined ? [bridgeAddress] : [...place.addresses];
   const gateways = isBridge && gateway !== undefined ? [gateway] : place.gateways;
-  const ofAddress = () => (addresses.length === 0 ? '' : macOfAddresses(addresses));
+  // Of ipvlan it is that of the link which all share.
+  const hasNone = addresses.length === 0 || place.driver === 'ipvlan';
+  const ofAddress = () => (hasNone ? '' : macOfAddresses(addresses));
   return { ...place, addresses, gateways, macAddress: place.chosenMac ?? ofAddress() };
 }
 

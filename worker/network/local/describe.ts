@@ -3,12 +3,13 @@ import { SwarmError } from '../../../lib/errors.ts';
 import type { Netlink } from '../netlink.ts';
 import { BridgeDevice } from './bridge-device.ts';
 import type { Device } from './device.ts';
-import { macvlanModes, type MacvlanMode } from '../netlink/links.ts';
+import { macvlanModes } from '../netlink/links.ts';
+import { ipvlanFlags, ipvlanModes } from './links.ts';
 import type { KeptNetwork } from './network-files.ts';
 import { driverOf, mtuOf, options, type LocalNetwork } from './plan.ts';
 import { withPrefix } from './ranges.ts';
 import type { BridgeRules } from './ruleset.ts';
-import { SharedDevice, type SharedWanted } from './shared-device.ts';
+import { SharedDevice, type SharedKind, type SharedWanted } from './shared-device.ts';
 
 export const mtuDefault = 1500;
 const shownIdLength = 12;
@@ -98,17 +99,30 @@ function sharedOf({ id, spec }: KeptNetwork): SharedWanted {
   return {
     parent: given[options.parent] || `dm-${id.slice(0, shownIdLength)}`,
     leadsNowhere: leadsNowhere(spec),
-    mode: macvlanMode(given['macvlan_mode']),
+    kind: sharedKind(spec),
   };
 }
 
-function macvlanMode(given = ''): MacvlanMode {
-  if (given === '') return 'bridge';
-  const names = Object.keys(macvlanModes) as MacvlanMode[];
-  const found = names.find((name) => name === given);
-  if (found !== undefined) return found;
-  throw new SwarmError(
-    'invalid-argument',
-    `macvlan_mode "${given}" is not one of ${names.join(', ')}`,
-  );
+/** How containers share the link. Throws `invalid-argument`. */
+export function sharedKind(spec: LocalNetwork['spec']): SharedKind {
+  const given = spec.options ?? {};
+  const chosen = <T extends string>(option: string, values: Record<T, number>, usual: T): T => {
+    const text = given[option] ?? '';
+    if (text === '') return usual;
+    const names = Object.keys(values) as T[];
+    const found = names.find((name) => name === text);
+    if (found !== undefined) return found;
+    throw new SwarmError(
+      'invalid-argument',
+      `${option} "${text}" is not one of ${names.join(', ')}`,
+    );
+  };
+  if (driverOf(spec) === 'macvlan') {
+    return { name: 'macvlan', mode: chosen('macvlan_mode', macvlanModes, 'bridge') };
+  }
+  return {
+    name: 'ipvlan',
+    mode: chosen('ipvlan_mode', ipvlanModes, 'l2'),
+    flag: chosen('ipvlan_flag', ipvlanFlags, 'bridge'),
+  };
 }

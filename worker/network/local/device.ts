@@ -86,15 +86,26 @@ export abstract class Device {
   }
 }
 
+/** What a kernel is built with that has links of the kind. */
+const kernelOptions = {
+  bridge: 'CONFIG_BRIDGE',
+  ipvlan: 'CONFIG_IPVLAN',
+  macvlan: 'CONFIG_MACVLAN',
+  veth: 'CONFIG_VETH',
+  vlan: 'CONFIG_VLAN_8021Q',
+} as const;
+type LinkKind = keyof typeof kernelOptions;
+
 /** Makes a link; throws `failed-precondition` where this kernel has none of that kind. */
-export function makeLink(host: Netlink, request: Request, kind: string): void {
+export function makeLink(host: Pick<Netlink, 'run'>, request: Request, kind: LinkKind): void {
   try {
     host.run(request);
   } catch (error) {
     if (!(error instanceof SyscallError && error.errno === errno.notSupported)) throw error;
     throw new SwarmError(
       'failed-precondition',
-      `the kernel does not offer links of the kind ${kind}: load its module, or use another driver`,
+      `the kernel does not offer links of the kind ${kind} (${kernelOptions[kind]}): load the ` +
+        `module ${kind === 'vlan' ? '8021q' : kind}, or use another driver`,
       { cause: error },
     );
   }

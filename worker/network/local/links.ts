@@ -10,9 +10,42 @@ const isUp = 1;
 
 /** The part of a host's link with this VLAN tag. */
 export function addVlan(name: string, parent: number, tag: number): Request {
-  const id = Buffer.alloc(2);
-  id.writeUInt16LE(tag);
-  return add({ name, parent, up: true }, 'vlan', attribute(1, id));
+  return add({ name, parent, up: true }, 'vlan', attribute(1, uint16(tag)));
+}
+
+/** As in linux/if_link.h. */
+export const ipvlanModes = { l2: 0, l3: 1, l3s: 2 } as const;
+export const ipvlanFlags = { bridge: 0, private: 1, vepa: 2 } as const;
+export interface IpvlanKind {
+  readonly mode: keyof typeof ipvlanModes;
+  readonly flag: keyof typeof ipvlanFlags;
+}
+
+const ipvlan = { mode: 1, flags: 2 } as const;
+
+/** A link with addresses of its own on a link whose MAC address it shares. */
+export function addIpvlan(
+  link: { readonly name: string; readonly parent: number; readonly mtu: number },
+  { mode, flag }: IpvlanKind,
+  netnsFd: number,
+): Request {
+  return add(
+    { ...link, netnsFd },
+    'ipvlan',
+    attribute(ipvlan.mode, uint16(ipvlanModes[mode])),
+    attribute(ipvlan.flags, uint16(ipvlanFlags[flag])),
+  );
+}
+
+/** Never made, as it is on no link: the kernel refuses it by its kind first, where it has none. */
+export function askForIpvlan(): Request {
+  return add({ name: 'ipvlan-asked' }, 'ipvlan');
+}
+
+function uint16(value: number): Buffer {
+  const bytes = Buffer.alloc(2);
+  bytes.writeUInt16LE(value);
+  return bytes;
 }
 
 function add(

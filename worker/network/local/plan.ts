@@ -26,7 +26,7 @@ export interface LocalNetwork {
   readonly subnets: readonly NetworkSubnet[];
 }
 
-const localDrivers = ['bridge', 'macvlan'] as const;
+const localDrivers = ['bridge', 'macvlan', 'ipvlan'] as const;
 type LocalDriver = (typeof localDrivers)[number];
 
 interface Surroundings {

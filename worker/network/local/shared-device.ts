@@ -7,13 +7,17 @@ import { addBridge, addMacvlan, removeLink, setLink, type MacvlanMode } from '..
 import type { Repair } from '../part.ts';
 import { errno, SyscallError } from '../syscalls.ts';
 import { Device, makeLink, missingParent, type Plug } from './device.ts';
-import { addVlan } from './links.ts';
+import { addIpvlan, addVlan, askForIpvlan, type IpvlanKind } from './links.ts';
+
+export type SharedKind =
+  | { readonly name: 'macvlan'; readonly mode: MacvlanMode }
+  | ({ readonly name: 'ipvlan' } & IpvlanKind);
 
 export interface SharedWanted {
   /** A link of this host, or one that is made: with a VLAN tag behind a dot, or leading nowhere. */
   readonly parent: string;
   readonly leadsNowhere: boolean;
-  readonly mode: MacvlanMode;
+  readonly kind: SharedKind;
 }
 
 export class SharedDevice extends Device {
@@ -29,7 +33,8 @@ export class SharedDevice extends Device {
   }
 
   open(): readonly Repair[] {
-    const { parent } = this.#wanted;
+    const { parent, kind } = this.#wanted;
+    if (kind.name === 'ipvlan' && this.#parent === undefined) assertIpvlan(this.host);
     const found = this.host.link(parent);
     if (found !== undefined) {
       this.#parent = found;
@@ -62,7 +67,12 @@ export class SharedDevice extends Device {
   protected addLink({ link }: Plug, netnsFd: number): void {
     const { index: parent } = this.#shared;
     const { name, mac, mtu } = link;
-    const { mode } = this.#wanted;
+    const { kind } = this.#wanted;
+    if (kind.name === 'ipvlan') {
+      makeLink(this.host, addIpvlan({ name, parent, mtu }, kind, netnsFd), 'ipvlan');
+      return;
+    }
+    const { mode } = kind;
     try {
       makeLink(this.host, addMacvlan({ name, parent, mtu, mac, mode, netnsFd }), 'macvlan');
     } catch (error) {
@@ -80,13 +90,25 @@ export class SharedDevice extends Device {
     return [];
   }
 
-  /** Packets cannot be larger than those of the shared link. */
+  /** Packets cannot be larger than those of the shared link; of ipvlan its MAC is everybody's. */
   protected override fit(link: ContainerInterface): ContainerInterface {
-    return { ...link, mtu: Math.min(link.mtu, this.#shared.mtu) };
+    const { mac, mtu } = this.#shared;
+    const own = this.#wanted.kind.name === 'ipvlan' ? { mac } : {};
+    return { ...link, ...own, mtu: Math.min(link.mtu, mtu) };
   }
 
   get #shared(): Link {
     assert(this.#parent !== undefined, 'the shared link is there once the network is open');
     return this.#parent;
+  }
+}
+
+/** Throws `failed-precondition` where the kernel has no ipvlan: as soon as a network is made of it. */
+export function assertIpvlan(host: Pick<Netlink, 'run'>): void {
+  try {
+    makeLink(host, askForIpvlan(), 'ipvlan');
+  } catch (error) {
+    // It has: a link of that kind is asked for on another one.
+    if (!(error instanceof SyscallError && error.errno === errno.invalid)) throw error;
   }
 }

@@ -49,7 +49,7 @@ const vxlan = {
 const isUp = 1;
 const headerLength = 16;
 
-const withPeer: ReadonlySet<string> = new Set(['veth', 'macvlan']);
+const withPeer: ReadonlySet<string> = new Set(['veth', 'macvlan', 'ipvlan']);
 
 export interface Link {
   readonly index: number;
@@ -60,8 +60,8 @@ export interface Link {
   /** Index of the bridge it belongs to; 0: none. */
   readonly master: number;
   /**
-   * Of a veth: the index of its other end, in that one's namespace; of a macvlan: that of the link
-   * which it is on, in that one's; else 0.
+   * Of a veth: the index of its other end, in that one's namespace; of a macvlan or ipvlan: that of the
+   * link which it is on, in that one's; else 0.
    */
   readonly peer: number;
   /** "veth", "bridge", "vxlan", …; empty for real devices. */
