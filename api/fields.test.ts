@@ -185,7 +185,7 @@ const refusals: readonly (readonly [path: string, work: () => unknown, says: Reg
   ['HostConfig.Isolation', refusedHost({ Isolation: 'hyperv' }), /invalid isolation/],
   ['HostConfig.UsernsMode', refusedHost({ UsernsMode: 'x' }), /user namespace/],
   ...['CpuRealtimePeriod', 'CpuRealtimeRuntime'].map(
-    (key) => [`HostConfig.${key}`, refusedHost({ [key]: 1 }), /realtime scheduling/] as const,
+    (key) => [`HostConfig.${key}`, refusedHost({ [key]: 1 }), /real-time scheduling/] as const,
   ),
   [
     'ServiceSpec.TaskTemplate.PluginSpec',

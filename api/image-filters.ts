@@ -1,5 +1,6 @@
 import { SwarmError } from '../lib/errors.ts';
 import type { Image } from '../worker/image/images.ts';
+import { familiarString, parseReference, withDefaultTag } from '../worker/image/reference.ts';
 import { parseUnixTime } from './convert/time.ts';
 import type { Filters } from './filters.ts';
 
@@ -47,7 +48,10 @@ function named(images: readonly Image[], name: string): Image {
       [id, ...repoTags, ...repoDigests].some((known) => wanted.includes(known)) ||
       id.replace(/^sha256:/, '').startsWith(name),
   );
-  if (image === undefined) throw new SwarmError('not-found', `No such image: ${name}`);
+  if (image === undefined) {
+    const shown = familiarString(withDefaultTag(parseReference(name)));
+    throw new SwarmError('not-found', `No such image: ${shown}`);
+  }
   return image;
 }
 
@@ -56,7 +60,10 @@ function danglingOf(filters: Filters): boolean | undefined {
   if (values.length === 0) return undefined;
   const isTrue = values.some((value) => value === 'true' || value === '1');
   const isFalse = values.some((value) => value === 'false' || value === '0');
-  if (isTrue === isFalse) throw new SwarmError('invalid-argument', "invalid filter 'dangling'");
+  if (isTrue === isFalse) {
+    const given = values.join(' ');
+    throw new SwarmError('invalid-argument', `invalid filter 'dangling=[${given}]'`);
+  }
   return isTrue;
 }
 

@@ -79,6 +79,10 @@ export function predefinedOfSwarm(): ListedNetwork[] {
   return builtIns.map((network) => builtInNetwork(network, 'swarm'));
 }
 
+export function isPredefined(name: string): boolean {
+  return builtIns.some((one) => one.name === name);
+}
+
 /** By id, name, or the beginning of an id. Throws Docker's errors. */
 export function findNetwork(networks: readonly ListedNetwork[], input: string): ListedNetwork {
   const exact = networks.find(({ id }) => id === input);

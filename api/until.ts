@@ -23,5 +23,5 @@ export function parseUntil(text: string, nowMs: number): number {
   }
   const date = /^\d{4}-\d{2}-\d{2}(?:T|$)/.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isFinite(date)) return date;
-  throw new SwarmError('invalid-argument', `invalid value for 'until': "${text}" is no time`);
+  throw new SwarmError('invalid-argument', `failed to parse value as time or duration: "${text}"`);
 }

@@ -67,7 +67,7 @@ export function infoJson(facts: InfoFacts): JsonObject {
     DriverStatus: [['driver-type', 'io.containerd.snapshotter.v1']],
     Plugins: {
       Volume: host.volumeDrivers,
-      Network: ['bridge', 'host', 'macvlan', 'null', 'overlay'],
+      Network: ['bridge', 'host', 'ipvlan', 'macvlan', 'null', 'overlay'],
       Authorization: null,
       Log: host.logDrivers,
     },

@@ -109,7 +109,8 @@ function headJson(head: {
     Created: head.created,
     Scope: head.scope,
     Driver: head.driver,
-    EnableIPv4: true,
+    // The host's own and none at all have no addresses that anybody here gives.
+    EnableIPv4: head.driver !== 'host' && head.driver !== 'null',
     EnableIPv6: false,
   };
 }

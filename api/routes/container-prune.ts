@@ -49,5 +49,5 @@ function timeOf(text: string, nowMs: number): number {
   }
   const ms = parseUnixTime(text) ?? Date.parse(text);
   if (!Number.isNaN(ms)) return ms;
-  throw new SwarmError('invalid-argument', `invalid filter 'until=${text}': not a time`);
+  throw new SwarmError('invalid-argument', `failed to parse value as time or duration: "${text}"`);
 }

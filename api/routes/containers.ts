@@ -187,7 +187,15 @@ async function stop(exchange: Exchange, target: Target, modules: RouteModules): 
 }
 
 async function restart(exchange: Exchange, target: Target): Promise<void> {
-  await ownOf(target, 'restarted').restart(ending(exchange));
+  const own = ownOf(target, 'restarted');
+  const options = ending(exchange);
+  try {
+    await own.restart(options);
+  } catch (error) {
+    const { code, message } = SwarmError.from(error);
+    const whole = `Cannot restart container ${exchange.param('id')}: ${message}`;
+    throw new SwarmError(code, whole, { cause: error });
+  }
   exchange.empty(204);
 }
 

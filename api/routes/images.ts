@@ -48,6 +48,12 @@ export function imageRoutes(modules: RouteModules): Route[] {
       async handle(exchange) {
         const repo = exchange.query.get('repo') ?? '';
         if (repo === '') throw new SwarmError('invalid-argument', 'the parameter repo is missing');
+        if (repo === 'sha256') {
+          throw new SwarmError(
+            'invalid-argument',
+            'refusing to create an ambiguous tag using digest algorithm as name',
+          );
+        }
         await find(modules, exchange.param('name'));
         await images.tag(exchange.param('name'), joinTag(repo, exchange.query.get('tag')));
         exchange.empty(201);

@@ -16,6 +16,7 @@ import type { Exchange } from '../exchange.ts';
 import { Filters } from '../filters.ts';
 import {
   findNetwork,
+  isPredefined,
   listNetworks,
   predefinedOfSwarm,
   swarmView,
@@ -66,8 +67,10 @@ export function networkRoutes(modules: RouteModules): Route[] {
       path: '/networks/{id}/disconnect',
       async handle(exchange) {
         const { container, force } = await exchange.body(disconnectDocument);
-        const own = await ownContainer(modules, container);
         const reference = exchange.param('id');
+        const own = force
+          ? await ownOrEndpoint(modules, container, reference)
+          : await ownContainer(modules, container);
         const network = await named(reference, modules, isRunning(own.state) && !force);
         await disconnect(own, reference, network);
         exchange.empty(200);
@@ -178,6 +181,13 @@ async function create(exchange: Exchange, { backend }: RouteModules): Promise<vo
   const isLocal = spec.configOnly === true || (driver !== 'overlay' && !ofSwarm);
   const manager = isLocal ? undefined : backend.manager();
   const view = await swarmView(backend);
+  // In a swarm they are among its networks, and the name is taken.
+  if (view === undefined && isPredefined(spec.name)) {
+    throw new SwarmError(
+      'permission-denied',
+      `operation is not permitted on predefined ${spec.name} network `,
+    );
+  }
   if (listNetworks(backend, view).some(({ name }) => name === spec.name)) {
     throw new SwarmError('already-exists', `network with name ${spec.name} already exists`);
   }
@@ -280,6 +290,22 @@ async function ownContainer({ backend }: RouteModules, name: string): Promise<St
   );
 }
 
+/** As `ownContainer`, in the words for what may be left on the network of a container. */
+async function ownOrEndpoint(
+  modules: RouteModules,
+  container: string,
+  network: string,
+): Promise<Standalone> {
+  try {
+    return await ownContainer(modules, container);
+  } catch (error) {
+    if (!(error instanceof SwarmError && error.code === 'not-found')) throw error;
+    const isKnown = (await named(network, modules, true)) !== undefined;
+    const what = isKnown ? `endpoint ${container}` : `network ${network}`;
+    throw new SwarmError('not-found', `${what} not found`, { cause: error });
+  }
+}
+
 /** As this node knows it; one of the swarm's may be unknown here until a container is on it. */
 async function named(
   reference: string,
@@ -292,8 +318,9 @@ async function named(
     const spec = 'spec' in one.network ? one.network.spec : undefined;
     // What a configuration says is known where the network is made, which then looks for itself.
     const isOpen = spec === undefined || (spec.configFrom?.network ?? '') !== '';
-    const hasSubnet = ({ subnet = '' }) => subnet !== '';
-    const hasOwnSubnet = isOpen || (spec.ipam?.configs ?? []).some(hasSubnet);
+    const subnets = (spec?.ipam?.configs ?? []).map(({ subnet = '' }) => subnet);
+    const hasOwnSubnet = (family: 'IPv4' | 'IPv6') =>
+      isOpen || subnets.some((text) => text !== '' && text.includes(':') === (family === 'IPv6'));
     return { id, name, driver, hasOwnSubnet };
   } catch (error) {
     const isUnknown = error instanceof SwarmError && error.code === 'not-found';

@@ -129,14 +129,15 @@ export const shownByScripts: readonly (readonly [string, string, readonly string
   [blocks, 'update', ['--blkio-weight']],
 ];
 
+const realtime =
+  'CPU real-time scheduling is not supported: no time of this host is set aside for it; leave ' +
+  '--cpu-rt-period and --cpu-rt-runtime out';
+
 export const refusedFlags: readonly (readonly [verb: string, flag: string, sentence: string])[] = [
   ...['--checkpoint', '--checkpoint-dir'].map(
     (flag) => ['start', flag, 'checkpoints are not supported by this version'] as const,
   ),
-  ...['--cpu-rt-period', '--cpu-rt-runtime'].map(
-    (flag) =>
-      ['update', flag, 'realtime scheduling of CPUs is not supported by this version'] as const,
-  ),
+  ...['--cpu-rt-period', '--cpu-rt-runtime'].map((flag) => ['update', flag, realtime] as const),
   [
     'update',
     '--kernel-memory',

@@ -34,6 +34,9 @@ const unknown = [
   'image pull {registry}/nothing:1',
   'image pull {registry}/web:nosuch',
   'inspect nosuch',
+  'images --filter before=nosuch',
+  'container prune -f --filter until=foo',
+  'restart nosuch',
   'events --since 5 --until 4',
 ];
 

@@ -25,6 +25,7 @@ const alike: readonly string[] = [
   'network rm bridge',
   'network connect one nosuch',
   'network disconnect one nosuch',
+  'network disconnect -f nosuch other',
   'network ls --filter driver=overlay --format {{.Name}}:{{.Driver}}:{{.Scope}}',
   'network ls --filter label=tier --format {{.Name}}:{{.IPv6}}:{{.Internal}}:{{.Labels}}',
   'network ls --filter name=one --format {{.Name}}',

@@ -9,14 +9,20 @@ import { flagsPassed } from './passed-flags.ts';
 import { linkScripts } from './link-scripts.ts';
 import { runFlagScripts } from './run-flag-scripts.ts';
 
-const realtime = 'realtime scheduling of CPUs is not supported by this version';
+const realtime =
+  'CPU real-time scheduling is not supported: no time of this host is set aside for it; leave ' +
+  '--cpu-rt-period and --cpu-rt-runtime out';
 
 /** Refused by our daemon: the flag with a value, and the sentence. */
 const refused: readonly (readonly [flag: string, value: string, sentence: string])[] = [
   ['--cpu-rt-period', '1000', realtime],
   ['--cpu-rt-runtime', '1000', realtime],
   ['--kernel-memory', '64m', 'Linux has no limit of kernel memory any more: use a limit of memory'],
-  ['--storage-opt', 'size=1g', '--storage-opt is not supported by the snapshotter of this node'],
+  [
+    '--storage-opt',
+    'size=1g',
+    "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+  ],
 ];
 
 /** Docker's CLI offers these to daemons on Windows alone. */

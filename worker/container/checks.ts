@@ -11,6 +11,8 @@ import { logOf } from './runtime-config.ts';
 import { checkRestartPolicy } from './restart-policy.ts';
 
 export const memoryMin = 6 * 1024 * 1024;
+/** The least that the kernel shares out: a millisecond of each hundred. */
+const nanoCpusMin = 1e7;
 
 interface HostLimits {
   readonly cpus: number;
@@ -52,6 +54,9 @@ function checkResources(host: HostDocument, { cpus }: HostLimits): void {
   if (memory === 0 && memorySwap > 0) {
     invalid('You should always set the Memory limit when using Memoryswap limit, see usage');
   }
+  if (memoryReservation !== 0 && memoryReservation < memoryMin) {
+    invalid('Minimum memory reservation allowed is 6MB');
+  }
   if (memory > 0 && memoryReservation > memory) {
     invalid('Minimum memory limit can not be less than memory reservation limit, see usage');
   }
@@ -61,7 +66,8 @@ function checkResources(host: HostDocument, { cpus }: HostLimits): void {
   if (nanoCpus > 0 && host.cpuQuota > 0) {
     invalid('Conflicting options: Nano CPUs and CPU Quota cannot both be set');
   }
-  if (nanoCpus < 0 || nanoCpus > cpus * 1e9) {
+  const isTooSmall = nanoCpus !== 0 && nanoCpus < nanoCpusMin;
+  if (isTooSmall || nanoCpus > cpus * 1e9) {
     invalid(`Range of CPUs is from 0.01 to ${cpus}.00, as there are only ${cpus} CPUs available`);
   }
   if (host.cpuPeriod !== 0 && (host.cpuPeriod < 1000 || host.cpuPeriod > 1e6)) {
@@ -77,6 +83,7 @@ function checkResources(host: HostDocument, { cpus }: HostLimits): void {
   if (host.oomScoreAdj < -1000 || host.oomScoreAdj > 1000) {
     invalid(`Invalid value ${host.oomScoreAdj}, range for oom score adj is [-1000, 1000]`);
   }
+  if (host.cpuShares < 0) invalid(`Invalid CPU shares: ${host.cpuShares} is less than 0`);
   if (host.shmSize < 0) invalid('SHM size can not be less than 0');
 }
 
@@ -150,6 +157,25 @@ function checkSecurity({ securityOpt }: HostDocument): void {
   }
 }
 
+/** Containers' layers are folders of one file system here, whose quotas nobody has set up. */
+function checkStorage(options: readonly string[]): void {
+  const unknown = options.find((option) => option.toLowerCase() !== 'size');
+  if (unknown !== undefined) invalid(`Unknown option ${unknown}`);
+  if (options.length === 0) return;
+  invalid("--storage-opt is supported only for overlay over xfs with 'pquota' mount option");
+}
+
+function checkRealtime({ cpuRealtimePeriod: period, cpuRealtimeRuntime: runtime }: HostDocument) {
+  if (period === 0 && runtime === 0) return;
+  if (period !== 0 && runtime > period) {
+    invalid('cpu real-time runtime cannot be higher than cpu real-time period');
+  }
+  invalid(
+    'CPU real-time scheduling is not supported: no time of this host is set aside for it; leave ' +
+      '--cpu-rt-period and --cpu-rt-runtime out',
+  );
+}
+
 function checkUnsupported(config: ContainerDocument, host: HostDocument): void {
   if (!['', 'runc', 'crun', 'io.containerd.runc.v2'].includes(host.runtime ?? '')) {
     invalid(`unknown or invalid runtime name: ${host.runtime}`);
@@ -161,12 +187,8 @@ function checkUnsupported(config: ContainerDocument, host: HostDocument): void {
     unsupported('the cgroup of another container cannot be joined: leave HostConfig.Cgroup empty');
   }
   checkDeviceRequests(host.deviceRequests ?? []);
-  if (Object.keys(host.storageOpt ?? {}).length > 0) {
-    invalid('--storage-opt is not supported by the snapshotter of this node');
-  }
-  if (host.cpuRealtimePeriod !== 0 || host.cpuRealtimeRuntime !== 0) {
-    unsupported('realtime scheduling of CPUs is not supported by this version');
-  }
+  checkStorage(Object.keys(host.storageOpt ?? {}));
+  checkRealtime(host);
   if (host.kernelMemory || host.kernelMemoryTcp) {
     unsupported('Linux has no limit of kernel memory any more: use a limit of memory');
   }

@@ -422,6 +422,9 @@ export class ContainerManager implements AsyncDisposable {
   #mountsFrom({ volumesFrom }: CreateExtras['hostConfig']): readonly PinnedMount[] {
     return (volumesFrom ?? []).flatMap((entry) => {
       const [name = '', mode = 'rw'] = entry.split(':');
+      if (!['rw', 'ro', 'z', 'Z'].includes(mode)) {
+        throw new SwarmError('invalid-argument', `invalid mode: ${mode}`);
+      }
       const other = this.#findOwn(name);
       // Not "not found", which clients take for the image, and pull it.
       if (other === undefined) {

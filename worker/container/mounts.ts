@@ -69,11 +69,11 @@ function bindOf(text: string, driver: string): Mount {
     throw new SwarmError('invalid-argument', `invalid volume specification: '${text}'`);
   }
   const type = source.startsWith('/') ? 'bind' : 'volume';
-  if (!target.startsWith('/') || normal(target) === '/') {
+  const trouble = targetTrouble(target);
+  if (trouble !== undefined) {
     throw new SwarmError(
       'invalid-argument',
-      `invalid volume specification: '${text}': invalid mount config for type "${type}": invalid ` +
-        `mount path: '${target}' mount path must be absolute${type === 'bind' ? ", and not '/'" : ''}`,
+      `invalid volume specification: '${text}': invalid mount config for type "${type}": ${trouble}`,
     );
   }
   const { readOnly, noCopy, propagation } = modeOf(words);
@@ -92,6 +92,12 @@ function bindOf(text: string, driver: string): Mount {
     ...(driver === '' ? {} : { driverConfig: { name: driver } }),
   };
   return { type, source, target, readOnly, volumeOptions };
+}
+
+/** In Docker's words. */
+function targetTrouble(target: string): string | undefined {
+  if (!target.startsWith('/')) return `invalid mount path: '${target}' mount path must be absolute`;
+  return normal(target) === '/' ? "invalid specification: destination can't be '/'" : undefined;
 }
 
 function modeOf(words: string) {
@@ -114,11 +120,38 @@ function isPropagation(word: string): word is Propagation {
 }
 
 function tmpfsOf(target: string, options: string): Mount {
+  const trouble = targetTrouble(target);
+  if (trouble !== undefined) throw new SwarmError('invalid-argument', trouble);
   const words = options.split(',').filter((word) => word !== '');
+  const unknown = words.findLast((word) => !isTmpfsOption(word));
+  if (unknown !== undefined) {
+    const shown = split(unknown).map((part) => JSON.stringify(part));
+    throw new SwarmError('invalid-argument', `invalid tmpfs option [${shown.join(' ')}]`);
+  }
   const readOnly = words.includes('ro');
   const others = words.filter((word) => word !== 'ro' && word !== 'rw');
   const tmpfsOptions = { options: others.map((word) => word.split('=')) };
   return { type: 'tmpfs', target, readOnly, tmpfsOptions };
+}
+
+/** What mount(8) has for any file system, and what tmpfs has of its own. */
+const anyMountFlags = new Set(
+  (
+    'defaults ro rw suid nosuid dev nodev exec noexec sync async dirsync mand nomand atime ' +
+    'noatime diratime nodiratime relatime norelatime strictatime nostrictatime remount bind rbind ' +
+    'private rprivate shared rshared slave rslave unbindable runbindable'
+  ).split(' '),
+);
+const tmpfsValues = new Set(['mode', 'mpol', 'nr_blocks', 'nr_inodes', 'size', 'uid', 'gid']);
+
+function isTmpfsOption(word: string): boolean {
+  const [name = '', value] = split(word);
+  return value === undefined ? anyMountFlags.has(name) : tmpfsValues.has(name);
+}
+
+function split(word: string): readonly string[] {
+  const equals = word.indexOf('=');
+  return equals < 0 ? [word] : [word.slice(0, equals), word.slice(equals + 1)];
 }
 
 function checked(mount: Mount): Mount {

@@ -15,8 +15,8 @@ export interface NamedNetwork {
   readonly id: string;
   readonly name: string;
   readonly driver: string;
-  /** Whether a person has chosen a subnet of it. */
-  readonly hasOwnSubnet: boolean;
+  /** Whether a person has chosen its subnet of the family. */
+  readonly hasOwnSubnet: (family: 'IPv4' | 'IPv6') => boolean;
 }
 
 const elsewhere = new Set(['host', 'none']);
@@ -154,8 +154,11 @@ export async function connect(
   const { record } = container;
   const name = network?.name ?? wanted.network;
   refuseElsewhere(record, name);
-  const isAsked = wanted.ipv4 !== undefined || wanted.ipv6 !== undefined;
-  if (isAsked && network?.hasOwnSubnet === false) {
+  const isOpen = (family: 'IPv4' | 'IPv6') => network?.hasOwnSubnet(family) === false;
+  if (
+    (wanted.ipv4 !== undefined && isOpen('IPv4')) ||
+    (wanted.ipv6 !== undefined && isOpen('IPv6'))
+  ) {
     throw invalid(
       'user specified IP address is supported only when connecting to networks with user ' +
         'configured subnets',
@@ -186,7 +189,7 @@ export async function disconnect(
   await container.rewire((networks) => {
     const index = indexIn(container, networks, reference, network);
     if (index >= 0) return networks.toSpliced(index, 1);
-    const article = isRunning(container.state) ? '' : 'the ';
+    const article = isRunning(container.state) && network !== undefined ? '' : 'the ';
     throw new SwarmError(
       'permission-denied',
       `container ${record.id} is not connected to ${article}network ${name}`,

@@ -211,7 +211,7 @@ describe('mounts of containers', () => {
     ['a propagation for a volume', { Binds: ['data:/x:rshared'] }, /invalid mode: rshared/],
     ['a target twice', { Binds: ['/a:/x', '/b:/x/'] }, /Duplicate mount point: \/x/],
     ['a wrong word', { Binds: ['/a:/x:quick'] }, /invalid mode: quick/],
-    ['the root', { Binds: ['/a:/'] }, /mount path must be absolute/],
+    ['the root', { Binds: ['/a:/'] }, /destination can't be '\/'$/],
     [
       'an image of no name',
       { Mounts: [{ Type: 'image', Target: '/x' }] },
@@ -232,6 +232,13 @@ describe('mounts of containers', () => {
       { Mounts: [{ Type: 'bind', Source: '/a', Target: '/x', ImageOptions: { Subpath: 'a' } }] },
       /field ImageOptions must not be specified/,
     ],
+    ['tmpfs nowhere', { Tmpfs: { x: '' } }, /invalid mount path: 'x' mount path must be absolute$/],
+    [
+      'an option of tmpfs',
+      { Tmpfs: { '/x': 'size=1m,nosuch' } },
+      /invalid tmpfs option \["nosuch"\]$/,
+    ],
+    ['a value of tmpfs', { Tmpfs: { '/x': 'a=b,ro' } }, /invalid tmpfs option \["a" "b"\]$/],
     ['a bind of nothing', { Mounts: [{ Type: 'bind', Target: '/x' }] }, /field Source must not/],
   ];
   for (const [name, json, says] of refused) {
@@ -286,6 +293,14 @@ describe('what a container cannot have', () => {
     [{ LogConfig: { Type: 'syslog', Config: { 'syslog-facility': 'x' } } }, /syslog-facility/],
     [{ LogConfig: { Type: 'json-file', Config: { speed: '1' } } }, /unknown log opt 'speed'/],
     [{ Memory: 1000 }, /Minimum memory limit allowed is 6MB/],
+    [{ MemoryReservation: 1000 }, /Minimum memory reservation allowed is 6MB/],
+    [{ CpuShares: -1 }, /Invalid CPU shares: -1/],
+    [
+      { CpuRealtimeRuntime: 9, CpuRealtimePeriod: 5 },
+      /runtime cannot be higher than cpu real-time/,
+    ],
+    [{ StorageOpt: { speed: '1' } }, /Unknown option speed$/],
+    [{ NanoCpus: 1e6 }, /Range of CPUs is from 0\.01 to 2\.00/],
     [{ NanoCpus: 99e9 }, /Range of CPUs is from 0\.01 to 2\.00/],
     [{ NanoCpus: 1e9, CpuQuota: 5000 }, /Conflicting options: Nano CPUs and CPU Quota/],
     [{ SecurityOpt: ['seccomp={}'] }, /the security option seccomp/],

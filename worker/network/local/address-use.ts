@@ -76,7 +76,7 @@ export class AddressUse {
     if (subnet === undefined) {
       throw new SwarmError(
         'invalid-argument',
-        `the address ${text} is in no subnet of the network ${this.#name}`,
+        `invalid address ${text}: It does not belong to any of this network's subnets`,
       );
     }
     const address = hostText(host);

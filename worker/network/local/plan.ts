@@ -128,7 +128,9 @@ function checkOptions(spec: NetworkSpec): void {
 function subnetOf(config: IpamConfig): NetworkSubnet {
   const text = config.subnet ?? '';
   const range = parseRange(text);
-  if (range === undefined) throw invalid(`invalid CIDR address: ${text}`);
+  if (range === undefined) {
+    throw invalid(`invalid network config:\ninvalid subnet ${text}: invalid CIDR block notation`);
+  }
   if (rangeText(range) !== canonical(text)) {
     throw invalid(`invalid subnet ${text}: it should be ${rangeText(range)}`);
   }
