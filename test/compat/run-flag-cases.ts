@@ -36,6 +36,7 @@ const foreign: readonly (readonly [flag: string, value: string])[] = [
 const verbs = ['run', 'create'] as const;
 const pulling = 'run and create pull as they are told';
 const wishing = 'create keeps what GPUs are asked for';
+const choosingMac = 'run and create choose the MAC address of an interface';
 const newer = 'flags of run and create that only newer CLIs have';
 
 export function runFlagCases(get: () => Field): void {
@@ -55,6 +56,7 @@ export function runFlagCases(get: () => Field): void {
     for (const [flag] of foreign) {
       refuses(verb, flag, "docker's own CLI (28.2) says that it is for daemons on Windows");
     }
+    shows(choosingMac, verb, '--mac-address');
     if (newDocker === undefined) continue;
     shows(pulling, verb, '--quiet');
     shows(newer, verb, '--annotation', '--health-start-interval');
@@ -70,6 +72,17 @@ export function runFlagCases(get: () => Field): void {
       const format = '{{range .HostConfig.DeviceRequests}}{{.Count}} {{.Capabilities}}{{end}}';
       assert.equal(await cli.run(manager, 'inspect', '-f', format, 'wishes'), '2 [[gpu]]\n');
       await cli.run(manager, 'rm', 'wishes');
+    });
+
+    // The newer CLI asks for a newer daemon than Debian's: nothing is compared.
+    it(`${choosingMac}, by ${cli.name}`, async () => {
+      const { manager } = get();
+      const mac = '02:00:00:7e:07:09';
+      const own = ['--mac-address', mac, 'busybox', 'cat', '/sys/class/net/eth0/address'];
+      assert.equal(await cli.run(manager, 'run', '--rm', ...own), `${mac}\n`);
+      await cli.run(manager, 'create', '--name', 'chosen', ...own);
+      assert.equal(await cli.run(manager, 'start', '-a', 'chosen'), `${mac}\n`);
+      await cli.run(manager, 'rm', 'chosen');
     });
 
     it(`refused flags of run and create are told with a sentence, by ${cli.name}`, async () => {

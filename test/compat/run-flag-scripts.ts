@@ -62,11 +62,11 @@ const groups: readonly Group[] = [
       --security-opt no-new-privileges --security-opt seccomp=unconfined --tmpfs /t:size=1m \\
       --sysctl net.core.somaxconn=77 --mount type=tmpfs,dst=/mt -v vv:/v --volumes-from zz \\
       --volume-driver local --network yard --network-alias www --ip 10.126.7.9 \\
-      --ip6 fd00:126::9 --mac-address 02:00:00:7e:07:09 --expose 99 -P -p 127.0.0.1::80 --runtime runc`,
+      --ip6 fd00:126::9 --expose 99 -P -p 127.0.0.1::80 --runtime runc`,
     command: `sh -c 'tty; cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us /proc/sys/net/core/somaxconn
       grep -e CapBnd -e NoNewPrivs -e Seccomp: /proc/self/status; touch /x; touch /t/x /mt/x /v/x
       ls /from; df /t | tail -1; ip -o addr show eth0 | grep -o -e 10.126.7.9 -e fd00:126::9
-      ping -c1 -W2 www | grep -c ttl=; cat /sys/class/net/eth0/address'`,
+      ping -c1 -W2 www | grep -c ttl='`,
     after: `docker inspect -f '{{.HostConfig.PublishAllPorts}} {{json .Config.ExposedPorts}}
       {{.HostConfig.VolumeDriver}} {{.HostConfig.Runtime}} {{json .HostConfig.Tmpfs}}' aa
       docker rm -f aa zz >/dev/null; docker volume rm vv ww; docker network rm yard`,
