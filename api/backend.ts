@@ -30,7 +30,7 @@ export interface Backend {
   readonly swarm: SwarmBackend;
   readonly images: Images;
   /** Absent where nothing can be built. */
-  readonly builder?: Pick<Builder, 'build' | 'prune' | 'usage'>;
+  readonly builder?: Pick<Builder, 'build' | 'prune' | 'usage' | 'sessions' | 'jobs'>;
   /** The containers of this node. */
   readonly containers: ContainerManager;
   /** The volumes of this node. */

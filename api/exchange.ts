@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { linkAbort, withAbort } from '../lib/abort.ts';
 import { SwarmError, messageOf } from '../lib/errors.ts';
@@ -10,6 +11,7 @@ import {
   hijackResponse,
   hijackSocket,
   hijackWith,
+  takeOver,
   writeTo,
   type Hijacked,
   type Upgrade,
@@ -129,6 +131,12 @@ export class Exchange implements Disposable {
   hijackWith(headers: Readonly<Record<string, string>>): Hijacked {
     if (this.#upgrade === undefined) throw new SwarmError('internal', 'nobody asked to upgrade');
     return hijackWith(this.#upgrade, headers, this.#clock);
+  }
+
+  /** Ends HTTP: the connection is the caller's, who goes on in this protocol. */
+  takeOver(protocol: string): Duplex {
+    if (this.#upgrade === undefined) throw new SwarmError('internal', 'nobody asked to upgrade');
+    return takeOver(this.#upgrade, protocol);
   }
 
   header(name: string, value: string): void {

@@ -194,8 +194,8 @@ describe('connections that stop being HTTP', () => {
   });
 
   it('stay HTTP where nothing is to be hijacked', async () => {
-    const socket = await open(request('POST /session', upgrade.replace('tcp', 'h2c')));
-    assert.match(await readAll(socket), /^HTTP\/1\.1 501 .*this daemon has no BuildKit/s);
+    const socket = await open(request('POST /grpc', upgrade.replace('tcp', 'h2c')));
+    assert.match(await readAll(socket), /^HTTP\/1\.1 501 .*has no BuildKit that buildx could/s);
     const missing = await open(request('POST /containers/nope/attach', upgrade));
     assert.match(await readAll(missing), /^HTTP\/1\.1 404 .*No such container: nope/s);
   });

@@ -92,6 +92,13 @@ export function hijackWith(
   };
 }
 
+/** Answers the request, and gives the whole connection away. */
+export function takeOver({ socket, rest }: Upgrade, protocol: string): Duplex {
+  socket.write(`HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`);
+  if (rest.length > 0) socket.unshift(rest);
+  return socket;
+}
+
 /** Without an upgrade the answer is the output, until the connection closes. */
 export function hijackResponse(
   request: IncomingMessage,

@@ -228,7 +228,13 @@ function newBuilder(
   log: Logger,
 ): Builder {
   const folders = { dataRoot: join(dataRoot, 'build'), runRoot: join(runRoot, 'build') };
-  return new Builder(folders, { images, networks, random, log: log.child({ module: 'build' }) });
+  return new Builder(folders, {
+    images,
+    networks,
+    random,
+    clock,
+    log: log.child({ module: 'build' }),
+  });
 }
 
 function listenOptions(host: string, tls: ApiTls | undefined): ListenOptions {

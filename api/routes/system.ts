@@ -26,7 +26,8 @@ export function systemRoutes(modules: RouteModules): Route[] {
     const role = isManager ? 'manager' : 'worker';
     exchange.header('Cache-Control', 'no-cache, no-store, must-revalidate');
     exchange.header('Pragma', 'no-cache');
-    exchange.header('Builder-Version', '1');
+    // What docker's CLI takes where DOCKER_BUILDKIT does not say otherwise.
+    exchange.header('Builder-Version', '2');
     exchange.header('Swarm', state === 'active' ? `${state}/${role}` : state);
     exchange.text(exchange.request.method === 'HEAD' ? '' : 'OK');
   };

@@ -21,6 +21,11 @@ const codeOf = new Map<number, ErrorCode>(
   Object.entries(statusOf).map(([code, number]) => [number, code as ErrorCode]),
 );
 
+/** The code of a status that a peer answered with. */
+export function codeOfStatus(number: number): ErrorCode {
+  return codeOf.get(number) ?? 'internal';
+}
+
 /** Carries `details` as JSON. Its presence also tells an answer of ours from one of the library. */
 const detailsKey = 'swarm-error-bin';
 /** HTTP/2 peers refuse header blocks that are much larger than this. */

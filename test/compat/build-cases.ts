@@ -188,13 +188,6 @@ export function buildCases(get: () => Field): void {
     assert.equal(code, 0);
     assert.match(stdout, /\[Warning\] cache-from is not used/);
   });
-
-  it('BuildKit is refused with a sentence', async () => {
-    const { manager } = get();
-    const { status, body } = await manager.apiResult('POST', '/session');
-    assert.equal(status, 501);
-    assert.match(body, /DOCKER_BUILDKIT=0/);
-  });
 }
 
 async function builds(field: Field, cli: Cli): Promise<void> {

@@ -10,7 +10,7 @@ import { buffer } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { pack } from 'tar-stream';
 import { gatewayBridgeName } from '../../worker/network/gateway-bridge.ts';
-import { dockers, newDocker, oldDocker, ownCli, type Cli } from './clients.ts';
+import { dockers, oldDocker, ownCli, type Cli } from './clients.ts';
 import { refuses, shows } from './covered.ts';
 import type { Field } from './field.ts';
 import { refusedValues } from './parity.ts';
@@ -87,22 +87,6 @@ export function buildFlagCases(get: () => Field): void {
     }
   });
 
-  it('clients that ask for BuildKit are told what to do', async () => {
-    const field = get();
-    const folder = folderOf(field, 'kit', `FROM ${field.image('busybox:1')}\n`);
-    const asked = { env: { DOCKER_BUILDKIT: '1' } };
-    const old = await oldDocker.result(field.manager, ['build', folder], asked);
-    assert.notEqual(old.code, 0);
-    assert.match(old.stderr, /set DOCKER_BUILDKIT=0/);
-    if (newDocker === undefined) return;
-    const newest = await newDocker.result(field.manager, ['build', folder], asked);
-    assert.notEqual(newest.code, 0);
-    assert.match(newest.stderr, /buildx component is missing/);
-    // Without a word of BuildKit, it takes the classic builder by itself.
-    const { code, stderr, stdout } = await newDocker.result(field.manager, ['build', folder]);
-    assert.equal(code, 0, stderr);
-    assert.match(stdout, /Successfully built/);
-  });
   refuses(refusedValues, '--isolation hyperv', 'there is no isolation to choose here but default');
 }
 

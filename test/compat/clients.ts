@@ -51,9 +51,9 @@ export class Cli {
     return (await this.run(host, ...args)).split('\n').filter((line) => line !== '');
   }
 
-  /** What `COMMAND --help` prints. */
-  help(command: readonly string[]): Promise<string> {
-    return run([this.path, ...command, '--help'], { env: cleanEnv });
+  /** What `COMMAND --help` prints: of builds, it depends on the builder. */
+  help(command: readonly string[], env: Record<string, string> = {}): Promise<string> {
+    return run([this.path, ...command, '--help'], { env: { ...cleanEnv, ...env } });
   }
 
   #argv(host: Host, args: readonly string[]): string[] {

@@ -17,6 +17,7 @@ import { mistakeCases } from './mistake-cases.ts';
 import { networkCases } from './network-cases.ts';
 import { buildCases } from './build-cases.ts';
 import { buildFlagCases } from './build-flag-cases.ts';
+import { buildKitCases } from './build-kit-cases.ts';
 import { composeCases } from './compose-cases.ts';
 import { commitCases } from './commit-cases.ts';
 import { loginCases } from './login-cases.ts';
@@ -49,6 +50,7 @@ describe('compatibility with Docker', () => {
   pushCases(get);
   buildCases(get);
   buildFlagCases(get);
+  buildKitCases(get);
   loginCases(get);
   credentialCases(get);
   systemCases(get);

@@ -291,10 +291,12 @@ const system: readonly Endpoint[] = [
     '',
     { since: 25, reason: `refused: ${noPlugins}` },
   ),
-  ...of('POST /session', '', {
-    since: 39,
-    reason: 'refused: clients fall back to the classic builder, which build-cases.ts shows',
-  }),
+  ...of(
+    `POST /session
+     POST /build/cancel`,
+    '',
+    { since: 39, reason: 'of builds by BuildKit, which build-kit-cases.ts shows' },
+  ),
 ];
 
 const oursAlone: readonly Endpoint[] = [
@@ -337,12 +339,10 @@ const oursAlone: readonly Endpoint[] = [
     '',
     { since: 0, reason: perTask },
   ),
-  ...of(
-    `POST /build/cancel
-     POST /grpc`,
-    '',
-    { since: 39, reason: 'refused: of BuildKit’s sessions, which there are none of' },
-  ),
+  ...of('POST /grpc', '', {
+    since: 39,
+    reason: 'refused: of buildx, which is told to set DOCKER_BUILDKIT=0',
+  }),
 ];
 
 export const endpoints: readonly Endpoint[] = [

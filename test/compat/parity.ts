@@ -1,5 +1,5 @@
 /** docs/parity.md: every flag of the verbs that this product has, and what becomes of it. */
-import type { Cli } from './clients.ts';
+import { oldDocker, type Cli } from './clients.ts';
 import type { Coverage } from './covered.ts';
 import { endpoints, type Endpoint } from './endpoints.ts';
 
@@ -65,7 +65,8 @@ export async function rowsOf(cli: Cli, coverage: readonly Coverage[]): Promise<R
     const help = await cli.help(verb.split(' '));
     // A CLI that lacks the verb shows the help of what is above it.
     if (!new RegExp(`^Usage:\\s+docker ${verb}( |$)`, 'm').test(help)) continue;
-    for (const flag of ['', ...flagsOf(help)]) {
+    const flags = new Set(['', ...flagsOf(help), ...(await flagsOfBuildKit(cli, verb))]);
+    for (const flag of flags) {
       if (flag !== '' && isRefused) continue;
       const known = coverage.find((one) => one.verb === verb && one.flag === flag);
       const what = clientOnly.has(flag) ? 'a matter of the client alone' : sayOf(known);
@@ -86,6 +87,12 @@ export async function rowsOf(cli: Cli, coverage: readonly Coverage[]): Promise<R
 function sayOf(known: Coverage | undefined): string | undefined {
   if (known?.refusal !== undefined) return `refused: ${known.refusal}`;
   return known?.test === undefined ? undefined : `yes: ${known.test}`;
+}
+
+/** Those that Debian's CLI has for builds only where it asks for BuildKit. */
+async function flagsOfBuildKit(cli: Cli, verb: string): Promise<readonly string[]> {
+  if (verb !== 'image build' || cli !== oldDocker) return [];
+  return flagsOf(await cli.help(verb.split(' '), { DOCKER_BUILDKIT: '1' }));
 }
 
 export function flagsOf(help: string): string[] {

@@ -11,7 +11,7 @@ import { shows } from './covered.ts';
 import { guardedPort, type Field } from './field.ts';
 
 const title = 'services are given credentials for their images with --with-registry-auth';
-const credentials = Buffer.from('someone:a secret').toString('base64');
+export const credentials = Buffer.from('someone:a secret').toString('base64');
 
 export function registryCases(get: () => Field): void {
   shows(title, 'service create', '--with-registry-auth');

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { isErrorCode } from '../runtime/testing/errors.ts';
 import { prunable } from './cache.ts';
-import { markStages, planDockerfile } from './dockerfile.ts';
+import { markStages, planDockerfile, syntaxOf } from './dockerfile.ts';
 import { failureOf, isLogLine, translated, translator } from './output.ts';
 import { parseRemote } from './remote.ts';
 import { budArguments, budEnvironment, hostsWithoutNetwork, type BuildRequest } from './request.ts';
@@ -21,6 +21,31 @@ describe('a build argument that was given', () => {
     it(`${bakesArgs ? 'sets steps apart' : 'leaves the steps as they are'} ${name}`, () => {
       const options = { fileName: 'Dockerfile', buildArgs: { V: '2' }, target: '' };
       assert.equal(planDockerfile(text, options).bakesArgs, bakesArgs);
+    });
+  }
+});
+
+describe('here-documents', () => {
+  it('are refused by the number of their line', () => {
+    const text = 'FROM a\nRUN cat <<-"END" > /x\nFROM nowhere\n\tEND\nRUN true\n';
+    const says = /line 2: here-documents \(<<END\) are not supported/;
+    assert.throws(() => plan(text), isErrorCode('invalid-argument', says));
+  });
+
+  it('are no shifts, and no here-strings', () => {
+    assert.deepEqual(plan('FROM a\nRUN echo $((1<<2))\nRUN cat <<<x\nFROM b\n'), ['a', 'b']);
+  });
+});
+
+describe('the syntax line of a Dockerfile', () => {
+  for (const [text, expect] of [
+    ['# syntax=docker/dockerfile:1\nFROM a', 'docker/dockerfile:1'],
+    ['# escape=`\n#Syntax = a/b \nFROM a', 'a/b'],
+    ['# a word\n# syntax=a/b\nFROM a', undefined],
+    ['FROM a\n# syntax=a/b', undefined],
+  ] as const) {
+    it(`names ${expect ?? 'nothing'} in ${JSON.stringify(text)}`, () => {
+      assert.equal(syntaxOf(text), expect);
     });
   }
 });
@@ -87,11 +112,6 @@ describe('what a Dockerfile builds on', () => {
       expect: ['a'],
     },
     { name: 'another escape', text: '# escape=`\nFROM a`\n:1\n', expect: ['a:1'] },
-    {
-      name: 'here-documents',
-      text: 'FROM a\nRUN <<EOF\nFROM b\nNOPE\nEOF\nFROM c\n',
-      expect: ['a', 'c'],
-    },
     { name: 'Windows line ends', text: 'FROM a\r\nRUN ls\r\n', expect: ['a'] },
   ];
   for (const { name, text, expect } of cases) {
@@ -148,11 +168,16 @@ describe('the output of a build', () => {
       expect: {
         message: `The command '/bin/sh -c exit "3"' returned a non-zero code: 3`,
         exitCode: 3,
+        command: '/bin/sh -c exit "3"',
       },
     },
     {
       line: 'Error: building at STEP "RUN ["a","b"]": while running runtime: exit status 1',
-      expect: { message: `The command 'a b' returned a non-zero code: 1`, exitCode: 1 },
+      expect: {
+        message: `The command 'a b' returned a non-zero code: 1`,
+        exitCode: 1,
+        command: 'a b',
+      },
     },
     {
       line: 'Error: building at STEP "COPY nope /": checking on sources under "/x": copier: stat: "/nope": no such file or directory',
@@ -160,6 +185,7 @@ describe('the output of a build', () => {
         message:
           'COPY failed: file not found in build context or excluded by .dockerignore: ' +
           'stat nope: file does not exist',
+        missingPath: 'nope',
       },
     },
     { line: 'Error: out of space', expect: { message: 'out of space' } },
@@ -192,7 +218,13 @@ describe('buildah’s arguments', () => {
     cpusetMems: '',
     cgroupParent: '',
   };
-  const paths = { context: '/c', dockerfile: '/c/Dockerfile', idFile: '/id', hosts: '/hosts' };
+  const paths = {
+    context: '/c',
+    dockerfile: '/c/Dockerfile',
+    idFile: '/id',
+    hosts: '/hosts',
+    extraArguments: [],
+  };
 
   it('name nothing that was not asked for', () => {
     assert.deepEqual(budArguments(request, { place: 'host' }, paths), [

@@ -4,21 +4,27 @@ import { createReadStream } from 'node:fs';
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { linkAbort } from '../../lib/abort.ts';
+import type { Clock } from '../../lib/clock.ts';
 import { KeyedMutex, Semaphore } from '../../lib/concurrency.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
 import { archiveOf } from '../image/archive/save.ts';
-import type { Image, Images, RegistryAuth } from '../image/images.ts';
+import type { Image, Images } from '../image/images.ts';
+import { isObject } from '../image/oci.ts';
+import { normalizePlatform } from '../image/platform.ts';
 import { canonicalString, parseReference, withDefaultTag } from '../image/reference.ts';
 import { completeHistory } from './base-history.ts';
 import { Buildah, type BuildahOptions } from './buildah.ts';
 import { cacheUsage, type CacheUse } from './cache-usage.ts';
 import { pruneCache, type Pruned, type PruneRequest } from './cache.ts';
-import { dockerfileIn, unpackTar } from './context.ts';
+import { unpackTar } from './context.ts';
 import { markStages, planDockerfile } from './dockerfile.ts';
-import { failureOf, isLogLine, translator } from './output.ts';
-import { fetchRemote, parseRemote, type Fetched } from './remote.ts';
+import type { BuildInput, Dockerfile } from './input.ts';
+import { BuildJobs, BuildSessions } from './kit/index.ts';
+import { needsOf } from './mounts.ts';
+import { failureOf, isLogLine } from './output.ts';
+import type { BuildReport, StepsPlan } from './report.ts';
 import {
   budArguments,
   budEnvironment,
@@ -30,10 +36,7 @@ import {
 import { spellOutShells } from './shells.ts';
 
 export interface BuildCall {
-  /** The credentials for a registry, such as "docker.io". */
-  readonly auth: (domain: string) => RegistryAuth | undefined;
-  /** Text for people, as it comes. */
-  readonly onOutput: (text: string) => void;
+  readonly report: BuildReport;
   readonly signal: AbortSignal;
 }
 
@@ -52,6 +55,7 @@ interface BuilderParts {
   readonly networks: BuildNetworks;
   readonly log: Logger;
   readonly random: Random;
+  readonly clock: Clock;
 }
 
 /** Each takes a core or more while it runs. */
@@ -59,8 +63,12 @@ const maxBuilds = 2;
 const maxWaiting = 16;
 
 export class Builder implements AsyncDisposable {
+  /** Of clients of BuildKit. */
+  readonly sessions: BuildSessions;
+  readonly jobs: BuildJobs;
   readonly #parts: BuilderParts;
   readonly #dataRoot: string;
+  readonly #runRoot: string;
   readonly #buildah: Buildah;
   readonly #slots = new Semaphore(maxBuilds);
   /** A name stands for one image at a time in buildah's storage. */
@@ -71,20 +79,19 @@ export class Builder implements AsyncDisposable {
 
   constructor(options: BuildahOptions, parts: BuilderParts) {
     this.#dataRoot = options.dataRoot;
+    this.#runRoot = options.runRoot;
     this.#buildah = new Buildah(options);
     this.#parts = parts;
+    this.sessions = new BuildSessions(parts.clock);
+    this.jobs = new BuildJobs(parts.clock);
   }
 
   /**
-   * Reads the context, a tar, and builds. Returns the image's id. Throws `invalid-argument` for what
+   * Reads the input and builds. Returns the image's id. Throws `invalid-argument` for what
    * the request or the Dockerfile has wrong, and `failed-precondition` (with `details.exitCode` where
    * a command failed) for a build that failed.
    */
-  async build(
-    request: BuildRequest,
-    context: AsyncIterable<Uint8Array>,
-    call: BuildCall,
-  ): Promise<string> {
+  async build(request: BuildRequest, input: BuildInput, call: BuildCall): Promise<string> {
     if (this.#running.size >= maxBuilds + maxWaiting) {
       throw new SwarmError(
         'resource-exhausted',
@@ -96,7 +103,7 @@ export class Builder implements AsyncDisposable {
     call.signal.addEventListener('abort', onAbort, { once: true });
     if (call.signal.aborted) onAbort();
     const { signal } = link;
-    const work = this.#slots.run(() => this.#build(request, context, { ...call, signal }), signal);
+    const work = this.#slots.run(() => this.#build(request, input, { ...call, signal }), signal);
     this.#running.add(work);
     try {
       return await work;
@@ -120,105 +127,139 @@ export class Builder implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(new SwarmError('cancelled', 'the daemon ends'));
     await Promise.allSettled(this.#running);
+    this.sessions[Symbol.dispose]();
   }
 
-  async #build(
-    request: BuildRequest,
-    context: AsyncIterable<Uint8Array>,
-    call: BuildCall,
-  ): Promise<string> {
+  async #build(request: BuildRequest, input: BuildInput, call: BuildCall): Promise<string> {
     // What a daemon that was killed has left of its builds is nobody's any more.
     this.#swept ??= this.#sweep();
     await this.#swept;
-    const folder = join(this.#dataRoot, 'builds', this.#parts.random.id());
-    const paths = {
-      context: join(folder, 'context'),
-      idFile: join(folder, 'id'),
-      image: join(folder, 'image'),
-      hosts: join(folder, 'hosts'),
-    };
-    await mkdir(paths.context, { recursive: true, mode: 0o700 });
+    const id = this.#parts.random.id();
+    const folder = join(this.#dataRoot, 'builds', id);
+    const privateFolder = join(this.#runRoot, 'builds', id);
+    const contextFolder = join(folder, 'context');
+    const site = { ...call, request, contextFolder, privateFolder };
+    for (const path of [contextFolder, privateFolder]) {
+      await mkdir(path, { recursive: true, mode: 0o700 });
+    }
     try {
-      const there = await contextOf(request, context, paths.context, call);
-      const fileName = there.dockerfile ?? request.dockerfile;
-      const dockerfile = await dockerfileIn(there.context, fileName);
-      const { images, bakesArgs } = planDockerfile(dockerfile.text, {
-        fileName,
-        buildArgs: request.buildArgs,
-        target: request.target,
-      });
-      for (const name of images) await this.#provide(name, request.pull, folder, call);
-      const spelled = spellOutShells(dockerfile.text);
-      const text = bakesArgs ? markStages(spelled, digestOf(request.buildArgs)) : spelled;
+      const dockerfile = await input.dockerfile(site);
+      const { plan, needs } = planned(dockerfile, request, call.report);
+      const bases = new Map<string, Image>();
+      for (const name of plan.images) {
+        bases.set(name, await this.#provide(name, { folder, input, pull: request.pull }, call));
+      }
+      const isTriggering = [...bases.values()].some((image) => listOf(image, 'OnBuild').length > 0);
+      const wanted = isTriggering ? { ...needs, paths: undefined } : needs;
+      await using context = await input.context(site, wanted);
+      const shellOf = (stage: number) => shellOfBase(bases.get(plan.stages[stage]?.base ?? ''));
+      const spelled = spellOutShells(dockerfile.text, shellOf);
+      const marked = plan.bakesArgs;
+      const text = marked ? markStages(spelled, digestOf(request.buildArgs)) : spelled;
       const isSame = text === dockerfile.text;
       const path = isSame ? dockerfile.path : join(folder, 'Dockerfile');
       if (!isSame) await writeFile(path, text);
-      const inputs = { ...paths, context: there.context, dockerfile: path };
-      await this.#steps(request, inputs, call, { marked: bakesArgs });
-      const id = (await readFile(paths.idFile, 'utf8')).trim();
-      await this.#quietly(['push', '--quiet', id, `dir:${paths.image}`], call.signal);
-      await this.#install(paths.image, request.tags);
-      return id.startsWith('sha256:') ? id : `sha256:${id}`;
+      const paths = {
+        idFile: join(folder, 'id'),
+        hosts: join(folder, 'hosts'),
+        dockerfile: path,
+        context: context.folder,
+        ...(context.ignoreFile === undefined ? {} : { ignoreFile: context.ignoreFile }),
+        extraArguments: context.extraArguments,
+      };
+      await this.#steps(request, paths, call, { marked, stages: plan.stages });
+      return await this.#export(request, paths.idFile, join(folder, 'image'), call);
     } finally {
       await rm(folder, { recursive: true, force: true });
+      await rm(privateFolder, { recursive: true, force: true });
     }
   }
 
   /** What failed once is tried again by the next build. */
   async #sweep(): Promise<void> {
     try {
-      await rm(join(this.#dataRoot, 'builds'), { recursive: true, force: true });
+      for (const root of [this.#dataRoot, this.#runRoot]) {
+        await rm(join(root, 'builds'), { recursive: true, force: true });
+      }
     } catch (error) {
       this.#swept = undefined;
       throw error;
     }
   }
 
+  /** Makes what buildah has built an image of this node. */
+  async #export(
+    { tags }: BuildRequest,
+    idFile: string,
+    folder: string,
+    { report, signal }: BuildCall,
+  ): Promise<string> {
+    return report.during({ kind: 'export', names: tags }, async ({ did }) => {
+      const id = (await readFile(idFile, 'utf8')).trim();
+      const digest = id.startsWith('sha256:') ? id : `sha256:${id}`;
+      await this.#quietly(['push', '--quiet', id, `dir:${folder}`], signal);
+      did('exporting layers');
+      await this.#install(folder, tags);
+      did(`writing image ${digest}`);
+      for (const tag of tags) did(`naming to ${tag}`);
+      return digest;
+    });
+  }
+
   async #steps(
     request: BuildRequest,
     paths: BuildPaths,
-    { onOutput, signal }: BuildCall,
-    { marked }: { readonly marked: boolean },
+    { report, signal }: BuildCall,
+    plan: StepsPlan,
   ): Promise<void> {
     const { log, networks, random } = this.#parts;
-    const translate = translator({ marked });
     const id = createHash('sha256').update(random.id()).digest('hex');
     await using network = await networks.lend(id, request.networkMode, { signal });
     await writeFile(paths.hosts, hostsWithoutNetwork(request.extraHosts), { mode: 0o644 });
     const args = budArguments(request, network, paths);
-    const onLine = (line: string) => {
+    const steps = report.steps(plan);
+    const onLine = (line: string, stream: 'stdout' | 'stderr') => {
       if (isLogLine(line)) log.info('buildah', { line });
-      else {
-        const text = translate(line);
-        if (text !== undefined) onOutput(text);
-      }
+      else steps.line(line, stream);
     };
-    const { code, lastError } = await this.#buildah.run(args, {
-      signal,
-      onLine,
-      ownHosts: network.place !== 'host',
-      env: budEnvironment(request),
-    });
-    if (code === 0) return;
-    const { message, exitCode } = failureOf(lastError === '' ? `exit status ${code}` : lastError);
+    const ownHosts = network.place !== 'host';
+    const env = budEnvironment(request);
+    let ended: Awaited<ReturnType<Buildah['run']>>;
+    try {
+      ended = await this.#buildah.run(args, { signal, onLine, ownHosts, env });
+    } catch (thrown) {
+      steps.broken(thrown);
+      throw thrown;
+    }
+    const { code, lastError } = ended;
+    if (code === 0) {
+      steps.done();
+      return;
+    }
+    const reason = lastError === '' ? `exit status ${code}` : lastError;
+    const { message, exitCode } = steps.failed(reason);
     throw new SwarmError('failed-precondition', message, {
       details: exitCode === undefined ? {} : { exitCode },
     });
   }
 
   /** Makes an image that is built on known to buildah under its name. */
-  async #provide(name: string, pull: boolean, folder: string, call: BuildCall): Promise<void> {
+  async #provide(
+    name: string,
+    from: { readonly folder: string; readonly input: BuildInput; readonly pull: boolean },
+    { report, signal }: BuildCall,
+  ): Promise<Image> {
     const { images } = this.#parts;
+    const { folder, input, pull } = from;
     const reference = withDefaultTag(parseReference(name));
     const canonical = canonicalString(reference);
-    const { onOutput, signal } = call;
     const present = pull ? undefined : await images.get(name);
-    let image: Image;
-    if (present === undefined) {
-      const auth = call.auth(reference.domain);
-      onOutput(`Pulling ${name}\n`);
-      image = await images.pull(name, { signal, ...(auth === undefined ? {} : { auth }) });
-    } else image = present;
+    const part = { kind: present === undefined ? 'pull' : 'base', name: canonical } as const;
+    const image = await report.during({ ...part, name }, async () => {
+      if (present !== undefined) return present;
+      const auth = await input.auth(reference.domain, signal);
+      return images.pull(name, { signal, ...(auth === undefined ? {} : { auth }) });
+    });
     await this.#bases.run(
       canonical,
       async () => {
@@ -241,6 +282,7 @@ export class Builder implements AsyncDisposable {
       },
       signal,
     );
+    return image;
   }
 
   async #quietly(args: readonly string[], signal: AbortSignal): Promise<void> {
@@ -267,20 +309,50 @@ export class Builder implements AsyncDisposable {
   }
 }
 
-/** The files that the client has sent, or those of the address that it has named. */
-async function contextOf(
-  { remote }: BuildRequest,
-  sent: AsyncIterable<Uint8Array>,
-  folder: string,
-  { onOutput, signal }: BuildCall,
-): Promise<Fetched> {
-  if (remote === '') {
-    await unpackTar(sent, folder, signal);
-    return { context: folder };
+/** What the Dockerfile says; what is wrong with it is said in the client's words. */
+function planned(dockerfile: Dockerfile, request: BuildRequest, report: BuildReport) {
+  try {
+    const plan = planDockerfile(dockerfile.text, {
+      fileName: dockerfile.name,
+      buildArgs: request.buildArgs,
+      target: request.target,
+      builtins: platformArguments(),
+    });
+    return { plan, needs: needsOf(dockerfile.text) };
+  } catch (thrown) {
+    const { code, message } = SwarmError.from(thrown);
+    throw new SwarmError(code, report.refusal(message), { cause: thrown });
   }
-  const parsed = parseRemote(remote);
-  onOutput(`Fetching the build context ${remote}\n`);
-  return fetchRemote(parsed, folder, signal);
+}
+
+/** What arguments have that every builder knows. */
+function platformArguments(): Record<string, string> {
+  const {
+    os,
+    architecture,
+    variant = '',
+  } = normalizePlatform({
+    os: process.platform,
+    architecture: process.arch,
+  });
+  const own = { OS: os, ARCH: architecture, VARIANT: variant };
+  const platform = [os, architecture, variant].filter((part) => part !== '').join('/');
+  const all = Object.entries({ ...own, PLATFORM: platform });
+  return Object.fromEntries(
+    ['TARGET', 'BUILD'].flatMap((side) => all.map(([name, value]) => [`${side}${name}`, value])),
+  );
+}
+
+/** A list of texts in an image's configuration. */
+function listOf({ rawConfig }: Image, key: string): readonly string[] {
+  const { config } = rawConfig;
+  const value = isObject(config) ? config[key] : undefined;
+  return Array.isArray(value) ? value.map(String) : [];
+}
+
+function shellOfBase(image: Image | undefined): readonly string[] | undefined {
+  const shell = image === undefined ? [] : listOf(image, 'Shell');
+  return shell.length === 0 ? undefined : shell;
 }
 
 /** The same for the same arguments. */

@@ -2,7 +2,19 @@
 import { SwarmError } from '../../lib/errors.ts';
 import { own } from '../../lib/own.ts';
 
+/** A stage, as far as it is shown. */
+export interface Stage {
+  /** As the Dockerfile names it; absent where it does not. */
+  readonly name?: string;
+  /** What it is built on, variables filled in: an image, or another stage. */
+  readonly base: string;
+  readonly isOnStage: boolean;
+  /** The instructions that make files: RUN, COPY, ADD and WORKDIR. */
+  readonly makers: number;
+}
+
 interface DockerfilePlan {
+  readonly stages: readonly Stage[];
   /** Names of images as the Dockerfile has them, variables filled in; each once. */
   readonly images: readonly string[];
   /**
@@ -18,6 +30,8 @@ interface Line {
   /** Of the last line that it goes on to. */
   readonly lastNumber: number;
   readonly text: string;
+  /** What follows an ADD, COPY or RUN up to a word of its own: their names. */
+  readonly documents: readonly string[];
 }
 
 const known = new Set(
@@ -26,6 +40,8 @@ const known = new Set(
     'STOPSIGNAL USER VOLUME WORKDIR'
   ).split(' '),
 );
+
+const makers: ReadonlySet<string> = new Set(['ADD', 'COPY', 'RUN', 'WORKDIR']);
 
 /**
  * Reads a Dockerfile as far as its stages go. Throws `invalid-argument` in Docker's words for an
@@ -37,14 +53,17 @@ export function planDockerfile(
     readonly fileName: string;
     readonly buildArgs: Readonly<Record<string, string>>;
     readonly target: string;
+    /** What arguments before the first stage have without being told. */
+    readonly builtins?: Readonly<Record<string, string>>;
   },
 ): DockerfilePlan {
   const lines = instructionLines(text);
   if (lines.length === 0) {
     throw invalid(`the Dockerfile (${options.fileName}) cannot be empty`);
   }
-  const globals = new Map<string, string>();
+  const globals = new Map<string, string>(Object.entries(options.builtins ?? {}));
   const stages = new Set<string>();
+  const list: { name?: string; base: string; isOnStage: boolean; makers: number }[] = [];
   const images = new Set<string>();
   const given = new Set(Object.keys(options.buildArgs));
   let bakesArgs = false;
@@ -53,7 +72,8 @@ export function planDockerfile(
     const isStage = stages.has(name.toLowerCase()) || /^\d+$/.test(name);
     if (name !== '' && name.toLowerCase() !== 'scratch' && !isStage) images.add(name);
   };
-  for (const { number, text: line } of lines) {
+  for (const { number, text: line, documents } of lines) {
+    refuseDocuments(documents, number);
     const [, word = '', rest = ''] = /^(\S+)\s*(.*)$/s.exec(line) ?? [];
     const instruction = word.toUpperCase();
     if (!known.has(instruction)) {
@@ -70,28 +90,48 @@ export function planDockerfile(
         const [name = '', ...value] = one.split('=');
         const given = own(options.buildArgs, name);
         const ownValue = value.length === 0 ? undefined : unquoted(value.join('='));
-        globals.set(name, given ?? (ownValue === undefined ? '' : expanded(ownValue, globals)));
+        const otherwise = ownValue === undefined ? globals.get(name) : expanded(ownValue, globals);
+        globals.set(name, given ?? otherwise ?? '');
       }
     } else if (instruction === 'FROM') {
       const { image, name } = readFrom(rest, number);
-      note(expanded(image, globals));
+      const base = expanded(image, globals);
+      const isOnStage = stages.has(base.toLowerCase());
+      list.push({ base, isOnStage, makers: 0, ...(name === undefined ? {} : { name }) });
+      note(base);
       count += 1;
       if (name !== undefined) stages.add(name.toLowerCase());
     } else if (count === 0) {
       throw invalid('no build stage in current context');
     } else {
+      const stage = list.at(-1);
+      if (stage !== undefined && makers.has(instruction)) stage.makers += 1;
       const [, from = ''] =
         /(?:^|[\s,])(?:--)?from=([^\s,]+)/.exec(flagsOf(instruction, rest)) ?? [];
       note(expanded(unquoted(from), globals));
     }
   }
   if (count === 0) throw invalid('no build stage in current context');
-  const { target } = options;
+  checkTarget(options.target, { stages, count });
+  return { images: [...images], bakesArgs, stages: list };
+}
+
+function refuseDocuments([first]: readonly string[], number: number): void {
+  if (first === undefined) return;
+  throw invalid(
+    `dockerfile parse error line ${number}: here-documents (<<${first}) are not supported: ` +
+      'write the commands in one line, or COPY a file',
+  );
+}
+
+function checkTarget(
+  target: string,
+  { stages, count }: { readonly stages: ReadonlySet<string>; readonly count: number },
+): void {
   const isIndex = /^\d+$/.test(target) && Number(target) < count;
   if (target !== '' && !isIndex && !stages.has(target.toLowerCase())) {
     throw invalid(`failed to reach build target ${target} in Dockerfile`);
   }
-  return { images: [...images], bakesArgs };
 }
 
 /** What stands in each stage of a marked Dockerfile. */
@@ -124,7 +164,7 @@ function refersTo(text: string, names: ReadonlySet<string>): boolean {
 }
 
 /** The flags before an instruction's operands, where another stage or image may be named. */
-function flagsOf(instruction: string, rest: string): string {
+export function flagsOf(instruction: string, rest: string): string {
   if (!['ADD', 'COPY', 'RUN'].includes(instruction)) return '';
   const [flags = ''] = /^(?:--\S+\s+)*/.exec(rest) ?? [];
   return flags;
@@ -145,6 +185,19 @@ export function readFrom(
   return { image, name: isNamed ? name : undefined };
 }
 
+/** A word of the shell that announces a document: "<<END", "<<-'END'". */
+const documentWord = /(?<=^|\s)\d*<<(-?)(["']?)([^\s<"']+)\2(?=\s|$)/g;
+
+/** What the line "# syntax=…" at the top names; absent where there is none. */
+export function syntaxOf(text: string): string | undefined {
+  for (const line of text.replace(/^\uFEFF/, '').split(/\r?\n/)) {
+    const [, name, value] = /^\s*#\s*([a-z]+)\s*=\s*(\S+)/i.exec(line) ?? [];
+    if (name === undefined) return undefined;
+    if (name.toLowerCase() === 'syntax') return value;
+  }
+  return undefined;
+}
+
 /** Instructions, continued lines joined; without comments, empty lines and here-documents. */
 export function instructionLines(text: string): readonly Line[] {
   const raw = text.replace(/^\uFEFF/, '').split(/\r?\n/);
@@ -161,13 +214,15 @@ export function instructionLines(text: string): readonly Line[] {
       while (/^\s*#/.test(raw[at] ?? ''));
       line += raw[at] ?? '';
     }
-    lines.push({ number, lastNumber: at + 1, text: line.trim() });
-    for (const [, tab = '', word = ''] of line.matchAll(/<<(-?)["']?(\w+)["']?/g)) {
-      if (!/^\s*(ADD|COPY|RUN)\b/i.test(line)) continue;
-      const isEnd = (one: string) => (tab === '' ? one : one.trimStart()) === word;
+    const lastNumber = at + 1;
+    const documents = /^\s*(ADD|COPY|RUN)\b/i.test(line) ? [...line.matchAll(documentWord)] : [];
+    for (const [, tab = '', , word = ''] of documents) {
+      const isEnd = (one: string) => (tab === '' ? one : one.replace(/^\t+/, '')) === word;
       while (at + 1 < raw.length && !isEnd(raw[at + 1] ?? '')) at += 1;
       at += 1;
     }
+    const names = documents.map(([, , , word = '']) => word);
+    lines.push({ number, lastNumber, text: line.trim(), documents: names });
   }
   return lines;
 }
@@ -185,7 +240,7 @@ function expanded(text: string, values: ReadonlyMap<string, string>): string {
   );
 }
 
-function unquoted(text: string): string {
+export function unquoted(text: string): string {
   return text.replace(/^(["'])(.*)\1$/s, '$2');
 }
 

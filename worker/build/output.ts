@@ -6,16 +6,25 @@ import { isMark } from './dockerfile.ts';
  * write (`markStages`): it is not shown, and not counted.
  */
 export function translator({ marked }: { readonly marked: boolean }) {
+  const shown = withoutMarks({ marked });
+  return (line: string): string | undefined => {
+    const own = shown(line);
+    return own === undefined ? undefined : translated(own);
+  };
+}
+
+/** buildah's own line, as it were without the marks; undefined for one that comes of a mark. */
+export function withoutMarks({ marked }: { readonly marked: boolean }) {
   let isHidden = false;
   return (line: string): string | undefined => {
+    if (!marked) return line;
     const step = /^(\[\d+\/\d+\] )?STEP (\d+)\/(\d+): (.*)$/.exec(line);
-    if (!marked) return translated(line);
-    if (step === null) return isHidden ? undefined : translated(line);
+    if (step === null) return isHidden ? undefined : line;
     const [, stage = '', number = '', total = '', text = ''] = step;
     isHidden = isMark(text);
     if (isHidden) return undefined;
     const own = Number(number) > 1 ? Number(number) - 1 : 1;
-    return translated(`${stage}STEP ${own}/${Number(total) - 1}: ${text}`);
+    return `${stage}STEP ${own}/${Number(total) - 1}: ${text}`;
   };
 }
 
@@ -39,10 +48,14 @@ export function isLogLine(line: string): boolean {
   return /^time="[^"]*" level=/.test(line);
 }
 
-interface Failure {
+export interface Failure {
   readonly message: string;
   /** Of the command that failed; absent for failures of another kind. */
   readonly exitCode?: number;
+  /** What was run, with its shell; there where the exit code is. */
+  readonly command?: string;
+  /** The file of the context that is not there. */
+  readonly missingPath?: string;
 }
 
 /** Reads the last line that buildah wrote: "Error: building at STEP …". */
@@ -60,6 +73,7 @@ export function failureOf(line: string): Failure {
     return {
       message: `The command '${command}' returned a non-zero code: ${exitCode}`,
       exitCode,
+      command,
     };
   }
   const missing = /copier: stat: ("[^"]*"|\S+): no such file or directory/.exec(reason);
@@ -67,6 +81,7 @@ export function failureOf(line: string): Failure {
     const word = instruction.split(/\s/, 1)[0] ?? 'COPY';
     const path = missing[1]?.replaceAll('"', '').replace(/^\//, '');
     return {
+      missingPath: path ?? '',
       message:
         `${word} failed: file not found in build context or excluded by .dockerignore: ` +
         `stat ${path}: file does not exist`,

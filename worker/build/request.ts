@@ -54,6 +54,10 @@ export interface BuildPaths {
   readonly idFile: string;
   /** A file that steps without any network are to have as /etc/hosts. */
   readonly hosts: string;
+  /** In place of the context's own .dockerignore. */
+  readonly ignoreFile?: string;
+  /** Options besides. */
+  readonly extraArguments: readonly string[];
 }
 
 /** Of steps without any network: buildah writes none for them. */
@@ -96,6 +100,8 @@ export function budArguments(
     ...option('cpuset-mems', request.cpusetMems),
     ...option('cgroup-parent', request.cgroupParent),
     ...option('shm-size', request.shmBytes),
+    ...option('ignorefile', paths.ignoreFile ?? ''),
+    ...paths.extraArguments,
     `--iidfile=${paths.idFile}`,
     `--file=${paths.dockerfile}`,
     paths.context,

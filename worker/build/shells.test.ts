@@ -31,4 +31,12 @@ describe('SHELL of a Dockerfile', () => {
   for (const { name, text, becomes } of cases) {
     it(`is minded in ${name}`, () => assert.equal(spellOutShells(text), becomes ?? text));
   }
+
+  it('is minded where the base brings it', () => {
+    const ofBase = (stage: number) => (stage === 1 ? ['/bin/ash', '-c'] : undefined);
+    assert.equal(
+      spellOutShells('FROM a\nCMD x\nFROM b AS c\nCMD y\nFROM c\nENTRYPOINT z', ofBase),
+      'FROM a\nCMD x\nFROM b AS c\nCMD ["/bin/ash","-c","y"]\nFROM c\nENTRYPOINT ["/bin/ash","-c","z"]',
+    );
+  });
 });

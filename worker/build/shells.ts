@@ -1,6 +1,6 @@
 /**
  * What SHELL means for CMD and ENTRYPOINT. buildah has both run by /bin/sh whatever the Dockerfile
- * says, so that they are written out here. Pure.
+ * or the image that it builds on says, so that they are written out here. Pure.
  */
 import { instructionLines, readFrom } from './dockerfile.ts';
 
@@ -12,8 +12,14 @@ interface Edit {
   readonly text: string;
 }
 
-/** The same Dockerfile; commands in shell form that follow a SHELL are in exec form. */
-export function spellOutShells(text: string): string {
+/**
+ * The same Dockerfile; commands in shell form that follow a SHELL are in exec form. `ofBase` knows
+ * the shell that the image of a stage brings, by the number of the stage.
+ */
+export function spellOutShells(
+  text: string,
+  ofBase: (stage: number) => Shell | undefined = () => undefined,
+): string {
   const edits: Edit[] = [];
   const ofStages = new Map<string, Shell | undefined>();
   let names: readonly string[] = [];
@@ -24,7 +30,9 @@ export function spellOutShells(text: string): string {
     switch (word.toUpperCase()) {
       case 'FROM': {
         const { image, name } = readFrom(rest, number);
-        shell = ofStages.get(image.toLowerCase());
+        shell = ofStages.has(image.toLowerCase())
+          ? ofStages.get(image.toLowerCase())
+          : ofBase(count);
         names = [`${count++}`, ...(name === undefined ? [] : [name.toLowerCase()])];
         for (const one of names) ofStages.set(one, shell);
         break;
