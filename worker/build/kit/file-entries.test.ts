@@ -20,7 +20,7 @@ describe('the files that a client says it has', () => {
       path: 'd/f',
       kind: 'file',
       permissions: 0o644,
-      modTimeSec: 5.5,
+      modTimeSec: 5,
     });
     const special = 0x00d0_01ed;
     assert.equal(read({ path: 'f', mode: special })?.permissions, 0o7755);

@@ -9,7 +9,7 @@ export type FileEntry = {
   readonly path: string;
   /** As chmod takes them. */
   readonly permissions: number;
-  /** Seconds since the epoch. */
+  /** Whole seconds since the epoch. */
   readonly modTimeSec: number;
 } & (
   | { readonly kind: 'folder' | 'file' | 'other' }
@@ -55,7 +55,8 @@ export class FileEntries {
     const common = {
       path,
       permissions: permissionsOf(mode),
-      modTimeSec: Number(stat.modTime) / 1e9,
+      // Layers have whole seconds, and buildah would round them up as well as down.
+      modTimeSec: Number(stat.modTime / 1_000_000_000n),
     };
     if (has(mode, goModes.folder)) {
       this.#folders.add(path);
