@@ -166,12 +166,6 @@ export class Call {
     await this.#over();
   }
 
-  /** Throws away what comes back. Throws what the client ends the call with. */
-  async ended(): Promise<void> {
-    const messages = this.messages();
-    for (let isOver = false; !isOver;) isOver = (await messages.next()).done === true;
-  }
-
   async #over(): Promise<void> {
     if (!this.#stream.destroyed && !this.#stream.writableEnded) this.#stream.end();
     await this.#ended;

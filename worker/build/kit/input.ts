@@ -133,7 +133,7 @@ export class SessionInput implements BuildInput {
     for (const [id] of agents) {
       throw new SwarmError(
         'unimplemented',
-        `RUN --mount=type=ssh is not supported (${id}): use a secret, or the classic builder's context`,
+        `RUN --mount=type=ssh is not supported (${id}): use a secret`,
       );
     }
   }

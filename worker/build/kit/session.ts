@@ -1,9 +1,7 @@
-/** What the client of a build offers while it runs: files, logins, secrets, keys. */
-import { Channel, type Call } from './channel.ts';
+/** What the client of a build offers while it runs: files, logins and secrets. */
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { Duplex } from 'node:stream';
 import {
-  BytesMessageSchema,
   CredentialsRequestSchema,
   CredentialsResponseSchema,
   GetSecretRequestSchema,
@@ -11,10 +9,11 @@ import {
 } from '../../../gen/buildkit/session_pb.js';
 import { SwarmError } from '../../../lib/errors.ts';
 import type { RegistryAuth } from '../../image/images.ts';
+import { Channel } from './channel.ts';
 import { receiveFiles } from './receive-files.ts';
 
 /** Those of a client whose folder is asked for. */
-export interface FolderRequest {
+interface FolderRequest {
   /** "context" or "dockerfile". */
   readonly name: string;
   /** As in .dockerignore. */
@@ -27,16 +26,13 @@ const methods = {
   credentials: '/moby.filesync.v1.Auth/Credentials',
   secret: '/moby.buildkit.secrets.v1.Secrets/GetSecret',
   files: '/moby.filesync.v1.FileSync/DiffCopy',
-  output: '/moby.filesync.v1.FileSend/DiffCopy',
-  agent: '/moby.sshforward.v1.SSH/ForwardAgent',
 } as const;
 
 /** More than fits on most disks; what comes is counted all the same. */
 const limits = { maxEntries: 1_000_000, maxBytes: 256 * 1024 ** 3 };
-export const maxSecretBytes = 500 * 1024;
+const maxSecretBytes = 500 * 1024;
 /** As docker's CLI knows the credentials of Docker Hub. */
 const hubHost = 'registry-1.docker.io';
-const outputPieceBytes = 1024 * 1024;
 
 export class BuildSession implements Disposable {
   readonly id: string;
@@ -53,7 +49,7 @@ export class BuildSession implements Disposable {
     return this.#channel.closed;
   }
 
-  offers(what: keyof typeof methods): boolean {
+  #offers(what: keyof typeof methods): boolean {
     return this.#methods.has(methods[what].toLowerCase());
   }
 
@@ -62,7 +58,7 @@ export class BuildSession implements Disposable {
     domain: string,
     { signal }: { readonly signal: AbortSignal },
   ): Promise<RegistryAuth | undefined> {
-    if (!this.offers('credentials')) return undefined;
+    if (!this.#offers('credentials')) return undefined;
     const Host = domain === 'docker.io' ? hubHost : domain;
     const message = toBinary(CredentialsRequestSchema, create(CredentialsRequestSchema, { Host }));
     const answer = await this.#channel.ask(methods.credentials, message, { signal });
@@ -76,7 +72,7 @@ export class BuildSession implements Disposable {
     id: string,
     { signal }: { readonly signal: AbortSignal },
   ): Promise<Uint8Array | undefined> {
-    if (!this.offers('secret')) return undefined;
+    if (!this.#offers('secret')) return undefined;
     const message = toBinary(GetSecretRequestSchema, create(GetSecretRequestSchema, { ID: id }));
     let answer: Buffer;
     try {
@@ -111,36 +107,6 @@ export class BuildSession implements Disposable {
     };
     const call = this.#channel.open(methods.files, { signal: options.signal, metadata });
     return receiveFiles(call, folder, { limits, ...options });
-  }
-
-  /** Sends the archive that the client has named a place for. */
-  async sendArchive(
-    bytes: AsyncIterable<Uint8Array>,
-    { signal }: { readonly signal: AbortSignal },
-  ): Promise<void> {
-    const call = this.#channel.open(methods.output, { signal });
-    try {
-      for await (const chunk of bytes) {
-        for (let at = 0; at < chunk.length; at += outputPieceBytes) {
-          const data = chunk.subarray(at, at + outputPieceBytes);
-          await call.send(toBinary(BytesMessageSchema, create(BytesMessageSchema, { data })));
-        }
-      }
-      call.end();
-      await call.ended();
-    } finally {
-      call.cancel();
-    }
-  }
-
-  /** A connection to the client's keys; `id` as in RUN --mount=type=ssh,id=…. */
-  openAgent(id: string, { signal }: { readonly signal: AbortSignal }): Call {
-    return this.#channel.open(methods.agent, { signal, metadata: { 'buildkit.ssh.id': id } });
-  }
-
-  /** For a folder that the client has named as the place of the output. */
-  openOutput({ signal }: { readonly signal: AbortSignal }): Call {
-    return this.#channel.open(methods.output, { signal });
   }
 
   [Symbol.dispose](): void {
