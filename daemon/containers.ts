@@ -7,6 +7,7 @@ import {
   ContainerManager,
   NetworkLender,
   SwarmAttachments,
+  TaskEvents,
   taskContainerHexId,
   type JoinRequest,
   type OwnNetworks,
@@ -42,6 +43,8 @@ interface TaskContainers {
 
 interface NodeContainers {
   readonly manager: ContainerManager;
+  /** Tells what is done by `taskRuntime`, until it is disposed of. */
+  readonly taskEvents: Disposable;
   /** Without standalone containers: the tasks' executor removes what it does not know. */
   readonly taskRuntime: Runtime;
   /** The network on which the executor's clearing up spares standalone containers. */
@@ -87,12 +90,23 @@ export function nodeContainers(
       throw new SwarmError('failed-precondition', `container ${name} is not running`);
     },
   });
+  const told = new TaskEvents(runtime, {
+    events: manager.events,
+    tasks: () => tasks(),
+    clock: parts.clock,
+  });
   return {
     manager,
     attachments,
     lender,
+    taskEvents: told,
     taskRuntime: changed(runtime, {
       list: async () => (await runtime.list()).filter(({ id }) => !manager.owns(id)),
+      create: (config, options) => told.create(config, options),
+      start: (id, options) => told.start(id, options),
+      kill: (id, signal) => told.kill(id, signal),
+      stop: (id, options) => told.stop(id, options),
+      remove: (id) => told.remove(id),
     }),
     taskNetwork: changed<NetworkDriver>(network, {
       retain: async (ids) => network.retain(new Set([...ids, ...(await spared())])),

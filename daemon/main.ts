@@ -89,7 +89,7 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
   const common = { clock, random, log };
   const system = new System(options, host, { ...node, csi: csi.drivers, random });
   const containers = nodeContainers(options, host, { ...node, ...common });
-  starting.use(containers.manager);
+  for (const part of [containers.manager, containers.taskEvents]) starting.use(part);
   const builder = starting.use(newBuilder(options, images, containers.lender, log));
   const executor = starting.use(
     new TaskRunner(options, {

@@ -4,6 +4,11 @@ import { writeFile } from 'node:fs/promises';
 import { signal, sleep, until } from '../lab/index.ts';
 import { imageOf, useSwarm, words, type TaskView } from './swarm.ts';
 
+interface WireEvent {
+  readonly Action: string;
+  readonly Actor: { readonly Attributes: Readonly<Record<string, string>> };
+}
+
 describe('restarts', () => {
   const get = useSwarm({ hosts: 2, images: ['web:1', 'sleeper:1', 'crasher:1', 'memhog:1'] });
   const ended = ({ state }: TaskView) => state === 'failed' || state === 'complete';
@@ -147,6 +152,18 @@ describe('restarts', () => {
     assert.match(task?.err ?? '', /non-zero exit \(137\).*OOM/);
     const rows = await swarm.cli('service', 'ps', '--no-trunc', 'hog', '--format', '{{.Error}}');
     assert.match(rows, /OOM/);
+    // The node tells what happened to the task's container as of any other.
+    const filters = JSON.stringify({ event: ['oom', 'die'], type: ['container'] });
+    const since = Math.floor((task?.createdMs ?? 0) / 1000);
+    const until_ = Math.ceil((task?.atMs ?? 0) / 1000) + 1;
+    const query = `since=${since}&until=${until_}&filters=${encodeURIComponent(filters)}`;
+    const told = await swarm.host(task?.host ?? '').apiResult('GET', `/events?${query}`);
+    const events = told.body
+      .split('\n')
+      .filter((line) => line.includes(task?.id ?? ''))
+      .map((line) => JSON.parse(line) as WireEvent)
+      .map(({ Action, Actor }) => `${Action} ${Actor.Attributes['exitCode'] ?? ''}`);
+    assert.deepEqual(events, ['oom ', 'die 137']);
   });
 
   it('calls a task running once it is healthy, and not before', async () => {

@@ -222,6 +222,10 @@ async function usageOf(host: Host, name: string): Promise<unknown> {
   return Containers.find(({ Names }) => Names.includes(`/${name}`)) ?? assert.fail('not counted');
 }
 
+interface Named {
+  readonly name?: string;
+}
+
 /** What is told while a container is made, run, commanded and removed. */
 async function lifeOf(host: Host): Promise<readonly string[]> {
   const since = Math.floor(Date.now() / 1000);
@@ -239,10 +243,14 @@ async function lifeOf(host: Host): Promise<readonly string[]> {
       `${version}/events?since=${since}&until=${end}&filters=${filters}`,
     );
     const lines = body.split('\n').filter((line) => line !== '');
-    return lines
-      .map((line) => JSON.parse(line) as { Action: string; Actor: { Attributes: object } })
-      .map(({ Action, Actor }) => `${Action} ${Object.keys(Actor.Attributes).toSorted().join()}`)
-      .map((line) => line.replace('execDuration,', ''));
+    return (
+      lines
+        .map((line) => JSON.parse(line) as { Action: string; Actor: { Attributes: Named } })
+        // Tasks of the tests before may end meanwhile.
+        .filter(({ Actor }) => /^lives?$/.test(Actor.Attributes.name ?? ''))
+        .map(({ Action, Actor }) => `${Action} ${Object.keys(Actor.Attributes).toSorted().join()}`)
+        .map((line) => line.replace('execDuration,', ''))
+    );
   };
   const events = await until('the removal is told', read, {
     accept: (lines) => lines.some((line) => line.startsWith('destroy')),

@@ -41,6 +41,11 @@ export class NetworkEvents {
   }
 }
 
+/** What is told of a container whatever happens to it. */
+export interface EventSubject extends Pick<ContainerRecord, 'id' | 'name'> {
+  readonly config: Pick<ContainerRecord['config'], 'image' | 'labels'>;
+}
+
 export class ContainerEvents {
   readonly #clock: Clock;
   readonly #listeners = new Set<(event: ContainerEvent) => void>();
@@ -56,7 +61,7 @@ export class ContainerEvents {
 
   tell(
     action: string,
-    { id, name, config }: Pick<ContainerRecord, 'id' | 'name' | 'config'>,
+    { id, name, config }: EventSubject,
     more: Readonly<Record<string, string>> = {},
   ): void {
     const attributes = { ...config.labels, ...more, image: config.image, name };

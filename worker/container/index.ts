@@ -19,6 +19,7 @@ export {
 } from './joining.ts';
 export type { WaitCondition } from './standalone.ts';
 export type { Attachment } from './streams.ts';
+export { TaskEvents } from './task-events.ts';
 export type { TaskContainer } from './tasks.ts';
 export { taskContainerHexId } from '../runtime/hex-id.ts';
 export * from './view.ts';
