@@ -175,6 +175,18 @@ export const containerScripts: readonly ContainerScript[] = [
       docker rm -f bb >/dev/null; docker volume rm filled; rm -r $d`,
   },
   {
+    name: 'a container has the profile, the home and the domain that it is to have',
+    script: `d=$(mktemp -d)
+      echo '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir","mkdirat"],
+        "action":"SCMP_ACT_ERRNO","errnoRet":5}]}' > $d/s.json
+      docker run --rm --security-opt seccomp=$d/s.json busybox mkdir /x
+      docker run -d --name aa -u 1000 -h hh --domainname d.e busybox sleep 1000 >/dev/null
+      for user in '' root 77; do docker exec -u "$user" aa sh -c 'echo $HOME'; done
+      docker exec aa hostname -f; docker run --rm -u 1000 -e HOME=/srv busybox sh -c 'echo $HOME'
+      docker run --rm -v /tmp:/x:ro,rw busybox true; rm -r $d
+      docker run --rm --security-opt no-new-privileges=maybe busybox true`,
+  },
+  {
     name: 'ports are published where asked',
     script: `docker run -d --name aa -p 127.0.0.1:18081:80 -p 18082:81/udp busybox sleep 1000
       docker port aa | grep -v -e '\\[' -e ':::' | sort; docker port aa 80; docker run -d --name bb -p 127.0.0.1:18081:80 busybox \\

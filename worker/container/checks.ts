@@ -3,6 +3,7 @@ import { SwarmError } from '../../lib/errors.ts';
 import type { ContainerDocument, HostDocument } from '../../types/index.ts';
 import { checkDeviceRequests } from '../device/index.ts';
 import { checkCapabilities } from '../runtime/oci/capabilities.ts';
+import { parseSeccompFile } from '../runtime/oci/seccomp-file.ts';
 import { signalNumber } from '../runtime/oci/signals.ts';
 import type { CpuLists } from '../runtime/controls.ts';
 import { checkCpusets } from './cpusets.ts';
@@ -142,17 +143,23 @@ function checkNamespaces(config: ContainerDocument, host: HostDocument): void {
 function checkSecurity({ securityOpt }: HostDocument): void {
   for (const option of securityOpt ?? []) {
     const [, name = '', value = ''] = /^([^=:]+)[=:]?(.*)$/s.exec(option) ?? [];
-    if (name === 'no-new-privileges') continue;
+    if (name === 'no-new-privileges') {
+      if (/^(?:|true|false)$/.test(value)) continue;
+      invalid(`invalid --security-opt 2: "${option}"`);
+    }
     if (name === 'label' && value === 'disable') continue;
-    if (name === 'seccomp' && (value === 'unconfined' || value === 'builtin')) continue;
+    if (name === 'seccomp') {
+      if (value !== 'unconfined' && value !== 'builtin') parseSeccompFile(value);
+      continue;
+    }
     if (name === 'apparmor' && value === 'unconfined') continue;
     if (name === 'systempaths' && value === 'unconfined') continue;
-    if (!['label', 'seccomp', 'apparmor'].includes(name)) {
+    if (!['label', 'apparmor'].includes(name)) {
       invalid(`invalid --security-opt 2: "${option}"`);
     }
     unsupported(
       `the security option ${name}=${value.slice(0, 20)} is not supported by this version: ` +
-        'containers have the built-in seccomp profile, or none (seccomp=unconfined)',
+        'containers are confined by seccomp, capabilities and namespaces',
     );
   }
 }

@@ -254,6 +254,7 @@ export class Connections {
     return this.#deps.files.write({
       containerId: id,
       hostname: config.hostname,
+      domainname: config.domainname,
       networkMode,
       addresses,
       ...(resolver === undefined ? {} : { resolver }),

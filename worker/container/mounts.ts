@@ -84,9 +84,7 @@ function bindOf(text: string, driver: string): Mount {
     };
     return { type, source, target, readOnly, bindOptions };
   }
-  if (propagation !== undefined) {
-    throw new SwarmError('invalid-argument', `invalid mode: ${words}`);
-  }
+  if (propagation !== undefined) throw invalidMode(words);
   const volumeOptions = {
     ...(noCopy ? { noCopy } : {}),
     ...(driver === '' ? {} : { driverConfig: { name: driver } }),
@@ -104,15 +102,28 @@ function modeOf(words: string) {
   let readOnly = false;
   let noCopy = false;
   let propagation: Propagation | undefined;
+  const kinds = new Set<string>();
   for (const word of words.split(',')) {
     if (word === 'ro') readOnly = true;
     else if (word === 'nocopy') noCopy = true;
     else if (isPropagation(word)) propagation = word;
-    else if (word !== 'rw' && !ignoredWords.has(word)) {
-      throw new SwarmError('invalid-argument', `invalid mode: ${words}`);
-    }
+    else if (word !== 'rw' && !ignoredWords.has(word)) throw invalidMode(words);
+    const kind = kindOf(word);
+    // The second would be passed over, or the first.
+    if (kinds.has(kind)) throw invalidMode(words);
+    kinds.add(kind);
   }
   return { readOnly, noCopy, propagation };
+}
+
+function kindOf(word: string): string {
+  if (isPropagation(word)) return 'propagation';
+  if (word === 'ro' || word === 'rw') return 'access';
+  return word === 'Z' ? 'z' : word;
+}
+
+function invalidMode(words: string): SwarmError {
+  return new SwarmError('invalid-argument', `invalid mode: ${words}`);
 }
 
 function isPropagation(word: string): word is Propagation {

@@ -1,6 +1,7 @@
 /** From a container's documents to everything that the runtime has to know. */
 import type { ContainerDocument, Mount } from '../../types/index.ts';
 import { withDevices, type DeviceEdits } from '../device/index.ts';
+import { parseSeccompFile } from '../runtime/oci/seccomp-file.ts';
 import type { ContainerConfig, StandaloneConfig } from '../runtime/runtime.ts';
 import { logConfigOf, resolveHealthCheck, type ResolvedHealthCheck } from '../task/index.ts';
 import { blockIoOf } from './block-io.ts';
@@ -84,6 +85,7 @@ function moreOf(record: ContainerRecord, placement: Placement): StandaloneConfig
     attachable: true,
     domainname: config.domainname,
     privileged: host.privileged,
+    ...seccompFileOf(host),
     devices: (host.devices ?? []).map((device) => ({
       pathOnHost: device.pathOnHost,
       pathInContainer: device.pathInContainer || device.pathOnHost,
@@ -108,6 +110,12 @@ function moreOf(record: ContainerRecord, placement: Placement): StandaloneConfig
     ...(host.annotations === undefined ? {} : { annotations: host.annotations }),
     ...(placement.consoleSize === undefined ? {} : { consoleSize: placement.consoleSize }),
   };
+}
+
+function seccompFileOf({ securityOpt }: ContainerRecord['host']) {
+  const prefix = /^seccomp[=:](?!unconfined$|builtin$)/;
+  const own = securityOpt?.find((option) => prefix.test(option));
+  return own === undefined ? {} : { seccomp: parseSeccompFile(own.replace(prefix, '')) };
 }
 
 function envOf({ config }: ContainerRecord, linked: readonly string[]): readonly string[] {

@@ -20,6 +20,7 @@ const publicNameservers = ['8.8.8.8', '8.8.4.4'];
 interface FilesRequest {
   readonly containerId: string;
   readonly hostname: string;
+  readonly domainname?: string;
   readonly networkMode: PreparedTask['networkMode'];
   /** "172.18.0.5/16". */
   readonly addresses: readonly string[];
@@ -80,7 +81,9 @@ function hostsFile(request: FilesRequest, ofHost: string): string {
   if (request.networkMode === 'host') {
     return [ofHost.trimEnd(), ...extra, ''].join('\n');
   }
-  const own = request.addresses.map((address) => `${address.split('/')[0]}\t${request.hostname}`);
+  const { hostname, domainname = '' } = request;
+  const names = domainname === '' ? hostname : `${hostname}.${domainname} ${hostname}`;
+  const own = request.addresses.map((address) => `${address.split('/')[0]}\t${names}`);
   return [...localHosts, ...extra, ...own, ''].join('\n');
 }
 

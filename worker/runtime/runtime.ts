@@ -4,6 +4,7 @@ import type { BlockIo, BlockSupport, ContainerControls, CpuLists, CpuTuning } fr
 import type { ContainerIo } from './io.ts';
 import type { Layers } from './layers.ts';
 import type { RemoteLogConfig } from './logs/remote/config.ts';
+import type { SeccompFile } from './oci/seccomp-file.ts';
 
 /** Everything that a container needs, resolved: nothing here is looked up again later. */
 export interface ContainerConfig {
@@ -68,6 +69,8 @@ export interface StandaloneConfig {
   readonly attachable?: boolean;
   readonly domainname?: string;
   readonly privileged?: boolean;
+  /** In the place of Docker's own profile. */
+  readonly seccomp?: SeccompFile;
   readonly devices?: readonly DeviceMapping[];
   /** Rules of the devices cgroup: "c 42:* rmw". */
   readonly deviceRules?: readonly string[];

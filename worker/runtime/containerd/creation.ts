@@ -1,6 +1,6 @@
 /** Makes a container in containerd, and takes everything back when a step fails. */
 import { mkdir, rm } from 'node:fs/promises';
-import { arch } from 'node:os';
+import { arch, release } from 'node:os';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { OptionsSchema } from '../../../gen/containerd/runc_options_pb.js';
 import { SwarmError } from '../../../lib/errors.ts';
@@ -152,6 +152,7 @@ async function specOf(
     shimGroup,
     initPath: context.host.initPath,
     architecture: arch(),
+    kernel: release(),
     netnsPath: network.kind === 'path' ? context.fromRuntime(network.path) : undefined,
     devices: await devicesOf(config.more),
     blockIo: await ociBlockIo(config.more?.blockIo ?? {}),

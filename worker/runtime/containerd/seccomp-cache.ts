@@ -9,7 +9,7 @@ import type { OciSpec } from '../oci/spec.ts';
 
 /** crun takes a compiled program from here, and then passes over the profile. */
 const annotation = 'run.oci.seccomp_bpf_data';
-/** Profiles differ only by the capabilities that services ask for. */
+/** Profiles differ by the capabilities that are asked for, and some bring their own. */
 const programsMax = 64;
 /** The kernel's instructions for filters are of 8 bytes, and at most 4096. */
 const instructionBytes = 8;
@@ -49,7 +49,6 @@ export class SeccompCache {
   }
 }
 
-/** What the profile depends on. */
-function keyOf(spec: OciSpec): string {
-  return spec.process.capabilities['bounding']?.join() ?? '';
+function keyOf({ linux }: OciSpec): string {
+  return JSON.stringify(linux.seccomp);
 }

@@ -2,26 +2,30 @@
 import type { ExecRequest } from '../io.ts';
 import { allCapabilities } from './capabilities.ts';
 import type { OciProcess } from './spec.ts';
-import { withOwnGroup, type ResolvedUser } from './user.ts';
+import { withHome, withOwnGroup, withoutHome, type ResolvedUser } from './user.ts';
 
 /** `user` absent: whom the container's first process runs as. */
 export function sessionProcess(
   first: OciProcess,
   request: ExecRequest,
-  user: ResolvedUser = first.user,
+  user?: ResolvedUser,
   all: readonly string[] = allCapabilities,
 ): OciProcess {
   const { tty, consoleSize, privileged } = request;
   const bounding = privileged ? all : (first.capabilities['bounding'] ?? []);
-  const held = user.uid === 0 || privileged ? bounding : [];
+  const own = user ?? first.user;
+  const held = own.uid === 0 || privileged ? bounding : [];
   const { consoleSize: _, ...rest } = first;
   return {
     ...rest,
     terminal: tty,
     ...(tty && consoleSize !== undefined ? { consoleSize } : {}),
-    user: withOwnGroup(user),
+    user: withOwnGroup(own),
     args: request.argv,
-    env: withDefaults(first.env, request),
+    env: withDefaults(
+      user === undefined ? first.env : withHome(withoutHome(first.env), user),
+      request,
+    ),
     cwd: request.workdir === '' ? first.cwd : request.workdir,
     capabilities: { bounding, effective: held, permitted: held },
     noNewPrivileges: privileged ? false : first.noNewPrivileges,

@@ -1,21 +1,22 @@
 /** Docker's default seccomp profile as data: an allow-list, and what single capabilities open. */
 
-interface SeccompRule {
+export interface SeccompRule {
   readonly names: readonly string[];
-  readonly action: 'SCMP_ACT_ALLOW' | 'SCMP_ACT_ERRNO';
+  readonly action: string;
   readonly errnoRet?: number;
   readonly args?: readonly {
     readonly index: number;
     readonly value: number;
     readonly valueTwo?: number;
-    readonly op: 'SCMP_CMP_EQ' | 'SCMP_CMP_NE' | 'SCMP_CMP_MASKED_EQ';
+    readonly op: string;
   }[];
 }
 
 export interface Seccomp {
-  readonly defaultAction: 'SCMP_ACT_ERRNO';
-  readonly defaultErrnoRet: number;
+  readonly defaultAction: string;
+  readonly defaultErrnoRet?: number;
   readonly architectures: readonly string[];
+  readonly flags?: readonly string[];
   readonly syscalls: readonly SeccompRule[];
 }
 

@@ -8,7 +8,7 @@ import { resourcesOf } from './resources.ts';
 import { seccompProfile } from './seccomp.ts';
 import { signalNumber } from './signals.ts';
 import { execProcess, ociSpec, type SpecContext } from './spec.ts';
-import { resolveUser } from './user.ts';
+import { resolveUser, withHome, withoutHome } from './user.ts';
 
 const context: SpecContext = {
   user: { uid: 0, gid: 0, additionalGids: [] },
@@ -18,6 +18,7 @@ const context: SpecContext = {
   shimGroup: 'g1',
   initPath: '/usr/bin/tini-static',
   architecture: 'x64',
+  kernel: '6.1.0-18-amd64',
   netnsPath: '/netns/a',
 };
 const image = { name: 'web:1', chainId: 'chain' };
@@ -244,7 +245,9 @@ describe('users', () => {
   ];
   for (const [user, groups, [uid, gid, additionalGids]] of table) {
     it(`resolves "${user}" with [${groups.join()}]`, () => {
-      assert.deepEqual(resolveUser(user, groups, files), { uid, gid, additionalGids });
+      const { isStranger = false, ...resolved } = resolveUser(user, groups, files);
+      assert.deepEqual(resolved, { uid, gid, additionalGids });
+      assert.equal(isStranger, user.startsWith('4711'));
     });
   }
 
@@ -253,7 +256,24 @@ describe('users', () => {
     assert.throws(() => resolveUser('nobody', [], files), /unable to find user nobody/);
     assert.throws(() => resolveUser('web:none', [], files), /unable to find group none/);
     assert.throws(() => resolveUser('99999999999', [], none), /unable to find user 99999999999/);
-    assert.deepEqual(resolveUser('', [], none), { uid: 0, gid: 0, additionalGids: [] });
+    const root = { uid: 0, gid: 0, additionalGids: [], isStranger: true };
+    assert.deepEqual(resolveUser('', [], none), root);
+  });
+
+  it('have a home, also where the image does not know them', () => {
+    const [known, stranger] = ['web', '4711'].map((user) => resolveUser(user, [], files));
+    assert.ok(known !== undefined && stranger !== undefined);
+    assert.deepEqual(withHome(['A=b'], known), ['A=b']);
+    assert.deepEqual(withHome(['HOME=/srv'], stranger), ['HOME=/srv']);
+    const env = withHome(['A=b'], stranger);
+    assert.deepEqual(env, ['A=b', 'HOME=/']);
+    assert.deepEqual(withoutHome(env), ['A=b']);
+    assert.deepEqual(withoutHome(['HOME=/srv']), ['HOME=/srv']);
+    assert.deepEqual(build({}, { user: stranger }).process.user, {
+      uid: 4711,
+      gid: 0,
+      additionalGids: [0],
+    });
   });
 });
 

@@ -10,8 +10,9 @@ import {
   type OciDevice,
   type OciResources,
 } from './resources.ts';
+import { seccompOf, type SeccompFile } from './seccomp-file.ts';
 import { seccompProfile, type Seccomp } from './seccomp.ts';
-import { withOwnGroup, type ResolvedUser } from './user.ts';
+import { withHome, withOwnGroup, type ResolvedUser } from './user.ts';
 import { checkWords } from './words.ts';
 
 /** The facts about host, image and placement that the configuration does not hold. */
@@ -27,6 +28,8 @@ export interface SpecContext {
   readonly initPath: string | undefined;
   /** Node's name: x64, arm64 … */
   readonly architecture: string;
+  /** The kernel's version, as it tells it. */
+  readonly kernel: string;
   /** The path at which the OCI runtime finds the network namespace. */
   readonly netnsPath: string | undefined;
   /** Of the host, as the container is to have them. */
@@ -131,17 +134,25 @@ export function ociSpec(config: ContainerConfig, context: SpecContext): OciSpec 
       ...(devices.length === 0 ? {} : { devices }),
       cgroupsPath: context.cgroupsPath,
       namespaces: namespacesOf(config, context),
-      ...(config.seccompUnconfined || more.privileged
+      ...(config.seccompUnconfined || (more.privileged && more.seccomp === undefined)
         ? {}
-        : {
-            seccomp: seccompProfile(process.capabilities['bounding'] ?? [], context.architecture),
-          }),
+        : { seccomp: seccompFor(process.capabilities['bounding'] ?? [], more.seccomp, context) }),
       sysctl: { ...(ownNetwork ? networkSysctls : {}), ...config.sysctls },
       maskedPaths: more.maskedPaths ?? (more.privileged ? [] : maskedPaths),
       readonlyPaths: more.readonlyPaths ?? (more.privileged ? [] : readonlyPaths),
       ...(propagation === undefined ? {} : { rootfsPropagation: propagation }),
     },
   };
+}
+
+/** Docker's own profile, unless there is another. */
+function seccompFor(
+  capabilities: readonly string[],
+  file: SeccompFile | undefined,
+  { architecture, kernel }: SpecContext,
+): Seccomp {
+  if (file === undefined) return seccompProfile(capabilities, architecture);
+  return seccompOf(file, { capabilities, architecture, kernel });
 }
 
 function namespacesOf(
@@ -176,7 +187,7 @@ function processOf(config: ContainerConfig, context: SpecContext): OciProcess {
     ...(config.tty && consoleSize !== undefined ? { consoleSize } : {}),
     user: withOwnGroup(context.user),
     args: config.init ? [initTarget, '--', ...config.argv] : config.argv,
-    env: config.env,
+    env: withHome(config.env, context.user),
     cwd: config.workdir === '' ? '/' : config.workdir,
     capabilities: { bounding: capabilities, effective: held, permitted: held },
     rlimits: config.ulimits.map(rlimitOf),

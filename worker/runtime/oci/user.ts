@@ -5,6 +5,8 @@ export interface ResolvedUser {
   readonly uid: number;
   readonly gid: number;
   readonly additionalGids: readonly number[];
+  /** The image's files do not know who it is: nor where its home is. */
+  readonly isStranger?: boolean;
 }
 
 export interface UserFiles {
@@ -47,12 +49,25 @@ export function resolveUser(
           .filter((id) => id !== undefined)
       : [];
   const additionalGids = [...new Set([...memberOf, ...groups.map(idOf)])];
-  return { uid, gid, additionalGids };
+  return { uid, gid, additionalGids, ...(entry === undefined ? { isStranger: true } : {}) };
 }
 
+/** Programs expect a home; that of those who are known is set by the OCI runtime. */
+export function withHome(env: readonly string[], user: ResolvedUser): readonly string[] {
+  const hasHome = env.some((entry) => entry.startsWith('HOME='));
+  return user.isStranger && !hasHome ? [...env, strangersHome] : env;
+}
+
+/** Without what `withHome` has put in, for a process of somebody else's. */
+export function withoutHome(env: readonly string[]): readonly string[] {
+  return env.at(-1) === strangersHome ? env.slice(0, -1) : env;
+}
+
+const strangersHome = 'HOME=/';
+
 /** Its own group is one of the further ones, too: what is refused to that stays refused. */
-export function withOwnGroup(user: ResolvedUser): ResolvedUser {
-  return { ...user, additionalGids: [...new Set([user.gid, ...user.additionalGids])] };
+export function withOwnGroup({ uid, gid, additionalGids }: ResolvedUser): ResolvedUser {
+  return { uid, gid, additionalGids: [...new Set([gid, ...additionalGids])] };
 }
 
 function parse(text: string): readonly (readonly string[])[] {
