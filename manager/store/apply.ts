@@ -143,7 +143,8 @@ function advances(present: Task['status'], next: TaskStatus): boolean {
     next.message !== present.message ||
     next.err !== present.err ||
     !isDeepStrictEqual(next.container, present.container) ||
-    !isDeepStrictEqual(next.ports, present.ports)
+    !isDeepStrictEqual(next.ports, present.ports) ||
+    !isDeepStrictEqual(next.networks, present.networks)
   );
 }
 

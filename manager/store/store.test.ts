@@ -130,6 +130,10 @@ describe('Store', () => {
     );
     assert.equal(store.task('t')?.status.message, 'healthy');
     assert.equal(store.task('t')?.desiredState, 'shutdown');
+    const networks = [{ networkId: 'lan', addresses: ['10.0.0.7/24'] }];
+    const moved = { ...running, message: 'healthy', networks };
+    await store.propose([{ op: 'task-status', id: 't', status: moved }], { atMs: 8 });
+    assert.deepEqual(store.task('t')?.status.networks, networks);
   });
 
   it('shares one spec among a service and its tasks, also after a restart', async () => {
