@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { binary, runResult } from '../lab/index.ts';
+import { binary, runResult, until } from '../lab/index.ts';
 import { SctpPeers } from './sctp.ts';
 import { imageOf, useSwarm, words } from './swarm.ts';
 
@@ -213,10 +213,43 @@ describe('containers by our CLI', () => {
       const found = await cli('run', '--rm', '--network', 'six', image, 'ping', '-c1', 'box');
       assert.match(found, /^PING box \(fd[^]* 1 packets received/);
       assert.equal(await cli('exec', 'box', 'ip', '-4', 'addr', 'show', 'eth0'), '');
-      const ports = ['run', '--rm', '-p', '80', '--network', 'six', image, 'true'];
-      assert.match((await cliResult(...ports)).stderr, /ports are published by IPv4 only/);
+      const six = ['run', '--rm', '--network', 'six', '-p', '127.0.0.1:80:80', image, 'true'];
+      assert.match((await cliResult(...six)).stderr, /the container leaves by IPv6/);
+      await cli('rm', '-f', 'box');
+      const serve = ['nc', '-ll', '-p', '80', '-e', 'cat', '/proc/net/if_inet6'];
+      const flags = ['--name', 'box', '--network', 'six', '-p', '8106:80', '-p', '80'];
+      await cli('run', '-d', ...flags, image, ...serve);
+      const taken = await cliResult(
+        'run',
+        '--rm',
+        '--network',
+        'six',
+        '-p',
+        '8106:1',
+        image,
+        'true',
+      );
+      assert.match(taken.stderr, /Bind for \[::\]:8106 failed: port is already allocated/);
+      assert.match(await cli('port', 'box', '80'), /^\[::\]:8106\n\[::\]:\d+\n$/);
+      await get().manager.killDaemon();
+      await get().manager.startDaemon();
+      await cli('network', 'create', '--ipv6', 'seven');
+      const gateways = '{{range .IPAM.Config}}{{.Gateway}} {{end}}';
+      const [, gateway = ''] = (await cli('network', 'inspect', '-f', gateways, 'seven')).split(
+        ' ',
+      );
+      const client = ['run', '--rm', '--network', 'seven', image];
+      const answers = (what: string, ask: () => Promise<{ readonly stdout: string }>) =>
+        until(`the port of box answers ${what}`, ask, {
+          accept: ({ stdout }) => stdout.includes('eth0'),
+          timeoutMs: 60_000,
+        });
+      const port = ['8106'];
+      await answers('a container elsewhere', () => cliResult(...client, 'nc', gateway, ...port));
+      await answers('this host', () => get().manager.execResult(['busybox', 'nc', '::1', ...port]));
     } finally {
       await cliResult('rm', '-f', 'box');
+      await cliResult('network', 'rm', 'seven');
       await cli('network', 'rm', 'six');
     }
     for (const flags of [

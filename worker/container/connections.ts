@@ -293,18 +293,18 @@ function attachRequest(record: ContainerRecord, places: readonly Place[]): Attac
   };
 }
 
-/** Of IPv4, without prefix; empty where ports cannot lead to it. */
+/** Without prefix, of IPv6 where it leaves by that alone; empty where ports cannot lead to it. */
 function leavesFrom({ wayOut, addresses }: Attachment): string {
   return (wayOut ?? addresses.find((cidr) => !cidr.includes(':')) ?? '').split('/')[0] ?? '';
 }
 
-/** Throws where ports are to be published of a container that has addresses of IPv6 alone. */
+/** Throws where ports are to be published of a container that has IPv6 alone, and no way out. */
 function refusePorts({ addresses }: Attachment, { config, host }: ContainerRecord): void {
   if (addresses.length === 0 || portRequests(config, host).length === 0) return;
   throw new SwarmError(
     'unimplemented',
-    'ports are published by IPv4 only in this version, and the container has no such address: ' +
-      'leave them out, or connect it to a network with IPv4 as well',
+    'ports cannot be published of a container that is on internal networks of IPv6 alone: leave ' +
+      'them out, or connect it to a network that leads out',
   );
 }
 

@@ -1,11 +1,13 @@
 /** What `-p` and `-P` ask for, read from a container's documents. Pure. */
+import { isIPv4, isIPv6 } from 'node:net';
 import { SwarmError } from '../../lib/errors.ts';
 import type { ContainerDocument, HostDocument } from '../../types/index.ts';
+import { canonicalAddress } from '../network/netlink/wire.ts';
 
 export interface PortRequest {
   readonly containerPort: number;
   readonly protocol: 'tcp' | 'udp' | 'sctp';
-  /** "0.0.0.0" where any address of the host will do. */
+  /** Empty where any address of the host will do. */
   readonly hostIp: string;
   /** The first of these that is free; 0 to 0: any. */
   readonly first: number;
@@ -51,26 +53,16 @@ export function portRequests(
   const isBound = ({ containerPort, protocol }: ExposedPort) =>
     bound.some((one) => one.containerPort === containerPort && one.protocol === protocol);
   const others = (config.exposedPorts ?? []).map(parsePort).filter((port) => !isBound(port));
-  return [...bound, ...others.map((port) => ({ ...port, hostIp: '0.0.0.0', first: 0, last: 0 }))];
+  return [...bound, ...others.map((port) => ({ ...port, hostIp: '', first: 0, last: 0 }))];
 }
 
 const anywhere = { hostIp: '', hostPort: '' };
 
 function addressOf(hostIp: string): string {
-  if (hostIp === '') return '0.0.0.0';
-  if (isIpv4(hostIp)) return hostIp;
-  if (hostIp.includes(':')) {
-    throw new SwarmError(
-      'unimplemented',
-      `ports are published on IPv4 addresses only by this version, not on ${hostIp}`,
-    );
-  }
-  throw new SwarmError('invalid-argument', `invalid IP address in add-host: "${hostIp}"`);
-}
-
-function isIpv4(text: string): boolean {
-  const parts = text.split('.');
-  return parts.length === 4 && parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) < 256);
+  if (hostIp === '' || isIPv4(hostIp)) return hostIp;
+  const bare = hostIp.replace(/^\[(.*)\]$/, '$1');
+  if (isIPv6(bare) && !bare.includes('%')) return canonicalAddress(bare);
+  throw new SwarmError('invalid-argument', `invalid IP address of a published port: "${hostIp}"`);
 }
 
 function rangeOf(text: string): { first: number; last: number } {

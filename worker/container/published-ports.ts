@@ -2,29 +2,33 @@
  * Ports of this host that lead to standalone containers: rules in an nft table of their own, and a
  * socket held on each, so that no other program takes the port or believes it free.
  */
-import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { closeSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { errnoOf, messageOf, SwarmError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { assertSctpTracked, holdSctpPort } from '../network/sctp.ts';
+import { offersIpv6 } from '../network/settings.ts';
 import type { PortRequest } from './port-requests.ts';
+import { anywhereFor, element, emptyTables } from './port-rules.ts';
 import type { BoundPort } from './view.ts';
 
-const table = 'ts_swarm_standalone';
-const protocols = ['tcp', 'udp', 'sctp'] as const;
 /** Where ports are taken from that nobody has chosen. */
 const dynamic = { first: 49_153, last: 65_535 } as const;
-const nftTimeoutMs = 10_000;
-const maxErrorBytes = 4096;
 
 type Published = Required<BoundPort>;
+
+/** Where a port leads; empty: nowhere. */
+interface Target {
+  address: string;
+}
 
 interface Holding {
   readonly port: Published;
   readonly address: string;
+  /** The same for the socket, which outlives the container's moves. */
+  readonly target: Target;
   readonly socket: AsyncDisposable;
 }
 
@@ -61,15 +65,12 @@ export class PublishedPorts implements AsyncDisposable {
       const held: Holding[] = [];
       for (const port of published) {
         if (address !== '') rules.push(`add ${element(port, address)}`);
-        held.push({ port, address, socket: await this.#heldAgain(port) });
+        const target = { address };
+        held.push({ port, address, target, socket: await this.#heldAgain(port, target) });
       }
       this.#held.set(id, held);
     }
-    await this.#inTurn(() =>
-      this.#deps.nft(
-        [`table ip ${table}`, `delete table ip ${table}`, ruleset, ...rules].join('\n'),
-      ),
-    );
+    await this.#inTurn(() => this.#deps.nft([emptyTables(offersIpv6()), ...rules].join('\n')));
   }
 
   of(id: string): readonly BoundPort[] {
@@ -87,8 +88,9 @@ export class PublishedPorts implements AsyncDisposable {
     const holdings: Holding[] = [];
     try {
       for (const request of requests) {
-        const { port, socket } = await this.#take(request);
-        holdings.push({ port, address, socket });
+        const target = { address };
+        const { port, socket } = await this.#take(request, target);
+        holdings.push({ port, address, target, socket });
       }
       await this.#inTurn(() =>
         this.#deps.nft(holdings.map(({ port }) => `add ${element(port, address)}`).join('\n')),
@@ -105,7 +107,12 @@ export class PublishedPorts implements AsyncDisposable {
   async move(id: string, address: string): Promise<void> {
     const before = this.#held.get(id);
     if (before === undefined) return;
-    const after = before.map((holding) => ({ ...holding, address }));
+    // Where the container has come to the other family, they lead nowhere.
+    const after = before.map((holding) => {
+      const isSame = isSameFamily(holding.port.hostIp, address);
+      return { ...holding, address: isSame ? address : '' };
+    });
+    for (const holding of after) holding.target.address = holding.address;
     const lines = [
       ...before.filter(isSomewhere).map((one) => `delete ${element(one.port, one.address)}`),
       ...after.filter(isSomewhere).map((one) => `add ${element(one.port, one.address)}`),
@@ -139,15 +146,20 @@ export class PublishedPorts implements AsyncDisposable {
     await Promise.allSettled([this.#last]);
   }
 
-  async #take(request: PortRequest): Promise<{ port: Published; socket: AsyncDisposable }> {
-    const { containerPort, protocol, hostIp } = request;
+  async #take(
+    request: PortRequest,
+    target: Target,
+  ): Promise<{ port: Published; socket: AsyncDisposable }> {
+    const { containerPort, protocol } = request;
+    const hostIp = request.hostIp || anywhereFor(target.address);
+    refuseOtherFamily(hostIp, target.address);
     const isDynamic = request.first === 0;
     const candidates = isDynamic ? this.#dynamicPorts() : between(request.first, request.last);
     for (const hostPort of candidates) {
       const owner = this.#deps.ownerOf(protocol, hostPort);
       if (owner !== undefined) continue;
       try {
-        const socket = await hold(protocol, hostIp, hostPort);
+        const socket = await hold({ containerPort, protocol, hostIp, hostPort }, target);
         if (isDynamic) this.#nextDynamic = hostPort + 1;
         return { port: { containerPort, protocol, hostIp, hostPort }, socket };
       } catch (error) {
@@ -155,7 +167,7 @@ export class PublishedPorts implements AsyncDisposable {
         if (errnoOf(error) !== 'EADDRNOTAVAIL') throw error;
         throw new SwarmError(
           'aborted',
-          `failed to bind host port for ${hostIp}:${hostPort}: cannot assign requested address`,
+          `failed to bind host port for ${shown(hostIp)}:${hostPort}: cannot assign requested address`,
           { cause: error },
         );
       }
@@ -164,7 +176,7 @@ export class PublishedPorts implements AsyncDisposable {
       'aborted',
       isDynamic
         ? 'Bind failed: all ports are allocated'
-        : `Bind for ${hostIp}:${request.first} failed: port is already allocated`,
+        : `Bind for ${shown(hostIp)}:${request.first} failed: port is already allocated`,
     );
   }
 
@@ -174,9 +186,9 @@ export class PublishedPorts implements AsyncDisposable {
     yield* between(dynamic.first, from - 1);
   }
 
-  async #heldAgain(port: Published): Promise<AsyncDisposable> {
+  async #heldAgain(port: Published, target: Target): Promise<AsyncDisposable> {
     try {
-      return await hold(port.protocol, port.hostIp, port.hostPort);
+      return await hold(port, target);
     } catch (error) {
       const { hostIp, hostPort } = port;
       this.#deps.log.warn('a published port is in use by another program as well', {
@@ -208,18 +220,40 @@ function* between(first: number, last: number): Iterable<number> {
   for (let port = first; port <= last; port++) yield port;
 }
 
-/** Whoever comes to the socket itself, past the rules, is turned away. */
+function shown(hostIp: string): string {
+  return hostIp.includes(':') ? `[${hostIp}]` : hostIp;
+}
+
+function isSameFamily(hostIp: string, address: string): boolean {
+  return hostIp.includes(':') === address.includes(':');
+}
+
+/** Ports are translated, which never leads from one protocol of the internet to the other. */
+function refuseOtherFamily(hostIp: string, address: string): void {
+  if (isSameFamily(hostIp, address)) return;
+  const family = address.includes(':') ? 'IPv6' : 'IPv4';
+  throw new SwarmError(
+    'invalid-argument',
+    `ports cannot be published on ${hostIp}: the container leaves by ${family}; leave the host's ` +
+      `address out, or name one of ${family}`,
+  );
+}
+
+/**
+ * Whoever comes to the socket itself, past the rules, is turned away; but no rule can lead away
+ * what comes from this host by ::1, which is carried on to the container.
+ */
 async function hold(
-  protocol: Published['protocol'],
-  host: string,
-  port: number,
+  { protocol, hostIp: host, hostPort: port, containerPort }: Published,
+  target: Target,
 ): Promise<AsyncDisposable> {
+  const isIpv6 = host.includes(':');
   if (protocol === 'sctp') {
-    const fd = holdSctpPort(4, { address: host, port });
+    const fd = holdSctpPort(isIpv6 ? 6 : 4, { address: host, port });
     return { [Symbol.asyncDispose]: async () => closeSync(fd) };
   }
   if (protocol === 'udp') {
-    const socket = createSocket('udp4');
+    const socket = isIpv6 ? createSocket({ type: 'udp6', ipv6Only: true }) : createSocket('udp4');
     socket.bind({ port, address: host, exclusive: true });
     await once(socket, 'listening');
     socket.unref();
@@ -227,77 +261,36 @@ async function hold(
       [Symbol.asyncDispose]: () => new Promise((resolve) => void socket.close(() => resolve())),
     };
   }
-  const server = createServer((socket) => socket.destroy());
-  server.listen({ port, host, exclusive: true });
+  const carried = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: isIpv6 }, (socket) => {
+    if (!isIpv6 || target.address === '') {
+      socket.destroy();
+      return;
+    }
+    carried.add(socket);
+    socket.once('close', () => carried.delete(socket));
+    carry(socket, { host: target.address, port: containerPort });
+  });
+  server.listen({ port, host, exclusive: true, ipv6Only: isIpv6 });
   await once(server, 'listening');
   server.unref();
   return {
-    [Symbol.asyncDispose]: () => new Promise((resolve) => void server.close(() => resolve())),
+    [Symbol.asyncDispose]: () => {
+      for (const socket of carried) socket.destroy();
+      return new Promise((resolve) => void server.close(() => resolve()));
+    },
   };
 }
 
-const ruleset = `table ip ${table} {
-${protocols
-  .map(
-    (protocol) => `map ${protocol}_any { type inet_service : ipv4_addr . inet_service; }
-map ${protocol}_at { type ipv4_addr . inet_service : ipv4_addr . inet_service; }`,
-  )
-  .join('\n')}
-chain translate {
-${protocols
-  .map(
-    (protocol) => `dnat ip addr . port to ip daddr . ${protocol} dport map @${protocol}_at
-fib daddr type local dnat ip addr . port to ${protocol} dport map @${protocol}_any`,
-  )
-  .join('\n')}
-}
-chain raw { type filter hook prerouting priority raw; policy accept;
-iifname != "lo" ip daddr 127.0.0.0/8 drop
-}
-chain prerouting { type nat hook prerouting priority dstnat; policy accept;
-jump translate
-}
-chain output { type nat hook output priority -100; policy accept;
-jump translate
-}
-chain postrouting { type nat hook postrouting priority srcnat; policy accept;
-ip saddr 127.0.0.0/8 ct status dnat masquerade
-}
-}`;
-
-function element({ protocol, hostIp, hostPort, containerPort }: Published, address: string) {
-  const value = `${address} . ${containerPort}`;
-  return hostIp === '0.0.0.0'
-    ? `element ip ${table} ${protocol}_any { ${hostPort} : ${value} }`
-    : `element ip ${table} ${protocol}_at { ${hostIp} . ${hostPort} : ${value} }`;
-}
-
-export async function runNft(script: string): Promise<void> {
-  const child = spawn('nft', ['-f', '-'], {
-    stdio: ['pipe', 'ignore', 'pipe'],
-    timeout: nftTimeoutMs,
-  });
-  let errors = '';
-  child.stderr.setEncoding('utf8');
-  child.stderr.on('data', (chunk: string) => {
-    errors = (errors + chunk).slice(0, maxErrorBytes);
-  });
-  child.stdin.on('error', (error) => {
-    errors ||= error.message;
-  });
-  let code: number | null;
-  try {
-    const exit = once(child, 'close') as Promise<[number | null]>;
-    child.stdin.end(`${script}\n`);
-    [code] = await exit;
-  } catch (cause) {
-    throw new SwarmError(
-      'failed-precondition',
-      'cannot run nft: install the package nftables on this host',
-      { cause },
-    );
-  }
-  if (code === 0) return;
-  const reason = errors.split('\n')[0] ?? '';
-  throw new SwarmError('internal', `nft refused the port rules: ${reason || 'timed out'}`);
+/** Both ways, until either end is broken or both have ended. */
+function carry(socket: Socket, to: { readonly host: string; readonly port: number }): void {
+  const inner = connect({ ...to, allowHalfOpen: true });
+  const broken = () => {
+    socket.destroy();
+    inner.destroy();
+  };
+  for (const end of [socket, inner]) end.on('error', broken);
+  socket.once('close', broken);
+  socket.pipe(inner);
+  inner.pipe(socket);
 }

@@ -263,15 +263,25 @@ describe('published ports', () => {
     assert.deepEqual(
       requests.map((one) => [one.containerPort, one.protocol, one.hostIp, one.first, one.last]),
       [
-        [81, 'tcp', '0.0.0.0', 0, 0],
+        [81, 'tcp', '', 0, 0],
         [80, 'tcp', '127.0.0.1', 8080, 8080],
-        [80, 'tcp', '0.0.0.0', 9000, 9009],
-        [53, 'udp', '0.0.0.0', 0, 0],
+        [80, 'tcp', '', 9000, 9009],
+        [53, 'udp', '', 0, 0],
       ],
     );
   });
 
+  it('may be asked for on an IPv6 address, in brackets or not', () => {
+    const given = { '80/tcp': [{ HostIp: '[FD00:0::1]' }, { HostIp: '::' }] };
+    const requests = portRequests(config(), host({ PortBindings: given }));
+    assert.deepEqual(
+      requests.map(({ hostIp }) => hostIp),
+      ['fd00::1', '::'],
+    );
+  });
+
   for (const [port, hostPort, hostIp] of [
+    ['80/tcp', '', 'fe80::1%eth0'],
     ['0/tcp', '', ''],
     ['80/ip', '', ''],
     ['80/tcp', '70000', ''],

@@ -87,11 +87,9 @@ export class RecordMaker {
     const { gateway, local, resolver } = this.#deps;
     const bridgeAddress = address === undefined ? undefined : gateway.cidrOf(address);
     const leavesByBridge = bridgeAddress !== undefined && record.leavesByNetwork !== true;
-    const way = leavesByBridge ? undefined : local.wayOf(networks);
-    const addressesOfWay = networks.find(({ networkId }) => networkId === way?.id)?.addresses;
     const wayOut = leavesByBridge
       ? bridgeAddress
-      : addressesOfWay?.find((cidr) => !cidr.includes(':'));
+      : (this.#wayOut(networks, 'ipv4') ?? this.#wayOut(networks, 'ipv6'));
     const gatewayAddress = leavesByBridge
       ? gateway.gateway
       : (local.gatewayOf(networks) ?? local.gatewayOf(networks, 'ipv6'));
@@ -110,6 +108,13 @@ export class RecordMaker {
         .map(({ networkId, addresses }) => ({ networkId, addresses })),
       ports,
     };
+  }
+
+  /** The address by which a container leaves that does not leave by the bridge. */
+  #wayOut(networks: readonly TaskNetwork[], family: 'ipv4' | 'ipv6'): string | undefined {
+    const way = this.#deps.local.wayOf(networks, family);
+    const place = networks.find(({ networkId }) => networkId === way?.id);
+    return place?.addresses.find((cidr) => cidr.includes(':') === (family === 'ipv6'));
   }
 
   /** Networks of this node come before the bridge only where their priority is higher. */
