@@ -75,7 +75,8 @@ async function sentences(client: Client, answer: Restored): Promise<string> {
   const info = await client.get<{ Swarm?: { NodeAddr?: string } }>('/info');
   return (
     `Swarm ${answer.ClusterID} restored: current node (${answer.NodeID}) is now its manager.\n` +
-    `It has ${answer.Services} services. ${answer.Nodes} nodes of the backup are expected back at ` +
-    `${info.Swarm?.NodeAddr}; remove with "ts-swarm node rm" those that are gone for good.`
+    `Services: ${answer.Services}. Nodes of the backup that are expected back at ` +
+    `${info.Swarm?.NodeAddr}: ${answer.Nodes}; remove with "ts-swarm node rm" those that are gone ` +
+    'for good.'
   );
 }
