@@ -28,11 +28,18 @@ import { serveMetrics } from './metrics-server.ts';
 import { repairCount, stepTimes, watchProcess, watchSwarm } from './metrics.ts';
 import { parseOptions, usage, type DaemonOptions, type TlsFiles } from './options.ts';
 import { acquirePidFile } from './pid-file.ts';
+import { processMemory, SpareMemory } from './spare-memory.ts';
 import { SwarmNode } from './swarm-node.ts';
 import { System } from './system.ts';
 
 /** What may take this long at a shutdown is left behind: containers are not concerned. */
 const shutdownTimeoutMs = 10_000;
+
+/**
+ * Small buffers are cut from blocks of this size, and the last one that is kept keeps its block: of
+ * Node's own 64 KiB, that is more of what is long forgotten than of what is needed.
+ */
+const bufferBlockBytes = 8 * 1024;
 
 /** Runs until a signal comes. Returns the process's exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -51,12 +58,15 @@ export async function main(argv: readonly string[]): Promise<number> {
     return 1;
   }
   const stopped = new AbortController();
+  Buffer.poolSize = bufferBlockBytes;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => stopped.abort(signal));
   }
   try {
     await using daemon = await startDaemon(options, log);
     log.info('daemon is ready', { hosts: daemon.hosts, pid: process.pid });
+    using memory = new SpareMemory(processMemory(), { clock, log });
+    memory.start();
     await aborted(stopped.signal);
     log.info('daemon is shutting down', { signal: String(stopped.signal.reason) });
     setTimeout(() => {

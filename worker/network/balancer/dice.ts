@@ -181,7 +181,10 @@ export function elementRequests(
   ];
 }
 
-/** The chains of a table that throw dice: encoded once, for there are few. */
+/** So many are kept: not those of all the numbers that a service has passed through. */
+const keptDice = 32;
+
+/** The chains of a table that throw dice: encoded once for all the namespaces that have them. */
 export class DiceChains {
   readonly #table: TableName;
   readonly #write: (dice: Dice) => Chain;
@@ -202,6 +205,8 @@ export class DiceChains {
     if (requests === undefined) {
       requests = addChain(this.#table, this.#write(dice));
       this.#requests.set(name, requests);
+      const [oldest = ''] = this.#requests.keys();
+      if (this.#requests.size > keptDice) this.#requests.delete(oldest);
     }
     return requests;
   }
