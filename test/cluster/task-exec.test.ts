@@ -1,10 +1,14 @@
 /** Commands in containers of other nodes: through any manager, by our CLI and by docker's. */
 import { strict as assert } from 'node:assert';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { WebSocket } from 'ws';
 import { binary, runResult, until, type Host } from '../lab/index.ts';
 import { imageOf, ownHeartbeat, useSwarm, words, type TaskView } from './swarm.ts';
+
+const saying = (word: string) => ['exec', 'talk.1', 'sh', '-c', `echo ${word} >/proc/1/fd/1`];
 
 describe('containers of other nodes', () => {
   const get = useSwarm({ heartbeat: ownHeartbeat, hosts: 3, managers: 2, images: ['talker:1'] });
@@ -76,6 +80,31 @@ describe('containers of other nodes', () => {
       const ran = await onTerminal(manager, '31x97', args, text);
       assert.equal(ran.code, 9, ran.stdout + ran.stderr);
       assert.match(ran.stdout, /31 97[^]*hello jo[^]*25 70[^]*\/dev\/pts\/\d/);
+    }
+  });
+
+  it('are attached to by WebSocket', async () => {
+    const container = await containerOf();
+    for (const manager of managers()) {
+      const path = `/v1.41/containers/${container}/attach/ws?logs=1&stream=1&stdout=1`;
+      const client = new WebSocket(`ws+unix:${manager.socketPath}:${path}`);
+      let shown = '';
+      client.on('message', (data: Buffer) => (shown += data.toString()));
+      const seen = async (text: string, more: () => Promise<unknown>) => {
+        const look = async () => {
+          await more();
+          return shown;
+        };
+        const accept = (all: string) => all.includes(text);
+        await until(`${manager.name} shows ${text}`, look, { accept, timeoutMs: 60_000 });
+      };
+      await once(client, 'open');
+      await seen('line 3 of ', () => Promise.resolve());
+      // The stream is joined after what was logged before: what is said anew comes in the end.
+      const word = `live-by-${manager.name}`;
+      await seen(word, () => manager.cliResult(...saying(word)));
+      client.close();
+      await once(client, 'close');
     }
   });
 
