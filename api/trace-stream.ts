@@ -1,5 +1,4 @@
 /** The progress of a build as clients of BuildKit read it: JSON lines with protobuf inside. */
-import { SwarmError } from '../lib/errors.ts';
 import { TraceBuffer, wordsOf, type TraceUpdate } from '../worker/build/index.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -9,8 +8,6 @@ const maxWaitingBytes = 4 * 1024 * 1024;
 interface Options {
   /** The client wants to hear of steps only if the build fails. */
   readonly isQuiet: boolean;
-  /** The output comes faster than it is read. */
-  readonly onOverrun: (error: SwarmError) => void;
 }
 
 export class TraceStream {
@@ -24,16 +21,11 @@ export class TraceStream {
     this.#options = options;
   }
 
+  /** A client that reads slowly loses output, and not its build. */
   emit(update: TraceUpdate): void {
-    const { isQuiet, onOverrun } = this.#options;
     this.#waiting.add(update);
-    if (!isQuiet) this.#pump();
-    if (this.#waiting.logBytes <= maxWaitingBytes) return;
-    if (isQuiet) this.#waiting.forget(maxWaitingBytes);
-    else {
-      const message = 'the output of the build comes faster than the client reads it';
-      onOverrun(new SwarmError('resource-exhausted', message));
-    }
+    if (!this.#options.isQuiet) this.#pump();
+    this.#waiting.forget(maxWaitingBytes);
   }
 
   /** Runs a build, and ends the answer with the id of its image. */

@@ -51,10 +51,7 @@ export async function buildByKit(
   };
   using link = linkAbort(signal);
   using _job = builder.jobs.start(id, link);
-  const stream = new TraceStream(exchange, {
-    isQuiet: exchange.flag('q'),
-    onOverrun: (error) => link.abort(error),
-  });
+  const stream = new TraceStream(exchange, { isQuiet: exchange.flag('q') });
   await stream.run(async () => {
     const report = traceReport({ id, nowMs: () => clock.nowMs(), emit: (one) => stream.emit(one) });
     const warnings = [...warningsOf(exchange), ...notesOn(read.buildArgs)];

@@ -1,4 +1,5 @@
 /** Builds by the ids that their clients give them: to cancel them, and to send files apart. */
+import { withAbort } from '../../../lib/abort.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { SwarmError } from '../../../lib/errors.ts';
 
@@ -80,19 +81,15 @@ export class BuildJobs {
       return there;
     }
     const { promise, resolve, reject } = Promise.withResolvers<Upload>();
-    const onAbort = () => reject(signal.reason as Error);
     const timer = this.#clock.after(meetingMs, () => {
       reject(new SwarmError('not-found', `nobody sends the files of the build ${id}`));
     });
     this.#expected.set(id, resolve);
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) onAbort();
     try {
-      return await promise;
+      return await withAbort(promise, signal);
     } finally {
       timer.cancel();
       this.#expected.delete(id);
-      signal.removeEventListener('abort', onAbort);
     }
   }
 }

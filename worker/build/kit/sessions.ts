@@ -1,6 +1,7 @@
 /** The connections that clients of builds have open to this daemon, by their ids. */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { withAbort } from '../../../lib/abort.ts';
 import type { Clock, Timer } from '../../../lib/clock.ts';
 import { SwarmError } from '../../../lib/errors.ts';
 import { BuildSession } from './session.ts';
@@ -101,19 +102,15 @@ export class BuildSessions implements Disposable {
       const entry = this.#entries.get(id);
       if (entry !== undefined) resolve(entry);
     };
-    const onAbort = () => reject(signal.reason as Error);
     const timer = this.#clock.after(arrivalMs, () => {
       reject(new SwarmError('not-found', `no active session for ${id}`));
     });
     this.#waiting.add(wake);
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) onAbort();
     try {
-      return await promise;
+      return await withAbort(promise, signal);
     } finally {
       timer.cancel();
       this.#waiting.delete(wake);
-      signal.removeEventListener('abort', onAbort);
     }
   }
 }

@@ -4,14 +4,12 @@ import { StatusResponseSchema, type StatusResponse } from '../../../gen/buildkit
 
 export type TraceUpdate = StatusResponse;
 
+const clipped = Buffer.from('[output clipped: it came faster than it was read]\n');
+
 export class TraceBuffer {
   #waiting = create(StatusResponseSchema);
-  #logBytes = 0;
-
   /** Of the output of steps. */
-  get logBytes(): number {
-    return this.#logBytes;
-  }
+  #logBytes = 0;
 
   add({ vertexes, statuses, logs }: TraceUpdate): void {
     this.#waiting.vertexes.push(...vertexes);
@@ -30,13 +28,16 @@ export class TraceBuffer {
     return bytes;
   }
 
-  /** Drops the oldest output until no more than this is left: what fails says so at the end. */
+  /** Drops the oldest output until about this is left, and says so in its place. */
   forget(maxBytes: number): void {
     const { logs } = this.#waiting;
+    const [oldest] = logs;
     let count = 0;
     for (; this.#logBytes > maxBytes && count < logs.length; count += 1) {
       this.#logBytes -= logs[count]?.msg.length ?? 0;
     }
-    logs.splice(0, count);
+    if (oldest === undefined || count === 0) return;
+    logs.splice(0, count, { ...oldest, msg: clipped });
+    this.#logBytes += clipped.length;
   }
 }

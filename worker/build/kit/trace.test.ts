@@ -137,15 +137,13 @@ describe('what waits of a trace', () => {
     const buffer = new TraceBuffer();
     assert.equal(buffer.take(), undefined);
     for (const update of updates) buffer.add(update);
-    assert.equal(buffer.logBytes, 'one\ntwo\nthree\n'.length);
     buffer.forget('two\nthree\n'.length);
-    assert.equal(buffer.logBytes, 'two\nthree\n'.length);
     const { logs, vertexes } = fromBinary(StatusResponseSchema, buffer.take() ?? Buffer.of());
     assert.deepEqual(
       logs.map(({ msg }) => Buffer.from(msg).toString('utf8')),
-      ['two\n', 'three\n'],
+      ['[output clipped: it came faster than it was read]\n', 'two\n', 'three\n'],
     );
     assert.equal(vertexes.length, 1);
-    assert.deepEqual([buffer.logBytes, buffer.take()], [0, undefined]);
+    assert.equal(buffer.take(), undefined);
   });
 });
