@@ -1,6 +1,7 @@
 /** Docker's rules for the spec of the swarm itself. */
 import { X509Certificate } from 'node:crypto';
 import { SwarmError } from '../../lib/errors.ts';
+import { periodCeilingMs } from '../dispatcher/period.ts';
 import type { ExternalCa, SwarmSpec } from '../../types/index.ts';
 
 const hourMs = 3_600_000;
@@ -15,8 +16,10 @@ export function validateCluster(spec: SwarmSpec): void {
     throw new SwarmError('invalid-argument', 'minimum certificate expiry time is: 1h0m0s');
   }
   for (const externalCa of spec.ca.externalCas ?? []) validateExternalCa(externalCa);
-  if ((spec.dispatcher.heartbeatPeriodMs ?? 0) < 0) {
-    throw new SwarmError('invalid-argument', 'heartbeat time period cannot be a negative duration');
+  const { heartbeatPeriodMs = 0 } = spec.dispatcher;
+  if (heartbeatPeriodMs < 0) throw wrong('heartbeat time period cannot be a negative duration');
+  if (heartbeatPeriodMs > periodCeilingMs) {
+    throw wrong('heartbeat time period cannot be more than 24h: no lost node would be missed');
   }
   if (spec.name !== clusterName && spec.name !== '') {
     throw new SwarmError('invalid-argument', 'modification of cluster name is not allowed');

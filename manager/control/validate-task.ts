@@ -17,6 +17,8 @@ import { validatePrivileges } from './privileges.ts';
 const minNanoCpus = 1e6;
 const minMemoryBytes = 4 * 1024 * 1024;
 const minHealthDurationMs = 1;
+/** Each is a level of the tree that tasks are spread over: nobody's labels are so deep. */
+const maxPreferences = 32;
 
 export function validateTask(task: TaskSpec): void {
   validateResources(task);
@@ -78,6 +80,10 @@ function validateRestartPolicy(policy: RestartPolicy | undefined): void {
 }
 
 function validatePreferences({ placement }: TaskSpec): void {
+  const { length } = placement?.preferences ?? [];
+  if (length > maxPreferences) {
+    throw invalid(`${length} placement preferences are too many: give at most ${maxPreferences}`);
+  }
   for (const { spread } of placement?.preferences ?? []) {
     if (spread === undefined) throw invalid('placement preference: only "spread" is known');
     if (!/^(?:node|engine)\.labels\../i.test(spread.descriptor)) {

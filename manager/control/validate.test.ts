@@ -2,8 +2,7 @@ import { strict as assert } from 'node:assert';
 import { assert as check, property, stringMatching } from 'fast-check';
 import { SwarmError, type ErrorCode } from '../../lib/errors.ts';
 import { seededRandom } from '../../lib/random.ts';
-import { serviceSpec, swarmSpec } from '../../types/index.ts';
-import { checkSwarmSpec } from './check-swarm-spec.ts';
+import { serviceSpec } from '../../types/index.ts';
 import { isImageReference } from './image-reference.ts';
 import { normalizeService } from './normalize.ts';
 import { refuseUnsupportedService } from './unsupported.ts';
@@ -145,6 +144,18 @@ const cases: { name: string; given: unknown; code: ErrorCode; says: string }[] =
     given: task({ Resources: { Reservations: { NanoCPUs: -1 } } }),
     code: 'invalid-argument',
     says: 'invalid cpu value -1e-9: Must be at least 0.001',
+  },
+  {
+    name: 'more preferences than levels of any labels',
+    given: task({
+      Placement: {
+        Preferences: Array.from({ length: 33 }, () => ({
+          Spread: { SpreadDescriptor: 'node.labels.rack' },
+        })),
+      },
+    }),
+    code: 'invalid-argument',
+    says: '33 placement preferences are too many: give at most 32',
   },
   {
     name: 'a negative restart delay',
@@ -468,31 +479,5 @@ describe('image references', () => {
         return performance.now() - startMs < 200;
       }),
     );
-  });
-});
-
-describe('swarm specs', () => {
-  const check = (given: unknown) => checkSwarmSpec(swarmSpec.decode(given, ''));
-  const hourNs = 3_600e9;
-  const refused = [
-    {
-      given: { CAConfig: { NodeCertExpiry: hourNs - 1 } },
-      says: 'minimum certificate expiry time is: 1h0m0s',
-    },
-    {
-      given: { Dispatcher: { HeartbeatPeriod: -1 } },
-      says: 'heartbeat time period cannot be a negative duration',
-    },
-    { given: { Name: 'mine' }, says: 'modification of cluster name is not allowed' },
-  ];
-  for (const { given, says } of refused) {
-    it(`refuses ${JSON.stringify(given)}`, () => {
-      assert.throws(() => check(given), { message: says });
-    });
-  }
-
-  it('takes an empty one, and one with everything at its default', () => {
-    check({});
-    check({ Name: 'default', CAConfig: { NodeCertExpiry: hourNs } });
   });
 });

@@ -25,6 +25,20 @@ describe('heartbeat figures', () => {
     },
     { name: 'the spec, quicker', nodes: 3, spec: 100, periodMs: 100, downMs: 600 },
     { name: 'the spec, absurd', nodes: 3, spec: 0.001, periodMs: 50, downMs: 300 },
+    {
+      name: 'the spec, with a fraction',
+      nodes: 3,
+      spec: 1_234.000_001,
+      periodMs: 1_235,
+      downMs: 4_940,
+    },
+    {
+      name: 'the spec, for longer than a day',
+      nodes: 3,
+      spec: 9e9,
+      periodMs: 86_400_000,
+      downMs: 345_600_000,
+    },
   ];
   for (const { name, nodes, spec, periodMs, downMs } of cases) {
     it(`fit ${name}`, () => {

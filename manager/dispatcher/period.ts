@@ -6,6 +6,8 @@ const periodMinMs = 500;
 const periodMaxMs = 5_000;
 /** No swarm is asked to be quicker than this, whatever its spec says. */
 const periodFloorMs = 50;
+/** Nor slower: a host that is lost would not be missed. */
+export const periodCeilingMs = 24 * 3_600_000;
 
 /**
  * Docker's default. Its clients write it into the spec at `swarm init` and `swarm update`, whether
@@ -16,7 +18,8 @@ const dockerDefaultMs = 5_000;
 /** The period that nodes are told; the swarm's spec overrides what its size suggests. */
 export function heartbeatPeriodMs(nodeCount: number, specPeriodMs = dockerDefaultMs): number {
   if (specPeriodMs !== dockerDefaultMs && specPeriodMs > 0) {
-    return Math.max(periodFloorMs, specPeriodMs);
+    // Nodes are told a whole number, and Docker's clients may give any of nanoseconds.
+    return Math.min(periodCeilingMs, Math.max(periodFloorMs, Math.ceil(specPeriodMs)));
   }
   const bySizeMs = Math.ceil((nodeCount * 1000) / heartbeatsPerSecond);
   return Math.min(periodMaxMs, Math.max(periodMinMs, bySizeMs));

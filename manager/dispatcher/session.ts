@@ -80,6 +80,8 @@ export class Session implements NetworkSession {
   #applied = 0n;
   #newsDue = false;
   #heartbeat: { sequence: bigint; periodMs: number } | undefined;
+  /** A batch of statuses is on its way to the disk. */
+  #isReporting = false;
   #accepted: bigint | undefined;
   #wake: (() => void) | undefined;
 
@@ -235,9 +237,15 @@ export class Session implements NetworkSession {
 
   /**
    * Does not wait for the disk: heartbeats behind the batch are to be heard. The node sends the
-   * next batch only when this one is acknowledged.
+   * next batch only when this one is acknowledged: what waits here is bounded.
    */
   #take(batch: StatusBatch): void {
+    if (this.#isReporting) {
+      throw new SwarmError(
+        'invalid-argument',
+        'the node sent statuses before the last ones were acknowledged',
+      );
+    }
     if (batch.updates.length > statusesMax) {
       throw new SwarmError(
         'invalid-argument',
@@ -248,8 +256,10 @@ export class Session implements NetworkSession {
     for (const { taskId, status } of batch.updates) {
       statuses.set(taskId, readTaskStatus(status));
     }
+    this.#isReporting = true;
     this.#host.report(this.nodeId, statuses).then(
       () => {
+        this.#isReporting = false;
         this.#accepted = batch.sequence;
         this.#wake?.();
       },

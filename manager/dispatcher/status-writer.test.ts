@@ -2,11 +2,15 @@ import { strict as assert } from 'node:assert';
 import { VirtualClock } from '../../lib/clock.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
-import type { TaskStatus } from '../../types/index.ts';
+import type { NodeStatus, TaskStatus } from '../../types/index.ts';
 import type { Change } from '../store/change.ts';
 import { StatusWriter } from './status-writer.ts';
 
 const status = (message: string): TaskStatus => ({ state: 'running', atMs: 0, message });
+
+const nodeStatus = (message: string): NodeStatus => {
+  return { state: 'ready', message, addr: '', atMs: 0 };
+};
 
 describe('StatusWriter', () => {
   const setUp = () => {
@@ -86,6 +90,28 @@ describe('StatusWriter', () => {
       await settled();
     }
     await done;
+  });
+
+  it('splits what the log would refuse for its size', async () => {
+    const { clock, proposals, writer } = setUp();
+    const long = status('x'.repeat(64 * 1024));
+    const many = Array.from({ length: 200 }, (_, i) => [`t${i}`, long] as const);
+    const done = Promise.all([
+      writer.tasks(new Map(many)),
+      ...many.slice(0, 100).map(([id]) => writer.node(id, { status: nodeStatus(long.message) })),
+    ]);
+    let count = 0;
+    while (count < 300) {
+      clock.advance(5);
+      const changes = proposals.at(-1)?.changes ?? [];
+      assert.ok(JSON.stringify(changes).length < 5 * 1024 * 1024, `${changes.length} changes`);
+      assert.ok(changes.length > 0);
+      count += changes.length;
+      proposals.at(-1)?.settle.resolve();
+      await settled();
+    }
+    await done;
+    assert.equal(proposals.length, 5);
   });
 
   it('rejects those who wait when it is stopped', async () => {

@@ -12,13 +12,22 @@ export type Propose = (
 
 interface Batch {
   readonly tasks: Map<string, TaskStatus>;
-  readonly nodes: Map<string, { status?: NodeStatus; description?: NodeDescription }>;
+  readonly nodes: Map<string, NodeChange>;
   readonly durable: PromiseWithResolvers<void>;
+  /** Characters of all that was put in, also of what something later took the place of. */
+  size: number;
 }
+
+type NodeChange = { readonly status?: NodeStatus; readonly description?: NodeDescription };
 
 /** Statuses that arrive within this time of one another travel in one proposal. */
 const delayMs = 5;
 const batchMax = 2_000;
+/**
+ * Of characters. What is too large for the log is refused for good, and everything behind it would
+ * wait for ever: a node may say 64 KB of each of its tasks.
+ */
+const batchSizeMax = 4 * 1024 * 1024;
 const retryMs = 100;
 
 /**
@@ -42,18 +51,15 @@ export class StatusWriter {
     if (statuses.size === 0) return;
     const waits = new Set<Promise<void>>();
     for (const [id, status] of statuses) {
-      const batch = this.#open();
+      const batch = this.#open(status);
       batch.tasks.set(id, status);
       waits.add(batch.durable.promise);
     }
     await Promise.all(waits);
   }
 
-  async node(
-    nodeId: string,
-    change: { status?: NodeStatus; description?: NodeDescription },
-  ): Promise<void> {
-    const batch = this.#open();
+  async node(nodeId: string, change: NodeChange): Promise<void> {
+    const batch = this.#open(change);
     batch.nodes.set(nodeId, { ...batch.nodes.get(nodeId), ...change });
     await batch.durable.promise;
   }
@@ -65,19 +71,26 @@ export class StatusWriter {
     for (const batch of this.#queue.splice(0)) batch.durable.reject(reason);
   }
 
-  /** The batch that still takes changes. */
-  #open(): Batch {
+  /** The batch that takes what is said. */
+  #open(said: TaskStatus | NodeChange): Batch {
     if (this.#stopped) {
       throw new SwarmError('unavailable', 'this manager leads no more; ask another one');
     }
     const last = this.#queue.at(-1);
     // The first one is being written: it takes nothing more.
     const open = last !== undefined && !(this.#writing && this.#queue.length === 1);
-    if (open && last.tasks.size + last.nodes.size < batchMax) return last;
+    const { length: size } = JSON.stringify(said);
+    const isFull = (batch: Batch) =>
+      batch.tasks.size + batch.nodes.size >= batchMax || batch.size + size > batchSizeMax;
+    if (open && !isFull(last)) {
+      last.size += size;
+      return last;
+    }
     const batch: Batch = {
       tasks: new Map(),
       nodes: new Map(),
       durable: Promise.withResolvers<void>(),
+      size,
     };
     this.#queue.push(batch);
     this.#schedule(delayMs);

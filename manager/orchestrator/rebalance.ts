@@ -44,7 +44,9 @@ export function rebalance(draft: Draft): void {
   const live = [...draft.slots.values()].filter(isLive);
   const { parallelism = 1 } = service.spec.updateConfig ?? {};
   const busy = live.filter((slot) => !isSteady(slot)).length;
-  const free = (parallelism === 0 ? live.length : parallelism) - busy;
+  // However many may move at once, there are no more than there are slots.
+  const atOnce = parallelism === 0 ? live.length : Math.min(parallelism, live.length);
+  const free = atOnce - busy;
   const moves = free <= 0 ? [] : movesOf(draft, live, free);
   for (const { slot, wakeAtMs } of moves) {
     if (wakeAtMs !== undefined && !isAsked) {

@@ -43,7 +43,7 @@ export interface PassKeys {
 }
 
 export interface PassLimits {
-  /** The orchestrator's changes of tasks, and apart from them the scheduler's placements. */
+  /** The orchestrator's changes, and apart from them the scheduler's placements. */
   readonly taskChanges: number;
   /** Tasks looked at, so that a pass stays short also when there is nothing to change. */
   readonly tasksSeen: number;
@@ -152,7 +152,8 @@ class Pass {
   }
 
   get #room(): number {
-    return this.#limits.taskChanges - this.#changes.length - this.#created.size;
+    const planned = this.#changes.length + this.#services.length + this.#created.size;
+    return this.#limits.taskChanges - planned;
   }
 
   #planService(id: string): void {

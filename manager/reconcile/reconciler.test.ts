@@ -131,6 +131,48 @@ describe('Reconciler', () => {
     assert.equal(refusals, 2);
     assert.equal(cluster.tasks('web')[0]?.status.state, 'running');
   });
+
+  it('proposes less at a time where the log refuses what is too large for it', async () => {
+    await using cluster = await clusterOf(4);
+    const { store } = cluster;
+    refuseAbove(store, 100_000);
+    const entries = creations(cluster);
+    cluster.createService({ ...web(200), endpoint: { ports: manyPorts(50) } });
+    await cluster.run(20_000);
+    assert.equal(cluster.tasks('web').length, 200);
+    assert.ok(entries.length > 5, `all in ${entries.length} entries`);
+  });
+
+  it('plans other services where what one asks for is too large by itself', async () => {
+    await using cluster = await clusterOf(4);
+    refuseAbove(cluster.store, 100_000);
+    cluster.createService({ ...web(200), endpoint: { ports: manyPorts(2_000) } });
+    for (const name of ['api', 'log']) cluster.createService({ ...web(3), name });
+    await cluster.run(20_000);
+    assert.equal(cluster.tasks('web').length, 0);
+    for (const name of ['api', 'log']) {
+      const running = cluster.tasks(name).filter(({ status }) => status.state === 'running');
+      assert.equal(running.length, 3, name);
+    }
+  });
 });
+
+/** As the log does, with a smaller limit. What commands put is taken all the same. */
+function refuseAbove(store: SimCluster['store'], maxCharacters: number): void {
+  const propose = store.propose.bind(store);
+  store.propose = (changes, options) => {
+    const tasks = changes.filter((change) => change.op === 'put' && change.table === 'task');
+    if (JSON.stringify(tasks).length <= maxCharacters) return propose(changes, options);
+    return Promise.reject(new SwarmError('failed-precondition', 'the proposal is too large'));
+  };
+}
+
+function manyPorts(count: number) {
+  return Array.from({ length: count }, (_, at) => ({
+    protocol: 'tcp' as const,
+    targetPort: 1 + at,
+    publishMode: 'host' as const,
+  }));
+}
 
 const publish = { protocol: 'tcp', targetPort: 80, publishMode: 'ingress' } as const;

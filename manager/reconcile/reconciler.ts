@@ -30,6 +30,9 @@ export interface ReconcilerDeps {
 /** The rest after a proposal that was refused, for want of room or of a quorum. */
 const retryAfterMs = 200;
 
+/** A step of a plan takes a few changes together: with less room it would never be taken. */
+const fewestChanges = 4;
+
 /**
  * Works from `start` to disposal, whenever this manager leads. A change marks keys; the first mark
  * starts a pass at once, and what is marked while its proposal is under way waits for the next.
@@ -41,6 +44,8 @@ export class Reconciler implements AsyncDisposable {
   readonly #log: Logger;
   readonly #onStep: ReconcilerDeps['onStep'];
   readonly #limits: PassLimits;
+  /** Fewer changes than the limits have after a proposal that may have been too large. */
+  #taskChanges: number;
   readonly #dirty = new DirtyKeys();
   readonly #wakes = new Map<string, number>();
   readonly #subscriptions = new DisposableStack();
@@ -52,6 +57,7 @@ export class Reconciler implements AsyncDisposable {
 
   constructor(options: Partial<PassLimits>, deps: ReconcilerDeps) {
     this.#limits = { ...defaultLimits, ...options };
+    this.#taskChanges = this.#limits.taskChanges;
     this.#store = deps.store;
     this.#clock = deps.clock;
     this.#random = deps.random;
@@ -108,11 +114,12 @@ export class Reconciler implements AsyncDisposable {
 
   async #work(): Promise<void> {
     while (this.#leads && this.#dirty.any) {
-      const keys = this.#dirty.take(this.#store);
+      const keys = this.#taken();
       const nowMs = this.#clock.nowMs();
       const env = { nowMs, random: this.#random };
       const startMs = this.#clock.monotonicMs();
-      const plan = planPass(this.#store, keys, env, this.#limits);
+      const limits = { ...this.#limits, taskChanges: this.#taskChanges };
+      const plan = planPass(this.#store, keys, env, limits);
       this.#onStep?.('plan', this.#clock.monotonicMs() - startMs);
       this.#note(plan, keys);
       if (plan.changes.length === 0) await yieldToOthers();
@@ -126,6 +133,7 @@ export class Reconciler implements AsyncDisposable {
       const startMs = this.#clock.monotonicMs();
       const result = await this.#store.propose(plan.changes, { atMs: nowMs });
       this.#onStep?.('commit', this.#clock.monotonicMs() - startMs);
+      this.#taskChanges = Math.min(this.#limits.taskChanges, 2 * this.#taskChanges);
       if (!result.applied) {
         this.#log.debug('plan was overtaken', { conflict: result.conflict });
         this.#markAgain(keys);
@@ -134,10 +142,31 @@ export class Reconciler implements AsyncDisposable {
     } catch (thrown) {
       const error = SwarmError.from(thrown);
       this.#markAgain(keys);
+      this.#tryLess();
       this.#log.warn('plan was not committed', { code: error.code, error: error.message });
       this.#restUntilMs = this.#clock.nowMs() + retryAfterMs;
       return false;
     }
+  }
+
+  /** All that is dirty; or, where little may have been too much already, one service alone. */
+  #taken(): PassKeys {
+    const keys = this.#dirty.take(this.#store);
+    if (this.#taskChanges > fewestChanges) return keys;
+    const [first, ...others] = keys.services;
+    for (const id of others) this.#dirty.markService(id);
+    return { ...keys, services: first === undefined ? [] : [first] };
+  }
+
+  /**
+   * The log takes no entry above a size: what is refused for it would be again, and with it the
+   * plans of all services. What was planned goes to the end of the line as well (see `#note`), so
+   * that one that is too large by itself keeps no other waiting for good.
+   */
+  #tryLess(): void {
+    const { taskChanges } = this.#limits;
+    const half = Math.ceil(this.#taskChanges / 2);
+    this.#taskChanges = Math.min(taskChanges, Math.max(fewestChanges, half));
   }
 
   #note(plan: PassPlan, keys: PassKeys): void {
@@ -145,7 +174,9 @@ export class Reconciler implements AsyncDisposable {
       if (wakeAtMs === undefined) this.#wakes.delete(id);
       else this.#wakes.set(id, wakeAtMs);
     }
-    for (const id of plan.leftover) this.#dirty.markService(id);
+    // Those that had no turn come first in the next pass.
+    const [begun, untouched] = partition(plan.leftover, (id) => plan.planned.has(id));
+    for (const id of [...untouched, ...begun]) this.#dirty.markService(id);
     for (const id of plan.leftoverNodes) this.#dirty.markAddresses(id);
     for (const id of plan.leftoverAttachments) this.#dirty.markAttachment(id);
     if (plan.retryUnassigned) this.#dirty.markUnassigned();
@@ -188,4 +219,8 @@ export class Reconciler implements AsyncDisposable {
     if (this.#dirty.any) this.#run();
     else this.#setTimer();
   }
+}
+
+function partition<T>(items: readonly T[], test: (item: T) => boolean): [T[], T[]] {
+  return [items.filter(test), items.filter((item) => !test(item))];
 }
