@@ -72,6 +72,9 @@ async function packFile(archive: Pack, path: string, header: NewHeader): Promise
   const sink = archive.entry(header, (error) =>
     error ? written.reject(error) : written.resolve(),
   );
+  // A file that cannot be read destroys the sink as well; what is told is the first error.
+  sink.on('error', written.reject);
+  written.promise.catch(noteHandled);
   if (size > 0) {
     for await (const chunk of createReadStream(path, { end: size - 1 })) {
       if (!sink.write(chunk as Buffer)) await once(sink, 'drain');
@@ -80,6 +83,8 @@ async function packFile(archive: Pack, path: string, header: NewHeader): Promise
   sink.end(null);
   await written.promise;
 }
+
+function noteHandled(_error: unknown): void {}
 
 function entry(archive: Pack, header: NewHeader): Promise<void> {
   return new Promise((done, fail) => {

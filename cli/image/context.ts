@@ -117,6 +117,8 @@ function writeFile(
 ): Promise<void> {
   const { promise, resolve: done, reject } = Promise.withResolvers<void>();
   const sink = tar.entry(header, (error) => (error ? reject(error) : done()));
+  // The archive is destroyed with what a file could not be read for, and its sinks with it.
+  sink.on('error', reject);
   // Exactly what the header says: a file that grows meanwhile would break the archive.
   const end = Math.max(0, header.size - 1);
   if (header.size === 0) sink.end(null);

@@ -199,4 +199,12 @@ describe('files of containers', () => {
       ['C /etc', 'A /etc/new', 'C /etc/old'],
     );
   });
+
+  it('that cannot be read fail the archive, and nothing else', async () => {
+    // The loopback link has no speed to tell, whatever the size of its file says.
+    await using located = await locate('/sys', '/devices/virtual/net/lo/speed');
+    await assert.rejects(async () => {
+      for await (const _chunk of packed(located, { name: 'speed' }));
+    }, /EINVAL/);
+  });
 });

@@ -125,6 +125,10 @@ async function addContent(out: Pack, file: FileHandle, header: Headers): Promise
     if (error) done.reject(error);
     else done.resolve();
   });
+  // A file that cannot be read, or a client that goes away, destroys the sink: unheard, either
+  // would end the process. The error that is thrown here is the one that is told.
+  sink.on('error', done.reject);
+  done.promise.catch(noteHandled);
   let left = header.size ?? 0;
   let position = 0;
   while (left > 0) {
@@ -138,6 +142,8 @@ async function addContent(out: Pack, file: FileHandle, header: Headers): Promise
   sink.end(null);
   await done.promise;
 }
+
+function noteHandled(_error: unknown): void {}
 
 /** A large file waits for this thousands of times: none of them may leave a listener behind. */
 function drained(sink: Sink): Promise<void> {

@@ -104,8 +104,10 @@ async function entry(
     reject(new SwarmError('cancelled', 'nobody reads the archive any more'));
   };
   tar.once('close', onClose);
-  // Whoever waits for room below learns of it by the same rejection.
+  // Whoever waits for room below learns of it by the same rejection; a sink that nobody listened to
+  // would end the process when a client goes away in the middle of a layer.
   promise.catch(noteHandled);
+  sink.on('error', reject);
   try {
     for await (const chunk of content) {
       if (sink.write(chunk)) continue;
