@@ -26,7 +26,13 @@ export const command: Command = {
     const path = flags.get(output) ?? `swarm-${stamp}.backup`;
     const headers = await passphraseHeaders(flags);
     const response = await connect(context).stream('GET', '/swarm/backup', { headers });
-    const bytes = await writeWhole(path, response as AsyncIterable<Buffer>);
+    let bytes: number;
+    try {
+      bytes = await writeWhole(path, response as AsyncIterable<Buffer>);
+    } finally {
+      // Where the file could not be made, nobody has read the answer, which would keep us here.
+      response.destroy();
+    }
     context.out.line(`Backup of the swarm written to ${path} (${bytes} bytes).`);
     if (response.headers['x-swarm-encrypted'] === 'true') return;
     context.err.line(

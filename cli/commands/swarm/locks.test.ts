@@ -61,6 +61,28 @@ describe('cli/commands/swarm', () => {
     assert.deepEqual(daemon.bodyOf('POST /swarm/unlock'), { UnlockKey: 'SWMKEY-1-k' });
   });
 
+  it('lets go of a backup that it has no file for', async () => {
+    const { promise: given, resolve } = Promise.withResolvers<void>();
+    // It never ends: a command that held on to it would never end either.
+    daemon.answer({
+      'GET /swarm/backup': (_asked, response) => {
+        response.once('close', resolve);
+        response.write('the beginning');
+      },
+    });
+    const ran = await cli('swarm backup -o /nonexistent/swarm.backup');
+    assert.match(ran.err, /^no backup was made: ENOENT/);
+    assert.equal(ran.code, 1);
+    await given;
+  });
+
+  it('reads no more of a file than a secret may have', async () => {
+    const ran = await cli('secret create endless /dev/zero');
+    assert.equal(ran.err, '/dev/zero holds more than 2 MiB\n');
+    const missing = await cli('secret create none /nonexistent');
+    assert.match(missing.err, /^Error reading content from "\/nonexistent": ENOENT/);
+  });
+
   it('replaces the root, and says whom it waits for', async () => {
     const at = (done: boolean, key: string) => ({
       'GET /swarm': {
