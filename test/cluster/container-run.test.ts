@@ -263,6 +263,33 @@ describe('containers by our CLI', () => {
     assert.match(none.stderr, /IPv4 or IPv6 must be enabled/);
   });
 
+  it('publish by both families where they have both, and again after rules were flushed', async () => {
+    await cli('network', 'create', '--ipv6', 'both');
+    try {
+      const serve = ['nc', '-ll', '-p', '80', '-e', 'cat', '/proc/net/if_inet6'];
+      const flags = ['--name', 'box', '--network', 'both', '-p', '8107:80'];
+      await cli('run', '-d', ...flags, image, ...serve);
+      assert.equal(await cli('port', 'box', '80'), '0.0.0.0:8107\n[::]:8107\n');
+      await get().manager.exec('nft flush ruleset');
+      const format = '{{range .IPAM.Config}}{{.Gateway}} {{end}}';
+      const gateways = (await cli('network', 'inspect', '-f', format, 'both')).trim().split(' ');
+      const run = ['run', '--rm', '--network', 'both', image];
+      for (const address of [...gateways, '127.0.0.1', '::1']) {
+        const nc = ['nc', address, '8107'];
+        const isGateway = gateways.includes(address);
+        const ask = () =>
+          isGateway ? cliResult(...run, ...nc) : get().manager.execResult(['busybox', ...nc]);
+        await until(`the port of box answers at ${address}`, ask, {
+          accept: ({ stdout }) => stdout.includes('eth0'),
+          timeoutMs: 60_000,
+        });
+      }
+    } finally {
+      await cliResult('rm', '-f', 'box');
+      await cli('network', 'rm', 'both');
+    }
+  });
+
   it('publishes SCTP ports, each once', async () => {
     await using sctp = new SctpPeers();
     const run = ['-d', '-p', '3999:3868/sctp', image, 'sleep', '1000'];

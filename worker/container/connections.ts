@@ -32,8 +32,8 @@ interface Connection {
   /** Absent where it is another's or the host's. */
   readonly netnsPath?: string;
   readonly networks: readonly ConnectedNetwork[];
-  /** Where its published ports lead to; empty: nowhere. */
-  readonly address: string;
+  /** Where its published ports lead to: one for each family; none: nowhere. */
+  readonly addresses: readonly string[];
   readonly ports: readonly BoundPort[];
   /** Where the files are on the host, by their targets. */
   readonly files: Readonly<Record<string, string>>;
@@ -121,9 +121,9 @@ export class Connections {
       const all = [...kept, ...places];
       const attachment = await network.change(attachRequest(record, all));
       const networks = all.map((place) => connectedNetwork(place, attachment));
-      const address = leavesFrom(attachment);
-      await this.#publishAnew(record, before.address, address);
-      const published = address === '' ? [] : ports.of(record.id);
+      const addresses = leavesFrom(attachment);
+      await this.#publishAnew(record, before.addresses, addresses);
+      const published = addresses.length === 0 ? [] : ports.of(record.id);
       const connection = await this.#connection(record, attachment, { networks, ports: published });
       this.#open.set(record.id, connection);
       this.#joining.giveBack(record.id, gone);
@@ -151,11 +151,15 @@ export class Connections {
   }
 
   /** Its ports are there whenever it has a way to be reached. */
-  async #publishAnew(record: ContainerRecord, before: string, address: string): Promise<void> {
+  async #publishAnew(
+    record: ContainerRecord,
+    before: readonly string[],
+    addresses: readonly string[],
+  ): Promise<void> {
     const { ports } = this.#deps;
-    if (address === before) return;
-    if (ports.of(record.id).length > 0) await ports.move(record.id, address);
-    else await ports.publish(record.id, address, portRequests(record.config, record.host));
+    if (addresses.join() === before.join()) return;
+    if (ports.of(record.id).length > 0) ports.move(record.id, addresses);
+    else await ports.publish(record.id, addresses, portRequests(record.config, record.host));
   }
 
   /** For containers that have no network namespace of their own. */
@@ -173,11 +177,12 @@ export class Connections {
     const places = await this.#joining.takeAll(record, record.networks);
     try {
       const attachment = await network.attach(attachRequest(record, places));
-      const address = leavesFrom(attachment);
-      if (address === '') refusePorts(attachment, record);
-      const requests = address === '' ? [] : portRequests(record.config, record.host);
+      const addresses = leavesFrom(attachment);
+      const isReached = addresses.length > 0;
+      if (!isReached) refusePorts(attachment, record);
+      const requests = isReached ? portRequests(record.config, record.host) : [];
       const networks = places.map((place) => connectedNetwork(place, attachment));
-      const published = await ports.publish(id, address, requests);
+      const published = await ports.publish(id, addresses, requests);
       const facts = { networks, ports: published };
       const connection = await this.#connection(record, attachment, facts);
       this.#arrive(record, places);
@@ -196,7 +201,7 @@ export class Connections {
     facts: Pick<Connection, 'networks' | 'ports'>,
   ): Promise<Connection> {
     const { netnsPath } = attachment;
-    const address = leavesFrom(attachment);
+    const addresses = leavesFrom(attachment);
     const mode = attachment.addresses.length === 0 ? 'none' : 'bridge';
     const mounted = await this.#write(record, mode, attachment);
     return {
@@ -204,8 +209,8 @@ export class Connections {
       mounted,
       netnsPath,
       networks: facts.networks,
-      address,
-      ports: address === '' ? [] : withExposed(facts.ports, record),
+      addresses,
+      ports: addresses.length === 0 ? [] : withExposed(facts.ports, record),
       files: byTarget(mounted),
     };
   }
@@ -232,7 +237,7 @@ export class Connections {
       mounted,
       files,
       networks: [],
-      address: '',
+      addresses: [],
       ports: [],
     };
   }
@@ -240,7 +245,7 @@ export class Connections {
   async #onHost(record: ContainerRecord): Promise<Connection> {
     const mounted = await this.#write(record, 'host', { addresses: [] });
     const files = byTarget(mounted);
-    return { runtime: { kind: 'host' }, mounted, networks: [], address: '', ports: [], files };
+    return { runtime: { kind: 'host' }, mounted, networks: [], addresses: [], ports: [], files };
   }
 
   async #write(
@@ -293,9 +298,10 @@ function attachRequest(record: ContainerRecord, places: readonly Place[]): Attac
   };
 }
 
-/** Without prefix, of IPv6 where it leaves by that alone; empty where ports cannot lead to it. */
-function leavesFrom({ wayOut, addresses }: Attachment): string {
-  return (wayOut ?? addresses.find((cidr) => !cidr.includes(':')) ?? '').split('/')[0] ?? '';
+/** Without prefixes, one for each family; none where ports cannot lead to it. */
+function leavesFrom({ waysOut, addresses }: Attachment): readonly string[] {
+  const internal = addresses.filter((cidr) => !cidr.includes(':')).slice(0, 1);
+  return (waysOut ?? internal).map((cidr) => cidr.split('/')[0] ?? '');
 }
 
 /** Throws where ports are to be published of a container that has IPv6 alone, and no way out. */
@@ -343,6 +349,6 @@ function byTarget(mounted: ContainerConfig['files']): Record<string, string> {
 }
 
 /** What the next daemon is to know of it. */
-export function reachedBy({ address, ports, networks }: Connection): Partial<ContainerState> {
-  return { published: { address, ports }, connected: networks };
+export function reachedBy({ addresses, ports, networks }: Connection): Partial<ContainerState> {
+  return { published: { addresses, ports }, connected: networks };
 }

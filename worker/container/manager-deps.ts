@@ -7,6 +7,7 @@ import type { Images } from '../image/images.ts';
 import type { NetworkDriver } from '../network/network.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Volumes } from '../volume/index.ts';
+import type { PortRules } from './published-ports.ts';
 import type { OwnNetworks, SwarmNetworks } from './joining.ts';
 import type { TaskContainer } from './tasks.ts';
 
@@ -32,6 +33,6 @@ export interface ContainerManagerDeps {
   readonly log: Logger;
   /** The tasks of the swarm on this node. */
   readonly tasks: () => Iterable<TaskContainer>;
-  /** Carries out a script of nft's; absent: on this host. */
-  readonly nft?: (script: string) => Promise<void>;
+  /** Leads ports of this host to containers. */
+  readonly portRules: PortRules;
 }

@@ -27,7 +27,6 @@ import { mountsOf } from './mounts.ts';
 import { freeName, renamed } from './names.ts';
 import { leave, wantedNetworks } from './networking.ts';
 import { portRequests } from './port-requests.ts';
-import { runNft } from './port-rules.ts';
 import { PublishedPorts } from './published-ports.ts';
 import { Records } from './records.ts';
 import { startsWithDaemon } from './restart-policy.ts';
@@ -99,7 +98,8 @@ export class ContainerManager implements AsyncDisposable {
     this.archives = new Archives(this.#views, runtime);
     this.#ports = new PublishedPorts({
       log,
-      nft: deps.nft ?? runNft,
+      clock,
+      rules: deps.portRules,
       ownerOf: (protocol, port) => this.#taskOnPort(protocol, port),
     });
     this.#context = {

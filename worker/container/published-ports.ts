@@ -1,124 +1,107 @@
 /**
- * Ports of this host that lead to standalone containers: rules in an nft table of their own, and a
+ * Ports of this host that lead to standalone containers: rules that somebody else keeps, and a
  * socket held on each, so that no other program takes the port or believes it free.
  */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { closeSync } from 'node:fs';
-import { connect, createServer, type Socket } from 'node:net';
+import { createServer } from 'node:net';
+import type { Clock } from '../../lib/clock.ts';
 import { errnoOf, messageOf, SwarmError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import type { PortLead } from '../network/index.ts';
+import { Ipv6Clients, streamsMax } from '../network/mesh/index.ts';
 import { assertSctpTracked, holdSctpPort } from '../network/sctp.ts';
-import { offersIpv6 } from '../network/settings.ts';
 import type { PortRequest } from './port-requests.ts';
-import { anywhereFor, element, emptyTables } from './port-rules.ts';
-import type { BoundPort } from './view.ts';
+import type { BoundPort, KeptPorts } from './view.ts';
 
 /** Where ports are taken from that nobody has chosen. */
 const dynamic = { first: 49_153, last: 65_535 } as const;
 
+/** Leads ports of this host to containers. */
+export interface PortRules {
+  /** All that is there from now on. */
+  replace(leads: Iterable<PortLead>): void;
+  change(gone: readonly PortLead[], come: readonly PortLead[]): void;
+}
+
 type Published = Required<BoundPort>;
 
-/** Where a port leads; empty: nowhere. */
+/** Where a port leads; empty: nowhere, as while its container is on no network. */
 interface Target {
   address: string;
 }
 
 interface Holding {
   readonly port: Published;
-  readonly address: string;
-  /** The same for the socket, which outlives the container's moves. */
+  /** Outlives the container's moves. */
   readonly target: Target;
   readonly socket: AsyncDisposable;
 }
 
 interface PublishedPortsDeps {
+  readonly clock: Clock;
   readonly log: Logger;
   /** Who else on this host has published the port: tasks, whose ports no socket is held on. */
   readonly ownerOf: (protocol: string, port: number) => string | undefined;
-  /** Carries out a script of nft's. */
-  readonly nft: (script: string) => Promise<void>;
+  readonly rules: PortRules;
 }
 
 export class PublishedPorts implements AsyncDisposable {
   readonly #deps: PublishedPortsDeps;
   readonly #held = new Map<string, readonly Holding[]>();
   #nextDynamic: number = dynamic.first;
-  #last: Promise<unknown> = Promise.resolve();
 
   constructor(deps: PublishedPortsDeps) {
     this.#deps = deps;
   }
 
-  /** Makes the table anew: what a former daemon published is published again by `adopt`. */
-  async start(
-    adopted: readonly {
-      readonly id: string;
-      readonly address: string;
-      readonly ports: readonly BoundPort[];
-    }[],
-  ): Promise<void> {
-    const rules: string[] = [];
-    for (const { id, address, ports } of adopted) {
-      const published = ports.filter(isPublished);
-      if (published.length === 0) continue;
+  /** What a former daemon has published is published again. */
+  async start(adopted: readonly (KeptPorts & { readonly id: string })[]): Promise<void> {
+    for (const { id, ports, address = '', addresses = address ? [address] : [] } of adopted) {
       const held: Holding[] = [];
-      for (const port of published) {
-        if (address !== '') rules.push(`add ${element(port, address)}`);
-        const target = { address };
-        held.push({ port, address, target, socket: await this.#heldAgain(port, target) });
+      for (const port of ports.filter(isPublished)) {
+        const target = { address: addressFor(port.hostIp, addresses) };
+        held.push({ port, target, socket: await this.#heldAgain(port, target) });
       }
-      this.#held.set(id, held);
+      if (held.length > 0) this.#held.set(id, held);
     }
-    await this.#inTurn(() => this.#deps.nft([emptyTables(offersIpv6()), ...rules].join('\n')));
+    this.#deps.rules.replace([...this.#held.values()].flatMap(leadsOf));
   }
 
   of(id: string): readonly BoundPort[] {
     return (this.#held.get(id) ?? []).map(({ port }) => port);
   }
 
-  /** Throws SwarmError `aborted` in Docker's words when a port is taken. */
+  /**
+   * `addresses`: the container's, at most one of each family. Throws SwarmError `aborted` in
+   * Docker's words when a port is taken.
+   */
   async publish(
     id: string,
-    address: string,
+    addresses: readonly string[],
     requests: readonly PortRequest[],
   ): Promise<readonly BoundPort[]> {
     if (requests.length === 0) return [];
     if (requests.some(({ protocol }) => protocol === 'sctp')) assertSctpTracked();
     const holdings: Holding[] = [];
     try {
-      for (const request of requests) {
-        const target = { address };
-        const { port, socket } = await this.#take(request, target);
-        holdings.push({ port, address, target, socket });
-      }
-      await this.#inTurn(() =>
-        this.#deps.nft(holdings.map(({ port }) => `add ${element(port, address)}`).join('\n')),
-      );
+      for (const request of requests) holdings.push(...(await this.#take(request, addresses)));
+      this.#deps.rules.change([], leadsOf(holdings));
     } catch (error) {
-      for (const { socket } of holdings) await socket[Symbol.asyncDispose]();
+      await release(holdings);
       throw error;
     }
     this.#held.set(id, holdings);
     return holdings.map(({ port }) => port);
   }
 
-  /** The container has another address: the same ports lead there, or nowhere where it is empty. */
-  async move(id: string, address: string): Promise<void> {
-    const before = this.#held.get(id);
-    if (before === undefined) return;
-    // Where the container has come to the other family, they lead nowhere.
-    const after = before.map((holding) => {
-      const isSame = isSameFamily(holding.port.hostIp, address);
-      return { ...holding, address: isSame ? address : '' };
-    });
-    for (const holding of after) holding.target.address = holding.address;
-    const lines = [
-      ...before.filter(isSomewhere).map((one) => `delete ${element(one.port, one.address)}`),
-      ...after.filter(isSomewhere).map((one) => `add ${element(one.port, one.address)}`),
-    ];
-    this.#held.set(id, after);
-    if (lines.length > 0) await this.#inTurn(() => this.#deps.nft(lines.join('\n')));
+  /** The container has other addresses: the same ports lead there, or nowhere without any. */
+  move(id: string, addresses: readonly string[]): void {
+    const holdings = this.#held.get(id) ?? [];
+    const before = leadsOf(holdings);
+    for (const { port, target } of holdings) target.address = addressFor(port.hostIp, addresses);
+    this.#deps.rules.change(before, leadsOf(holdings));
   }
 
   /** One that has published nothing is not an error. */
@@ -126,44 +109,53 @@ export class PublishedPorts implements AsyncDisposable {
     const holdings = this.#held.get(id);
     if (holdings === undefined) return;
     this.#held.delete(id);
-    const led = holdings.filter(isSomewhere);
-    if (led.length > 0) {
-      await this.#inTurn(() =>
-        this.#deps.nft(
-          led.map(({ port, address }) => `delete ${element(port, address)}`).join('\n'),
-        ),
-      );
-    }
-    for (const { socket } of holdings) await socket[Symbol.asyncDispose]();
+    this.#deps.rules.change(leadsOf(holdings), []);
+    await release(holdings);
   }
 
   /** Rules stay: the containers run on. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const holdings of this.#held.values()) {
-      for (const { socket } of holdings) await socket[Symbol.asyncDispose]();
-    }
+    for (const holdings of this.#held.values()) await release(holdings);
     this.#held.clear();
-    await Promise.allSettled([this.#last]);
   }
 
-  async #take(
-    request: PortRequest,
-    target: Target,
-  ): Promise<{ port: Published; socket: AsyncDisposable }> {
-    const { containerPort, protocol } = request;
-    const hostIp = request.hostIp || anywhereFor(target.address);
-    refuseOtherFamily(hostIp, target.address);
+  /** The same port of all of the host's families by which the container is reached. */
+  async #take(request: PortRequest, addresses: readonly string[]): Promise<readonly Holding[]> {
+    const { protocol } = request;
+    const hosts = request.hostIp === '' ? addresses.map(anywhereFor) : [request.hostIp];
+    for (const hostIp of hosts) refuseOtherFamily(hostIp, addresses);
     const isDynamic = request.first === 0;
     const candidates = isDynamic ? this.#dynamicPorts() : between(request.first, request.last);
     for (const hostPort of candidates) {
-      const owner = this.#deps.ownerOf(protocol, hostPort);
-      if (owner !== undefined) continue;
+      if (this.#deps.ownerOf(protocol, hostPort) !== undefined) continue;
+      const holdings = await this.#holdAll(request, hosts, { addresses, hostPort });
+      if (holdings === undefined) continue;
+      if (isDynamic) this.#nextDynamic = hostPort + 1;
+      return holdings;
+    }
+    throw new SwarmError(
+      'aborted',
+      isDynamic
+        ? 'Bind failed: all ports are allocated'
+        : `Bind for ${shown(hosts[0] ?? '')}:${request.first} failed: port is already allocated`,
+    );
+  }
+
+  /** Undefined where another program has one of them. */
+  async #holdAll(
+    { containerPort, protocol }: PortRequest,
+    hosts: readonly string[],
+    { addresses, hostPort }: { readonly addresses: readonly string[]; readonly hostPort: number },
+  ): Promise<readonly Holding[] | undefined> {
+    const holdings: Holding[] = [];
+    for (const hostIp of hosts) {
+      const port = { containerPort, protocol, hostIp, hostPort };
+      const target = { address: addressFor(hostIp, addresses) };
       try {
-        const socket = await hold({ containerPort, protocol, hostIp, hostPort }, target);
-        if (isDynamic) this.#nextDynamic = hostPort + 1;
-        return { port: { containerPort, protocol, hostIp, hostPort }, socket };
+        holdings.push({ port, target, socket: await hold(port, target, this.#deps) });
       } catch (error) {
-        if (errnoOf(error) === 'EADDRINUSE') continue;
+        await release(holdings);
+        if (errnoOf(error) === 'EADDRINUSE') return undefined;
         if (errnoOf(error) !== 'EADDRNOTAVAIL') throw error;
         throw new SwarmError(
           'aborted',
@@ -172,12 +164,7 @@ export class PublishedPorts implements AsyncDisposable {
         );
       }
     }
-    throw new SwarmError(
-      'aborted',
-      isDynamic
-        ? 'Bind failed: all ports are allocated'
-        : `Bind for ${shown(hostIp)}:${request.first} failed: port is already allocated`,
-    );
+    return holdings;
   }
 
   *#dynamicPorts(): Iterable<number> {
@@ -188,7 +175,7 @@ export class PublishedPorts implements AsyncDisposable {
 
   async #heldAgain(port: Published, target: Target): Promise<AsyncDisposable> {
     try {
-      return await hold(port, target);
+      return await hold(port, target, this.#deps);
     } catch (error) {
       const { hostIp, hostPort } = port;
       this.#deps.log.warn('a published port is in use by another program as well', {
@@ -199,17 +186,17 @@ export class PublishedPorts implements AsyncDisposable {
       return { [Symbol.asyncDispose]: () => Promise.resolve() };
     }
   }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#last.then(work, work);
-    this.#last = done.catch(() => undefined);
-    return done;
-  }
 }
 
-/** Ports are held also while their container is on no network. */
-function isSomewhere({ address }: Holding): boolean {
-  return address !== '';
+async function release(holdings: readonly Holding[]): Promise<void> {
+  for (const { socket } of holdings) await socket[Symbol.asyncDispose]();
+}
+
+/** Ports are held also while their container is on no network, and lead nowhere then. */
+function leadsOf(holdings: readonly Holding[]): readonly PortLead[] {
+  return holdings.flatMap(({ port, target: { address } }) =>
+    address === '' ? [] : [{ ...port, address }],
+  );
 }
 
 function isPublished(port: BoundPort): port is Published {
@@ -224,14 +211,19 @@ function shown(hostIp: string): string {
   return hostIp.includes(':') ? `[${hostIp}]` : hostIp;
 }
 
-function isSameFamily(hostIp: string, address: string): boolean {
-  return hostIp.includes(':') === address.includes(':');
+/** What stands for any address of the host, for a container at this address. */
+function anywhereFor(address: string): string {
+  return address.includes(':') ? '::' : '0.0.0.0';
 }
 
 /** Ports are translated, which never leads from one protocol of the internet to the other. */
-function refuseOtherFamily(hostIp: string, address: string): void {
-  if (isSameFamily(hostIp, address)) return;
-  const family = address.includes(':') ? 'IPv6' : 'IPv4';
+function addressFor(hostIp: string, addresses: readonly string[]): string {
+  return addresses.find((address) => address.includes(':') === hostIp.includes(':')) ?? '';
+}
+
+function refuseOtherFamily(hostIp: string, addresses: readonly string[]): void {
+  if (addressFor(hostIp, addresses) !== '') return;
+  const family = hostIp.includes(':') ? 'IPv4' : 'IPv6';
   throw new SwarmError(
     'invalid-argument',
     `ports cannot be published on ${hostIp}: the container leaves by ${family}; leave the host's ` +
@@ -246,51 +238,43 @@ function refuseOtherFamily(hostIp: string, address: string): void {
 async function hold(
   { protocol, hostIp: host, hostPort: port, containerPort }: Published,
   target: Target,
+  { clock, log }: Pick<PublishedPortsDeps, 'clock' | 'log'>,
 ): Promise<AsyncDisposable> {
   const isIpv6 = host.includes(':');
   if (protocol === 'sctp') {
     const fd = holdSctpPort(isIpv6 ? 6 : 4, { address: host, port });
     return { [Symbol.asyncDispose]: async () => closeSync(fd) };
   }
+  const carried = new Ipv6Clients({
+    netnsPath: '',
+    get to() {
+      return target.address;
+    },
+    clock,
+    log,
+  });
   if (protocol === 'udp') {
     const socket = isIpv6 ? createSocket({ type: 'udp6', ipv6Only: true }) : createSocket('udp4');
     socket.bind({ port, address: host, exclusive: true });
     await once(socket, 'listening');
     socket.unref();
+    if (isIpv6) carried.datagrams(socket, containerPort);
     return {
       [Symbol.asyncDispose]: () => new Promise((resolve) => void socket.close(() => resolve())),
     };
   }
-  const carried = new Set<Socket>();
-  const server = createServer({ allowHalfOpen: isIpv6 }, (socket) => {
-    if (!isIpv6 || target.address === '') {
-      socket.destroy();
-      return;
-    }
-    carried.add(socket);
-    socket.once('close', () => carried.delete(socket));
-    carry(socket, { host: target.address, port: containerPort });
+  const server = createServer({ allowHalfOpen: isIpv6, pauseOnConnect: isIpv6 }, (client) => {
+    if (isIpv6) carried.stream(client, containerPort);
+    else client.destroy();
   });
+  server.maxConnections = streamsMax;
   server.listen({ port, host, exclusive: true, ipv6Only: isIpv6 });
   await once(server, 'listening');
   server.unref();
   return {
     [Symbol.asyncDispose]: () => {
-      for (const socket of carried) socket.destroy();
+      carried[Symbol.dispose]();
       return new Promise((resolve) => void server.close(() => resolve()));
     },
   };
-}
-
-/** Both ways, until either end is broken or both have ended. */
-function carry(socket: Socket, to: { readonly host: string; readonly port: number }): void {
-  const inner = connect({ ...to, allowHalfOpen: true });
-  const broken = () => {
-    socket.destroy();
-    inner.destroy();
-  };
-  for (const end of [socket, inner]) end.on('error', broken);
-  socket.once('close', broken);
-  socket.pipe(inner);
-  inner.pipe(socket);
 }

@@ -83,7 +83,7 @@ export function testContainers(deps: {
         swarmNetworks: noSwarmNetworks,
         log: silentLogger,
         tasks: () => made.tasks,
-        nft: () => Promise.resolve(),
+        portRules: { replace: () => undefined, change: () => undefined },
       },
     ),
     runtime,

@@ -42,9 +42,17 @@ export interface ContainerState {
   readonly wasStopped: boolean;
   readonly health?: HealthView;
   /** While it runs: what the next daemon is to publish again. */
-  readonly published?: { readonly address: string; readonly ports: readonly BoundPort[] };
+  readonly published?: KeptPorts;
   /** While it runs: the networks that it is on. */
   readonly connected?: readonly ConnectedNetwork[];
+}
+
+export interface KeptPorts {
+  /** Where they lead: one for each family, without prefixes. */
+  readonly addresses?: readonly string[];
+  /** What earlier versions have kept instead; empty: none. */
+  readonly address?: string;
+  readonly ports: readonly BoundPort[];
 }
 
 /** A network that the container is on whenever it runs. */

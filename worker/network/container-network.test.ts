@@ -313,11 +313,11 @@ describe('bridge network on the real kernel', function () {
       network.change({ containerId: 'a', mode: 'bridge', ports: [], ...more });
     const both = await change({ networks: [on], isOnBridge: true });
     assert.deepEqual(
-      [both.bridgeAddress, both.wayOut, names(both.netnsPath)],
+      [both.bridgeAddress, both.waysOut?.[0], names(both.netnsPath)],
       [before.bridgeAddress, before.bridgeAddress, ['eth0', 'eth1']],
     );
     const alone = await change({ networks: [on] });
-    assert.deepEqual([alone.bridgeAddress, alone.wayOut], [undefined, both.addresses[0]]);
+    assert.deepEqual([alone.bridgeAddress, alone.waysOut], [undefined, [both.addresses[0]]]);
     assert.deepEqual(names(alone.netnsPath), ['eth1']);
     const route = () => inside(alone.netnsPath, 'ip', 'route', 'show', 'default');
     assert.match(route(), new RegExp(`via ${alone.gateway} dev eth1`));

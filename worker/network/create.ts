@@ -21,11 +21,13 @@ export interface NodeNetworkDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** Further ones, which are watched with the others, and closed with them. */
+  readonly parts?: readonly NetworkPart[];
 }
 
 export function createNetwork(
   options: ContainerNetworkOptions,
-  { clock, random, log }: NodeNetworkDeps,
+  { clock, random, log, parts: others = [] }: NodeNetworkDeps,
 ): ContainerNetwork {
   const tables = new NetworkTables();
   const sockets = new NetlinkSockets();
@@ -64,7 +66,14 @@ export function createNetwork(
   });
   const balancer = new Balancer({ tables, netfilter, clock, log });
   // The resolver comes last: no name is to lead to a virtual IP that is not there yet.
-  const parts: readonly NetworkPart[] = [local, new EndpointSettings(), balancer, mesh, resolver];
+  const parts: readonly NetworkPart[] = [
+    local,
+    new EndpointSettings(),
+    ...others,
+    balancer,
+    mesh,
+    resolver,
+  ];
   const network: ContainerNetwork = new ContainerNetwork(options, {
     tables,
     sockets,

@@ -9,3 +9,4 @@ export type { ContainerNetwork, ContainerNetworkOptions } from './container-netw
 export { createNetwork, type NodeNetworkDeps } from './create.ts';
 export type { Attachment, AttachRequest, NetworkDriver } from './network.ts';
 export { KernelNews } from './kernel-news.ts';
+export { StandalonePorts, type PortLead } from './standalone-ports.ts';

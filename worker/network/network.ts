@@ -28,11 +28,8 @@ export interface Attachment {
   readonly addresses: readonly string[];
   /** On the bridge, where it is on it. */
   readonly bridgeAddress?: string;
-  /**
-   * That of the interface by which it leaves: of IPv4, or of IPv6 where it leaves by that alone.
-   * Absent where it has no way out.
-   */
-  readonly wayOut?: string;
+  /** Those of the interfaces by which it leaves, one for each family; absent: it does not leave. */
+  readonly waysOut?: readonly string[];
   readonly gateway?: string;
   /** Where the swarm's names are answered; absent where the container is on no network of it. */
   readonly resolver?: string;

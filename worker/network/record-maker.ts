@@ -87,9 +87,7 @@ export class RecordMaker {
     const { gateway, local, resolver } = this.#deps;
     const bridgeAddress = address === undefined ? undefined : gateway.cidrOf(address);
     const leavesByBridge = bridgeAddress !== undefined && record.leavesByNetwork !== true;
-    const wayOut = leavesByBridge
-      ? bridgeAddress
-      : (this.#wayOut(networks, 'ipv4') ?? this.#wayOut(networks, 'ipv6'));
+    const waysOut = leavesByBridge ? [bridgeAddress] : this.#waysOut(networks);
     const gatewayAddress = leavesByBridge
       ? gateway.gateway
       : (local.gatewayOf(networks) ?? local.gatewayOf(networks, 'ipv6'));
@@ -100,7 +98,7 @@ export class RecordMaker {
         ...(bridgeAddress === undefined ? [] : [bridgeAddress]),
       ],
       ...(bridgeAddress === undefined ? {} : { bridgeAddress }),
-      ...(wayOut === undefined ? {} : { wayOut }),
+      ...(waysOut.length === 0 ? {} : { waysOut }),
       ...(gatewayAddress === undefined ? {} : { gateway: gatewayAddress }),
       ...(networks.length === 0 || resolver === undefined ? {} : { resolver }),
       given: networks
@@ -110,11 +108,14 @@ export class RecordMaker {
     };
   }
 
-  /** The address by which a container leaves that does not leave by the bridge. */
-  #wayOut(networks: readonly TaskNetwork[], family: 'ipv4' | 'ipv6'): string | undefined {
-    const way = this.#deps.local.wayOf(networks, family);
-    const place = networks.find(({ networkId }) => networkId === way?.id);
-    return place?.addresses.find((cidr) => cidr.includes(':') === (family === 'ipv6'));
+  /** The addresses by which a container leaves that does not leave by the bridge. */
+  #waysOut(networks: readonly TaskNetwork[]): readonly string[] {
+    return (['ipv4', 'ipv6'] as const).flatMap((family) => {
+      const way = this.#deps.local.wayOf(networks, family);
+      const place = networks.find(({ networkId }) => networkId === way?.id);
+      const isOfFamily = (cidr: string) => cidr.includes(':') === (family === 'ipv6');
+      return place?.addresses.find(isOfFamily) ?? [];
+    });
   }
 
   /** Networks of this node come before the bridge only where their priority is higher. */

@@ -4,6 +4,7 @@
  * then rulesets.ts, which is the way; gate.ts is this node's part of it, backends.ts that of a
  * container.
  */
+export { Ipv6Clients, streamsMax } from './ipv6-clients.ts';
 export { Mesh, type MeshDeps } from './mesh.ts';
 export type { PublishedPort } from './ports.ts';
 export type { PortTaken } from './reservations.ts';

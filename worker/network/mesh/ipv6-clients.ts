@@ -1,6 +1,7 @@
 /**
- * Leads clients of IPv6 on by IPv4: where this node carries the mesh by IPv4 only, from the socket
- * that holds the published port; where a task listens on IPv4 only, in its own container.
+ * Leads clients of IPv6 on by a socket of ours: where this node carries the mesh by IPv4 only, from
+ * the socket that holds the published port; where a task listens on IPv4 only, in its own
+ * container; and from ::1, which no rule can translate, to standalone containers.
  */
 import { createSocket, type RemoteInfo, type Socket as UdpSocket } from 'node:dgram';
 import { Socket } from 'node:net';
@@ -19,7 +20,7 @@ export const streamsMax = 4096;
 interface Ipv6ClientsDeps {
   /** Of both ends; empty: the daemon's own. */
   readonly netnsPath: string;
-  /** Where they are led on to. */
+  /** Where they are led on to; empty: nowhere, as long as it is. */
   readonly to: string;
   /** What is seen of them there; absent: what the kernel chooses. */
   readonly from?: string;
@@ -72,7 +73,7 @@ export class Ipv6Clients implements Disposable {
   /** Leads the datagrams that come to `socket` on, and their answers back, until it closes. */
   datagrams(socket: UdpSocket, port: number): void {
     const flows = new DatagramFlows(socket, port, {
-      to: this.#deps.to,
+      to: () => this.#deps.to,
       clock: this.#deps.clock,
       open: () => this.#open('udp'),
     });
@@ -85,9 +86,10 @@ export class Ipv6Clients implements Disposable {
 
   /** Undefined where there is none to be had: too many are open. */
   #open(protocol: 'tcp' | 'udp'): number | undefined {
-    const { netnsPath, from: address, log } = this.#deps;
+    const { netnsPath, to, from: address, log } = this.#deps;
+    if (to === '') return undefined;
     const bindTo = address === undefined ? undefined : { address, port: 0 };
-    const open = () => internetSocket(protocol, 4, bindTo);
+    const open = () => internetSocket(protocol, to.includes(':') ? 6 : 4, bindTo);
     try {
       return netnsPath === '' ? open() : inNamespace(netnsPath, open);
     } catch (error) {
@@ -99,11 +101,12 @@ export class Ipv6Clients implements Disposable {
 
 interface Flow {
   readonly way: UdpSocket;
+  readonly to: string;
   timer: Timer;
 }
 
 interface FlowsDeps {
-  readonly to: string;
+  readonly to: () => string;
   readonly clock: Clock;
   readonly open: () => number | undefined;
 }
@@ -130,27 +133,30 @@ class DatagramFlows implements Disposable {
   #lead(bytes: Buffer, client: RemoteInfo): void {
     if (!isIpv6(client.address)) return;
     const key = `${client.address} ${client.port}`;
+    const before = this.#flows.get(key);
+    if (before !== undefined && before.to !== this.#deps.to()) this.#end(key);
     const flow = this.#flows.get(key) ?? this.#begin(key, client);
     if (flow === undefined) return;
     flow.timer.cancel();
     flow.timer = this.#deps.clock.after(idleMs, () => this.#end(key));
     this.#flows.delete(key);
     this.#flows.set(key, flow);
-    flow.way.send(bytes, this.#port, this.#deps.to);
+    flow.way.send(bytes, this.#port, flow.to);
   }
 
   #begin(key: string, { address, port }: RemoteInfo): Flow | undefined {
     const [oldest] = this.#flows.keys();
     if (this.#flows.size >= datagramClientsMax && oldest !== undefined) this.#end(oldest);
+    const to = this.#deps.to();
     const fd = this.#deps.open();
     if (fd === undefined) return undefined;
-    const way = createSocket('udp4');
+    const way = createSocket(to.includes(':') ? 'udp6' : 'udp4');
     way.bind({ fd });
     way.unref();
     way.on('message', (answer) => this.#socket.send(answer, port, address));
     // Nobody answers there: as datagrams go, its client is not told.
     way.on('error', () => this.#end(key));
-    return { way, timer: this.#deps.clock.after(idleMs, () => this.#end(key)) };
+    return { way, to, timer: this.#deps.clock.after(idleMs, () => this.#end(key)) };
   }
 
   #end(key: string): void {

@@ -8,6 +8,7 @@ export { forget, forgetServers, type Connections, type ServerState } from './con
 export { addElements, removeElements, type SetElement } from './elements.ts';
 export * from './expressions.ts';
 export { Netfilter } from './netfilter.ts';
+export type { DataType } from './numbers.ts';
 export { NetfilterSocket } from './socket.ts';
 export {
   addChain,
