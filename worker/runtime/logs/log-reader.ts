@@ -1,17 +1,20 @@
 /** Reads a log across its rotated files: from the start or the tail, to the end or for ever. */
-import { open, stat, type FileHandle } from 'node:fs/promises';
-import { errnoOf } from '../../../lib/errors.ts';
+import type { FileHandle } from 'node:fs/promises';
 import type { LogLine, LogQuery } from '../runtime.ts';
 import { decodeEntry } from './json-lines.ts';
 import type { LogFile } from './log-file.ts';
+import {
+  begin,
+  inode,
+  oldest,
+  openIfThere,
+  sinceStart,
+  tailStart,
+  type Position,
+} from './log-position.ts';
 
 const blockBytes = 64 * 1024;
 const newline = 0x0a;
-
-interface Position {
-  readonly path: string;
-  readonly offset: number;
-}
 
 interface Opened {
   readonly handle: FileHandle;
@@ -33,7 +36,10 @@ export async function* readLog(
     line.timeNs >= sinceNs &&
     (untilNs === undefined || line.timeNs <= untilNs);
   const { tail } = query;
-  const first = tail === undefined ? oldest : () => tailStart(log, tail, wanted);
+  const first = () =>
+    tail === undefined
+      ? sinceStart(log, sinceNs)
+      : tailStart(log, { count: tail, sinceNs, wanted });
   const start = await opened(log, first, signal);
   for await (const line of forward(log, start, query.follow, signal)) {
     if (untilNs !== undefined && line.timeNs > untilNs) return;
@@ -134,22 +140,6 @@ async function opened(
   }
 }
 
-async function openIfThere(path: string): Promise<FileHandle | undefined> {
-  try {
-    return await open(path, 'r');
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-async function oldest(log: LogFile): Promise<Position | undefined> {
-  for (const path of log.paths().toReversed()) {
-    if ((await inode(path)) !== undefined) return { path, offset: 0 };
-  }
-  return undefined;
-}
-
 /** The file written after this one, once there is one. */
 async function successor(log: LogFile, handle: FileHandle): Promise<Position | undefined> {
   const { ino } = await handle.stat();
@@ -161,66 +151,4 @@ async function successor(log: LogFile, handle: FileHandle): Promise<Position | u
   // Rotated away while it was read: what lay between is gone, go on with the oldest there is.
   const last = inodes.findLastIndex((found) => found !== undefined);
   return begin(paths[last]);
-}
-
-function begin(path: string | undefined): Position | undefined {
-  return path === undefined ? undefined : { path, offset: 0 };
-}
-
-async function inode(path: string): Promise<number | undefined> {
-  try {
-    return (await stat(path)).ino;
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-/** Where the last `count` wanted lines begin. */
-async function tailStart(
-  log: LogFile,
-  count: number,
-  wanted: (line: LogLine) => boolean,
-): Promise<Position | undefined> {
-  let found = 0;
-  let last: Position | undefined;
-  for (const path of log.paths()) {
-    if ((await inode(path)) === undefined) continue;
-    await using handle = await open(path, 'r');
-    const { size } = await handle.stat();
-    last ??= { path, offset: size };
-    if (count === 0) return last;
-    for await (const { offset, bytes } of backward(handle, size)) {
-      const line = decodeEntry(bytes);
-      if (line === undefined || !wanted(line)) continue;
-      last = { path, offset };
-      if (++found === count) return last;
-    }
-  }
-  return last;
-}
-
-/** The lines of a file, the last one first. */
-async function* backward(
-  handle: FileHandle,
-  size: number,
-): AsyncGenerator<{ offset: number; bytes: Uint8Array }> {
-  let end = size;
-  let rest = Buffer.alloc(0);
-  while (end > 0) {
-    const start = Math.max(0, end - blockBytes);
-    const block = Buffer.alloc(end - start);
-    await handle.read(block, 0, block.length, start);
-    const bytes = Buffer.concat([block, rest]);
-    let lineEnd = bytes.length;
-    for (let at = lineEnd - 1; at >= 0; at--) {
-      if (bytes[at] !== newline) continue;
-      if (at + 1 < lineEnd)
-        yield { offset: start + at + 1, bytes: bytes.subarray(at + 1, lineEnd) };
-      lineEnd = at;
-    }
-    rest = Buffer.from(bytes.subarray(0, lineEnd));
-    end = start;
-  }
-  if (rest.length > 0) yield { offset: 0, bytes: rest };
 }

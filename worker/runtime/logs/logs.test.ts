@@ -21,6 +21,7 @@ import { makeFifo } from './fifo.ts';
 import { decodeEntry, encodeEntry, lineBytesMax, LineSplitter, Stamper } from './json-lines.ts';
 import { LogFile } from './log-file.ts';
 import { LogBudget, LogPump } from './log-pump.ts';
+import { sinceStart } from './log-position.ts';
 import { readLog } from './log-reader.ts';
 
 const all: LogQuery = { follow: false, stdout: true, stderr: true };
@@ -127,6 +128,38 @@ describe('log files', () => {
     assert.deepEqual(await read({ tail: 0 }), []);
     assert.deepEqual(await read({ sinceMs: 27_000, untilMs: 29_500 }), [27, 28, 29]);
     assert.deepEqual(await read({ tail: 1000 }), await read());
+  });
+
+  it('are read from a time on without what is older', async () => {
+    const large = new LogFile(join(folder, 'large.log'), { maxSizeBytes: 400_000, maxFiles: 4 });
+    const entries = Array.from({ length: 1500 }, (_, index) => {
+      const line = `${index} ${'x'.repeat((index * 7919) % 1500)}\n`;
+      return encodeEntry(line, 'stdout', stamper.next((index + 1) * 1000));
+    });
+    for (let at = 0; at < entries.length; at += 50) {
+      await large.append(entries.slice(at, at + 50).join(''));
+    }
+    await large.end();
+    assert.ok(existsSync(`${large.path}.3`), 'it has rotated');
+    const numbers = async (query: Partial<LogQuery>) =>
+      (await collect(readLog(large, { ...all, ...query }))).map(({ timeNs }) =>
+        Number(timeNs / 1_000_000_000n),
+      );
+    const kept = await numbers({});
+    for (const since of [0, 1, kept[0]!, kept[1]! + 0.5, 700, 900, 1200.5, 1499, 1500, 1501]) {
+      const wanted = kept.filter((second) => second >= since);
+      const query = { sinceMs: since * 1000 };
+      assert.deepEqual(await numbers(query), wanted, `since ${since}`);
+      assert.deepEqual(await numbers({ ...query, tail: 5 }), wanted.slice(-5), `tail at ${since}`);
+      const start = await sinceStart(large, BigInt(since * 1e9));
+      const file = readFileSync(start!.path).subarray(start!.offset);
+      const first = decodeEntry(file.subarray(0, file.indexOf(10)));
+      assert.ok(first !== undefined, 'it begins with an entry');
+      const passed = entries
+        .filter((_, index) => BigInt(index + 1) * 1_000_000_000n >= first.timeNs)
+        .filter((_, index, from) => index < from.length - wanted.length);
+      assert.ok(since <= 1 || passed.join('').length < 128 * 1024, `little before ${since}`);
+    }
   });
 
   it('are followed through rotations to the end', async () => {
