@@ -29,6 +29,8 @@ export interface ImageSpec {
     readonly Timeout?: number;
     readonly Retries?: number;
     readonly StartPeriod?: number;
+    /** Within the start period, until the first success. */
+    readonly StartInterval?: number;
   };
 }
 

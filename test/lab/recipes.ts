@@ -46,9 +46,13 @@ process.on('SIGTERM', () => process.exit(0));
     cmd: ['/bin/node', '--max-old-space-size=32', '/srv/shop.cjs'],
     env: ['VERSION=1'],
     exposed: ['80/tcp'],
+    // Often until it answers, and seldom from then on: each check is a process in a container, and
+    // all of them together would take more of the machine than the requests do.
     healthcheck: {
       Test: ['CMD', 'wget', '-q', '-O', '/dev/null', 'http://127.0.0.1/'],
-      Interval: second / 2,
+      StartPeriod: 60 * second,
+      StartInterval: second / 2,
+      Interval: 10 * second,
       Timeout: 5 * second,
       Retries: 3,
     },
