@@ -7,6 +7,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { SwarmError } from '../lib/errors.ts';
 import {
   CertificateRenewer,
+  managersCertificates,
   remoteCertificates,
   type NodeIdentity,
 } from '../lib/identity/index.ts';
@@ -203,18 +204,13 @@ export class SwarmPart implements AsyncDisposable {
     const { identity, agent, manager } = this;
     const { clock, random, log } = this.#parts;
     const remote = remoteCertificates(identity, () => agent.managers.map(({ addr }) => addr));
-    const own = manager?.ca.ownCertificates(identity.nodeId);
-    return new CertificateRenewer({
-      identity,
-      source: {
-        // A manager that follows may not have heard yet what its own role is to be.
-        renew: (request, options) =>
-          (own !== undefined && manager?.store.isLeader ? own : remote).renew(request, options),
-      },
-      clock,
-      random,
-      log: log.child({ module: 'certificate' }),
-    });
+    const logger = log.child({ module: 'certificate' });
+    const own = manager && {
+      source: manager.ca.ownCertificates(identity.nodeId),
+      leads: () => manager.store.isLeader,
+    };
+    const source = own ? managersCertificates(own, { remote, log: logger }) : remote;
+    return new CertificateRenewer({ identity, source, clock, random, log: logger });
   }
 }
 

@@ -97,8 +97,10 @@ export class NodeIdentity implements ServerIdentity {
   get notAfterMs(): number {
     return this.#certificate.notAfterMs;
   }
-  get expired(): boolean {
-    return this.#clock.nowMs() > this.notAfterMs;
+  /** Neither past its time nor before it, by this host's clock. */
+  get isCurrent(): boolean {
+    const nowMs = this.#clock.nowMs();
+    return nowMs >= this.notBeforeMs && nowMs <= this.notAfterMs;
   }
   get certPem(): string {
     return this.#material.certPem;

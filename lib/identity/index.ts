@@ -24,6 +24,7 @@ export { connectWithoutCertificate, NodeIdentity } from './identity.ts';
 export { joinCluster, type JoinOptions } from './join.ts';
 export {
   CertificateRenewer,
+  managersCertificates,
   remoteCertificates,
   renewOnce,
   type CertificateSource,

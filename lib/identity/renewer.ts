@@ -11,7 +11,7 @@ export interface CertificateSource {
   renew(
     request: {
       readonly csrPem: string;
-      /** Present where the certificate has expired; the request is then for its key. */
+      /** Present where the certificate is not valid now; the request is then for its key. */
       readonly previousCertificatePem?: string;
     },
     options: { readonly signal: AbortSignal },
@@ -69,10 +69,10 @@ export class CertificateRenewer implements AsyncDisposable {
     const signal = this.#stop.signal;
     let retryMs = 0;
     while (!signal.aborted) {
-      const waitMs = retryMs > 0 ? retryMs : this.#renewAtMs - clock.nowMs();
+      const waitMs = retryMs > 0 ? retryMs : this.#dueMs() - clock.nowMs();
       if (waitMs > 0) await this.#sleep(Math.min(waitMs, sleepMaxMs));
       if (signal.aborted) return;
-      if (retryMs === 0 && clock.nowMs() < this.#renewAtMs) continue;
+      if (retryMs === 0 && clock.nowMs() < this.#dueMs()) continue;
       try {
         await renewOnce(identity, this.#parts.source, signal);
         this.#schedule();
@@ -89,6 +89,15 @@ export class CertificateRenewer implements AsyncDisposable {
         });
       }
     }
+  }
+
+  /**
+   * At once where the certificate is valid only from some day on: it was issued while a clock was
+   * wrong, and nobody believes it before that day.
+   */
+  #dueMs(): number {
+    const { clock, identity } = this.#parts;
+    return clock.nowMs() < identity.notBeforeMs ? 0 : this.#renewAtMs;
   }
 
   #schedule(): void {
@@ -121,19 +130,56 @@ export interface RenewerParts {
   readonly log: Logger;
 }
 
-/** Gets a certificate for a new key, or for the present key where its certificate has expired. */
+/** Gets a certificate for a new key, or for the present key where its certificate is not valid. */
 export async function renewOnce(
   identity: NodeIdentity,
   source: CertificateSource,
   signal: AbortSignal,
 ): Promise<void> {
-  const { expired, certPem: previousCertificatePem } = identity;
-  const request = await createSigningRequest(expired ? identity.keyPem : undefined);
+  const { isCurrent, certPem: previousCertificatePem } = identity;
+  const request = await createSigningRequest(isCurrent ? undefined : identity.keyPem);
   const { certPem } = await source.renew(
-    { csrPem: request.csrPem, ...(expired ? { previousCertificatePem } : {}) },
+    { csrPem: request.csrPem, ...(isCurrent ? {} : { previousCertificatePem }) },
     { signal },
   );
   await identity.replace({ certPem, keyPem: request.keyPem });
+}
+
+/** Nothing was heard that would keep the node from a certificate. */
+function isSilence({ code }: SwarmError): boolean {
+  return code === 'unavailable' || code === 'deadline-exceeded';
+}
+
+interface ManagersOwn {
+  readonly source: CertificateSource;
+  /** Whether what this manager knows of roles is the latest. */
+  readonly leads: () => boolean;
+}
+
+/**
+ * For managers. One that follows asks the others, as it may not have heard yet what its own role is
+ * to be. Where its certificate is not valid and nobody can be reached it issues its own: all
+ * managers may have been off for longer than their certificates live, and none could then be
+ * believed by the others. It holds the root's key, and what shuts a node out is its removal.
+ */
+export function managersCertificates(
+  own: ManagersOwn,
+  { remote, log }: { readonly remote: CertificateSource; readonly log: Logger },
+): CertificateSource {
+  return {
+    async renew(request, options) {
+      if (own.leads()) return own.source.renew(request, options);
+      try {
+        return await remote.renew(request, options);
+      } catch (thrown) {
+        const error = SwarmError.from(thrown);
+        options.signal.throwIfAborted();
+        if (request.previousCertificatePem === undefined || !isSilence(error)) throw error;
+        log.warn('this manager renews its own certificate, as no other can be reached', { error });
+        return own.source.renew(request, options);
+      }
+    },
+  };
 }
 
 /** Asks the managers in turn. */
@@ -155,8 +201,9 @@ export function remoteCertificates(
             .issueCertificate(request, { signal, timeoutMs: callTimeoutMs });
           return { certPem: issued.certificatePem };
         } catch (error) {
-          failure = SwarmError.from(error);
           signal.throwIfAborted();
+          // What a manager answered says more than that another one cannot be reached.
+          if (isSilence(failure)) failure = SwarmError.from(error);
         }
       }
       throw failure;

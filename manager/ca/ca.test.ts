@@ -258,15 +258,17 @@ describe('manager/ca', () => {
     const worker = await expired();
     const change = { op: 'put', table: 'node', object: newNode(worker.nodeId), base: 0 } as const;
     await swarm.store.propose([change], { atMs: 0 });
-    assert.ok(worker.expired);
+    assert.ok(!worker.isCurrent);
     await renewOnce(worker, source(worker), never);
-    assert.ok(!worker.expired);
+    assert.ok(worker.isCurrent);
     await renewOnce(worker, source(worker), never);
   });
 
   it('does not renew for a removed node, nor for one that only has seen a certificate', async () => {
     const gone = await remove(await expired());
     await assert.rejects(renewOnce(gone, source(gone), never), { code: 'permission-denied' });
+    const withOthers = remoteCertificates(gone, () => [swarm.addr, '127.0.0.1:1']);
+    await assert.rejects(renewOnce(gone, withOthers, never), { code: 'permission-denied' });
     const victim = await expired();
     const { csrPem } = await createSigningRequest();
     const request = { csrPem, previousCertificatePem: victim.certPem };
