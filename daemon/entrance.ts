@@ -67,6 +67,20 @@ export async function prepareJoin(
   };
 }
 
+/** As the only manager of a swarm that has lost its others; with new addresses, if given. */
+export function aloneOf(
+  { joinedThrough: _lost, ...rest }: Membership,
+  options: Pick<InitOptions, 'listenAddr' | 'advertiseAddr'>,
+): Membership {
+  const listenAddr =
+    options.listenAddr === '' ? rest.listenAddr : resolveListenAddr(options.listenAddr);
+  const advertiseAddr =
+    options.advertiseAddr === ''
+      ? rest.advertiseAddr
+      : resolveAdvertiseAddr(options.advertiseAddr, listenAddr);
+  return { ...rest, listenAddr, advertiseAddr };
+}
+
 function addrsOf(
   options: Pick<InitOptions, 'listenAddr' | 'advertiseAddr' | 'dataPathAddr'>,
 ): Pick<Membership, 'listenAddr' | 'advertiseAddr' | 'dataPathAddr'> {

@@ -19,12 +19,12 @@ import type { NodeIdentity } from '../lib/identity/index.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Random } from '../lib/random.ts';
 import { swarmLocked, type KeyStore } from '../manager/keys/index.ts';
+import { isLogLost } from '../manager/store/index.ts';
 import type { Finding, NodeDescription } from '../types/index.ts';
 import type { SwarmFacts } from '../worker/doctor/index.ts';
 import type { TaskExecutor } from '../worker/executor/index.ts';
 import { AddressKeeper, type AddressNews } from './address-keeper.ts';
-import { resolveAdvertiseAddr, resolveListenAddr } from './addresses.ts';
-import { prepareInit, prepareJoin, type Entrance } from './entrance.ts';
+import { aloneOf, prepareInit, prepareJoin, type Entrance } from './entrance.ts';
 import { checkedStore } from './external-store.ts';
 import { hostEnds } from './host-end.ts';
 import { keysFor, loadIdentityAndKeys } from './manager-keys.ts';
@@ -218,6 +218,7 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
     if (this.#state === 'error') {
       throw new SwarmError('unavailable', `this node's swarm component failed: ${this.#error}`);
     }
+    if (active?.standsIn === true) throw new SwarmError('unavailable', this.#error);
     throw new SwarmError(
       'unavailable',
       active === undefined ? refusals.notInSwarm : refusals.isWorker,
@@ -266,7 +267,8 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
       if (this.#state === 'locked' && !force)
         throw new SwarmError('unavailable', refusals.lockedLeaves);
       if (membership.isManager && !this.#isRemoved && !force) {
-        const others = (this.#active?.manager?.voters ?? 1) > 1;
+        const { manager, standsIn = false } = this.#active ?? {};
+        const others = standsIn || (manager?.voters ?? 1) > 1;
         throw new SwarmError('unavailable', others ? refusals.managerLeaves : refusals.lastManager);
       }
       await this.#letGo();
@@ -291,14 +293,7 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
           '--force-new-cluster, or run it on a manager',
       );
     }
-    const { joinedThrough: _lost, ...rest } = membership;
-    const listenAddr =
-      options.listenAddr === '' ? rest.listenAddr : resolveListenAddr(options.listenAddr);
-    const advertiseAddr =
-      options.advertiseAddr === ''
-        ? rest.advertiseAddr
-        : resolveAdvertiseAddr(options.advertiseAddr, listenAddr);
-    const alone = located({ ...rest, listenAddr, advertiseAddr });
+    const alone = located(aloneOf(membership, options));
     await this.#deactivate();
     try {
       await this.#activate(alone, identity, { forceNew: true });
@@ -394,19 +389,35 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   ): Promise<void> {
     this.#state = 'pending';
     this.#keys = await keysFor(membership.isManager, identity, this.#keys, this.#parts);
+    try {
+      await this.#begin(membership, identity, this.#keys, beginning);
+    } catch (thrown) {
+      const error = SwarmError.from(thrown);
+      if (!isLogLost(error) || beginning.forceNew === true) throw error;
+      await this.#standIn(membership, identity, error);
+    }
+  }
+
+  async #begin(
+    membership: Membership,
+    identity: NodeIdentity,
+    keys: KeyStore | undefined,
+    beginning: Beginning,
+  ): Promise<void> {
     this.#active = await SwarmPart.start(
       {
         ...this.#parts,
         folder: this.#folder,
         membership,
         identity,
-        keys: this.#keys,
+        keys,
         onRole: () => this.#roleChanged(),
         onRemoved: (reason) => this.#later(() => this.#removed(reason)),
         onFailure: (error) => {
           this.#later(async () => {
             await this.#deactivate();
-            this.#fail(error);
+            if (isLogLost(error)) await this.#standIn(membership, identity, error);
+            else this.#fail(error);
           });
         },
       },
@@ -415,6 +426,16 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
     this.#state = 'active';
     this.#error = '';
     this.#parts.log.info('in a swarm', { nodeId: identity.nodeId, role: identity.role });
+  }
+
+  /**
+   * A manager whose log is lost must not decide anything, nor begin with an empty one: what it
+   * lacks was acknowledged. Until the others have let go of it, it is led like any worker.
+   */
+  async #standIn(membership: Membership, identity: NodeIdentity, why: SwarmError): Promise<void> {
+    await this.#begin(membership, identity, undefined, {});
+    this.#error = why.message;
+    this.#parts.log.error('this manager goes on as a worker', { error: why });
   }
 
   /** The swarm has removed this node: its tasks are not wanted any more. */

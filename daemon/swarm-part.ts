@@ -49,7 +49,7 @@ export interface SwarmPartParts {
   readonly folder: string;
   readonly membership: Membership;
   readonly identity: NodeIdentity;
-  /** A manager's; a worker has none. */
+  /** A manager's; a worker has none, nor has a manager that is to go on as one. */
   readonly keys: KeyStore | undefined;
   readonly executor: TaskExecutor;
   readonly network: SwarmNetwork;
@@ -103,6 +103,11 @@ export class SwarmPart implements AsyncDisposable {
     return part;
   }
 
+  /** Whether this is a manager for the others, but cannot be one. */
+  get standsIn(): boolean {
+    return this.membership.isManager && this.manager === undefined;
+  }
+
   /** Containers run on. A leader hands over first. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#running.disposeAsync();
@@ -140,17 +145,18 @@ export class SwarmPart implements AsyncDisposable {
   #newAgent(): Agent {
     const { membership, identity, folder, executor, network, describe } = this.#parts;
     const { examine, measure, serveTunnel, clock, random, log, onRemoved } = this.#parts;
-    const { isManager, advertiseAddr, joinedThrough = '' } = membership;
+    const { advertiseAddr, joinedThrough = '' } = membership;
     return new Agent({
       identity,
       folder,
-      managers: [...(isManager ? [advertiseAddr] : []), joinedThrough],
+      managers: [...(this.#parts.keys === undefined ? [] : [advertiseAddr]), joinedThrough],
       executor,
       describe: async () => {
         const dataPath = network.dataPath();
         return {
           ...(await describe()),
           tls: identity.tls,
+          ...(this.standsIn ? { standsIn: true } : {}),
           ...(dataPath === undefined ? {} : { dataPath }),
         };
       },

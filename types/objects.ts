@@ -169,6 +169,8 @@ export interface NodeDescription {
   /** Whom it trusts, and who has issued its certificate. */
   readonly tls?: TlsInfo;
   readonly dataPath?: DataPath;
+  /** A manager that has lost its log, and goes on as a worker. */
+  readonly standsIn?: boolean;
   /** Names of the volumes whose content is on this node's own disk: not of anonymous ones. */
   readonly volumes?: readonly string[];
   /** The drivers of cluster volumes that it has. */

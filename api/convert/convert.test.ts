@@ -227,6 +227,22 @@ describe('a node', () => {
     });
   });
 
+  it('is no manager that could be reached where it has lost its log', () => {
+    const description = {
+      hostname: 'h1',
+      platform: { architecture: 'x86_64', os: 'linux' },
+      resources: { nanoCpus: 2e9, memoryBytes: 1024 },
+      engine: { version: '0.1.0', labels: {}, plugins: [] },
+    };
+    const manager = { addr: '10.0.0.1:2377', leader: false };
+    const seen = [{}, { standsIn: true }].map((more) => {
+      const node = makeNode('n1', { manager, description: { ...description, ...more } });
+      const { Status, ManagerStatus } = wire(nodeJson(node, undefined)) as JsonNode;
+      return `${Status.State} ${ManagerStatus.Reachability}`;
+    });
+    assert.deepEqual(seen, ['ready reachable', 'ready unreachable']);
+  });
+
   it('that has not said anything yet is written too', () => {
     const down = { state: 'down', message: 'heartbeat failure', addr: '', atMs: 0 } as const;
     const json = wire(nodeJson(makeNode('n1', { status: down }), undefined));
@@ -238,6 +254,11 @@ describe('a node', () => {
     assert.ok(!('ManagerStatus' in (json as object)));
   });
 });
+
+interface JsonNode {
+  readonly Status: { readonly State: string };
+  readonly ManagerStatus: { readonly Reachability: string };
+}
 
 describe('the swarm', () => {
   const cluster: Cluster = {

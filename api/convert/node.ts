@@ -33,10 +33,16 @@ export function nodeJson(node: Node, tlsInfo: TlsInfo | undefined): JsonObject {
         ? undefined
         : {
             Leader: manager.leader ? true : undefined,
-            Reachability: manager.leader ? 'reachable' : reachability[status.state],
+            Reachability: reachabilityOf(node),
             Addr: manager.addr,
           },
   };
+}
+
+/** As a manager: one that has lost its log is there as a worker only. */
+function reachabilityOf({ manager, status, description }: Node): string {
+  if (manager?.leader === true) return 'reachable';
+  return description?.standsIn === true ? 'unreachable' : reachability[status.state];
 }
 
 export function tlsInfoJson(tlsInfo: TlsInfo | undefined): JsonObject {

@@ -93,7 +93,7 @@ function isCidr(value: unknown): boolean {
 export function readDescription(bytes: Uint8Array): NodeDescription {
   const value = parse(bytes, 'a node description', descriptionBytesMax);
   const { hostname, platform, resources, engine, ...more } = value as Partial<NodeDescription>;
-  const { tls, dataPath, volumes, csi } = more;
+  const { tls, dataPath, standsIn, volumes, csi } = more;
   if (
     !isName(hostname) ||
     !isName(platform?.os) ||
@@ -106,6 +106,7 @@ export function readDescription(bytes: Uint8Array): NodeDescription {
     !isListOf(engine.plugins, ({ type, name }) => isName(type) && isName(name)) ||
     (tls !== undefined && !isTexts(tls)) ||
     (dataPath !== undefined && !isDataPath(dataPath)) ||
+    (standsIn !== undefined && typeof standsIn !== 'boolean') ||
     (volumes !== undefined && !isListOf(volumes, isName)) ||
     (csi !== undefined && !isListOf(csi, isCsi))
   ) {

@@ -4,9 +4,15 @@ import { InvariantError, LogError, RaftError, type LogErrorCode } from '../../ra
 
 /** An older copy of the folder would be worse than none: what it lacks was acknowledged. */
 const wayOut =
-  'have another manager demote and remove this node ("ts-swarm node demote", "node rm"), then ' +
-  '"ts-swarm leave --force" here and join again; if there is no other, restore a backup of the ' +
-  'swarm ("ts-swarm leave --force", "ts-swarm swarm restore")';
+  'this node goes on as a worker; have another manager run "ts-swarm node demote" for it and, once ' +
+  '"ts-swarm node ls" shows it without a manager status, "ts-swarm node promote"; if there is no ' +
+  'other, restore a backup of the swarm ("ts-swarm leave --force", "ts-swarm swarm restore")';
+const lost = { reason: 'log-lost' };
+
+/** Whether this manager's log is gone, wholly or in part, and can only be had anew from others. */
+export function isLogLost(error: SwarmError): boolean {
+  return error.details['reason'] === lost.reason;
+}
 
 /** What a person is told who needs one. */
 export const noLeader =
@@ -30,7 +36,7 @@ export function toSwarmError(thrown: unknown): SwarmError {
     const message =
       `what this manager's disk holds of the swarm's log is not what it had acknowledged ` +
       `(${thrown.message}), as after a disk that was cut short or put back: ${wayOut}`;
-    return new SwarmError('internal', message, { cause: thrown });
+    return new SwarmError('internal', message, { cause: thrown, details: lost });
   }
   return thrown instanceof LogError ? fromLog(thrown) : SwarmError.from(thrown);
 }
@@ -54,6 +60,10 @@ function fromLog(error: LogError): SwarmError {
   const { path, offset } = error;
   return new SwarmError(code, `${before}${error.message}${after}`, {
     cause: error,
-    details: path === undefined ? {} : { path, ...(offset === undefined ? {} : { offset }) },
+    details: {
+      ...(code === 'internal' ? lost : {}),
+      ...(path === undefined ? {} : { path }),
+      ...(offset === undefined ? {} : { offset }),
+    },
   });
 }

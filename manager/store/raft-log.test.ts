@@ -69,8 +69,11 @@ describe('RaftLog on damaged files', () => {
     const path = join(folder, 'wal', '0000000000000001.wal');
     await flip(path, 1500);
     await assert.rejects(openStore(), (error: Error & { details: object }) => {
-      assert.match(error.message, /0000000000000001\.wal is damaged at byte \d+: .*; have another/);
-      assert.deepEqual(Object.keys(error.details), ['path', 'offset']);
+      assert.match(
+        error.message,
+        /0000000000000001\.wal is damaged at byte \d+: .*; this node goes on as a worker/,
+      );
+      assert.deepEqual(Object.keys(error.details), ['reason', 'path', 'offset']);
       return true;
     });
     await flip(path, 1500);
@@ -86,7 +89,7 @@ describe('RaftLog on damaged files', () => {
     await flip(join(folder, 'snapshots', name), 700);
     await assert.rejects(openStore(), {
       code: 'internal',
-      message: /\.snap is damaged at byte \d+: a checksum does not match; have another manager /,
+      message: /\.snap is damaged at byte \d+: a checksum does not match; this node goes on as /,
     });
   });
 

@@ -1,6 +1,6 @@
 /** Who is a manager and who leads, changed by command: three managers and a worker. */
 import { strict as assert } from 'node:assert';
-import { rmSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { sleep, until, type Host } from '../lab/index.ts';
 import { Ledger } from './ledger.ts';
@@ -141,6 +141,39 @@ describe('managers by command', () => {
     await managers.agreed(hosts());
   });
 
+  it('lead a manager whose log is damaged as a worker, and let it have theirs anew', async () => {
+    const managers = get();
+    const leader = await managers.leader(hosts());
+    const [damaged] = but(leader);
+    assert.ok(damaged);
+    const swarm = new TestSwarm(managers.lab, leader);
+    const there = ['--constraint', `node.hostname==${damaged.name}`];
+    await swarm.create('kept', ...there, imageOf(swarm, 'sleeper:1'));
+    await swarm.runs('kept', 1);
+    const before = swarm.containers();
+    await damaged.stopDaemon();
+    damage(damaged);
+    await damaged.startDaemon();
+    const { stderr } = await damaged.cliResult('node', 'ls');
+    assert.match(
+      stderr,
+      /swarm\/raft\/wal.* is damaged.*goes on as a worker; .*"ts-swarm node demote"/,
+    );
+    const row = ['node', 'ls', '--filter', `name=${damaged.name}`, '--format'];
+    const ofRow = async () => (await leader.cli(...row, '{{.Status}} {{.ManagerStatus}}')).trim();
+    const is = (state: string) =>
+      until(`it is ${state}`, ofRow, { accept: (now) => now === state, timeoutMs: 60_000 });
+    await is('Ready Unreachable');
+    await leader.cli('node', 'demote', damaged.name);
+    await is('Ready');
+    await leader.cli('node', 'promote', damaged.name);
+    await managers.agreed(hosts());
+    await is('Ready Reachable');
+    await swarm.runs('kept', 1);
+    assert.deepEqual(swarm.containers(), before);
+    await swarm.clear();
+  });
+
   it('let nobody in by a token that was replaced, through any of them', async () => {
     const managers = get();
     const leader = await managers.leader(hosts());
@@ -176,4 +209,14 @@ interface SwarmInfo {
 
 function byName(a: Host, b: Host): number {
   return a.name < b.name ? -1 : 1;
+}
+
+/** Its disk has lost the beginning of what it kept of the log. */
+function damage(host: Host): void {
+  const folder = join(host.dataRoot, 'swarm', 'raft', 'wal');
+  const [first] = readdirSync(folder).filter((name) => /^\d+\.wal$/.test(name));
+  assert.ok(first !== undefined, 'there is no log');
+  const file = openSync(join(folder, first), 'r+');
+  writeSync(file, Buffer.alloc(4096), 0, 4096, 0);
+  closeSync(file);
 }
