@@ -15,16 +15,18 @@ const pingTimeoutMs = 2000;
 const shownLogBytes = 4096;
 const shownLogLines = 15;
 
-/** The daemon stands beside the CLI, compiled or not; the two meet nowhere in their imports. */
-function besideCli(...path: readonly string[]): string {
-  const extension = extname(import.meta.filename);
-  return join(import.meta.dirname, '..', '..', `${path.join('/')}${extension}`);
-}
+const extension = extname(import.meta.filename);
+const cliFile = join(import.meta.dirname, '..', `main${extension}`);
+/** Beside the CLI, in one file once it is built; the two meet nowhere in their imports. */
+const daemonFile = join(
+  import.meta.dirname,
+  '../..',
+  extension === '.js' ? 'bundle/daemon.js' : 'daemon/main.ts',
+);
 
 /** Runs the daemon in this process until it ends. */
 export async function runDaemonInFront(argv: readonly string[]): Promise<void> {
-  const file = besideCli('daemon', 'main');
-  const program = (await import(pathToFileURL(file).href)) as DaemonProgram;
+  const program = (await import(pathToFileURL(daemonFile).href)) as DaemonProgram;
   const exitCode = await program.main(argv);
   if (exitCode !== 0) throw silentExit(exitCode);
 }
@@ -76,7 +78,7 @@ async function startDaemon(client: Client, options: StartOptions): Promise<void>
     [
       // What this process was begun with suits the daemon as well.
       ...process.execArgv,
-      besideCli('cli', 'main'),
+      cliFile,
       'daemon',
       `--host=${options.host}`,
       ...options.argv,
