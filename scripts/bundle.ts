@@ -20,7 +20,7 @@ await build({
   // The first looks for its binaries beside itself; the others only managers load, by `import()`,
   // which would find no names in a bundled package of CommonJS.
   external: ['koffi', 'reflect-metadata', '@peculiar/x509'],
-  legalComments: 'none',
+  legalComments: 'eof',
   // For packages of CommonJS, which the bundle has turned into functions.
   banner: {
     js: "import{createRequire as requireFrom}from'node:module';const require=requireFrom(import.meta.url);",
