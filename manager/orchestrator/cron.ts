@@ -4,6 +4,7 @@
  * whoever leads, a tick leads to one run.
  */
 import { parseCron } from '../../lib/cron.ts';
+import { SwarmError } from '../../lib/errors.ts';
 import { cronOf, type CronSettings, type CronStatus } from '../../types/index.ts';
 import type { Draft } from './draft.ts';
 import { isOver, progressOf, standingOf } from './job-run.ts';
@@ -17,12 +18,26 @@ export function runByClock(draft: Draft): void {
   const cron = cronOf(draft.service.spec);
   if (cron === undefined) return;
   const { nowMs } = draft.env;
-  const schedule = parseCron(cron.schedule, cron.timeZone);
+  const schedule = scheduleOf(cron);
+  if (schedule === undefined) return;
   const tickMs = schedule.latest(nowMs);
   if (tickMs !== undefined && tickMs > statusOf(draft).settledMs) settle(draft, cron, tickMs);
   if (statusOf(draft).isRunAsked === true && hindrance(draft, cron) === undefined) begin(draft);
   const nextMs = schedule.next(nowMs);
   if (nextMs !== undefined) draft.wakeAt(nextMs);
+}
+
+/**
+ * Undefined for one that this manager cannot read, though the one that took it could: it knows more
+ * time zones. Such a service has no ticks here, and ends no planner.
+ */
+function scheduleOf({ schedule, timeZone }: CronSettings) {
+  try {
+    return parseCron(schedule, timeZone);
+  } catch (error) {
+    if (error instanceof SwarmError && error.code === 'invalid-argument') return undefined;
+    throw error;
+  }
 }
 
 function statusOf({ service }: Draft): CronStatus {
