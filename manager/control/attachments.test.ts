@@ -152,4 +152,29 @@ describe('places on networks for containers of no service', () => {
     assert.deepEqual([used(), [...store.tasks()]], [[], []]);
     await control.removeNetwork({ id: store.networkByName('open')!.id });
   });
+
+  it('are refused where what the node says would be borne by no other node', async () => {
+    const { control } = await open();
+    const good = {
+      nodeId: 'n1',
+      network: 'open',
+      containerId: 'c1',
+      containerName: 'one',
+      aliases: ['www'],
+      addresses: [],
+      macAddress: '02:00:00:00:0a:07',
+    };
+    for (const bad of [
+      { macAddress: 'none' },
+      { macAddress: '03:00:00:00:0a:07' },
+      { macAddress: '02:00:00:00:0A:07' },
+      { aliases: ['a\u001b[2J'] },
+      { aliases: Array.from({ length: 300 }, (_, at) => `a${at}`) },
+      { containerName: 'x'.repeat(5_000) },
+      { addresses: ['10.7.0.4', '10.7.0.5', '10.7.0.6'] },
+    ]) {
+      await assert.rejects(control.attach({ ...good, ...bad }), { code: 'invalid-argument' });
+    }
+    assert.equal((await control.attach(good)).name, 'open');
+  });
 });

@@ -57,6 +57,30 @@ export function planRelease(view: StoreView, request: AttachmentRequest): Change
   return before.map(({ id, meta }) => ({ op: 'delete', table: 'task', id, base: meta.version }));
 }
 
+/** Of one container; others are told of each. */
+const namesMax = 256;
+/** Names are shown on terminals. */
+const namePattern = /^\P{Cc}{0,1024}$/u;
+/** As nodes write it: of one interface, which an odd first byte is not. */
+const macPattern = /^[0-9a-f][02468ace](?::[0-9a-f]{2}){5}$/;
+
+/** Nodes are not trusted: of what one says all others of the network make kernel objects. */
+function refuseMalformed({ aliases, addresses, ...request }: AttachmentRequest): void {
+  const { containerId, containerName, macAddress } = request;
+  const names = [containerId, containerName, ...aliases];
+  const isGood =
+    names.length <= namesMax &&
+    names.every((name) => namePattern.test(name)) &&
+    addresses.length <= 2 &&
+    (macAddress === '' || macPattern.test(macAddress));
+  if (isGood) return;
+  throw new SwarmError(
+    'invalid-argument',
+    `what the node says of the container ${containerName.slice(0, 64)} cannot be taken: it has ` +
+      `at most ${namesMax} names, two addresses, and a MAC address such as 02:00:00:00:00:01`,
+  );
+}
+
 /** The attachment and what makes it; throws in Docker's words. */
 export function planAttachment(
   view: StoreView,
@@ -64,6 +88,7 @@ export function planAttachment(
   { random, nowMs }: { readonly random: Random; readonly nowMs: number },
 ): { readonly changes: readonly Change[]; readonly attached: NetworkAttached } {
   const { nodeId, containerId, containerName, aliases, macAddress } = request;
+  refuseMalformed(request);
   const network = networkNamed(view, request.network);
   refuseUnattachable(network, request.network);
   const book = new AddressBook(view, random);

@@ -34,6 +34,8 @@ interface NodeAssignmentsParts {
 
 /** Changes in one incremental set; what is left stays dirty, so that messages stay small. */
 const changesInSet = 500;
+/** The same by size. A message that is too large for gRPC would end every session of the node's. */
+const setBytesMax = 8 * 1024 * 1024;
 
 /** Whether a change of the task is the node's business; what the node reports itself is not. */
 export function concernsNode(old: Task | undefined, task: Task): boolean {
@@ -112,8 +114,9 @@ export class NodeAssignments {
   }
 
   /**
-   * All there is, but for contents of files where they are many: tasks wait for theirs. A task that
-   * is to be removed is the node's until it has stopped there and said so.
+   * All there is, but for contents of files where they are many: tasks wait for theirs. Of tasks
+   * that are many, or large, some are only named: they stay on the node, and are told of later. A
+   * task that is to be removed is the node's until it has stopped there and said so.
    */
   complete(): AssignmentSet {
     this.#dirty.clear();
@@ -121,11 +124,19 @@ export class NodeAssignments {
     this.#files.clear();
     const changes: AssignmentSet['changes'][number][] = this.networks.complete();
     this.#madeVersion = this.#parts.book.version;
+    let bytes = 0;
     for (const task of this.#parts.view.tasksOfNode(this.#nodeId)) {
       if (task.desiredState === 'remove' && isTerminal(task.status.state)) continue;
       this.#known.add(task.id);
+      if (bytes > setBytesMax) {
+        this.#dirty.add(task.id);
+        changes.push({ action: AssignmentChange_Action.UPDATE, type: 'task', id: task.id });
+        continue;
+      }
       this.#files.put(task);
-      changes.push(this.#update(task));
+      const change = this.#update(task);
+      bytes += change.object.length;
+      changes.push(change);
     }
     changes.push(...this.#files.changes(), ...this.volumes.complete());
     return { kind: Assignments_Kind.COMPLETE, changes };
@@ -146,14 +157,17 @@ export class NodeAssignments {
   }
 
   #tasks(changes: AssignmentSet['changes'][number][], changesMax: number): void {
+    let bytes = 0;
     for (const id of this.#dirty) {
-      if (changes.length >= changesMax) break;
+      if (changes.length >= changesMax || bytes > setBytesMax) break;
       this.#dirty.delete(id);
       const task = this.#parts.view.task(id);
       if (task?.nodeId === this.#nodeId) {
         this.#known.add(id);
         this.#files.put(task);
-        changes.push(this.#update(task));
+        const change = this.#update(task);
+        bytes += change.object.length;
+        changes.push(change);
       } else if (this.#known.delete(id)) {
         this.#files.remove(id);
         changes.push({ action: AssignmentChange_Action.REMOVE, type: 'task', id });
@@ -161,7 +175,7 @@ export class NodeAssignments {
     }
   }
 
-  #update(task: Task): TaskChange {
+  #update(task: Task): TaskChange & { readonly object: Uint8Array } {
     const service = this.#parts.view.service(task.serviceId);
     // A task of the previous spec needs the credentials that came with it.
     const registryAuth =

@@ -19,7 +19,7 @@ type NetworkUpdate = NetworkAssignments['update'][number];
 /** Objects of types that this node does not know of are passed over: a newer manager sends them. */
 export function readAssignments(set: Assignments): TaskAssignments {
   const complete = set.kind === Assignments_Kind.COMPLETE;
-  const tasks = { update: [] as AssignedTask[], remove: [] as string[] };
+  const tasks = { update: [] as AssignedTask[], remove: [] as string[], kept: [] as string[] };
   const networks = {
     complete,
     update: [] as NetworkUpdate[],
@@ -35,6 +35,7 @@ export function readAssignments(set: Assignments): TaskAssignments {
     const removes = action === AssignmentChange_Action.REMOVE;
     if (type === 'task') {
       if (removes) tasks.remove.push(id);
+      else if (object.length === 0) tasks.kept.push(id);
       else tasks.update.push(parse(object) as AssignedTask);
     } else if (type === 'secret' || type === 'config') {
       if (removes) files.remove.push(id);

@@ -55,7 +55,7 @@ describe('attachments of containers to networks of the swarm', () => {
   });
 
   const assign = (...update: AssignedTask[]) =>
-    attachments.assign({ complete: false, update, remove: [] });
+    attachments.assign({ complete: false, kept: [], update, remove: [] });
   const join = async (containerId: string, taskId: string) => {
     const joining = attachments.join({ ...request, containerId });
     answers.at(-1)!.resolve(placeOf(taskId));
@@ -94,7 +94,7 @@ describe('attachments of containers to networks of the swarm', () => {
     assign(taskOf('a1', 'box'));
     assert.deepEqual(said, ['a1 running', 'a1 complete']);
     assert.equal(attachments.statuses().get('a1')?.state, 'complete');
-    attachments.assign({ complete: false, update: [], remove: ['a1'] });
+    attachments.assign({ complete: false, kept: [], update: [], remove: ['a1'] });
     assert.deepEqual([lost, attachments.statuses().size], [[], 0]);
   });
 
@@ -108,14 +108,14 @@ describe('attachments of containers to networks of the swarm', () => {
   });
 
   it('that the managers take away are left by their containers', async () => {
-    for (const [container, task] of Object.entries({ a: 'a1', b: 'a2', c: 'a3' })) {
+    for (const [container, task] of Object.entries({ a: 'a1', b: 'a2', c: 'a3', d: 'a4' })) {
       await join(container, task);
       attachments.joined(task);
     }
-    assign(taskOf('a1', 'a'), taskOf('a2', 'b'), taskOf('a3', 'c'));
+    assign(taskOf('a1', 'a'), taskOf('a2', 'b'), taskOf('a3', 'c'), taskOf('a4', 'd'));
     assign(taskOf('a1', 'a', { desiredState: 'remove' }));
-    attachments.assign({ complete: true, update: [taskOf('a2', 'b')], remove: [] });
+    attachments.assign({ complete: true, kept: ['a4'], update: [taskOf('a2', 'b')], remove: [] });
     assert.deepEqual(lost, ['a1', 'a3']);
-    assert.equal(attachments.statuses().get('a2')?.state, 'running');
+    for (const id of ['a2', 'a4']) assert.equal(attachments.statuses().get(id)?.state, 'running');
   });
 });

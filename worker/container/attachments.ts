@@ -16,8 +16,9 @@ interface SwarmAttachmentsDeps {
 }
 
 interface AttachmentChange {
-  /** What is not in `update` is gone. */
+  /** What is neither in `update` nor in `kept` is gone. */
   readonly complete: boolean;
+  readonly kept: readonly string[];
   readonly update: readonly AssignedTask[];
   readonly remove: readonly string[];
 }
@@ -65,8 +66,8 @@ export class SwarmAttachments implements SwarmNetworks {
   }
 
   /** What the managers say of this node's attachments. */
-  assign({ complete, update, remove }: AttachmentChange): void {
-    const named = new Set(update.map(({ id }) => id));
+  assign({ complete, kept, update, remove }: AttachmentChange): void {
+    const named = new Set([...kept, ...update.map(({ id }) => id)]);
     for (const task of update) this.#tasks.set(task.id, task);
     const gone = complete ? [...this.#tasks.keys()].filter((id) => !named.has(id)) : remove;
     for (const id of gone) {

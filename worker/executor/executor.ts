@@ -9,8 +9,10 @@ import type { FileAssignments } from './file-vault.ts';
 import type { LogLine, LogQuery } from '../runtime/runtime.ts';
 
 export interface TaskAssignments {
-  /** `update` is all there is, and every other task is stopped and forgotten. */
+  /** `update` and `kept` are all there is, and every other task is stopped and forgotten. */
   readonly complete: boolean;
+  /** Tasks that stay as they are; a later set tells more of them. Absent: none. */
+  readonly kept?: readonly string[];
   /**
    * A desired state only ever rises. After a change of leaders a task that is to stop already may
    * be said to run for a moment longer: the later state that was heard before holds.
@@ -30,6 +32,7 @@ export interface AttachmentExecutor {
   /** As `TaskExecutor.assign`; to be called once the networks are as they should be. */
   assign(change: {
     readonly complete: boolean;
+    readonly kept: readonly string[];
     readonly update: readonly AssignedTask[];
     readonly remove: readonly string[];
   }): void;

@@ -366,16 +366,12 @@ describe('task runner', () => {
   });
 
   it('stops and forgets what a complete set leaves out, and strays', async () => {
-    await assign(assignedTask(1), assignedTask(2));
-    await until(() => state(1) === 'running' && state(2) === 'running');
-    await runner.assign({
-      complete: true,
-      update: [assignedTask(2)],
-      remove: [],
-      networks: noNetworks,
-    });
-    assert.deepEqual([...runner.statuses().keys()], [taskId(2)]);
-    await untilAsync(async () => (await runtime.list()).length === 1);
+    await assign(assignedTask(1), assignedTask(2), assignedTask(3));
+    await until(() => [1, 2, 3].every((n) => state(n) === 'running'));
+    const [update, kept] = [[assignedTask(2)], [taskId(3), taskId(4)]];
+    await runner.assign({ complete: true, kept, update, remove: [], networks: noNetworks });
+    assert.deepEqual([...runner.statuses().keys()], [taskId(2), taskId(3)]);
+    await untilAsync(async () => (await runtime.list()).length === 2);
     assert.ok(runtime.calls.some((call) => call.startsWith(`stop ${containerId(1)} SIGTERM`)));
 
     await runner[Symbol.asyncDispose]();

@@ -127,17 +127,17 @@ export class TaskRunner implements TaskExecutor {
   }
 
   async assign(assignments: TaskAssignments): Promise<void> {
-    const { complete, networks, files, volumes } = assignments;
+    const { complete, networks, files, volumes, kept = [] } = assignments;
     if (files !== undefined) this.#context.vault.assign(files);
     if (volumes !== undefined) this.#clusterVolumes.assign(volumes);
     const { attachments = [], tasks = [] } = Object.groupBy(assignments.update, (task) =>
       task.attachedContainerId === undefined ? 'tasks' : 'attachments',
     );
     const update = tasks.map((task) => this.#latest(task));
-    const kept = new Set(update.map(({ id }) => id));
+    const named = new Set([...kept, ...update.map(({ id }) => id)]);
     const remove = [
       ...assignments.remove.filter((id) => this.#drivers.has(id)),
-      ...(complete ? [...this.#drivers.keys()].filter((id) => !kept.has(id)) : []),
+      ...(complete ? [...this.#drivers.keys()].filter((id) => !named.has(id)) : []),
     ];
     this.#copy.assign(update, remove);
     this.#copy.assignNetworks(networks);
@@ -150,7 +150,7 @@ export class TaskRunner implements TaskExecutor {
         else driver.update(task);
       }
       for (const id of new Set(remove)) this.#remove(id);
-      const gone = { complete, remove: assignments.remove };
+      const gone = { complete, kept, remove: assignments.remove };
       this.#deps.attachments?.assign({ ...gone, update: attachments });
     }
   }

@@ -46,7 +46,7 @@ export class SimExecutor implements TaskExecutor {
   async assign(set: Parameters<TaskExecutor['assign']>[0]): Promise<void> {
     await this.#process.clock.sleep(durableMs);
     this.#host.networks.apply(set.networks);
-    const updated = new Set<string>();
+    const updated = new Set<string>(set.kept);
     for (const task of set.update) {
       updated.add(task.id);
       this.#take(task);
