@@ -68,7 +68,8 @@ export async function factsOfHost(
   host: Host,
   names: ReadonlyMap<string, readonly string[]>,
 ): Promise<HostFacts> {
-  const output = await host.exec(script(host.runRoot, names));
+  const all = ['sh', '-c', script(host.runRoot, names), 'sh', inNetwork, inContainer];
+  const output = await host.exec(all);
   const facts = new Set<string>();
   const bridges = new Map<string, readonly string[]>();
   const networked = new Set<string>();
@@ -105,42 +106,53 @@ export async function factsOfHost(
   return { facts, bridges };
 }
 
-/** One run on the host prints everything, a line each. */
+/** One run on the host prints everything, a line each: $1 in each network, $2 in each container. */
 function script(runRoot: string, names: ReadonlyMap<string, readonly string[]>): string {
   const asked = [...names].map(([id, all]) => `${id}) names="${all.join(' ')}";;`).join('\n');
-  const json = (command: string) => `$(${command} | tr -d '\\n')`;
-  const routesOf = (family: string) =>
-    `${json(`$in ip -j ${family} route show table all`)},${json(`$in ip -j ${family} rule`)}`;
   return `
+set -f
 cd ${runRoot}
-echo "host IPv4 ${json('nft -j list set inet ts_swarm_mesh published 2>/dev/null')}"
-echo "host IPv6 ${json('nft -j list set inet ts_swarm_mesh published6 2>/dev/null')}"
+echo "host IPv4" $(nft -j list set inet ts_swarm_mesh published 2>/dev/null)
+echo "host IPv6" $(nft -j list set inet ts_swarm_mesh published6 2>/dev/null)
 for id in $(ls overlay); do
-  in="nsenter --net=overlay/$id"
   echo "network $id"
-  echo "links $id ${json('$in ip -j -d link show')}"
-  echo "ports $id [${json('$in ip -j link show dev br0')},${json('$in bridge -j fdb show br br0')}]"
-  echo "fdb $id ${json('$in bridge -j fdb show dev vxlan0')}"
-  echo "neigh $id ${json('$in ip -j neighbour show dev vxlan0 nud all')}"
-  echo "mesh $id ${json('$in nft -j list maps')}"
-  echo "bridge $id ${json('$in ip -j address show dev br0')}"
+  nsenter --net=overlay/$id sh -c "$1" sh $id
 done
 for id in $(ls netns); do
-  in="nsenter --net=netns/$id"
-  echo "address $id ${json('$in ip -j address')}"
-  echo "route $id [${routesOf('-4')},${routesOf('-6')}]"
-  echo "nft $id ${json('$in nft -j list table inet ts_swarm 2>/dev/null')}"
   names=
   case $id in
     ${asked}
     *) ;;
   esac
-  for name in $names; do
-    found=$($in busybox nslookup -type=a $name 127.0.0.11 | sed -n '3,$s/^Address: //p')
-    echo name $id $name $found
-  done
-done`;
+  nsenter --net=netns/$id sh -c "$2" sh $id $names
+done
+true`;
 }
+
+// A namespace is entered once for all that is asked in it: this runs often, and the starts of
+// programs are all that it costs. Unquoted, what a program prints becomes one line.
+const inNetwork = `
+set -f
+echo "links $1" $(ip -j -d link show)
+echo "ports $1 [" $(ip -j link show dev br0) , $(bridge -j fdb show br br0) ]
+echo "fdb $1" $(bridge -j fdb show dev vxlan0)
+echo "neigh $1" $(ip -j neighbour show dev vxlan0 nud all)
+echo "mesh $1" $(nft -j list maps)
+echo "bridge $1" $(ip -j address show dev br0)`;
+
+const inContainer = `
+set -f
+id=$1
+shift
+echo "address $id" $(ip -j address)
+all4=$(ip -j -4 route show table all) rules4=$(ip -j -4 rule)
+all6=$(ip -j -6 route show table all) rules6=$(ip -j -6 rule)
+echo "route $id [" $all4 , $rules4 , $all6 , $rules6 ]
+echo "nft $id" $(nft -j list table inet ts_swarm 2>/dev/null)
+for name in "$@"; do
+  found=$(busybox nslookup -type=a $name 127.0.0.11 | sed -n '3,$s/^Address: //p')
+  echo name $id $name $found
+done`;
 
 /** Of a network's namespace: what is up in its bridge, and the number that its packets carry. */
 function links(text: string): readonly string[] {

@@ -15,9 +15,9 @@ import { compare } from './json-cases.ts';
 const version = '/v1.41';
 
 export function endpointCases(get: () => Field): void {
+  const early = askEarly(get);
   describe('mistakes with every endpoint, as with Docker’s daemon', () => {
     const used = new Set<unknown>();
-    const early = askEarly(get);
     for (const { name, mistakes } of endpoints) {
       for (const mistake of mistakes) {
         const title = `${name.split(' ')[0]} ${mistake.path} ${mistake.body ?? ''}`.trim();
@@ -96,7 +96,7 @@ export function endpointListCases(): void {
   });
 }
 
-/** What Docker's daemon takes long to answer, asked before the first of the mistakes. */
+/** What Docker's daemon takes long to answer, asked before the first test of all. */
 function askEarly(get: () => Field): ReadonlyMap<Mistake, Promise<string>> {
   const asked = new Map<Mistake, Promise<string>>();
   before(() => {
