@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { acquirePidFile } from './pid-file.ts';
@@ -20,6 +20,16 @@ describe('pid file', () => {
     });
     held[Symbol.dispose]();
     assert.equal(existsSync(path), false);
+  });
+
+  it('says where there is no room for it', () => {
+    const path = join(folder, 'daemon.pid');
+    symlinkSync('/dev/full', `${path}.new`);
+    assert.throws(() => acquirePidFile(path), {
+      code: 'resource-exhausted',
+      message: `no room is left in ${folder}: make some, and start the daemon again`,
+    });
+    assert.deepEqual(readdirSync(folder), []);
   });
 
   it('is taken over from a process that is gone, or whose id another one got', () => {

@@ -16,13 +16,24 @@ export function acquirePidFile(path: string): Disposable {
     );
   }
   const own = `${process.pid} ${startTime(process.pid)}\n`;
-  writeFileSync(`${path}.new`, own, { mode: 0o644 });
-  renameSync(`${path}.new`, path);
+  write(path, own);
   return {
     [Symbol.dispose]() {
       if (readFileSync(path, 'utf8') === own) rmSync(path);
     },
   };
+}
+
+function write(path: string, text: string): void {
+  try {
+    writeFileSync(`${path}.new`, text, { mode: 0o644 });
+    renameSync(`${path}.new`, path);
+  } catch (cause) {
+    rmSync(`${path}.new`, { force: true });
+    if (errnoOf(cause) !== 'ENOSPC') throw cause;
+    const message = `no room is left in ${dirname(path)}: make some, and start the daemon again`;
+    throw new SwarmError('resource-exhausted', message, { cause });
+  }
 }
 
 function readHolder(path: string): { pid: number; startTime: string } | undefined {

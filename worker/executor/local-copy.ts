@@ -12,27 +12,44 @@ interface StoredTask {
   readonly prepared: PreparedTask | undefined;
 }
 
+interface OwedObject {
+  readonly type: string;
+  readonly id: string;
+  /** Absent: it is gone. */
+  readonly text: string | undefined;
+}
+
 export interface Progress {
   readonly status: TaskStatus;
   readonly prepared: PreparedTask | undefined;
 }
 
 /**
- * Assignments are synced to the disk before they count as taken. Progress is not: what it says is
- * found out again from the containers themselves.
+ * Assignments are synced to the disk before they count as taken, unless it is full or broken: then
+ * they are kept in mind, and written with what is written next. Progress is not synced: what it
+ * says is found out again from the containers themselves.
  */
 export class LocalCopy implements Disposable {
+  readonly path: string;
   readonly #database: DatabaseSync;
   readonly #put: StatementSync;
   readonly #progress: StatementSync;
   readonly #delete: StatementSync;
   readonly #putNetwork: StatementSync;
   readonly #deleteNetwork: StatementSync;
+  readonly #clearNetworks: StatementSync;
+  /** What could not be written: assignments as they are stored, nothing for those taken away. */
+  readonly #owedTasks = new Map<string, string | undefined>();
+  /** The same of networks, by type and id. */
+  readonly #owedNetworks = new Map<string, OwedObject>();
+  /** Of networks, nothing that is stored is true any more. */
+  #owesNetworks = false;
 
-  constructor(folder: string) {
+  constructor(folder: string, open = (path: string) => new DatabaseSync(path)) {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const path = join(folder, 'tasks.db');
-    this.#database = new DatabaseSync(path);
+    this.path = path;
+    this.#database = open(path);
     // Credentials for registries are in it.
     chmodSync(path, 0o600);
     this.#database.exec(`
@@ -58,6 +75,7 @@ export class LocalCopy implements Disposable {
     this.#deleteNetwork = this.#database.prepare(
       'DELETE FROM network_object WHERE type = ? AND id = ?',
     );
+    this.#clearNetworks = this.#database.prepare('DELETE FROM network_object');
   }
 
   load(): readonly StoredTask[] {
@@ -84,29 +102,35 @@ export class LocalCopy implements Disposable {
     return { complete: true, update, remove: [] };
   }
 
+  /** Something that was assigned is not on the disk yet; `save` tries again. */
+  get isBehind(): boolean {
+    return this.#owedTasks.size > 0 || this.#owedNetworks.size > 0 || this.#owesNetworks;
+  }
+
   /** Not synced: what a crash of the host loses is said again by the managers. */
   assignNetworks({ complete, update, remove }: NetworkAssignments): void {
     if (!complete && update.length === 0 && remove.length === 0) return;
-    this.#transaction('NORMAL', () => {
-      if (complete) this.#database.exec('DELETE FROM network_object');
-      for (const { type, object } of update) {
-        this.#putNetwork.run(type, object.id, JSON.stringify(object));
-      }
-      for (const { type, id } of remove) this.#deleteNetwork.run(type, id);
-    });
+    if (complete) {
+      this.#owedNetworks.clear();
+      this.#owesNetworks = true;
+    }
+    const owe = (type: string, id: string, text?: string) =>
+      this.#owedNetworks.set(`${type} ${id}`, { type, id, text });
+    for (const { type, object } of update) owe(type, object.id, JSON.stringify(object));
+    for (const { type, id } of remove) owe(type, id);
+    this.#transaction('NORMAL');
   }
 
   /** Durable when it returns. */
   assign(update: readonly AssignedTask[], remove: readonly string[]): void {
     if (update.length === 0 && remove.length === 0) return;
-    this.#transaction('FULL', () => {
-      for (const task of update) this.#put.run(task.id, JSON.stringify(task));
-      for (const id of remove) this.#delete.run(id);
-    });
+    for (const task of update) this.#owedTasks.set(task.id, JSON.stringify(task));
+    for (const id of remove) this.#owedTasks.set(id, undefined);
+    this.#transaction('FULL');
   }
 
   save(progress: ReadonlyMap<string, Progress>): void {
-    if (progress.size === 0) return;
+    if (progress.size === 0 && !this.isBehind) return;
     this.#transaction('NORMAL', () => {
       for (const [id, { status, prepared }] of progress) {
         const text = prepared === undefined ? null : JSON.stringify(prepared);
@@ -119,14 +143,32 @@ export class LocalCopy implements Disposable {
     this.#database.close();
   }
 
-  #transaction(synchronous: 'FULL' | 'NORMAL', work: () => void): void {
+  /** Writes what is owed, and then whatever `work` does. */
+  #transaction(synchronous: 'FULL' | 'NORMAL', work?: () => void): void {
     this.#database.exec(`PRAGMA synchronous = ${synchronous}; BEGIN`);
     try {
-      work();
+      this.#writeOwed();
+      work?.();
       this.#database.exec('COMMIT');
     } catch (error) {
-      this.#database.exec('ROLLBACK');
+      // A full disk has ended the transaction already.
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
       throw error;
+    }
+    this.#owedTasks.clear();
+    this.#owedNetworks.clear();
+    this.#owesNetworks = false;
+  }
+
+  #writeOwed(): void {
+    for (const [id, assignment] of this.#owedTasks) {
+      if (assignment === undefined) this.#delete.run(id);
+      else this.#put.run(id, assignment);
+    }
+    if (this.#owesNetworks) this.#clearNetworks.run();
+    for (const { type, id, text } of this.#owedNetworks.values()) {
+      if (text === undefined) this.#deleteNetwork.run(type, id);
+      else this.#putNetwork.run(type, id, text);
     }
   }
 }

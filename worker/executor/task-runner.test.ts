@@ -68,11 +68,7 @@ describe('task runner', () => {
     network = new FakeNetwork();
     const gpu = (value: string) => ({ named: { kind: 'gpu', value } });
     devices = new NodeDevices({ own: [gpu('id1'), gpu('id2')], cdiFolders: [] }, silentLogger);
-    volumes = testVolumes({
-      folder: join(folder, 'volumes'),
-      clock,
-      random: seededRandom(1),
-    });
+    volumes = testVolumes({ folder: join(folder, 'volumes'), clock, random: seededRandom(1) });
     seen = [];
     await open();
   });
@@ -345,13 +341,17 @@ describe('task runner', () => {
     await assign(assignedTask(1));
     await until(() => state(1) === 'running');
     const other = new DatabaseSync(join(folder, 'data', 'tasks', 'tasks.db'));
+    const columns = "assignment ->> '$.desiredState' AS wanted, status ->> '$.state' AS state";
+    const select = other.prepare(`SELECT ${columns} FROM task ORDER BY id`);
+    const stored = () => select.all().map(({ wanted, state: now }) => [wanted, now]);
     other.exec('BEGIN IMMEDIATE');
     clock.advance(50);
+    await assign(assignedTask(1, { desired: 'shutdown' }), assignedTask(2));
+    await until(() => state(1) === 'shutdown' && state(2) === 'running');
     other.exec('ROLLBACK');
-    const stored = () => String(other.prepare('SELECT status FROM task').get()?.['status']);
-    assert.equal(stored(), 'null');
+    assert.deepEqual(stored(), [['running', null]]);
     clock.advance(5_000);
-    assert.match(stored(), /"state":"running"/);
+    assert.deepEqual(stored().flat(), ['shutdown', 'shutdown', 'running', 'running']);
     other.close();
   });
 

@@ -139,8 +139,8 @@ export class TaskRunner implements TaskExecutor {
       ...assignments.remove.filter((id) => this.#drivers.has(id)),
       ...(complete ? [...this.#drivers.keys()].filter((id) => !named.has(id)) : []),
     ];
-    this.#copy.assign(update, remove);
-    this.#copy.assignNetworks(networks);
+    this.#keep(() => this.#copy.assign(update, remove));
+    this.#keep(() => this.#copy.assignNetworks(networks));
     try {
       await this.#deps.network.assign(networks);
     } finally {
@@ -152,6 +152,22 @@ export class TaskRunner implements TaskExecutor {
       for (const id of new Set(remove)) this.#remove(id);
       const gone = { complete, kept, remove: assignments.remove };
       this.#deps.attachments?.assign({ ...gone, update: attachments });
+    }
+  }
+
+  /**
+   * A node whose disk takes nothing is of use still: its containers run, and can be stopped. To end
+   * its session would have them replaced elsewhere.
+   */
+  #keep(write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      this.#deps.log.error('what is assigned could not be written, and is tried again', {
+        path: this.#copy.path,
+        error: messageOf(error),
+      });
+      this.#saving ??= this.#deps.clock.after(saveRetryMs, () => this.#save());
     }
   }
 
@@ -324,6 +340,7 @@ export class TaskRunner implements TaskExecutor {
       this.#unsaved.clear();
     } catch (error) {
       this.#deps.log.error('the progress of tasks could not be written, and is tried again', {
+        path: this.#copy.path,
         tasks: this.#unsaved.size,
         error: messageOf(error),
       });
