@@ -37,7 +37,10 @@ export function findTask(view: StoreView, input: string): Task {
   if (byId !== undefined) return byId;
   const all = [...view.tasks()];
   const placed = all.filter((task) => task.name === input || isAt(view, task, input));
-  if (placed.length > 0) return placed.reduce((a, b) => (isBetter(b, a) ? b : a));
+  if (placed.length > 0) {
+    refuseSameNames(placed, input);
+    return placed.reduce((a, b) => (isBetter(b, a) ? b : a));
+  }
   const service = view.serviceByName(input);
   const live = service && [...view.tasksOfService(service.id)].filter(runs);
   const [first, ...others] = live ?? [];
@@ -50,6 +53,17 @@ export function findTask(view: StoreView, input: string): Task {
     );
   }
   return only('task', input, all, () => false);
+}
+
+/** Throws `invalid-argument` where nodes of one name each run a task of a global service. */
+function refuseSameNames(placed: readonly Task[], input: string): void {
+  const [first, ...others] = placed.filter((task) => task.slot === 0 && runs(task));
+  if (first === undefined || others.every(({ nodeId }) => nodeId === first.nodeId)) return;
+  const names = [first, ...others].map(placeName).toSorted().slice(0, namesMax).join(', ');
+  throw new SwarmError(
+    'invalid-argument',
+    `task ${input} is ambiguous, as several nodes have that name: name one of ${names}`,
+  );
 }
 
 const namesMax = 5;

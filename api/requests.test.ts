@@ -94,13 +94,26 @@ describe('names', () => {
     const web = makeService('abc1', { spec: { ...makeService('web').spec, name: 'web' } });
     const api = makeService('abc2', { spec: { ...makeService('api').spec, name: 'api' } });
     const task = makeTask('t1', web);
+    const every = makeService('every');
+    const running = { state: 'running', atMs: 0, message: '' } as const;
+    const onEach = ['n1', 'n2'].map((nodeId) =>
+      makeTask(`on-${nodeId}`, every, {
+        slot: 0,
+        nodeId,
+        name: `every.${nodeId}`,
+        status: running,
+      }),
+    );
     await store.propose(
       [
         { op: 'put', table: 'service', object: web, base: 0 },
         { op: 'put', table: 'service', object: api, base: 0 },
         { op: 'put', table: 'node', object: makeNode('n1', { description }), base: 0 },
         { op: 'put', table: 'node', object: makeNode('n2', { description }), base: 0 },
-        { op: 'put', table: 'task', object: task, base: 0 },
+        { op: 'put', table: 'service', object: every, base: 0 },
+        ...[task, ...onEach].map(
+          (object) => ({ op: 'put', table: 'task', object, base: 0 }) as const,
+        ),
       ],
       { atMs: 0 },
     );
@@ -112,6 +125,7 @@ describe('names', () => {
     assert.equal(findService(store, 'web').id, 'abc1');
     assert.equal(findService(store, 'abc2').id, 'abc2');
     assert.equal(findTask(store, 'web.1.t1').id, 't1');
+    assert.equal(findTask(store, 'every.n2').id, 'on-n2');
     assert.equal(findNode(store, 'n2').id, 'n2');
   });
 
@@ -123,6 +137,12 @@ describe('names', () => {
       { run: () => findService(store, 'abc'), says: 'service abc is ambiguous (2 matches found)' },
       { run: () => findNode(store, 'h1'), says: 'node h1 is ambiguous (2 matches found)' },
       { run: () => findTask(store, 'x'), says: 'task x not found' },
+      {
+        run: () => findTask(store, 'every.h1'),
+        says:
+          'task every.h1 is ambiguous, as several nodes have that name: ' +
+          'name one of every.n1, every.n2',
+      },
     ];
     for (const { run, says } of cases) assert.throws(run, { message: says });
   });

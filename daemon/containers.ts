@@ -19,7 +19,7 @@ import type { Images } from '../worker/image/images.ts';
 import type { ContainerNetwork, NetworkDriver, StandalonePorts } from '../worker/network/index.ts';
 import type { Runtime } from '../worker/runtime/index.ts';
 import type { Volumes, VolumeUser } from '../worker/volume/index.ts';
-import type { HostFacts } from './host-facts.ts';
+import { hostnameOf, type HostFacts } from './host-facts.ts';
 import type { DaemonOptions } from './options.ts';
 
 interface ContainersParts {
@@ -58,7 +58,7 @@ interface NodeContainers {
 }
 
 export function nodeContainers(
-  { dataRoot, runRoot, hostname }: DaemonOptions,
+  { dataRoot, runRoot, ...given }: DaemonOptions,
   { cpus }: HostFacts,
   parts: ContainersParts,
 ): NodeContainers {
@@ -75,7 +75,7 @@ export function nodeContainers(
     provide: (networkId) => network.provide(networkId),
   });
   const manager: ContainerManager = new ContainerManager(
-    { dataRoot, runRoot, hostname, cpus },
+    { dataRoot, runRoot, hostname: hostnameOf(given), cpus },
     { ...parts, ownNetworks, swarmNetworks: attachments, tasks: () => tasks() },
   );
   const spared = async () =>

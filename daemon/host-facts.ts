@@ -1,6 +1,6 @@
-/** What this host is: read once at the start from the kernel and /etc/os-release. */
+/** What this host is: read once at the start from the kernel and /etc/os-release; not its name. */
 import { readFileSync } from 'node:fs';
-import { arch, availableParallelism, release, totalmem } from 'node:os';
+import { arch, availableParallelism, hostname, release, totalmem } from 'node:os';
 import { errnoOf } from '../lib/errors.ts';
 
 export interface HostFacts {
@@ -28,6 +28,11 @@ export function readHostFacts(): HostFacts {
     cpus: availableParallelism(),
     memoryBytes: totalmem(),
   };
+}
+
+/** The name that the daemon was given, or the host's at present: a host may be renamed. */
+export function hostnameOf(given: { readonly hostname?: string }): string {
+  return given.hostname ?? hostname();
 }
 
 function prettyName(): string {

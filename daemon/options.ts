@@ -1,5 +1,4 @@
 /** The daemon's flags: parsed and validated once, frozen, and passed down. */
-import { hostname } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { messageOf, SwarmError } from '../lib/errors.ts';
@@ -24,7 +23,8 @@ export interface DaemonOptions {
   readonly registryMirrors: readonly string[];
   /** Engine labels, "key=value". */
   readonly labels: Readonly<Record<string, string>>;
-  readonly hostname: string;
+  /** Absent: the host's, which may change while the daemon runs. */
+  readonly hostname?: string;
   readonly genericResources: readonly GenericResource[];
   /** What other nodes reach this one at, instead of what it joined with; an interface stands for
    * its address. Empty: what it joined with, or the address that has taken that one's place. */
@@ -109,7 +109,7 @@ export function parseOptions(argv: readonly string[]): DaemonOptions {
     insecureRegistries: values['insecure-registry'] ?? [],
     registryMirrors: (values['registry-mirror'] ?? []).map(checkMirror),
     labels: parseLabels(values.label ?? []),
-    hostname: values.hostname ?? hostname(),
+    ...(values.hostname === undefined ? {} : { hostname: values.hostname }),
     genericResources: checkResources(values['node-generic-resource'] ?? []),
     advertiseAddr: checkAddr('advertise-addr', values['advertise-addr'] ?? ''),
     managerAddrs: (values['manager-addr'] ?? []).map((addr) =>

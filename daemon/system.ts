@@ -13,7 +13,7 @@ import { hasJournal, type Runtime } from '../worker/runtime/index.ts';
 import { cdiFolders, type NodeDevices } from '../worker/device/index.ts';
 import type { CsiDrivers } from '../worker/csi/index.ts';
 import type { Volumes } from '../worker/volume/index.ts';
-import type { HostFacts } from './host-facts.ts';
+import { hostnameOf, type HostFacts } from './host-facts.ts';
 import type { DaemonOptions } from './options.ts';
 import type { SwarmNode } from './swarm-node.ts';
 import { version } from './version.ts';
@@ -68,7 +68,7 @@ export class System implements SystemBackend, NodeFacts {
     const stayingVolumes = volumes.stayingNames();
     const { cpus, memoryBytes } = this.#host;
     return {
-      hostname: this.#options.hostname,
+      hostname: this.hostname,
       platform: this.platform,
       resources: {
         nanoCpus: cpus * 1e9,
@@ -101,7 +101,7 @@ export class System implements SystemBackend, NodeFacts {
   }
 
   get hostname(): string {
-    return this.#options.hostname;
+    return hostnameOf(this.#options);
   }
 
   get platform(): Required<Platform> {
@@ -117,7 +117,7 @@ export class System implements SystemBackend, NodeFacts {
     return {
       ...this.#host,
       engineId: this.#engineId,
-      hostname: this.#options.hostname,
+      hostname: this.hostname,
       containers: { running, stopped: containers.length - running },
       images: images.length,
       containerdVersion: runtimeInfo.containerdVersion,

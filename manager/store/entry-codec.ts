@@ -44,7 +44,8 @@ export function decodeEntry(bytes: Uint8Array): EncodedEntry {
   if (entry.v !== formatVersion) {
     throw new SwarmError(
       'internal',
-      `the log holds an entry of format ${entry.v}; this version reads format ${formatVersion}`,
+      `the log holds an entry of format ${entry.v}; this version reads format ` +
+        `${formatVersion}: start the version of ts-swarm again that wrote it`,
     );
   }
   return entry;

@@ -178,7 +178,8 @@ function checkFormat(version: number): void {
   if (version === formatVersion) return;
   throw new SwarmError(
     'internal',
-    `the snapshot is of format ${version}; this version reads format ${formatVersion}`,
+    `the snapshot is of format ${version}; this version reads format ` +
+      `${formatVersion}: start the version of ts-swarm again that wrote it`,
   );
 }
 

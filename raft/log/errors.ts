@@ -46,6 +46,12 @@ export function corrupt(path: string, offset: number, why: string, cause?: unkno
   return new LogError('corrupt', message, { path, offset, cause });
 }
 
+/** What another version of this library wrote, in a few words. */
+export function otherFormat(version: number, own: number): string {
+  const who = version > own ? 'a newer version, which has to be started again' : 'an older version';
+  return `it is of format ${version}, written by ${who}, and not of format ${own}`;
+}
+
 /** What a system call's error means for the log. */
 export function fromDisk(thrown: unknown, doing: string): LogError {
   if (thrown instanceof LogError) return thrown;

@@ -21,6 +21,7 @@
  * damaged record had been acknowledged: it had, if a later record was written after it was durable.
  */
 import { crc32 } from 'node:zlib';
+import { otherFormat } from './errors.ts';
 
 const recordKinds = { entry: 1, state: 2, restart: 3, seal: 4 } as const;
 type RecordKind = keyof typeof recordKinds;
@@ -175,7 +176,7 @@ export function decodeSegmentHeader(
   if (bytes.readUInt32LE(0) !== checksum) return "the header's checksum does not match";
   if (bytes.readUInt32LE(4) !== segmentMark) return 'it is not a log segment';
   const version = bytes.readUInt32LE(8);
-  if (version !== formatVersion) return `it is of format ${version}, not ${formatVersion}`;
+  if (version !== formatVersion) return otherFormat(version, formatVersion);
   return {
     sequence: readUInt64(bytes, 16),
     firstIndex: readUInt64(bytes, 24),

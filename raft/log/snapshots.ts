@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { FileCipher, partPlace, type Cipher } from './cipher.ts';
 import { giveBack, type Disk, type DiskFile } from './disk.ts';
-import { corrupt, fromDisk } from './errors.ts';
+import { corrupt, fromDisk, otherFormat } from './errors.ts';
 import { readUInt64, writeUInt64 } from './record.ts';
 
 export interface SnapshotInfo {
@@ -216,7 +216,7 @@ function checkHeader(path: string, bytes: Buffer, named: Named): number {
   }
   const version = bytes.readUInt32LE(8);
   if (version !== formatVersion) {
-    throw corrupt(path, 8, `it is of format ${version}, not ${formatVersion}`);
+    throw corrupt(path, 8, otherFormat(version, formatVersion));
   }
   if (readUInt64(bytes, 16) !== named.index || readUInt64(bytes, 24) !== named.term) {
     throw corrupt(path, 16, 'it is another snapshot than its name says');
