@@ -2,6 +2,7 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import { Doctor } from '../worker/doctor/index.ts';
+import { bridgesOf } from '../worker/network/local/index.ts';
 import type { ContainerNetwork } from '../worker/network/index.ts';
 import type { SwarmNode } from './swarm-node.ts';
 
@@ -27,6 +28,7 @@ export function newDoctor(
             ? []
             : [{ protocol, port: publishedPort, owner: `container ${containerId}` }],
         ),
+    bridges: () => bridgesOf(network.local.list()),
     obstacles: () => network.obstacles(),
     repairs: () => network.repairs,
     swarm: () => swarm.facts(),

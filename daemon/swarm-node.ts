@@ -15,6 +15,7 @@ import type {
 import { assert } from '../lib/assert.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { messageOf, SwarmError } from '../lib/errors.ts';
+import { parseAddr } from '../lib/grpc/index.ts';
 import type { NodeIdentity } from '../lib/identity/index.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Random } from '../lib/random.ts';
@@ -197,11 +198,13 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
     const { state, error, nodeId } = this.status();
     const agent = this.#active?.agent;
     const { connectedTo, clocks, lastError } = agent ?? {};
+    const { isManager = false, listenAddr = '' } = this.#active?.membership ?? {};
     return {
       state,
       error: error || (lastError?.message ?? ''),
       nodeId,
       ...(connectedTo === undefined ? {} : { manager: connectedTo }),
+      ...(isManager ? { listensOn: parseAddr(listenAddr).port } : {}),
       ...(clocks === undefined ? {} : { clock: clocks }),
     };
   }

@@ -128,6 +128,29 @@ describe('the doctor of a swarm', function () {
     }
   });
 
+  it('finds firewalls that end in a rule against all that they do not know', async () => {
+    await untilWell();
+    const h2 = get().host('h2');
+    const rules = [
+      'ct state established,related accept',
+      'udp dport 4789 accept',
+      'counter reject',
+    ];
+    await h2.exec(
+      `nft 'add table ${blocked}; add chain ${blocked} in { type filter hook input priority 0; }; ` +
+        `${rules.map((rule) => `add rule ${blocked} in ${rule}`).join('; ')}'`,
+    );
+    try {
+      const [found] = await untilComplaints(1);
+      assert.match(
+        found ?? '',
+        /^h2 firewall: the chain in .* does not know TCP port 2377, so that/,
+      );
+    } finally {
+      await h2.exec(`nft delete table ${blocked}`);
+    }
+  });
+
   it('notes that a host has no way out, and does not complain of it', async () => {
     await untilWell();
     const h3 = get().host('h3');

@@ -187,6 +187,7 @@ describe('the doctor', function () {
     tables: new NetworkTables(),
     containers: () => [],
     hostPorts: () => [],
+    bridges: () => ({ ip: [], ip6: [] }),
     obstacles: () => [],
     repairs: () => new Map(),
     swarm: () => ({ state: 'inactive', error: '', nodeId: '' }),

@@ -13,7 +13,8 @@ import type { NetworkTables } from '../network/tables.ts';
 import { echoesOf, judgeDataPath, waysToPeers, type Way } from './data-path.ts';
 import { examineEgress } from './egress.ts';
 import { finding, type Finding } from './finding.ts';
-import { examineForwarding, type ForwardingLinks } from './forwarding.ts';
+import type { Needed, NeededPort } from './firewall.ts';
+import { examineRules, type ForwardingLinks } from './forwarding.ts';
 import { gatewayBridgeName } from '../network/gateway-bridge.ts';
 import { echoAll } from './icmp.ts';
 import { examineKernel, judgeSctp, sctpFacts } from './kernel.ts';
@@ -27,6 +28,8 @@ export interface DoctorParts {
   readonly containers: () => readonly AttachedContainer[];
   /** Ports that containers of this node have taken of it. */
   readonly hostPorts: () => readonly PublishedPort[];
+  /** Links of bridge networks of this node from which containers get out, by the packets' family. */
+  readonly bridges: () => ForwardingLinks;
   /** Why networks of the swarm cannot be had on this node: a sentence for each. */
   readonly obstacles: () => readonly string[];
   /** What audits have put right, by kind. */
@@ -62,7 +65,7 @@ export class Doctor {
       repairs: () => judgeRepairs(repairs()),
       networks: () => this.#parts.obstacles().map((text) => finding('networks', 'error', text)),
       limits: connections,
-      forwarding: () => examineForwarding(this.#links()),
+      forwarding: () => examineRules(this.#links(), this.#needed()),
       egress: () => examineEgress(),
     };
     const found = await Promise.all(
@@ -85,7 +88,31 @@ export class Doctor {
       .filter(({ ingress }) => ingress)
       .some(({ id }) => [...tables.servicesOf(id)].some(({ ports }) => ports.length > 0));
     const mesh = isPublished ? [meshLink] : [];
-    return { ip: [gatewayBridgeName, ...mesh], ip6: mesh };
+    const { ip, ip6 } = this.#parts.bridges();
+    return { ip: [gatewayBridgeName, ...mesh, ...ip], ip6: [...mesh, ...ip6] };
+  }
+
+  /** Nothing where this is the only node. */
+  #needed(): Needed {
+    const { tables, swarm } = this.#parts;
+    const { nodeId, listensOn } = swarm();
+    const own = tables.peer(nodeId)?.dataPath;
+    const family = own?.address.includes(':') === true ? 'ip6' : 'ip';
+    if ([...tables.peers()].every(({ id }) => id === nodeId)) return { family, ports: [] };
+    const overlays = [...tables.networks()].filter(({ driver }) => driver === 'overlay');
+    const vxlan = new Set(overlays.map(({ dataPathPort }) => dataPathPort));
+    const isEncrypted = overlays.some(({ encrypted }) => encrypted);
+    const need = 'containers are not reached from other nodes';
+    const ports: readonly (NeededPort | undefined)[] = [
+      ...[...vxlan].map((port): NeededPort => ({ protocol: 'udp', port, need })),
+      isEncrypted && own?.wireguard !== undefined
+        ? { protocol: 'udp', port: own.wireguard.port, need: `${need} over encrypted networks` }
+        : undefined,
+      listensOn === undefined
+        ? undefined
+        : { protocol: 'tcp', port: listensOn, need: 'other nodes do not reach this manager' },
+    ];
+    return { family, ports: ports.filter((port) => port !== undefined) };
   }
 
   async #dataPath(): Promise<readonly Finding[]> {

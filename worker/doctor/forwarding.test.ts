@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert';
-import { judgeForwarding, judgeLegacy, type Ruleset } from './forwarding.ts';
+import { judgeForwarding, judgeLegacy } from './forwarding.ts';
+import type { Ruleset } from './rules.ts';
 
 const chain = (policy: string, hook = 'forward') => ({
   chain: { family: 'ip', table: 'filter', name: 'FORWARD', hook, policy },
@@ -17,6 +18,10 @@ const rule = (key: string, link: string, verdict = 'accept', table = 'filter') =
   },
 });
 
+const ends = (part: object) => ({
+  rule: { family: 'ip', table: 'filter', chain: 'FORWARD', expr: [{ counter: null }, part] },
+});
+
 describe('the examination of what is forwarded', () => {
   const both = [rule('iifname', 'ts-swarm0'), rule('oifname', 'ts-swarm0')];
   const cases: readonly (readonly [string, Ruleset['nftables'], 'ok' | 'error'])[] = [
@@ -26,6 +31,14 @@ describe('the examination of what is forwarded', () => {
     ['a policy that drops', [chain('drop')], 'error'],
     ['one way accepted only', [chain('drop'), both[0]!], 'error'],
     ['both ways accepted', [chain('drop'), ...both], 'ok'],
+    ['a rule at its end that rejects', [chain('accept'), ends({ reject: null })], 'error'],
+    [
+      'one of iptables-nft',
+      [chain('accept'), ends({ xt: { type: 'target', name: 'REJECT' } })],
+      'error',
+    ],
+    ['both ways accepted before it', [chain('accept'), ...both, ends({ drop: null })], 'ok'],
+    ['a rule that rejects some', [chain('accept'), rule('iifname', 'eth0', 'reject')], 'ok'],
     ['others accepted', [chain('drop'), rule('iifname', 'docker0'), rule('oifname', 'x')], 'error'],
     [
       'accepted elsewhere',
@@ -57,6 +70,7 @@ describe('the examination of what is forwarded', () => {
   const legacy: readonly (readonly [string, readonly string[], boolean])[] = [
     ['a policy that accepts', ['-P FORWARD ACCEPT'], false],
     ['a policy that drops', ['-P INPUT ACCEPT', '-P FORWARD DROP'], true],
+    ['a rule at its end', ['-P FORWARD ACCEPT', '-A FORWARD -j REJECT --reject-with x'], true],
     ['both ways accepted', ['-P FORWARD DROP', ...accepted], false],
     ['one way accepted only', ['-P FORWARD DROP', accepted[0]!], true],
     [

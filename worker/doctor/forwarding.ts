@@ -1,35 +1,18 @@
 /**
- * Whether somebody else's rules drop what this host forwards for containers: Docker and firewalls
- * set such policies, and an accept of ours does not undo another's drop.
+ * Whether somebody else's rules drop what this host forwards for containers, or what other nodes
+ * send to it: Docker and firewalls do so, and an accept of ours does not undo another's drop.
  */
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { errnoOf } from '../../lib/errors.ts';
 import { finding, type Finding } from './finding.ts';
+import { isClosedLegacy, judgeInput, judgeLegacyInput, type Needed } from './firewall.ts';
+import { closedChains, type Chain, type Rule, type Ruleset } from './rules.ts';
 
 const run = promisify(execFile);
 const timeoutMs = 5_000;
 const maxBytes = 64 * 1024 * 1024;
-
-interface Chain {
-  readonly family: string;
-  readonly table: string;
-  readonly name: string;
-  readonly hook?: string;
-  readonly policy?: string;
-}
-
-interface Rule {
-  readonly family: string;
-  readonly table: string;
-  readonly chain: string;
-  readonly expr?: readonly unknown[];
-}
-
-export interface Ruleset {
-  readonly nftables: readonly { readonly chain?: Chain; readonly rule?: Rule }[];
-}
 
 /** Links by which containers' packets come and go, by the family of the packets. */
 export interface ForwardingLinks {
@@ -37,14 +20,25 @@ export interface ForwardingLinks {
   readonly ip6: readonly string[];
 }
 
-export async function examineForwarding(links: ForwardingLinks): Promise<readonly Finding[]> {
-  const found = [...(await examineNft(links)), ...(await examineLegacy(links))];
-  if (found.length > 0) return found;
-  return [finding('forwarding', 'ok', 'what this host forwards for containers is not dropped')];
+export async function examineRules(
+  links: ForwardingLinks,
+  needed: Needed,
+): Promise<readonly Finding[]> {
+  const found = [...(await examineNft(links, needed)), ...(await examineLegacy(links, needed))];
+  const isWell = (name: string) => found.every(({ check }) => check !== name);
+  const [forwards, lets] = [
+    finding('forwarding', 'ok', 'what this host forwards for containers is not dropped'),
+    finding('firewall', 'ok', 'no rule of this host keeps away what other nodes send'),
+  ];
+  return [
+    ...found,
+    ...(isWell('forwarding') ? [forwards] : []),
+    ...(isWell('firewall') && needed.ports.length > 0 ? [lets] : []),
+  ];
 }
 
 /** Rules of the older kind, which nft does not show; asking for them must not make them. */
-async function examineLegacy(links: ForwardingLinks): Promise<readonly Finding[]> {
+async function examineLegacy(links: ForwardingLinks, needed: Needed): Promise<readonly Finding[]> {
   const found: Finding[] = [];
   for (const [family, program, names] of [
     ['ip', 'iptables-legacy', '/proc/net/ip_tables_names'],
@@ -54,6 +48,7 @@ async function examineLegacy(links: ForwardingLinks): Promise<readonly Finding[]
     try {
       const { stdout } = await run(program, ['-S'], { timeout: timeoutMs, maxBuffer: maxBytes });
       found.push(...judgeLegacy(program, stdout, links[family]));
+      if (family === needed.family) found.push(...judgeLegacyInput(program, stdout, needed.ports));
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') throw error;
       const text = `this host has rules that only ${program} shows, and it is not there: install it`;
@@ -79,7 +74,7 @@ export function judgeLegacy(
   links: readonly string[],
 ): readonly Finding[] {
   const lines = rules.split('\n');
-  if (!lines.includes('-P FORWARD DROP')) return [];
+  if (!isClosedLegacy(lines, 'FORWARD')) return [];
   const accepting = lines.filter((line) => line.endsWith('-j ACCEPT')).map((line) => `${line} `);
   const missing = links.filter(
     (link) =>
@@ -96,7 +91,7 @@ export function judgeLegacy(
 
 const consequence = 'containers have no way out, and published ports lead nowhere';
 
-async function examineNft(links: ForwardingLinks): Promise<readonly Finding[]> {
+async function examineNft(links: ForwardingLinks, needed: Needed): Promise<readonly Finding[]> {
   let text: string;
   try {
     // Without the elements of sets, of which there may be very many.
@@ -106,13 +101,12 @@ async function examineNft(links: ForwardingLinks): Promise<readonly Finding[]> {
     if (errnoOf(error) !== 'ENOENT') throw error;
     return [finding('forwarding', 'error', 'nft is not there: install the package nftables')];
   }
-  return judgeForwarding(JSON.parse(text) as Ruleset, links);
+  const ruleset = JSON.parse(text) as Ruleset;
+  return [...judgeForwarding(ruleset, links), ...judgeInput(ruleset, needed)];
 }
 
-export function judgeForwarding({ nftables }: Ruleset, links: ForwardingLinks): readonly Finding[] {
-  const rules = nftables.flatMap(({ rule }) => rule ?? []);
-  const dropping = nftables.flatMap(({ chain }) => {
-    if (chain?.hook !== 'forward' || chain.policy !== 'drop') return [];
+export function judgeForwarding(ruleset: Ruleset, links: ForwardingLinks): readonly Finding[] {
+  const dropping = closedChains(ruleset, 'forward').flatMap(({ chain, rules }) => {
     const wanted = chain.family === 'ip6' ? links.ip6 : links.ip;
     const missing = wanted.filter((link) => !accepts(chain, rules, link));
     return missing.length === 0 ? [] : [{ chain, missing }];

@@ -7,6 +7,8 @@ export interface SwarmFacts {
   readonly nodeId: string;
   /** The manager that this node has a session with. */
   readonly manager?: string;
+  /** The TCP port by which other nodes reach it, where it is a manager. */
+  readonly listensOn?: number;
   /** How far this host's clock is ahead of that manager's; known to half of `roundTripMs`. */
   readonly clock?: { readonly aheadMs: number; readonly roundTripMs: number };
 }

@@ -123,13 +123,12 @@ describe('bridge network on the real kernel', function () {
     assert.equal(await statusOf('http://127.0.0.1:8080/none'), 404);
     assert.equal(await statusOf(`http://${web.gateway}:8080/none`), 404);
     const other = await bridge('other');
-    const answer = inside(
-      other.netnsPath,
-      'sh',
-      '-c',
-      `busybox wget -q -O- http://${web.gateway}:8080/none 2>&1 || true`,
-    );
-    assert.match(answer, /404/);
+    // The container itself may ask as well, also where bridges hand packets to netfilter.
+    for (const { netnsPath } of [other, web]) {
+      const url = `http://${web.gateway}:8080/none`;
+      const ask = `timeout 5 busybox wget -q -O- ${url} 2>&1 || true`;
+      assert.match(inside(netnsPath, 'sh', '-c', ask), /404/);
+    }
   });
 
   it('keeps nothing of a container for the sake of a peer that is gone', async () => {

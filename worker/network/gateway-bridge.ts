@@ -19,7 +19,7 @@ import {
 import { HostPorts, type PortMapping } from './host-ports.ts';
 import { Netlink, type Link } from './netlink.ts';
 import type { NetlinkSockets } from './netlink-sockets.ts';
-import { addBridge, removeLink, setLink } from './netlink/links.ts';
+import { addBridge, removeLink, setLink, setPortHairpin } from './netlink/links.ts';
 import { setRoute } from './netlink/routes.ts';
 import type { Repair } from './part.ts';
 import { auditSettings, type Settings } from './settings.ts';
@@ -180,6 +180,7 @@ export class GatewayBridge {
     } finally {
       closeSync(netnsFd);
     }
+    this.#link.run(setPortHairpin(name));
     configureInterface(this.#inside(plug), link);
   }
 
@@ -226,6 +227,7 @@ export class GatewayBridge {
     }
     if (port.master === this.#index && port.up) return inside.repairs;
     this.#link.run(setLink(port.index, { master: this.#index, up: true }));
+    this.#link.run(setPortHairpin(port.index));
     return [...inside.repairs, { kind: 'link', what: port.name }];
   }
 

@@ -4,7 +4,7 @@ import { assert } from '../../../lib/assert.ts';
 import { hasIpv6, macOfAddresses } from '../container-interfaces.ts';
 import type { Link, Netlink } from '../netlink.ts';
 import { addAddress } from '../netlink/addresses.ts';
-import { addBridge, addVeth, removeLink, setLink } from '../netlink/links.ts';
+import { addBridge, addVeth, removeLink, setLink, setPortHairpin } from '../netlink/links.ts';
 import { canonicalCidr } from '../netlink/wire.ts';
 import type { Repair } from '../part.ts';
 import { auditSettings, forwardIpv6, turnIpv6On } from '../settings.ts';
@@ -75,6 +75,7 @@ export class BridgeDevice extends Device {
     const { name, mac, mtu } = plug.link;
     const end = { name: endName(plug), master: this.#index };
     this.host.run(addVeth(end, { name, mac, netnsFd }, mtu));
+    this.host.run(setPortHairpin(end.name));
   }
 
   protected auditEnd(plug: Plug, peer: number): readonly Repair[] | 'gone' {
@@ -83,6 +84,7 @@ export class BridgeDevice extends Device {
     if (end?.name !== name) return 'gone';
     if (end.master === this.#index && end.up) return [];
     this.host.run(setLink(end.index, { master: this.#index, up: true }));
+    this.host.run(setPortHairpin(end.index));
     return [{ kind: 'link', what: name }];
   }
 

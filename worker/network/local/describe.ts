@@ -38,6 +38,18 @@ export function bridgeRulesOf(network: LocalNetwork): readonly BridgeRules[] {
   ];
 }
 
+/** Links of bridges from which containers get out, by the family of their packets. */
+export function bridgesOf(networks: readonly LocalNetwork[]): {
+  readonly ip: readonly string[];
+  readonly ip6: readonly string[];
+} {
+  const open = networks.flatMap(bridgeRulesOf).filter(({ isInternal }) => !isInternal);
+  const having = (isIpv6: boolean) =>
+    open.filter(({ subnets }) => subnets.some((one) => one.includes(':') === isIpv6));
+  const links = (isIpv6: boolean) => having(isIpv6).map(({ link }) => link);
+  return { ip: links(false), ip6: links(true) };
+}
+
 /**
  * The network that a container's default route of the family leads by: of those that have a way
  * out, the first of the highest priority.

@@ -10,3 +10,4 @@ export {
   type LocalNetworksOptions,
 } from './local-networks.ts';
 export type { LocalNetwork } from './plan.ts';
+export { bridgesOf } from './describe.ts';

@@ -33,7 +33,7 @@ const skipStatistics = 8;
 const info = { kind: 1, data: 2, slaveKind: 4, slaveData: 5 } as const;
 const vethPeer = 1;
 const macvlanMode = 1;
-const bridgePort = { learning: 8 } as const;
+const bridgePort = { hairpin: 4, learning: 8 } as const;
 const vxlan = {
   id: 1,
   local: 4,
@@ -318,6 +318,19 @@ export function setLink(link: LinkRef, change: LinkChange): Request {
 
 /** Whether the bridge learns from what comes in by this port. */
 export function setPortLearning(link: LinkRef, learns: boolean): Request {
+  return setPort(link, attribute(bridgePort.learning, uint8(learns ? 1 : 0)));
+}
+
+/**
+ * What comes in by this port may go out by it again. Where bridges hand packets to netfilter
+ * (br_netfilter, which Docker and others load), a container that asks for its own published port is
+ * led back to itself on the bridge already.
+ */
+export function setPortHairpin(link: LinkRef): Request {
+  return setPort(link, attribute(bridgePort.hairpin, uint8(1)));
+}
+
+function setPort(link: LinkRef, setting: Buffer): Request {
   return {
     type: linkTypes.add,
     flags: 0,
@@ -328,7 +341,7 @@ export function setPortLearning(link: LinkRef, learns: boolean): Request {
       nested(
         attributes.linkInfo,
         attribute(info.slaveKind, cString('bridge')),
-        nested(info.slaveData, attribute(bridgePort.learning, uint8(learns ? 1 : 0))),
+        nested(info.slaveData, setting),
       ),
     ]),
   };
