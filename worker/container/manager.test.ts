@@ -228,6 +228,31 @@ describe('standalone containers', () => {
     assert.equal(await statusOf('is-unless-stopped'), 'exited');
   });
 
+  it('that were being started when the daemon was killed hold no process', async () => {
+    const id = await create('web');
+    await (await own('web')).start();
+    const config = runtime.config(id);
+    await (await own('web')).stop();
+    await runtime.remove(id);
+    await runtime.create(config);
+    await reopen();
+    assert.equal(await statusOf('web'), 'exited');
+    assert.equal(await runtime.inspect(id), undefined);
+  });
+
+  it('can be removed once more where a removal failed', async () => {
+    await create('web');
+    const { layers } = runtime;
+    const remove = layers.remove.bind(layers);
+    layers.remove = () => Promise.reject(new Error('the disk is broken'));
+    const force = { force: true };
+    await assert.rejects(made.manager.remove(await made.manager.find('web'), force), /is broken/);
+    assert.equal(await statusOf('web'), 'dead');
+    layers.remove = remove;
+    await made.manager.remove(await made.manager.find('web'), force);
+    await assert.rejects(made.manager.find('web'), isErrorCode('not-found'));
+  });
+
   it('leave nothing that nobody knows', async () => {
     await runtime.layers.prepare('ab'.repeat(32), { name: 'web', chainId: 'chain' });
     await reopen();

@@ -87,7 +87,9 @@ export class Standalone {
 
   /** Takes over what a former daemon left. */
   async adopt(info: ContainerInfo | undefined): Promise<void> {
-    const { connections, clock } = this.#context;
+    const { connections, clock, runtime } = this.#context;
+    // Its daemon was killed in the middle of a start: nobody would ever let that process go on.
+    if (info?.state === 'created') await runtime.remove(this.id);
     if (this.#state.status === 'removing') this.#set({ status: 'dead' });
     if (!isRunning(this.#state)) return;
     if (info?.state === 'running' || info?.state === 'paused') {
@@ -98,12 +100,8 @@ export class Standalone {
       return;
     }
     // Restarting, or ended while no daemon was there, or gone with the host's power.
-    const exit = info?.exit ?? {
-      id: this.id,
-      exitCode: 255,
-      oomKilled: false,
-      atMs: clock.nowMs(),
-    };
+    const lost = { id: this.id, exitCode: 255, oomKilled: false, atMs: clock.nowMs() };
+    const exit = info?.exit ?? lost;
     if (this.#state.status === 'restarting') this.#set({ status: 'exited', pid: 0 });
     else await this.exited(exit);
   }
@@ -254,12 +252,18 @@ export class Standalone {
       await this.#untilEnded();
     }
     this.#set({ status: 'removing' });
-    await this.lock.run(async () => {
-      await this.#ending;
-      await runtime.remove(this.id);
-      await connections.disconnect(this.#record);
-      await runtime.layers.remove(this.id);
-    });
+    try {
+      await this.lock.run(async () => {
+        await this.#ending;
+        await runtime.remove(this.id);
+        await connections.disconnect(this.#record);
+        await runtime.layers.remove(this.id);
+      });
+    } catch (error) {
+      // So that it can be removed once more.
+      this.#set({ status: 'dead' });
+      throw error;
+    }
     this.streams.disconnect();
   }
 

@@ -27,6 +27,9 @@ export interface HealthMonitorDeps {
   readonly probes: Semaphore;
 }
 
+/** Starting many at once is what costs; one that hangs then is not to hold up those of others. */
+const turnMs = 1_000;
+
 /** Docker's, of a check that never came to an end of its own. */
 const noExitCode = -1;
 
@@ -85,8 +88,8 @@ export class HealthMonitor {
   }
 
   async #probe(): Promise<void> {
-    const { clock, log, probes } = this.#deps;
-    const probe = await probes.run(() => this.#run());
+    const { clock, log } = this.#deps;
+    const probe = await this.#runInTurn();
     const { passed, output } = probe;
     if (this.#stopped) return;
     const before = this.#state;
@@ -98,6 +101,19 @@ export class HealthMonitor {
     this.#onProbe(probe);
     if (this.#state.health !== before.health) this.#onChange();
     this.#schedule();
+  }
+
+  async #runInTurn(): Promise<Probe> {
+    const { clock, probes } = this.#deps;
+    const { running } = await probes.run(async () => {
+      const turn = Promise.withResolvers<void>();
+      const timer = clock.after(turnMs, turn.resolve);
+      const started = this.#run();
+      await Promise.race([started, turn.promise]);
+      timer.cancel();
+      return { running: started };
+    });
+    return running;
   }
 
   async #run(): Promise<Probe> {

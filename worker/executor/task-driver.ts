@@ -264,6 +264,8 @@ export class TaskDriver implements Holder {
     const mounts = await volumes.provide(this.containerId, wanted);
     await this.#givenFiles();
     this.#prepared = { ...prepared, container: { ...container, mounts } };
+    // Of a daemon that was killed before this was written; the container it started runs already.
+    if (this.#container === 'running') this.#watchHealth();
     onProgress(this, false);
   }
 

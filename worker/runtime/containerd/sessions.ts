@@ -176,8 +176,16 @@ export class Sessions implements ContainerIo {
         error: messageOf(error),
       });
     }
-    await pump.drain();
-    await letGo();
+    try {
+      await pump.drain();
+      await letGo();
+    } catch (error) {
+      // Its container is being removed, and the pipes with it. The command has ended all the same.
+      this.#deps.log.warn('the last output of a command is lost', {
+        containerId: id,
+        error: messageOf(error),
+      });
+    }
     return exitCode;
   }
 
