@@ -135,9 +135,16 @@ describe('tidy', () => {
   });
 
   it('lets pure folders import only what is pure', () => {
-    const pureLib = ['assert', 'cron', 'errors', 'own', 'random', 'template', 'units'].map(
-      (name) => `lib/${name}.ts`,
-    );
+    const pureLib = [
+      'assert',
+      'cron',
+      'errors',
+      'own',
+      'random',
+      'signals',
+      'template',
+      'units',
+    ].map((name) => `lib/${name}.ts`);
     const pureFiles = [
       'manager/store/change.ts',
       'manager/store/view.ts',

@@ -3,7 +3,7 @@ import { SwarmError } from '../../lib/errors.ts';
 import { containerDocument, createExtras, type Codec } from '../../types/index.ts';
 import { ownOf, type Target } from '../../worker/container/manager.ts';
 import type { WaitCondition } from '../../worker/container/standalone.ts';
-import { signalNumber } from '../../worker/runtime/oci/signals.ts';
+import { signalNumber } from '../../lib/signals.ts';
 import { containerFilterKeys, containerMatcher } from '../container-filters.ts';
 import { containerInspectJson, containerSummaryJson } from '../convert/container.ts';
 import type { JsonObject } from '../convert/json.ts';

@@ -1,6 +1,7 @@
 /** The flags of `create` and `run` that say what the container is. */
 import { mount } from '../../types/index.ts';
 import { bool, bytes, cpus, durationMs, integer, list, listOf, text } from '../command/flags.ts';
+import { parseAddress } from '../format/parse.ts';
 import { envEntry, readEnvFile } from '../service/env.ts';
 import { ulimit } from '../service/container-flags.ts';
 import { parseMount } from '../service/mounts.ts';
@@ -115,7 +116,7 @@ const places: readonly CreateFlag[] = [
 
 const names: readonly CreateFlag[] = [
   host(list('add-host', 'Add a custom host-to-IP mapping (host:ip)'), 'ExtraHosts'),
-  host(list('dns', 'Set custom DNS servers'), 'Dns'),
+  host(listOf('dns', 'Set custom DNS servers', parseAddress), 'Dns'),
   host(list('dns-option', 'Set DNS options'), 'DnsOptions'),
   host(list('dns-search', 'Set custom DNS search domains'), 'DnsSearch'),
   setting(

@@ -3,7 +3,7 @@ import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { messageOf, SwarmError } from '../../lib/errors.ts';
 import type { Client } from '../client/index.ts';
 import type { Context } from '../command/context.ts';
-import { commandError } from '../command/errors.ts';
+import { commandError, usageError } from '../command/errors.ts';
 import { bool, list, listOf, oneOf, text, type Flag, type FlagValues } from '../command/flags.ts';
 import { parseReference } from '../image/reference.ts';
 import { showProgress } from '../image/progress.ts';
@@ -78,7 +78,7 @@ export function isAttachGiven(flags: FlagValues): boolean {
   return flags.has(attach);
 }
 
-/** What is sent, before the daemon has looked at it. Throws a command error. */
+/** What is sent, before the daemon has looked at it. What cannot be meant ends with 125. */
 export function draftOf(
   context: Context,
   image: string,
@@ -94,11 +94,11 @@ export function draftOf(
     for (const flag of createFlags(context.env)) flag.apply(draft, flags);
     connect(draft, flags);
   } catch (error) {
-    throw commandError(messageOf(error));
+    throw usageError(messageOf(error));
   }
   const { Name } = draft.host['RestartPolicy'] as { Name: string };
   if (draft.host['AutoRemove'] === true && Name !== 'no') {
-    throw commandError('conflicting options: cannot specify both --restart and --rm');
+    throw usageError('conflicting options: cannot specify both --restart and --rm');
   }
   return draft;
 }

@@ -1,4 +1,5 @@
 /** Reads what users write: comma-separated fields, pairs; and the units of lib. */
+import { isIP } from 'node:net';
 export { parseBytes, parseDecimalNano, parseDurationMs, parseShellWords } from '../../lib/units.ts';
 
 /** One line of comma-separated fields, quoted where they hold commas. */
@@ -20,4 +21,10 @@ export function parseCsv(line: string): string[] {
 export function splitPair(text: string, separator = '='): [string, string | undefined] {
   const at = text.indexOf(separator);
   return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + separator.length)];
+}
+
+/** An IPv4 or IPv6 address, as it is. */
+export function parseAddress(text: string): string {
+  if (isIP(text) === 0) throw new Error(`IP address is not correctly formatted: ${text}`);
+  return text;
 }

@@ -2,7 +2,7 @@
 import type { ContainerSpec, Mount } from '../../types/index.ts';
 import { commandError } from '../command/errors.ts';
 import { bool, durationMs, integer, list, text } from '../command/flags.ts';
-import { parseShellWords, splitPair } from '../format/parse.ts';
+import { parseAddress, parseShellWords, splitPair } from '../format/parse.ts';
 import { container, type SpecDraft } from './draft.ts';
 import { envEntry, envName, readEnvFile } from './env.ts';
 import { parseMount } from './mounts.ts';
@@ -325,6 +325,7 @@ const names: readonly SpecFlag[] = [
     help: 'Set custom DNS servers',
     addHelp: 'Add or update a custom DNS server',
     rmHelp: 'Remove a custom DNS server',
+    check: parseAddress,
     read: (spec) => dns(spec).nameservers,
     write: (spec, entries) => (dns(spec).nameservers = entries),
   }),

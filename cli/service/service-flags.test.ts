@@ -367,6 +367,8 @@ describe('service/service-flags', () => {
     { line: '-p published=80', expect: /missing mandatory field "target"/ },
     { line: '--ulimit nofile=3:2', expect: /soft limit must be less than or equal to hard limit/ },
     { line: '--placement-pref binpack=x', expect: /only spread=<label> is supported/ },
+    { line: '--dns dns.example', expect: /IP address is not correctly formatted: dns.example/ },
+    { line: '--label =x', expect: /invalid label '=x': empty name/ },
     { line: '--host nope', expect: /bad format for add-host/ },
     { line: '--env-file /nope/file', expect: /^open \/nope\/file: no such file or directory$/ },
     { line: '--name x', verb: 'update', expect: /^unknown flag: --name/ },

@@ -105,6 +105,9 @@ export function pairs(
     ...declared,
     parse(text) {
       const at = text.indexOf('=');
+      if (text === '' || at === 0) {
+        throw new Error(`invalid ${declared.name} '${text}': empty name`);
+      }
       return [at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)]];
     },
     key: ([key]) => key,

@@ -1,6 +1,8 @@
 /** Docker's rules for what a task runs. Pure; throws `invalid-argument` in Docker's words. */
+import { isIP } from 'node:net';
 import { SwarmError } from '../../lib/errors.ts';
 import { isLocalPath } from '../../lib/local-path.ts';
+import { signalNumber } from '../../lib/signals.ts';
 import { placeholders, whyUnfillable } from '../../lib/template.ts';
 import {
   groupPrefix,
@@ -105,6 +107,11 @@ function validateContainer(container: ContainerSpec): void {
   validatePrivileges(container);
   if ((container.stopGracePeriodMs ?? 0) < 0) {
     throw invalid('ContainerSpec: stop-grace-period cannot be negative');
+  }
+  if (container.stopSignal) signalNumber(container.stopSignal);
+  for (const server of container.dnsConfig?.nameservers ?? []) {
+    if (isIP(server) === 0)
+      throw invalid(`ContainerSpec: "${server}" is no address of a DNS server`);
   }
   for (const variable of container.env ?? []) {
     if (variable === '' || variable.startsWith('=')) {

@@ -128,6 +128,18 @@ const cases: { name: string; given: unknown; code: ErrorCode; says: string }[] =
     says: 'ContainerSpec: "Web:1" is not a valid repository/tag',
   },
   {
+    name: 'a stop signal that there is not',
+    given: good({}, { Image: 'web', StopSignal: 'SIGFOO' }),
+    code: 'invalid-argument',
+    says: 'invalid signal: SIGFOO',
+  },
+  {
+    name: 'a name for a DNS server',
+    given: good({}, { Image: 'web', DNSConfig: { Nameservers: ['10.0.0.9', 'dns.example'] } }),
+    code: 'invalid-argument',
+    says: 'ContainerSpec: "dns.example" is no address of a DNS server',
+  },
+  {
     name: 'too little memory',
     given: task({ Resources: { Limits: { MemoryBytes: 4 * 1024 * 1024 - 1 } } }),
     code: 'invalid-argument',

@@ -1,10 +1,11 @@
 /** What a container cannot have here: refused with a sentence, in Docker's words where it has any. */
+import { isIP } from 'node:net';
 import { SwarmError } from '../../lib/errors.ts';
 import type { ContainerDocument, HostDocument } from '../../types/index.ts';
 import { checkDeviceRequests } from '../device/index.ts';
 import { checkCapabilities } from '../runtime/oci/capabilities.ts';
 import { parseSeccompFile } from '../runtime/oci/seccomp-file.ts';
-import { signalNumber } from '../runtime/oci/signals.ts';
+import { signalNumber } from '../../lib/signals.ts';
 import type { CpuLists } from '../runtime/controls.ts';
 import { checkCpusets } from './cpusets.ts';
 import { macText } from './mac.ts';
@@ -36,6 +37,9 @@ export function checkContainer(
   checkCapabilities(host.capAdd ?? [], host.capDrop ?? []);
   checkUnsupported(config, host);
   if (config.stopSignal) signalNumber(config.stopSignal);
+  for (const server of host.dns ?? []) {
+    if (isIP(server) === 0) invalid(`"${server}" is no address of a DNS server`);
+  }
 }
 
 function invalid(message: string): never {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Timer } from '../../lib/clock.ts';
 import { messageOf, SwarmError } from '../../lib/errors.ts';
 import type { ContainerExit, ContainerInfo } from '../runtime/runtime.ts';
-import { signalNumber } from '../runtime/oci/signals.ts';
+import { signalNumber, signalOrTerm } from '../../lib/signals.ts';
 import { HealthWatch } from './health-watch.ts';
 import { Lock } from '../../lib/lock.ts';
 import { reachedBy } from './connections.ts';
@@ -473,7 +473,7 @@ export class Standalone {
   }
 
   #stopSignal(): string {
-    return this.#record.config.stopSignal || 'SIGTERM';
+    return signalOrTerm(this.#record.config.stopSignal);
   }
 
   #set(change: Partial<ContainerState>): void {

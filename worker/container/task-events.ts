@@ -1,7 +1,7 @@
 /** What happens to the containers of tasks, told as of any other: by what is done to them. */
 import type { Clock } from '../../lib/clock.ts';
 import { taskContainerHexId } from '../runtime/hex-id.ts';
-import { signalNumber } from '../runtime/oci/signals.ts';
+import { signalNumber } from '../../lib/signals.ts';
 import type { ContainerConfig, ContainerExit, Runtime } from '../runtime/runtime.ts';
 import type { ContainerEvents, EventSubject } from './events.ts';
 import type { TaskContainer } from './tasks.ts';

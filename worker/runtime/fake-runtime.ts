@@ -3,7 +3,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import type { ContainerControls } from './controls.ts';
 import { allBlockLimits, FakeIo, FakeLayers, idleUsage } from './fake-parts.ts';
-import { signalNumber } from './oci/signals.ts';
+import { signalNumber } from '../../lib/signals.ts';
 import type {
   ContainerConfig,
   ContainerExit,

@@ -162,6 +162,12 @@ describe('container configuration', () => {
     );
   });
 
+  it('stops with a signal that there is, whatever the image says', () => {
+    const { container } = prepare({}, { image: { stopSignal: 'SIGFOO' } });
+    assert.equal(container.stopSignal, 'SIGTERM');
+    assert.throws(() => prepare({ stopSignal: 'SIGFOO' }), /invalid signal: SIGFOO/);
+  });
+
   it('honours the networks host and none', () => {
     const host = prepare({}, { task: { networks: [{ target: 'host' }] } });
     assert.deepEqual([host.networkMode, host.container.hostname], ['host', 'host1']);

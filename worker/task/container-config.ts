@@ -15,6 +15,7 @@ import type { Image, ImageConfig } from '../image/images.ts';
 import type { ContainerConfig } from '../runtime/runtime.ts';
 import { resolveHealthCheck, type ResolvedHealthCheck } from './health.ts';
 import { logConfigOf } from './log-options.ts';
+import { signalNumber, signalOrTerm } from '../../lib/signals.ts';
 import { expandTemplate, type TemplateContext } from '../../lib/template.ts';
 
 /** A container without what is known only when it is started: its network and its files. */
@@ -72,6 +73,8 @@ export function prepareTask(
   const hostname = hostnameOf(task, expand(spec.hostname ?? ''), networkMode, node);
   const check = resolveHealthCheck(spec.healthCheck, imageHealthCheck(image.config));
   const id = containerIdOf(task);
+  // A task that could not be told to stop would run for ever.
+  if (spec.stopSignal) signalNumber(spec.stopSignal);
   const labels = labelsOf(task, image.config, spec);
   const process = processOf(spec, image.config, hostname, expand);
   const logged = {
@@ -103,7 +106,7 @@ export function prepareTask(
       ulimits: spec.ulimits ?? [],
       noNewPrivileges: spec.privileges?.noNewPrivileges ?? false,
       seccompUnconfined: spec.privileges?.seccomp?.mode === 'unconfined',
-      stopSignal: spec.stopSignal || image.config.stopSignal || 'SIGTERM',
+      stopSignal: spec.stopSignal || signalOrTerm(image.config.stopSignal),
       log: logConfigOf(task.spec.logDriver ?? task.defaultLogDriver ?? {}, logged),
       ...privilegesOf(spec),
     },

@@ -10,7 +10,7 @@ import { LogBudget, LogPump } from '../logs/log-pump.ts';
 import { readLog } from '../logs/log-reader.ts';
 import { keepsLog } from '../logs/kept-log.ts';
 import { Shippers } from '../logs/remote/shippers.ts';
-import { signalNumber } from '../oci/signals.ts';
+import { signalNumber } from '../../../lib/signals.ts';
 import type { ContainerControls } from '../controls.ts';
 import type { ContainerIo } from '../io.ts';
 import type { Layers } from '../layers.ts';

@@ -6,7 +6,7 @@ import { allCapabilities, capabilitiesOf, defaultCapabilities } from './capabili
 import { mountsOf } from './mounts.ts';
 import { resourcesOf } from './resources.ts';
 import { seccompProfile } from './seccomp.ts';
-import { signalNumber } from './signals.ts';
+import { signalNumber } from '../../../lib/signals.ts';
 import { execProcess, ociSpec, type SpecContext } from './spec.ts';
 import { resolveUser, withHome, withoutHome } from './user.ts';
 

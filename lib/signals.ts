@@ -1,5 +1,5 @@
 /** Signals by Docker's names: with or without SIG, or a number. */
-import { SwarmError } from '../../../lib/errors.ts';
+import { SwarmError } from './errors.ts';
 
 const numbers: Readonly<Record<string, number>> = {
   HUP: 1,
@@ -49,6 +49,17 @@ export function signalNumber(signal: string): number {
     throw new SwarmError('invalid-argument', `invalid signal: ${signal}`);
   }
   return number;
+}
+
+/** `given`, where Linux has such a signal; else SIGTERM, as Docker does for what an image says. */
+export function signalOrTerm(given = ''): string {
+  if (given === '') return 'SIGTERM';
+  try {
+    signalNumber(given);
+    return given;
+  } catch {
+    return 'SIGTERM';
+  }
 }
 
 function realTime(name: string): number | undefined {
