@@ -9,7 +9,7 @@ import { realClock } from '../lib/clock.ts';
 import { SwarmError } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
 import { makeService, makeTask } from '../manager/store/testing.ts';
-import { containerDocument, type Service } from '../types/index.ts';
+import { containerDocument, type Service, type Task } from '../types/index.ts';
 import { createApiServer, type ApiServer } from './index.ts';
 import type { Exchange } from './exchange.ts';
 import { ProgressStream } from './progress-stream.ts';
@@ -146,6 +146,25 @@ describe('streams of the API', () => {
       assert.ok(produced < 1000, `${produced} lines were read for a client that takes none`);
       response.destroy();
       await stopped.promise;
+    });
+  });
+
+  describe('tasks', () => {
+    it('of a service that is removed are listed until they have ended', async () => {
+      const running = makeTask('t2', service, { nodeId: 'n1' });
+      const ended = { ...running, id: 't3', status: { ...running.status, state: 'shutdown' } };
+      await backend.propose([
+        { op: 'put', table: 'task', object: running, base: 0 },
+        { op: 'put', table: 'task', object: ended as Task, base: 0 },
+      ]);
+      const listed = async () => {
+        const text = (await all(await open('GET', '/tasks'))).toString();
+        return (JSON.parse(text) as { ID: string }[]).map(({ ID: id }) => id);
+      };
+      assert.deepEqual(await listed(), ['t1', 't2', 't3']);
+      const base = backend.store.service('s1')?.meta.version ?? 0;
+      await backend.propose([{ op: 'delete', table: 'service', id: 's1', base }]);
+      assert.deepEqual(await listed(), ['t1', 't2']);
     });
   });
 

@@ -1,7 +1,7 @@
 import { SwarmError } from '../../lib/errors.ts';
 import { dirtiness } from '../../manager/orchestrator/index.ts';
 import type { StoreView } from '../../manager/store/view.ts';
-import { taskStates, type Task } from '../../types/index.ts';
+import { isTerminal, taskStates, type Task } from '../../types/index.ts';
 import { taskJson } from '../convert/task.ts';
 import type { Exchange } from '../exchange.ts';
 import { Filters } from '../filters.ts';
@@ -70,6 +70,7 @@ function list(exchange: Exchange, view: StoreView): Task[] {
     (task) =>
       (services.length === 0 || services.includes(task.serviceId)) &&
       (nodes.length === 0 || nodes.includes(task.nodeId)) &&
+      !isLeftOver(view, task) &&
       filters.any('name', (prefix) => task.name.startsWith(prefix)) &&
       filters.any('id', (prefix) => task.id.startsWith(prefix)) &&
       filters.labels('label', task.spec.container?.labels ?? {}) &&
@@ -78,6 +79,15 @@ function list(exchange: Exchange, view: StoreView): Task[] {
       (!filters.has('_up-to-date') || isUpToDate(task)),
   );
   return byId(found);
+}
+
+/**
+ * One of a service that was removed, which has ended: it is about to be removed as well. `docker
+ * stack rm --detach=false` counts how often it sees one that has ended, and never returns where the
+ * others are gone before it has seen as many.
+ */
+function isLeftOver(view: StoreView, { serviceId, status }: Task): boolean {
+  return serviceId !== '' && isTerminal(status.state) && view.service(serviceId) === undefined;
 }
 
 /** The smallest index that holds all that is asked for. */

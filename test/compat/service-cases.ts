@@ -270,11 +270,16 @@ function changing(test: Test): void {
       await run('update', '-d', '--replicas', '1', '--env-add', 'X=1', 'web');
       await field.runs('web', 1);
       await run('rollback', '-d', 'web');
+      const state = '{{.UpdateStatus.State}}';
       const replicas =
         '{{.Spec.Mode.Replicated.Replicas}} {{.Spec.TaskTemplate.ContainerSpec.Env}}';
       assert.equal(await run('inspect', '-f', replicas, 'web'), '3 []\n');
       await field.runs('web', 3);
       await run('update', '-d', '--env-add', 'Y=1', 'web');
+      // Until then the swarm writes down how the update goes, which the client may not overwrite.
+      await until('the update is under way', () => run('inspect', '-f', state, 'web'), {
+        accept: (text) => text === 'updating\n',
+      });
       await run('update', '-d', '--rollback', 'web');
       assert.equal(await run('inspect', '-f', replicas, 'web'), '3 []\n');
       assert.equal(await run('rm', 'web', 'other'), 'web\nother\n');
