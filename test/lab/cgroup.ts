@@ -56,7 +56,7 @@ function enableControllers(folder: string): void {
 }
 
 /** Removes the cgroup and all below it. The kernel takes a moment to let go of dead processes. */
-export function removeCgroup(path: string, timeoutMs = 5000): void {
+export function removeCgroup(path: string, timeoutMs = 30_000): void {
   const endMs = performance.now() + timeoutMs;
   for (const { mountPoint } of hierarchies()) {
     const folder = join(mountPoint, path);

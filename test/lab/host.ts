@@ -34,8 +34,6 @@ export interface DaemonStart {
   readonly flags?: readonly string[];
   /** A command that runs the command after it, such as `env NAME=value`. */
   readonly through?: readonly string[];
-  /** Until its API answers; a minute unless told, for machines that have much else to do. */
-  readonly timeoutMs?: number;
 }
 
 export class Host {
@@ -163,10 +161,7 @@ export class Host {
       ],
       this.daemonLog,
     );
-    await this.#daemon.ready(
-      async () => (await this.apiResult('GET', '/_ping')).status === 200,
-      start.timeoutMs ?? 60_000,
-    );
+    await this.#daemon.ready(async () => (await this.apiResult('GET', '/_ping')).status === 200);
   }
 
   /** SIGTERM to the daemon: containers go on. */
@@ -230,20 +225,20 @@ export class Host {
 
   /** Runs our CLI against this host's daemon and returns what it printed. */
   cli(...args: readonly string[]): Promise<string> {
-    return run([binary, '-H', this.url, ...args], { timeoutMs: 60_000 });
+    return run([binary, '-H', this.url, ...args], { timeoutMs: 120_000 });
   }
 
   cliResult(...args: readonly string[]): Promise<RunResult> {
-    return runResult([binary, '-H', this.url, ...args], { timeoutMs: 60_000 });
+    return runResult([binary, '-H', this.url, ...args], { timeoutMs: 120_000 });
   }
 
   /** Runs the docker CLI against this host's daemon and returns what it printed. */
   docker(...args: readonly string[]): Promise<string> {
-    return run(['docker', '-H', this.url, ...args], { timeoutMs: 60_000, env: dockerEnv });
+    return run(['docker', '-H', this.url, ...args], { timeoutMs: 120_000, env: dockerEnv });
   }
 
   dockerResult(...args: readonly string[]): Promise<RunResult> {
-    return runResult(['docker', '-H', this.url, ...args], { timeoutMs: 60_000, env: dockerEnv });
+    return runResult(['docker', '-H', this.url, ...args], { timeoutMs: 120_000, env: dockerEnv });
   }
 
   /** A call of the Engine API. Throws on an answer of 400 or more, with the API's message. */

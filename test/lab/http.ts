@@ -17,7 +17,7 @@ interface HttpOptions {
   readonly method?: string;
   readonly body?: string | Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;
-  /** 30 seconds unless told. */
+  /** A minute unless told. */
   readonly timeoutMs?: number;
 }
 
@@ -27,7 +27,7 @@ export function http(
   path: string,
   options: HttpOptions = {},
 ): Promise<HttpResult> {
-  const { method = 'GET', body, headers = {}, timeoutMs = 30_000 } = options;
+  const { method = 'GET', body, headers = {}, timeoutMs = 60_000 } = options;
   const { promise, resolve, reject } = Promise.withResolvers<HttpResult>();
   const { socketPath, origin = 'http://localhost' } = target;
   const where = `${method} ${socketPath ?? origin}${path}`;

@@ -161,7 +161,6 @@ export async function formSwarm(hosts: readonly Host[], managers: number): Promi
       return nodes.map((node) => node.Status.State);
     },
     {
-      timeoutMs: 20_000,
       accept: (states) =>
         states.length === hosts.length && states.every((state) => state === 'ready'),
     },

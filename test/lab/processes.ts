@@ -83,7 +83,7 @@ export function containersIn(path: string): ContainerProcess[] {
 }
 
 /** Kills with SIGKILL and waits, blocking, until `find` finds nothing more. */
-export function killSync(what: string, find: () => readonly number[], timeoutMs = 10_000): void {
+export function killSync(what: string, find: () => readonly number[], timeoutMs = 60_000): void {
   const endMs = performance.now() + timeoutMs;
   for (;;) {
     const pids = find();

@@ -8,7 +8,7 @@ export interface RunResult {
 }
 
 export interface RunOptions {
-  /** 30 seconds unless told. The command is killed then. */
+  /** A minute and a half unless told. The command is killed then. */
   readonly timeoutMs?: number;
   readonly input?: string | Uint8Array;
   /** On top of this process's environment. */
@@ -29,7 +29,7 @@ class RunError extends Error {
 
 /** Runs a command to its end, whatever its exit code. Rejects when it does not start or end. */
 export function runResult(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-  const { timeoutMs = 30_000, input, env, cwd } = options;
+  const { timeoutMs = 90_000, input, env, cwd } = options;
   const [command = '', ...args] = argv;
   const { promise, resolve, reject } = Promise.withResolvers<RunResult>();
   const child = spawn(command, args, {
@@ -82,7 +82,7 @@ export function runSync(argv: readonly string[], input = ''): string {
   const { status, stdout, stderr, error } = spawnSync(command, args, {
     input,
     encoding: 'utf8',
-    timeout: 30_000,
+    timeout: 90_000,
   });
   if (error !== undefined) throw new Error(`'${command}' does not run: ${error.message}`);
   if (status !== 0) throw new RunError(argv, { code: status ?? -1, stdout, stderr });

@@ -69,22 +69,21 @@ export class Service {
   }
 
   /** SIGTERM, then waits until it has ended. */
-  async stop(timeoutMs = 20_000): Promise<void> {
+  async stop(): Promise<void> {
     if (this.isRunning) signal(this.pid, 'SIGTERM');
-    await this.#gone('SIGTERM', timeoutMs);
+    await this.#gone('SIGTERM');
   }
 
   /** SIGKILL, to this one process only. */
   async kill(): Promise<void> {
     if (this.isRunning) signal(this.pid, 'SIGKILL');
-    await this.#gone('SIGKILL', 10_000);
+    await this.#gone('SIGKILL');
   }
 
   /** Waits until `probe` gives a truthy value; ends at once, with the log, if the service ends. */
-  async ready(probe: () => Promise<unknown>, timeoutMs = 20_000): Promise<void> {
+  async ready(probe: () => Promise<unknown>): Promise<void> {
     try {
       await until(`${this.name} answers`, async () => (this.isRunning ? await probe() : 'ended'), {
-        timeoutMs,
         everyMs: 20,
       });
       if (!this.isRunning) throw new Error(`${this.name} has ended`);
@@ -98,10 +97,9 @@ export class Service {
     return tail(this.logFile, lines);
   }
 
-  async #gone(sent: string, timeoutMs: number): Promise<void> {
+  async #gone(sent: string): Promise<void> {
     try {
       await until(`${this.name} ends after ${sent}`, () => !this.isRunning, {
-        timeoutMs,
         everyMs: 5,
       });
     } catch (error) {

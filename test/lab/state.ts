@@ -145,11 +145,10 @@ export function removeLab(id: number): void {
 /** Processes, network devices, cgroups and data: all but the folder that holds the number. */
 function removeParts(id: number): void {
   const { cgroup, bridge, data } = pathsOf(id);
-  killSync(
-    `lab ${id}`,
-    () => [...withEnvironment(environmentMark, String(id)), ...inCgroup(cgroup)],
-    15_000,
-  );
+  killSync(`lab ${id}`, () => [
+    ...withEnvironment(environmentMark, String(id)),
+    ...inCgroup(cgroup),
+  ]);
   const own = readdirSync('/sys/class/net').filter(
     (device) => device === bridge || device.startsWith(`${bridge}-`),
   );

@@ -1,7 +1,10 @@
 import { messageOf } from '../../lib/errors.ts';
 
 export interface UntilOptions<T> {
-  /** Half a minute unless told: it costs nothing where all is well, and machines differ. */
+  /**
+   * Two minutes unless told, and never less: it costs nothing where all is well, and machines
+   * differ.
+   */
   readonly timeoutMs?: number;
   /** 50 milliseconds unless told. */
   readonly everyMs?: number;
@@ -9,7 +12,7 @@ export interface UntilOptions<T> {
   readonly accept?: (value: T) => boolean;
 }
 
-const patienceMs = 30_000;
+const patienceMs = 120_000;
 const nothing = 'nothing yet';
 const hangs = new Error('the probe itself hangs');
 
@@ -22,7 +25,8 @@ export async function until<T>(
   probe: () => T | Promise<T>,
   options: UntilOptions<T> = {},
 ): Promise<T> {
-  const { timeoutMs = patienceMs, everyMs = 50, accept = Boolean } = options;
+  const { everyMs = 50, accept = Boolean } = options;
+  const timeoutMs = Math.max(options.timeoutMs ?? 0, patienceMs);
   const endMs = performance.now() + timeoutMs;
   let seen = nothing;
   for (;;) {
