@@ -13,8 +13,7 @@ interface WireNetwork {
   readonly Containers: Readonly<Record<string, { readonly Name: string }>> | null;
 }
 
-describe('containers of people on networks of the swarm', function () {
-  this.timeout(180_000);
+describe('containers of people on networks of the swarm', () => {
   // Before the swarm is looked over, which counts all containers.
   afterEach(async () => {
     for (const host of get().hosts) await removeAll(host);

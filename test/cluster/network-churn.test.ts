@@ -7,8 +7,7 @@ import { createAndRemove, turnoverFlags } from './turnover.ts';
 const services = 36;
 const brief = 100;
 
-describe('networks whose services come and go', function () {
-  this.timeout(240_000);
+describe('networks whose services come and go', () => {
   const get = useSwarm({ hosts: 3, images: ['sleeper:1'], daemonFlags: turnoverFlags });
 
   it(`are as they were after ${services} of them`, () => comeAndGo(get(), services));

@@ -36,8 +36,7 @@ async function startWrk(swarm: TestSwarm) {
   ];
 }
 
-describe('networks whose hosts fail', function () {
-  this.timeout(240_000);
+describe('networks whose hosts fail', () => {
   const get = useSwarm({ heartbeat: ownHeartbeat, hosts: 4, managers: 1, images: shopImages });
   afterEach(() => clearShop(get()));
 

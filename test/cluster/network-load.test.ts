@@ -13,8 +13,7 @@ const mesh = { from: 'h4', to: 'h3' } as const;
 const patienceMs = 60_000;
 const options = { requestsPerSecond, clientHost, mesh };
 
-describe('a service under load loses no request', function () {
-  this.timeout(180_000);
+describe('a service under load loses no request', () => {
   const get = useSwarm({ heartbeat: ownHeartbeat, hosts: 4, managers: 3, images: shopImages });
   afterEach(() => clearShop(get()));
 

@@ -15,8 +15,7 @@ interface WireService {
   };
 }
 
-describe('published ports', function () {
-  this.timeout(120_000);
+describe('published ports', () => {
   const get = useSwarm({ hosts: 3, images: ['peer:1', 'sleeper:1'] });
   let peers: Peers;
   let tasks: readonly TaskView[];

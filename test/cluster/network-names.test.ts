@@ -27,8 +27,7 @@ interface WireNetwork {
 const networks = ['one', 'two'];
 const noAnswer: readonly string[] = [];
 
-describe('names on overlay networks', function () {
-  this.timeout(180_000);
+describe('names on overlay networks', () => {
   const get = useSwarm({ hosts: 3, images: ['web:1', 'sleeper:1'] });
 
   beforeEach(async () => {

@@ -32,8 +32,7 @@ interface Member {
 
 const runRoot = '/run/ts-swarm';
 
-describe('overlay networks', function () {
-  this.timeout(180_000);
+describe('overlay networks', () => {
   const get = useSwarm({ hosts: 4, images: ['web:1', 'sleeper:1', 'peer:1'] });
 
   // A daemon that takes its time on a busy machine is not to have its tasks moved.
@@ -387,9 +386,7 @@ describe('overlay networks', function () {
   });
 });
 
-describe('overlay networks with a data path of their own', function () {
-  this.timeout(120_000);
-
+describe('overlay networks with a data path of their own', () => {
   it('use the address and the port that are given for it', async () => {
     await using lab = await Lab.create({ hosts: 2 });
     const image = await lab.image('web:1');

@@ -4,8 +4,7 @@ import { runResult, until } from '../lab/index.ts';
 import { addressesOf, Peers } from './network-peers.ts';
 import { imageOf, useSwarm, type TaskView } from './swarm.ts';
 
-describe('networks that each node makes for itself', function () {
-  this.timeout(120_000);
+describe('networks that each node makes for itself', () => {
   const get = useSwarm({ hosts: 2, images: ['sleeper:1'] });
   let peers: Peers;
   before(async () => {

@@ -12,8 +12,7 @@ interface WireService {
 
 const replicas = 4;
 
-describe('virtual addresses', function () {
-  this.timeout(120_000);
+describe('virtual addresses', () => {
   const get = useSwarm({ hosts: 3, images: ['peer:1', 'sleeper:1'] });
   let peers: Peers;
 
