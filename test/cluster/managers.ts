@@ -1,6 +1,6 @@
 /** A swarm with several managers, any of which may be lost: who leads, and what each knows. */
 import { strict as assert } from 'node:assert';
-import { Lab, until, type Host } from '../lab/index.ts';
+import { Lab, until, type Host, type HttpResult } from '../lab/index.ts';
 import { imageOf, TestSwarm, withDaemonLogs } from './swarm.ts';
 
 interface ManagerView {
@@ -59,7 +59,8 @@ export class Managers {
   }
 
   async idOf(host: Host, through: Host): Promise<string> {
-    const found = (await this.nodes(through)).filter((node) => node.host === host.name);
+    const nodes = await until('the nodes are told', () => this.nodes(through));
+    const found = nodes.filter((node) => node.host === host.name);
     assert.equal(found.length, 1, `${host.name} is known once`);
     return found[0]?.id ?? '';
   }
@@ -156,18 +157,47 @@ export class Managers {
   }
 
   /** The others refuse for as long as they have not heard of each other, as after a start. */
-  async demote(through: Host, node: Host): Promise<void> {
-    await until(`${node.name} is demoted`, () => through.cliResult('node', 'demote', node.name), {
+  demote(through: Host, node: Host): Promise<void> {
+    return this.command(through, 'node', 'demote', node.name);
+  }
+
+  promote(through: Host, node: Host): Promise<void> {
+    return this.command(through, 'node', 'promote', node.name);
+  }
+
+  /** Our CLI on this host, again and again: an election in between is not what tests are about. */
+  async command(through: Host, ...args: readonly string[]): Promise<void> {
+    await until(`"${args.join(' ')}" is done`, () => through.cliResult(...args), {
       accept: ({ code }) => code === 0,
-      timeoutMs: 60_000,
     });
+  }
+
+  /** What the answer is once there is a leader: on a busy machine one may be elected just now. */
+  async whenLed(through: Host, method: string, path: string, body?: unknown): Promise<HttpResult> {
+    const ask = () => through.apiResult(method, path, body);
+    return until(`${method} ${path} is answered by ${through.name}`, ask, {
+      accept: ({ status }) => status !== 503,
+    });
+  }
+
+  /** The command is refused with this sentence; elections on the way are passed over. */
+  async refusal(through: Host, says: RegExp, ...args: readonly string[]): Promise<void> {
+    const { code, stdout } = await until(
+      `"${args.join(' ')}" is refused with ${String(says)}`,
+      () => through.cliResult(...args),
+      { accept: (result) => result.code === 0 || says.test(result.stderr) },
+    );
+    assert.equal(code, 1, stdout);
   }
 
   /** Removes all services of these names' beginning. */
   async remove(through: Host, prefix: string): Promise<void> {
-    const names = [...(await this.services(through)).keys()];
+    const all = await until('the services are told', () => this.services(through));
+    const names = [...all.keys()];
     for (const name of names.filter((each) => each.startsWith(prefix))) {
-      await through.api('DELETE', `/services/${name}`);
+      const { status, body } = await this.whenLed(through, 'DELETE', `/services/${name}`);
+      // Of a first attempt that was answered with 503 the outcome is unknown.
+      assert.ok(status === 200 || status === 404, body);
     }
   }
 }
@@ -199,6 +229,8 @@ interface ManagersOptions {
   readonly managers: number;
   /** Tasks of the service "steady", which no loss of a manager's daemon may touch; 0 for none. */
   readonly replicas: number;
+  /** Nodes may be silent for four times as long; as the swarm has it unless told. */
+  readonly heartbeat?: string;
   /** Done on the hosts before their daemons start. */
   readonly prepare?: (lab: Lab) => Promise<void>;
 }
@@ -221,6 +253,9 @@ export function useManagers(options: ManagersOptions): () => Managers {
       const swarm = new TestSwarm(lab);
       await options.prepare?.(lab);
       await Promise.all([lab.startSwarm({ managers: options.managers }), lab.image('sleeper:1')]);
+      if (options.heartbeat !== undefined) {
+        await swarm.cli('swarm', 'update', '--dispatcher-heartbeat', options.heartbeat);
+      }
       if (options.replicas === 0) return;
       const replicas = String(options.replicas);
       await swarm.create('steady', '--replicas', replicas, imageOf(swarm, 'sleeper:1'));

@@ -116,7 +116,9 @@ describe('containers of people on networks of the swarm', () => {
     await worker.killDaemon();
     await worker.startDaemon();
     await hears(manager, 'nook', 'box', /web:1/);
-    assert.equal((await attachments(swarm)).length, 2);
+    await until('there are two attachments', () => attachments(swarm), {
+      accept: (tasks) => tasks.length === 2,
+    });
     await worker.docker('restart', '-t', '0', 'box');
     assert.equal(await inspected(worker, 'box'), '10.55.0.22');
     await hears(manager, 'nook', 'crate', /web:1/);

@@ -70,9 +70,11 @@ describe('networks whose hosts fail', () => {
       const rounds = await wrk.stop(rightMs);
       console.log(`      host killed, wrk by the ${name}: ${wrkLine(rounds, killedMs)}`);
       const late = rounds.filter(({ fromMs }) => fromMs > rightMs);
-      const sums = late.map(({ requests, errors }) => ({ isAnswered: requests > 0, errors }));
-      assert.ok(sums.length > 0, `${name}: wrk goes on after it`);
-      for (const sum of sums) assert.deepEqual(sum, { isAnswered: true, errors: 0 }, name);
+      assert.ok(
+        late.some(({ requests }) => requests > 0),
+        `${name}: wrk goes on after it`,
+      );
+      for (const { errors } of late) assert.equal(errors, 0, name);
     }
     await swarm.runs('shop', 6);
   });

@@ -68,7 +68,9 @@ describe('networks that each node makes for itself', () => {
     for (const { task, address } of boxes) {
       for (const name of ['box', 'tasks.box']) await found(task, name, all);
       for (const other of boxes) {
-        const seen = await peers.ask(peers.inTask(swarm, task), other.address, 80, 5000);
+        const seen = await until(`${other.address} answers`, () =>
+          peers.ask(peers.inTask(swarm, task), other.address, 80, 5000),
+        );
         assert.equal(seen, `${other.task.host} ${address}`);
       }
     }

@@ -47,7 +47,9 @@ export async function createAndRemove(swarm: TestSwarm, services: number): Promi
   await allAddressesAreFree(swarm);
   await swarm.clear();
   await swarm.cli('network', 'rm', network);
-  assert.equal(await subnetOfNew(swarm), first, 'the next subnet is the one that it was before');
+  await until('the next subnet is the one that it was before', () => subnetOfNew(swarm), {
+    accept: (subnetNow) => subnetNow === first,
+  });
 }
 
 const hasTasks = {

@@ -7,6 +7,7 @@
  * is made of.
  */
 export { Host, binary, type DaemonStart } from './host.ts';
+export type { HttpResult } from './http.ts';
 export type { ImageSpec } from './image.ts';
 export { signal, startTicksOf, type ContainerProcess } from './processes.ts';
 export { Lab, formSwarm, type LabOptions, type SwarmOptions } from './lab.ts';
