@@ -1,5 +1,5 @@
 /**
- * Run by node within a network namespace: `load-generator.ts ADDRESS PORT RATE EXPECT`. Opens RATE
+ * Run by node within a network namespace: `load-generator.ts ADDRESS PORT RATE EXPECT TIMEOUT`. Opens RATE
  * connections a second, one for each request and each tried once, and counts every way in which one
  * may fail. Prints a line once it goes, and the outcome as JSON after SIGTERM.
  */
@@ -7,12 +7,12 @@ import { connect } from 'node:net';
 import { errnoOf, messageOf } from '../../lib/errors.ts';
 import { nowMs, type LoadOutcome } from './load.ts';
 
-const timeoutMs = 10_000;
 const tickMs = 4;
 /** Beyond them requests are not sent, and counted: a failure as well. */
 const inFlightMax = 4000;
 
-const [address = '', port = '', rate = '', expect = ''] = process.argv.slice(2);
+const [address = '', port = '', rate = '', expect = '', limit = ''] = process.argv.slice(2);
+const timeoutMs = Number(limit);
 const expected = new RegExp(expect);
 const latencies: number[] = [];
 const failures: LoadOutcome['failures'][number][] = [];

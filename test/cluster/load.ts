@@ -26,6 +26,8 @@ interface LoadOptions {
   readonly expect: RegExp;
   /** The namespace it comes from; the host's own unless told. */
   readonly netns?: string;
+  /** What has no answer for so long has failed; 10 seconds unless told. */
+  readonly timeoutMs?: number;
 }
 
 const generator = join(import.meta.dirname, 'load-generator.ts');
@@ -41,10 +43,11 @@ export class Load {
   }
 
   static async start(host: Host, options: LoadOptions): Promise<Load> {
-    const { address, port, requestsPerSecond, expect, netns } = options;
+    const { address, port, requestsPerSecond, expect, netns, timeoutMs = 10_000 } = options;
     const folder = join(host.dataRoot, '..', 'load');
     mkdirSync(folder, { recursive: true });
-    const args = [address, String(port), String(requestsPerSecond), expect.source];
+    const numbers = [port, requestsPerSecond, timeoutMs].map(String);
+    const args = [address, ...numbers.slice(0, 2), expect.source, ...numbers.slice(2)];
     const command = [process.execPath, generator, ...args];
     const inside = netns === undefined ? [] : ['nsenter', `--net=${netns}`, '--'];
     const logFile = join(folder, `${++count}.log`);

@@ -4,7 +4,14 @@ import { until } from '../lab/index.ts';
 
 /** So that a server that has to wait for a busy machine's processor can keep those that come. */
 const everyMs = 20;
-const lastAnswersMs = 10_000;
+const lastAnswersMs = 30_000;
+
+interface Outcome {
+  /** How many had no answer, or could not be sent. */
+  readonly lost: number;
+  /** What is wrong with it, in words. */
+  readonly wrong: readonly string[];
+}
 
 /** To the image `peer`, which says each number back as the last of its words. */
 export class Sequence {
@@ -39,24 +46,28 @@ export class Sequence {
     await until(`${this.name} goes on`, () => this.#answered.size >= least);
   }
 
-  /** Ends it, and waits for answers that are under way. What is wrong with it, in words. */
-  async stop(): Promise<readonly string[]> {
+  /** Ends it, and waits for answers that are under way. */
+  async stop(): Promise<Outcome> {
     clearInterval(this.#timer);
-    const lost = () =>
+    const unanswered = () =>
       Array.from({ length: this.#sent }, (_, number) => number).filter(
         (number) => !this.#answered.has(number),
       );
     const endMs = performance.now() + lastAnswersMs;
-    await until('the answers are in', () => lost().length === 0 || performance.now() > endMs, {
-      timeoutMs: 2 * lastAnswersMs,
-    });
+    await until(
+      'the answers are in',
+      () => unanswered().length === 0 || performance.now() > endMs,
+      {
+        timeoutMs: 2 * lastAnswersMs,
+      },
+    );
     this.#socket.removeAllListeners();
-    const missing = lost();
-    return [
-      ...this.#errors.map((text) => `${this.name}: ${text}`),
-      ...(missing.length === 0
-        ? []
-        : [`${this.name}: ${missing.length} of ${this.#sent} lost: ${missing.slice(0, 9).join()}`]),
-    ];
+    const missing = unanswered();
+    const lost = `${missing.length} of ${this.#sent} lost: ${missing.slice(0, 9).join()}`;
+    const texts = [...this.#errors, ...(missing.length === 0 ? [] : [lost])];
+    return {
+      lost: missing.length + this.#errors.length,
+      wrong: texts.map((text) => `${this.name}: ${text}`),
+    };
   }
 }

@@ -19,6 +19,8 @@ interface ShopOptions {
   readonly clientHost: string;
   /** The hosts that somebody outside asks, and from where. */
   readonly mesh?: { readonly from: string; readonly to: string };
+  /** Of a request; see `Load`. */
+  readonly timeoutMs?: number;
 }
 
 /** The images that it needs. */
@@ -48,7 +50,7 @@ export class Shop {
 
   /** Its network, its tasks, and requests that go on until `close`. */
   static async open(swarm: TestSwarm, options: ShopOptions): Promise<Shop> {
-    const { replicas, flags = [], requestsPerSecond, clientHost, mesh } = options;
+    const { replicas, flags = [], requestsPerSecond, clientHost, mesh, timeoutMs } = options;
     await swarm.cli('network', 'create', '--driver', 'overlay', network);
     const publish = mesh === undefined ? [] : ['--publish', `${meshPort}:80`];
     const common = ['--network', network, '--replicas', `${replicas}`, ...publish, ...flags];
@@ -58,7 +60,8 @@ export class Shop {
     const [client] = await swarm.runs('client', 1);
     assert.ok(client !== undefined, 'the client runs');
     await tablesAreRight(swarm);
-    const rest = { requestsPerSecond, expect: /^shop:\d+ [0-9a-z]+\n$/ };
+    const expect = /^shop:\d+ [0-9a-z]+\n$/;
+    const rest = { requestsPerSecond, expect, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
     const vip = await vipOf(swarm, service, network);
     const netns = netnsOf(swarm, client);
     const host = swarm.host(clientHost);
