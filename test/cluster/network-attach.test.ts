@@ -165,6 +165,10 @@ describe('containers of people on networks of the swarm', () => {
     const image = imageOf(swarm, 'sleeper:1');
     // More than the subnet has addresses, one after the other.
     for (let round = 0; round < 4; round++) {
+      // The managers hear a moment later of those that are gone.
+      await until('there is room', () => attachments(swarm), {
+        accept: ({ length }) => length <= 8,
+      });
       const names = [0, 1, 2, 3].map((number) => `box${round}${number}`);
       await Promise.all(
         names.map((name) => worker.docker('run', '-d', '--network', 'open', '--name', name, image)),

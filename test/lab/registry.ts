@@ -65,6 +65,6 @@ export class Registry {
   }
 
   #get(path: string) {
-    return http({ origin: `http://${this.address}` }, path, { timeoutMs: 5000 });
+    return http({ origin: `http://${this.address}` }, path);
   }
 }
