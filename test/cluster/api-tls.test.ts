@@ -2,7 +2,7 @@
 import { strict as assert } from 'node:assert';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { binary, Lab, run, runResult, type Host } from '../lab/index.ts';
+import { binary, Lab, run, runResult, until, type Host } from '../lab/index.ts';
 import { newDocker, oldDocker } from '../compat/clients.ts';
 
 const port = 2376;
@@ -23,9 +23,11 @@ describe('the API over TLS', () => {
     const hosts = [`--host=${host.url}`, `--host=tcp://0.0.0.0:${port}`];
     await host.startDaemon({ flags: [...hosts, ...filesOf(own)] });
     await host.cli('init', '--advertise-addr', host.address);
+    await until('its node is ready', async () => /h1 .*Ready .*Leader/.test(await nodes()));
   });
   after(() => lab.close());
 
+  const nodes = () => host.cli('node', 'ls');
   const env = (folder: string) => ({
     DOCKER_HOST: `tcp://${host.address}:${port}`,
     DOCKER_TLS_VERIFY: '1',

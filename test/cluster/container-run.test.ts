@@ -26,7 +26,7 @@ describe('containers by our CLI', () => {
   const cli = (...args: readonly string[]) => get().manager.cli(...args);
   const cliResult = (...args: readonly string[]) => get().manager.cliResult(...args);
   const withInput = (input: string, ...args: readonly string[]) =>
-    runResult([binary, '-H', get().manager.url, ...args], { input, timeoutMs: 60_000 });
+    runResult([binary, '-H', get().manager.url, ...args], { input, timeoutMs: 120_000 });
   const onTerminal = (script: string, ...args: readonly string[]) =>
     runResult(
       [
@@ -38,7 +38,7 @@ describe('containers by our CLI', () => {
         get().manager.url,
         ...args,
       ],
-      { input: script, timeoutMs: 60_000 },
+      { input: script, timeoutMs: 120_000 },
     );
 
   it('pulls what is not there, shows both streams, and ends with the exit code', async () => {
@@ -137,7 +137,9 @@ describe('containers by our CLI', () => {
     await cli('export', '-o', join(folder, 'all.tar'), 'web');
     const listed = await runResult(['tar', '-tf', join(folder, 'all.tar')]);
     assert.match(listed.stdout, /^tmp\/new$/m);
-    assert.match(await cli('logs', '-n', '1', 'web'), /^line 10 of /);
+    await until('it has said all', () => cli('logs', '-n', '1', 'web'), {
+      accept: (last) => last.startsWith('line 10 of '),
+    });
     await cli('restart', '--signal', 'KILL', 'web');
     await cli('stop', '--signal', 'KILL', 'web');
     const code = await cli('inspect', '-f', '{{.State.ExitCode}}', 'web');
@@ -210,8 +212,10 @@ describe('containers by our CLI', () => {
       const format = '{{.EnableIPv4}} {{.EnableIPv6}} {{len .IPAM.Config}}';
       assert.equal(await cli('network', 'inspect', '-f', format, 'six'), 'false true 1\n');
       await cli('run', '-d', '--name', 'box', '--network', 'six', image, 'sleep', '1000');
-      const found = await cli('run', '--rm', '--network', 'six', image, 'ping', '-c1', 'box');
-      assert.match(found, /^PING box \(fd[^]* 1 packets received/);
+      const ping = ['run', '--rm', '--network', 'six', image, 'ping', '-c1', 'box'];
+      await until('box is found', () => cli(...ping), {
+        accept: (found) => /^PING box \(fd[^]* 1 packets received/.test(found),
+      });
       assert.equal(await cli('exec', 'box', 'ip', '-4', 'addr', 'show', 'eth0'), '');
       const six = ['run', '--rm', '--network', 'six', '-p', '127.0.0.1:80:80', image, 'true'];
       assert.match((await cliResult(...six)).stderr, /the container leaves by IPv6/);

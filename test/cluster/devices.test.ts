@@ -62,8 +62,11 @@ describe('devices', () => {
       numbers: [statSync(`/dev/${name}`).rdev],
       own: [`DOCKER_RESOURCE_EXAMPLE_COM_GPU=${name}`, `GPU=${name}`, 'GPU_DRIVER=fake'],
     }));
-    const all = tasks.map(seen).toSorted((a, b) => (a.own.join() < b.own.join() ? -1 : 1));
-    assert.deepEqual(all, wanted);
+    // A container runs a moment before its program has taken its process over.
+    const all = () => tasks.map(seen).toSorted((a, b) => (a.own.join() < b.own.join() ? -1 : 1));
+    await until('each sees its own', all, {
+      accept: (found) => JSON.stringify(found) === JSON.stringify(wanted),
+    });
 
     await swarm.cli('service', 'update', '--detach', '--replicas', '3', 'gpus');
     await swarm.untilTasks('there is no third', 'gpus', (now) =>
@@ -167,7 +170,9 @@ describe('devices', () => {
     assert.ok(task !== undefined);
     const capabilities = (pid: number | 'self') =>
       /^CapEff:\s*(\S+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-    assert.equal(capabilities(swarm.pidOf(task)), capabilities('self'));
+    await until('it may do what we may', () => capabilities(swarm.pidOf(task)), {
+      accept: (found) => found === capabilities('self'),
+    });
 
     // What runs goes on without the setting; nothing new begins, and says why.
     await manager.cli('swarm', 'update', '--allow-privileged=false');

@@ -9,6 +9,8 @@ describe('init --force-new-cluster', () => {
     const lab = await Lab.create({ hosts: 4 });
     swarm = new TestSwarm(lab);
     await Promise.all([lab.startSwarm({ managers: 3 }), lab.image('sleeper:1')]);
+    // No node is to be missed on a busy machine, or its tasks are replaced.
+    await swarm.cli('swarm', 'update', '--dispatcher-heartbeat', '10s');
   });
   afterEach(function () {
     const failure = this.currentTest?.err;

@@ -1,12 +1,19 @@
 /** Hosts that are lost, cut off, and come back: so many replicas as wanted, and no more. */
 import { strict as assert } from 'node:assert';
-import { sleep, until } from '../lab/index.ts';
+import { sleep, until, type Host } from '../lab/index.ts';
 import { imageOf, ownHeartbeat, useSwarm, words, type TaskView, type TestSwarm } from './swarm.ts';
 
+/** Nodes are missed after six seconds: by a busy machine hardly one that is there. */
+const unhurried = '1500ms';
+/** A look that takes longer than this tells that the machine, or a daemon, stood still. */
+const stillMs = 600;
+/** What a test does to hosts takes half of this; nodes that say they are back soon have 15 s. */
+const slowMs = 10_000;
+const attempts = 4;
 const allReady = 'h1 ready, h2 ready, h3 ready, h4 ready';
 
 describe('hosts', () => {
-  const get = useSwarm({ heartbeat: ownHeartbeat, hosts: 4, images: ['web:1', 'talker:1'] });
+  const get = useSwarm({ heartbeat: unhurried, hosts: 4, images: ['web:1', 'talker:1'] });
 
   async function eightReplicas(swarm: TestSwarm): Promise<readonly TaskView[]> {
     const flags = words('--replicas 8 --restart-delay 100ms --publish mode=host,target=80');
@@ -37,6 +44,77 @@ describe('hosts', () => {
     );
     for (const task of after) assert.match(await swarm.answer(task), /^web:1 /);
     return after;
+  }
+
+  /** Whatever clients write into specs, `ownHeartbeat` is what suits the swarm's size: 3 seconds. */
+  async function missesAfter(swarm: TestSwarm, heartbeat: string): Promise<void> {
+    await swarm.cli('swarm', 'update', '--dispatcher-heartbeat', heartbeat);
+  }
+
+  /** The longest that any daemon, or this process, took to answer meanwhile; none is Infinity. */
+  async function watched(
+    swarm: TestSwarm,
+    hosts: readonly Host[],
+    action: () => Promise<void>,
+  ): Promise<{ readonly longestMs: number; readonly states: ReadonlySet<string> }> {
+    const states = new Set<string>();
+    const over = new AbortController();
+    let longestMs = 0;
+    const looks = async () => {
+      while (!over.signal.aborted) {
+        const startMs = performance.now();
+        try {
+          await Promise.all(hosts.map((host) => host.api('GET', '/_ping')));
+          for (const { state } of await swarm.nodes()) states.add(state);
+        } catch {
+          longestMs = Infinity;
+        }
+        longestMs = Math.max(longestMs, performance.now() - startMs);
+        await sleep(50);
+      }
+    };
+    const looking = looks();
+    try {
+      await action();
+    } finally {
+      over.abort();
+      await looking;
+    }
+    return { longestMs, states };
+  }
+
+  /**
+   * Nothing is restarted while hosts are harmed, although nodes are missed after three seconds. Where
+   * the machine stood still meanwhile a node may well have been missed: that tells nothing, and is
+   * tried again, the last time in a swarm that misses nodes late.
+   */
+  async function bears(
+    swarm: TestSwarm,
+    harm: () => Promise<void>,
+    { away }: { readonly away?: Host } = {},
+  ): Promise<void> {
+    const others = swarm.hosts.filter((host) => host !== away);
+    for (let attempt = 1; attempt <= attempts; attempt++) {
+      await missesAfter(swarm, attempt === attempts ? '6s' : ownHeartbeat);
+      await swarm.containersAre(await swarm.runs('web', 8));
+      const now = async () => {
+        const tasks = await swarm.tasks('web');
+        return tasks.map(({ id, state, desired }) => `${id} ${state} ${desired}`);
+      };
+      const [before, containers] = [await now(), swarm.containers()];
+      const startMs = performance.now();
+      const { longestMs, states } = await watched(swarm, others, harm);
+      const stoodStill = longestMs > stillMs || performance.now() - startMs > slowMs;
+      await swarm.untilNodes(allReady);
+      const after = await now();
+      const isSame = !states.has('down') && after.join() === before.join();
+      if (!isSame && stoodStill && attempt < attempts) continue;
+      assert.ok(!states.has('down'), [...states].join());
+      assert.deepEqual(after, before, `the longest look took ${longestMs} ms`);
+      assert.deepEqual(swarm.containers(), containers);
+      break;
+    }
+    await missesAfter(swarm, unhurried);
   }
 
   it('moves the replicas of a lost host, and stops what it brings back', async () => {
@@ -73,17 +151,26 @@ describe('hosts', () => {
   it('keeps what runs on a host whose daemon is away for longer than a silence is borne', async () => {
     const swarm = get();
     const h4 = swarm.host('h4');
-    const before = await eightReplicas(swarm);
-    await h4.stopDaemon();
-    await sleep(4_000);
-    assert.match(await swarm.cli('node', 'ls'), /h4 +Ready +Active/);
-    for (const task of before) assert.match(await swarm.answer(task), /^web:1 /);
-    await h4.startDaemon();
+    await eightReplicas(swarm);
+    let shown = '';
+    await bears(
+      swarm,
+      async () => {
+        const before = await swarm.runs('web', 8);
+        await h4.stopDaemon();
+        await sleep(4_000);
+        shown = await swarm.cli('node', 'ls');
+        for (const task of before) assert.match(await swarm.answer(task), /^web:1 /);
+        await h4.startDaemon();
+      },
+      { away: h4 },
+    );
+    assert.match(shown, /h4 +Ready +Active/);
+    const kept = (await swarm.runs('web', 8)).map(({ id }) => id);
     await swarm.cli('service', 'scale', 'web=9');
-    const after = await swarm.runs('web', 9);
-    const ids = after.map(({ id }) => id);
+    const ids = (await swarm.runs('web', 9)).map(({ id }) => id);
     assert.ok(
-      before.every(({ id }) => ids.includes(id)),
+      kept.every((id) => ids.includes(id)),
       'no replica was replaced',
     );
   });
@@ -126,51 +213,30 @@ describe('hosts', () => {
 
   it('restarts nothing for a link that fails for a second and a half', async () => {
     const swarm = get();
-    const before = await eightReplicas(swarm);
-    const containers = swarm.containers();
-    const states = new Set<string>();
-    for (const name of ['h4', 'h2']) {
-      await swarm.host(name).cutLink();
-      const back = new AbortController();
-      // Beside the looks, which a busy machine may take long for.
-      const restored = sleep(1500).then(async () => {
+    await eightReplicas(swarm);
+    await bears(swarm, async () => {
+      for (const name of ['h4', 'h2']) {
+        await swarm.host(name).cutLink();
+        await sleep(1500);
         await swarm.host(name).restoreLink();
-        back.abort();
-      });
-      while (!back.signal.aborted) {
-        for (const { state } of await swarm.nodes()) states.add(state);
-        await sleep(50);
+        await sleep(1500);
       }
-      await restored;
-      await sleep(1500);
-    }
-    await swarm.untilNodes(allReady);
-    assert.ok(!states.has('down'), [...states].join());
-    const after = await swarm.tasks('web');
-    assert.deepEqual(
-      after.map(({ id, state, desired }) => `${id} ${state} ${desired}`),
-      before.map(({ id, state, desired }) => `${id} ${state} ${desired}`),
-    );
-    assert.deepEqual(swarm.containers(), containers);
+    });
   });
 
   // Of a fifth, TCP's attempts would all be lost within three seconds once in some hundred runs.
   it('restarts nothing for a link that loses a tenth of its packets', async () => {
     const swarm = get();
-    const before = await eightReplicas(swarm);
+    await eightReplicas(swarm);
     const h4 = swarm.host('h4');
-    await h4.dropPackets(10);
-    try {
-      await sleep(4500);
-    } finally {
-      await h4.dropPackets(0);
-    }
-    await swarm.untilNodes(allReady);
-    const after = await swarm.tasks('web');
-    assert.deepEqual(
-      after.map(({ id }) => id),
-      before.map(({ id }) => id),
-    );
+    await bears(swarm, async () => {
+      await h4.dropPackets(10);
+      try {
+        await sleep(4500);
+      } finally {
+        await h4.dropPackets(0);
+      }
+    });
   });
 
   it('keeps to the number of replicas when the manager is cut off from all', async () => {
@@ -201,7 +267,7 @@ describe('hosts', () => {
     const early = await swarm.manager.cliResult('service', 'logs', 'talk');
     assert.equal(early.stdout.trim().split('\n').length, 6, early.stdout);
     assert.equal(early.code, 1);
-    const missing = /logs of task talk\.4\.\S+ on node h4 cannot be had: /;
+    const missing = /logs of task talk\.\d\.\S+ on node h4 cannot be had: /;
     assert.match(early.stderr, missing);
     await swarm.untilNodes('h1 ready, h2 ready, h3 ready, h4 down');
     const late = await swarm.manager.cliResult('service', 'logs', 'talk');
@@ -221,7 +287,7 @@ describe('hosts', () => {
     await h4.kill();
     await swarm.untilNodes('h1 ready, h2 ready, h3 ready, h4 down');
     assert.equal(await swarm.cli('node', 'rm', 'h4'), 'h4\n');
-    assert.equal(await swarm.nodeStates(), 'h1 ready, h2 ready, h3 ready');
+    await swarm.untilNodes('h1 ready, h2 ready, h3 ready');
     const forgotten = (tasks: readonly TaskView[]) =>
       tasks.length === 8 && tasks.every(({ host, state }) => host !== '' && state === 'running');
     await swarm.untilTasks('only the eight are left', 'web', forgotten);
@@ -230,7 +296,7 @@ describe('hosts', () => {
     await h4.boot();
     await swarm.cli('service', 'scale', '--detach', 'web=9');
     await swarm.containersAre((await swarm.runs('web', 9)).filter(({ host }) => host !== ''));
-    assert.equal(await swarm.nodeStates(), 'h1 ready, h2 ready, h3 ready');
+    await swarm.untilNodes('h1 ready, h2 ready, h3 ready');
     await h4.cli('leave', '--force');
     const token = (await swarm.cli('join-token', '--quiet', 'worker')).trim();
     await h4.cli('join', '--token', token, `${swarm.manager.address}:2377`);

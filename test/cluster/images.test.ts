@@ -1,5 +1,6 @@
 /** Images that do not exist, registries that are down, and images that are there already. */
 import { strict as assert } from 'node:assert';
+import { until } from '../lab/index.ts';
 import { imageOf, useSwarm, words, type TaskView } from './swarm.ts';
 
 describe('images', () => {
@@ -72,9 +73,8 @@ describe('images', () => {
     await swarm.create('calm', ...flags, imageOf(swarm, 'sleeper:1'));
     await swarm.lab.registry.stop();
     await swarm.cli('service', 'update', '--force', 'calm');
-    const tasks = await swarm.tasks('calm');
     const states = ({ state }: TaskView) => ['running', 'complete', 'shutdown'].includes(state);
-    assert.ok(tasks.every(states), tasks.map(({ state, err }) => `${state} ${err}`).join());
+    const tasks = await swarm.untilTasks('all have settled', 'calm', (all) => all.every(states));
     assert.equal(tasks.length, 4, 'each was replaced once');
   });
 
@@ -116,7 +116,9 @@ describe('images', () => {
     assert.match(refused.stderr, /conflict: .*using/);
     await swarm.runs('solo', 2);
     await swarm.clear();
-    assert.match(await swarm.cli('image', 'rm', digest), /^(Untagged|Deleted): /);
+    // What has ended is removed a moment later.
+    const removed = await until('no container has it', () => swarm.cli('image', 'rm', digest));
+    assert.match(removed, /^(Untagged|Deleted): /);
     assert.equal((await list()).trim(), '');
   });
 });

@@ -18,7 +18,7 @@ if pid == 0:
     set_size(0, size)
     os.execvp(command[0], command)
 shown, since = b"", 0
-deadline = time.monotonic() + 40
+deadline = time.monotonic() + 100
 while time.monotonic() < deadline:
     if steps:
         wanted = steps[0][0].encode().decode("unicode_escape").encode("latin-1")

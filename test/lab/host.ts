@@ -14,9 +14,10 @@ import {
   type ContainerProcess,
 } from './processes.ts';
 import { http, type HttpResult } from './http.ts';
-import { run, runResult, type RunOptions, type RunResult } from './run.ts';
+import { printed, run, runResult, type RunOptions, type RunResult } from './run.ts';
 import { Service } from './service.ts';
 import { environmentMark, pathsOf, removeDevice } from './state.ts';
+import { until } from './until.ts';
 
 const here = import.meta.dirname;
 export const binary = resolve(here, '../../bin/ts-swarm');
@@ -223,18 +224,18 @@ export class Host {
     return status ?? 1;
   }
 
-  /** Runs our CLI against this host's daemon and returns what it printed. */
+  /** Runs our CLI against this host's daemon and returns what it printed. Waits for elections. */
   cli(...args: readonly string[]): Promise<string> {
-    return run([binary, '-H', this.url, ...args], { timeoutMs: 120_000 });
+    return whenLed([binary, '-H', this.url, ...args], { timeoutMs: 120_000 });
   }
 
   cliResult(...args: readonly string[]): Promise<RunResult> {
     return runResult([binary, '-H', this.url, ...args], { timeoutMs: 120_000 });
   }
 
-  /** Runs the docker CLI against this host's daemon and returns what it printed. */
+  /** Runs the docker CLI against this host's daemon, as `cli` does. */
   docker(...args: readonly string[]): Promise<string> {
-    return run(['docker', '-H', this.url, ...args], { timeoutMs: 120_000, env: dockerEnv });
+    return whenLed(['docker', '-H', this.url, ...args], { timeoutMs: 120_000, env: dockerEnv });
   }
 
   dockerResult(...args: readonly string[]): Promise<RunResult> {
@@ -358,6 +359,19 @@ link set ${this.#device} master ${bridge} up
     const filled = `table netdev lab_${table} { \n${chain('ingress')}\n${chain('egress')}\n}\n`;
     await this.exec(['nft', '-f', '-'], { input: rule === '' ? fresh : fresh + filled });
   }
+}
+
+/**
+ * What the command prints once the swarm has a leader. On a busy machine one may be elected at any
+ * moment, which no test is about that only wants something done; and what is refused with these
+ * words was not done.
+ */
+async function whenLed(argv: readonly string[], options: RunOptions): Promise<string> {
+  const result = await until('the swarm has a leader', () => runResult(argv, options), {
+    accept: ({ code, stderr }) =>
+      code === 0 || !stderr.includes('The swarm does not have a leader'),
+  });
+  return printed(argv, result);
 }
 
 /** Away from the user's own settings, credentials and contexts. */

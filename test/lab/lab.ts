@@ -147,11 +147,15 @@ export async function formSwarm(hosts: readonly Host[], managers: number): Promi
   });
   const { JoinTokens } = await first.api<SwarmInfo>('GET', '/swarm');
   for (const [index, host] of others.entries()) {
-    await host.api('POST', '/swarm/join', {
+    const body = {
       ListenAddr: '0.0.0.0:2377',
       AdvertiseAddr: `${host.address}:2377`,
       RemoteAddrs: [`${first.address}:2377`],
       JoinToken: index + 1 < managers ? JoinTokens.Manager : JoinTokens.Worker,
+    };
+    // Where a leader is elected just then, the first attempt may be refused.
+    await until(`${host.name} joins`, () => host.apiResult('POST', '/swarm/join', body), {
+      accept: (answer) => answer.status === 200 || answer.body.includes('already part of a swarm'),
     });
   }
   await until(

@@ -71,7 +71,11 @@ export function runResult(argv: readonly string[], options: RunOptions = {}): Pr
 
 /** Runs a command to its end; returns what it printed. Throws RunError on a code other than 0. */
 export async function run(argv: readonly string[], options: RunOptions = {}): Promise<string> {
-  const result = await runResult(argv, options);
+  return printed(argv, await runResult(argv, options));
+}
+
+/** What the command printed. Throws RunError on a code other than 0. */
+export function printed(argv: readonly string[], result: RunResult): string {
   if (result.code !== 0) throw new RunError(argv, result);
   return result.stdout;
 }
