@@ -89,7 +89,7 @@ export class Managers {
     const names = managers.map(({ name }) => name).join();
     await until(
       `the managers are ${names}, and know it`,
-      () => Promise.all(managers.map((host) => this.nodes(host))),
+      () => allEnded(managers.map((host) => this.nodes(host))),
       {
         accept: (views) =>
           views.every((nodes) => {
@@ -118,10 +118,10 @@ export class Managers {
     await until(
       'all managers hold the same',
       () =>
-        Promise.all(
+        allEnded(
           hosts.map(async (host) => {
             const paths = ['/nodes', '/services', '/tasks'];
-            const all = await Promise.all(paths.map((path) => host.api<WireNode[]>('GET', path)));
+            const all = await allEnded(paths.map((path) => host.api<WireNode[]>('GET', path)));
             return all.flat().map(({ ID, Version }) => `${ID} ${Version.Index}`);
           }),
         ),
@@ -200,6 +200,15 @@ export class Managers {
       assert.ok(status === 200 || status === 404, body);
     }
   }
+}
+
+/**
+ * What all have answered, or the first error, but not before the last has answered: who asks again
+ * because one refuses must not leave ever more questions behind with the others.
+ */
+async function allEnded<T>(asked: readonly Promise<T>[]): Promise<readonly T[]> {
+  await Promise.allSettled(asked);
+  return Promise.all(asked);
 }
 
 /** When the worker began sessions, and with whom. */
