@@ -42,6 +42,34 @@ describe('CertificateRenewer', () => {
     assert.ok(second > first && second < first + 0.001);
   });
 
+  for (const { name, again } of [
+    { name: 'the root', again: (renewer: CertificateRenewer) => renewer.renewWithin(0) },
+    { name: 'the role', again: (renewer: CertificateRenewer) => renewer.renewNow() },
+  ]) {
+    it(`renews again what is out of date by ${name} as soon as it is there`, async () => {
+      const clock = new VirtualClock();
+      const twice = Promise.withResolvers<void>();
+      let replaced = 0;
+      const identity = {
+        notBeforeMs: clock.nowMs(),
+        notAfterMs: clock.nowMs() + 100 * hourMs,
+        isCurrent: true,
+        replace: () => {
+          replaced += 1;
+          if (replaced === 1) again(renewer);
+          else twice.resolve();
+          return Promise.resolve();
+        },
+      } as unknown as NodeIdentity;
+      const source = { renew: () => Promise.resolve({ certPem: '' }) };
+      const parts = { identity, source, clock, random: seededRandom(7), log: silentLogger };
+      await using renewer = new CertificateRenewer(parts);
+      renewer.start();
+      renewer.renewNow();
+      await twice.promise;
+    });
+  }
+
   it('asks at once where the certificate is not valid yet', async () => {
     const clock = new VirtualClock();
     const aheadMs = clock.nowMs() + 1000 * hourMs;

@@ -73,13 +73,19 @@ export class CertificateRenewer implements AsyncDisposable {
       if (waitMs > 0) await this.#sleep(Math.min(waitMs, sleepMaxMs));
       if (signal.aborted) return;
       if (retryMs === 0 && clock.nowMs() < this.#dueMs()) continue;
+      // Whoever asks from now on may mean more than the certificate that is under way: that may have
+      // been issued before the role or the root has changed.
+      this.#renewAtMs = Infinity;
       try {
         await renewOnce(identity, this.#parts.source, signal);
+        const askedForMs = this.#renewAtMs;
         this.#schedule();
+        this.#renewAtMs = Math.min(this.#renewAtMs, askedForMs);
         retryMs = 0;
         log.info('certificate renewed', { notAfterMs: identity.notAfterMs, role: identity.role });
       } catch (error) {
         if (signal.aborted) return;
+        this.#renewAtMs = 0;
         const growing = Math.min(retryMaxMs, Math.max(retryMinMs, retryMs * 2));
         retryMs = Math.round(growing * (0.5 + random.float() / 2));
         log.warn('cannot renew the certificate', {
