@@ -188,7 +188,8 @@ describe('cluster volumes', () => {
     const csi = '{{(index .Description.CSIInfo 0).PluginName}}';
     assert.equal(await run('node', 'inspect', '-f', csi, 'h2'), 'shared.test\n');
     // Docker's CLI does not try again where the managers have noted something meanwhile.
-    await until('docker updates', () => run('volume', 'update', '--availability', 'pause', 'many'));
+    const pause = ['volume', 'update', '--availability', 'pause', 'many'];
+    await until('docker updates', () => run(...pause).then(() => true));
     assert.equal((await inspect('many')).ClusterVolume.Spec.Availability, 'pause');
     await run('service', 'rm', 'many');
     await until('it is let go of', async () => (await publishedTo('many')) === 0);
