@@ -73,8 +73,8 @@ export class CertificateRenewer implements AsyncDisposable {
       if (waitMs > 0) await this.#sleep(Math.min(waitMs, sleepMaxMs));
       if (signal.aborted) return;
       if (retryMs === 0 && clock.nowMs() < this.#dueMs()) continue;
-      // Whoever asks from now on may mean more than the certificate that is under way: that may have
-      // been issued before the role or the root has changed.
+      // Whoever asks from now on may mean more than the certificate that is under way: that may
+      // have been issued before the role or the root has changed.
       this.#renewAtMs = Infinity;
       try {
         await renewOnce(identity, this.#parts.source, signal);

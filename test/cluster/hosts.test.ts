@@ -84,9 +84,9 @@ describe('hosts', () => {
   }
 
   /**
-   * Nothing is restarted while hosts are harmed, although nodes are missed after three seconds. Where
-   * the machine stood still meanwhile a node may well have been missed: that tells nothing, and is
-   * tried again, the last time in a swarm that misses nodes late.
+   * Nothing is restarted while hosts are harmed, although nodes are missed after three seconds.
+   * Where the machine stood still meanwhile a node may well have been missed: that tells nothing,
+   * and is tried again, the last time in a swarm that misses nodes late.
    */
   async function bears(
     swarm: TestSwarm,
