@@ -25,8 +25,11 @@ interface Held {
   releaseAtMs: number | undefined;
 }
 
-/** Nodes that take longer are not waited for: stopping a task has to come to an end. */
-export const takenTimeoutMs = 2_000;
+/**
+ * Nodes that take longer are not waited for: stopping a task has to come to an end. One that is
+ * silent is out of account before; this is for those that are there, and have much else to do.
+ */
+export const takenTimeoutMs = 5_000;
 /** For requests that were sent before, and connections that are being opened. */
 export const lingerMs = 200;
 

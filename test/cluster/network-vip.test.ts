@@ -70,7 +70,7 @@ describe('virtual addresses', () => {
         const expected = all('peer', replicas, source);
         await answers(client, vip, expected);
         // So often that none is left out by chance.
-        const byUdp = () => peers.seenByUdp(place, vip, 53, 20 * replicas);
+        const byUdp = () => peers.seenByUdp(place, vip, 53, 15 * replicas);
         assert.deepEqual(await until(`UDP at ${vip}`, byUdp), expected);
         const ping = () => peers.runAside(place, 'busybox', 'ping', '-c1', '-W3', vip);
         assert.match(await until(`${vip} is pinged`, ping), /1 packets received/);

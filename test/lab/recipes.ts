@@ -32,13 +32,25 @@ wait $server
  */
 function shop(): ImageSpec {
   const script = `
+const { Server } = require('node:net');
 const { createServer } = require('node:http');
 const body = 'shop:' + process.env.VERSION + ' ' + require('node:os').hostname() + '\\n';
 const server = createServer((request, response) => {
   response.writeHead(200, { 'content-length': body.length, connection: 'close' }).end(body);
 });
 server.listen({ port: 80, backlog: 4096 });
-process.on('SIGTERM', () => process.exit(0));
+// Who is connected by now is answered, however long this has to wait for the processor; who comes
+// later finds nobody. A client that is gone without a word is not waited for.
+let quiet = 0;
+server.on('connection', () => (quiet = 0));
+const end = () => {
+  if (++quiet < 8) return void setImmediate(end);
+  Server.prototype.close.call(server, () => process.exit(0));
+};
+process.on('SIGTERM', () => {
+  setTimeout(() => process.exit(0), 5000);
+  end();
+});
 `;
   const second = 1e9;
   return {
