@@ -42,6 +42,10 @@ export function serveCluster(server: ClusterServer, services: ClusterServices): 
   server.addService(RaftService, transport.handlers, { allow: 'managers' });
   server.addService(GroupService, group.handlers, { allow: 'managers' });
   // The port has let managers pass only.
-  const commands = serveControl(control, () => undefined);
+  const commands = serveControl(
+    control,
+    () => store.isLeader,
+    () => undefined,
+  );
   server.addService(ControlService, commands, { allow: 'managers' });
 }

@@ -14,7 +14,7 @@ import type { Logger } from '../lib/log.ts';
 import type { Random } from '../lib/random.ts';
 import { Autoscaler } from '../manager/autoscaler/index.ts';
 import { CertificateAuthorityService, RootRotator } from '../manager/ca/index.ts';
-import { Control, ForwardingControl, type ControlApi } from '../manager/control/index.ts';
+import { Control, LeadersControl, type ControlApi } from '../manager/control/index.ts';
 import {
   Dispatcher,
   forwardedExaminations,
@@ -97,7 +97,8 @@ export class Manager implements AsyncDisposable {
   readonly #log: ManagerLog['log'];
   readonly #leader: LeaderLink;
   readonly #control: Control;
-  readonly #forwarding: ForwardingControl;
+  /** What the API asks for: this manager's commands while it leads, else the leader's. */
+  readonly control: ControlApi;
   readonly #dispatcher: Dispatcher;
   readonly #logBroker: LogBroker;
   readonly #tunnels: Tunnels;
@@ -137,13 +138,7 @@ export class Manager implements AsyncDisposable {
       makeUnlockKey: createUnlockKey,
       checkDemotion: (id) => this.group.checkRemoval(id),
     });
-    this.#forwarding = new ForwardingControl(
-      async () => {
-        await this.#leader.settled();
-        return this.#leader.client(ControlService);
-      },
-      () => this.#leader.signal,
-    );
+    this.control = this.#newLeadersControl();
     this.ca = new CertificateAuthorityService({
       view: store,
       catchUp: async () => void (await store.read()),
@@ -319,10 +314,6 @@ export class Manager implements AsyncDisposable {
     return this.#log.status?.conf.voters.length ?? 0;
   }
 
-  get control(): ControlApi {
-    return this.store.isLeader ? this.#control : this.#forwarding;
-  }
-
   #newTransport(): PeerTransport {
     const { identity, clock, random, log } = this.#parts;
     return new PeerTransport({
@@ -339,6 +330,18 @@ export class Manager implements AsyncDisposable {
   #addrOf(id: string): string | undefined {
     if (id === this.#parts.identity.nodeId) return this.#options.advertiseAddr;
     return this.#transport.addrOf(id);
+  }
+
+  #newLeadersControl(): LeadersControl {
+    return new LeadersControl({
+      own: () => (this.store.isLeader ? this.#control : undefined),
+      leader: async () => {
+        await this.#leader.settled();
+        return this.#leader.client(ControlService);
+      },
+      signal: () => this.#leader.signal,
+      clock: this.#parts.clock,
+    });
   }
 
   #newLockKeeper(): LockKeeper {

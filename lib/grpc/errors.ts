@@ -53,7 +53,18 @@ export function fromStatus(thrown: unknown, addr: string): SwarmError {
   if (carried !== undefined) {
     return new SwarmError(code, thrown.details, { cause: thrown, details: parse(carried) });
   }
-  return new SwarmError(code, sentenceFor(code, thrown.details, addr), { cause: thrown });
+  const details = isUnsent(thrown) ? { details: { reason: unsent } } : {};
+  return new SwarmError(code, sentenceFor(code, thrown.details, addr), {
+    cause: thrown,
+    ...details,
+  });
+}
+
+/** The `reason` in the details of a call that cannot have come to the peer. */
+export const unsent = 'unsent';
+
+function isUnsent({ code, details }: ServiceError): boolean {
+  return code === status.UNAVAILABLE && details.startsWith('No connection established');
 }
 
 function isServiceError(thrown: unknown): thrown is ServiceError {

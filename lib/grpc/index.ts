@@ -5,7 +5,7 @@
  */
 export { defaultClusterPort, formatAddr, parseAddr, withDefaultPort } from './addr.ts';
 export { Connection, type ConnectOptions } from './client.ts';
-export { codeOfStatus } from './errors.ts';
+export { codeOfStatus, unsent } from './errors.ts';
 export type { CallContext } from './handler.ts';
 export { PieceSocket, piecesOf, type Piece, type PieceStream } from './piece-socket.ts';
 export type { Allow, NodePeer, NodeRole } from './peer.ts';

@@ -15,7 +15,6 @@ import { MemoryLog } from '../store/memory-log.ts';
 import { makeCluster, makeNode, makeTask } from '../store/testing.ts';
 import type { ControlApi } from './api.ts';
 import { Control } from './control.ts';
-import { ForwardingControl, serveControl } from './forwarding.ts';
 
 function spec(name: string, overrides: Record<string, unknown> = {}): ServiceSpec {
   return serviceSpec.decode(
@@ -416,43 +415,5 @@ describe('commands on the swarm', () => {
     assert.equal(rootCa.certPem, root.certPem, 'the old root stays until all nodes went over');
     assert.equal(rootCa.rotation?.keyPem, given.keyPem);
     assert.deepEqual(spec.ca, { forceRotate: 1 });
-  });
-});
-
-describe('forwarded commands', () => {
-  it('reach the leader, and bring back its answers and errors', async () => {
-    const { control, service, store } = await swarm();
-    const handlers = serveControl<string>(control, (role) => {
-      if (role !== 'manager') throw new SwarmError('permission-denied', 'managers only');
-    });
-    const as = (role: string) =>
-      new ForwardingControl(async () => ({
-        call: async (request) => {
-          const method = request.method ?? '';
-          const args = request.arguments ?? new Uint8Array();
-          const message = { $typeName: 'tsswarm.control.CallRequest', method, arguments: args };
-          const { result } = await handlers.call(message as never, role);
-          return { $typeName: 'tsswarm.control.CallResponse', result } as never;
-        },
-      }));
-    const follower = as('manager');
-    const { id } = await follower.createService({ spec: spec('web'), user: 'alice' });
-    assert.equal(service('web').id, id);
-    await fails(follower.removeService({ id: 'x' }), 'not-found', 'service x not found');
-    const { meta } = service('web');
-    const asked = { id, version: meta.version, spec: spec('web') };
-    await follower.updateService({ ...asked, user: 'bob' });
-    await follower.removeService({ id, user: 'carol' });
-    assert.deepEqual(
-      store.history.records.filter(({ kind }) => kind === 'service').map(({ user }) => user),
-      ['alice', 'bob', 'carol'],
-      'the leader knows whose commands they were',
-    );
-    await assert.rejects(as('worker').removeService({ id }), { code: 'permission-denied' });
-    const unknown = handlers.call(
-      { method: 'toString', arguments: Buffer.from('{}') } as never,
-      'manager',
-    );
-    await assert.rejects(unknown, { code: 'unimplemented' });
   });
 });

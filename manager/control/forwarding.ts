@@ -1,7 +1,9 @@
-/** Commands given to a manager that does not lead: passed on to the leader, as JSON. */
+/** Commands for whoever leads: this manager, or another one, to which they are passed on as JSON. */
 import type { Control as ControlService } from '../../gen/control_pb.js';
+import type { Clock } from '../../lib/clock.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import type { ClientOf, HandlersOf } from '../../lib/grpc/service.ts';
+import { isUntried, untriedError } from '../store/raft-errors.ts';
 import type { ControlApi } from './api.ts';
 
 type Method = keyof ControlApi;
@@ -32,18 +34,23 @@ const methods: ReadonlySet<string> = new Set<Method>([
 
 /** A command waits for the leader's commit: longer than an election, shorter than a user's patience. */
 const callTimeoutMs = 20_000;
+/** For so long a command looks for the leader that takes it, where the first one had just gone. */
+const leaderPatienceMs = 3_000;
+const leaderPollMs = 20;
 
 /**
  * What the leader answers to other managers. `authorize` throws for a caller that is not a manager:
- * whoever passes may change anything.
+ * whoever passes may change anything. One that leads no more would judge commands by what it knew.
  */
 export function serveControl<Context>(
   control: ControlApi,
+  leads: () => boolean,
   authorize: (context: Context) => void,
 ): HandlersOf<typeof ControlService, Context> {
   return {
     async call(request, context) {
       authorize(context);
+      if (!leads()) throw untriedError();
       if (!methods.has(request.method)) {
         throw new SwarmError(
           'unimplemented',
@@ -57,18 +64,25 @@ export function serveControl<Context>(
   };
 }
 
-/** The commands of the leader, wherever it is. */
-export class ForwardingControl implements ControlApi {
-  readonly #leader: () => Promise<ClientOf<typeof ControlService>>;
-  readonly #signal: () => AbortSignal | undefined;
+interface LeadingParts {
+  /** This manager's own commands, while it leads. */
+  readonly own: () => ControlApi | undefined;
+  /** The leader's. Rejects with `unavailable` where there is none. */
+  readonly leader: () => Promise<ClientOf<typeof ControlService>>;
+  /** Aborts when the leader that is asked now is lost. */
+  readonly signal?: () => AbortSignal | undefined;
+  readonly clock: Clock;
+}
 
-  /** `leader` rejects with `unavailable` where there is none; `signal` aborts when it is lost. */
-  constructor(
-    leader: () => Promise<ClientOf<typeof ControlService>>,
-    signal: () => AbortSignal | undefined = () => undefined,
-  ) {
-    this.#leader = leader;
-    this.#signal = signal;
+/**
+ * The commands of the leader, wherever it is. One that was refused because the lead is on its way
+ * goes to the next leader: a leader may stop at any time, as for an upgrade.
+ */
+export class LeadersControl implements ControlApi {
+  readonly #parts: LeadingParts;
+
+  constructor(parts: LeadingParts) {
+    this.#parts = parts;
   }
 
   createService(
@@ -162,12 +176,28 @@ export class ForwardingControl implements ControlApi {
   }
 
   async #call<T>(method: Method, args: unknown): Promise<T> {
+    const { clock } = this.#parts;
+    const deadlineMs = clock.monotonicMs() + leaderPatienceMs;
+    for (;;) {
+      try {
+        return (await this.#callOnce(method, args)) as T;
+      } catch (thrown) {
+        const error = SwarmError.from(thrown);
+        if (!isUntried(error) || clock.monotonicMs() >= deadlineMs) throw error;
+      }
+      await clock.sleep(leaderPollMs);
+    }
+  }
+
+  async #callOnce(method: Method, args: unknown): Promise<unknown> {
+    const own = this.#parts.own();
+    if (own !== undefined) return (own as unknown as Commands)[method](args);
     const request = { method, arguments: encode(args) };
-    const leader = await this.#leader();
-    const signal = this.#signal();
+    const leader = await this.#parts.leader();
+    const signal = this.#parts.signal?.();
     const options = signal === undefined ? {} : { signal };
     const { result } = await leader.call(request, { timeoutMs: callTimeoutMs, ...options });
-    return (result.length === 0 ? undefined : parse(result)) as T;
+    return result.length === 0 ? undefined : parse(result);
   }
 }
 

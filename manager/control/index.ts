@@ -5,7 +5,7 @@
  */
 export * from './api.ts';
 export { Control, type ControlModules, type ControlStore } from './control.ts';
-export { ForwardingControl, serveControl } from './forwarding.ts';
+export { LeadersControl, serveControl } from './forwarding.ts';
 export { serveAttachments } from './attachment-service.ts';
 export { externalAfterRoot } from './update-cluster.ts';
 export { checkSwarmSpec } from './check-swarm-spec.ts';

@@ -46,6 +46,8 @@ const leaveTimeoutMs = 10_000;
 const handOverTimeoutMs = 3_000;
 const joinTimeoutMs = 60_000;
 const catchUpPollMs = 20;
+/** Within this time the others know of a new leader, and what they asked the old one is answered. */
+const lastAnswersMs = 250;
 /** What ends by itself: no leader for a moment, another change under way, a changed node. */
 const passing: ReadonlySet<ErrorCode> = new Set(['unavailable', 'resource-exhausted', 'aborted']);
 /** A learner this close behind gets the rest while it is being made a voter. */
@@ -101,13 +103,19 @@ export class ManagerGroup {
     await connection.client(GroupService).addNode({ node: document }, { timeoutMs: callTimeoutMs });
   }
 
-  /** Hands the lead to another manager and waits until it is gone, within the time. */
+  /**
+   * Hands the lead to another manager and waits until it has it, within the time; then for those
+   * that asked this one a moment ago: they are told to ask the next leader, which a closed
+   * connection would not tell them.
+   */
   async stepDown(timeoutMs: number): Promise<void> {
-    const { clock } = this.#parts;
+    const { clock, ownId } = this.#parts;
     const deadlineMs = clock.monotonicMs() + timeoutMs;
     if (!this.#isLeader || this.#status().conf.voters.length < 2) return;
     await this.#handOver();
-    while (this.#isLeader && clock.monotonicMs() < deadlineMs) await clock.sleep(catchUpPollMs);
+    const isOver = () => !['', ownId].includes(this.#status().leader);
+    while (!isOver() && clock.monotonicMs() < deadlineMs) await clock.sleep(catchUpPollMs);
+    await clock.sleep(lastAnswersMs);
   }
 
   /** Hands the lead to this manager, here or through the leader, and waits until it has it. */

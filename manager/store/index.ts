@@ -9,7 +9,7 @@ export { parseStore, type ExternalStore } from './etcd/address.ts';
 export { EtcdLog, type EtcdLogOptions } from './etcd/etcd-log.ts';
 export * from './event.ts';
 export * from './log.ts';
-export { isLogLost, noLeader } from './raft-errors.ts';
+export { isLogLost, isUntried, noLeader, untriedError } from './raft-errors.ts';
 export { RaftLog, type RaftLogOptions, type RaftLogParts } from './raft-log.ts';
 export { openBackup, restoredState, type InitialState } from './restored.ts';
 export { Store } from './store.ts';

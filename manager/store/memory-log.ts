@@ -1,4 +1,5 @@
 import { SwarmError } from '../../lib/errors.ts';
+import { untriedError } from './raft-errors.ts';
 import type { ApplyResult, StateMachine, StoreLog } from './log.ts';
 
 /** What a MemoryLog keeps; give it to another one to see what a restart would. */
@@ -95,7 +96,7 @@ export class MemoryLog implements StoreLog {
 
   #requireLead(): StateMachine {
     if (this.#machine === undefined || !this.#leads) {
-      throw new SwarmError('unavailable', 'this manager does not lead; ask another one');
+      throw untriedError('this manager does not lead; ask another one');
     }
     return this.#machine;
   }

@@ -1,5 +1,6 @@
 /** What the raft library throws, in the words of a swarm. */
 import { SwarmError, type ErrorCode } from '../../lib/errors.ts';
+import { unsent } from '../../lib/grpc/index.ts';
 import { InvariantError, LogError, RaftError, type LogErrorCode } from '../../raft/index.ts';
 
 /** An older copy of the folder would be worse than none: what it lacks was acknowledged. */
@@ -20,11 +21,29 @@ export const noLeader =
   'that more than half of them are, or, where they are lost for good, go on from this one with ' +
   '`ts-swarm init --force-new-cluster`.';
 
+const untried = 'untried';
+
+/**
+ * For a proposal that never reached a log: this manager does not lead, or not for much longer. What
+ * was asked for can be asked again of the next leader, as nothing of it was done.
+ */
+export function untriedError(message = noLeader, cause?: unknown): SwarmError {
+  return new SwarmError('unavailable', message, { cause, details: { reason: untried } });
+}
+
+/** Whether nothing was done of what failed with it, here or at another manager. */
+export function isUntried({ details: { reason } }: SwarmError): boolean {
+  return reason === untried || reason === unsent;
+}
+
 /** Of what the raft library throws. */
 export function toSwarmError(thrown: unknown): SwarmError {
   if (thrown instanceof RaftError) {
     const { code, message } = thrown;
-    if (code === 'no-leader') return new SwarmError('unavailable', noLeader, { cause: thrown });
+    if (code === 'no-leader') return untriedError(noLeader, thrown);
+    if (code === 'not-leader' || code === 'transferring' || code === 'replaced') {
+      return untriedError(message, thrown);
+    }
     if (code === 'busy' || code === 'full') {
       return new SwarmError('resource-exhausted', message, { cause: thrown });
     }

@@ -1,7 +1,9 @@
 import type { Dropped } from '../core/index.ts';
 
 /**
- * - `not-leader`, `no-leader`: ask another node, or wait for an election.
+ * - `not-leader`, `no-leader`: ask another node, or wait for an election; nothing was proposed.
+ * - `transferring`: the lead is being handed over; nothing was proposed, the next leader takes it.
+ * - `replaced`: another leader's entry stands in the proposal's place; it will never be applied.
  * - `busy`: too much is under way; nothing was proposed, and it may be tried again.
  * - `lost`: the lead changed while it waited; the outcome is unknown.
  * - `refused`: it cannot be done as asked, such as a change that does not fit the membership.
@@ -12,6 +14,8 @@ import type { Dropped } from '../core/index.ts';
 export type RaftErrorCode =
   | 'not-leader'
   | 'no-leader'
+  | 'transferring'
+  | 'replaced'
   | 'busy'
   | 'lost'
   | 'refused'
@@ -43,7 +47,7 @@ export function refusal(dropped: Dropped): RaftError {
     return new RaftError('busy', 'a membership change is under way: try again when it is done');
   }
   if (dropped === 'transferring') {
-    return new RaftError('busy', 'the leadership is being handed over: try again');
+    return new RaftError('transferring', 'the leadership is being handed over: try again');
   }
   return new RaftError('busy', 'too many proposals are under way: try again');
 }

@@ -1,6 +1,8 @@
 /** Proposals that wait for their entry to be committed, by its index and term. */
 import { RaftError } from './errors.ts';
 
+const replaced = 'another leader replaced the proposal: try again';
+
 interface Waiter<T> {
   readonly term: number;
   readonly resolve: (result: T) => void;
@@ -36,7 +38,7 @@ export class Waiters<T> {
     return () => {
       if (!this.#settling.delete(waiter)) return;
       if (waiter.term === term) waiter.resolve(result);
-      else waiter.reject(new RaftError('lost', 'another leader replaced the proposal: try again'));
+      else waiter.reject(new RaftError('replaced', replaced));
     };
   }
 

@@ -8,6 +8,7 @@ import { messageOf, SwarmError } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
 import { emptyConf, type ConfChange, type NodeId, type RaftStatus } from '../../../raft/index.ts';
 import type { ApplyResult, DocumentMachine, StoreLog } from '../log.ts';
+import { untriedError } from '../raft-errors.ts';
 import type { InitialState } from '../restored.ts';
 import { hidePassword, type ExternalStore } from './address.ts';
 import { EtcdClient, type Operation } from './client.ts';
@@ -109,7 +110,7 @@ export class EtcdLog implements StoreLog {
   propose(entry: Uint8Array): Promise<ApplyResult> {
     const term = this.#election.term;
     if (!this.#leads || term === undefined || this.#writer === undefined) {
-      return Promise.reject(new SwarmError('unavailable', noLeader));
+      return Promise.reject(untriedError(noLeader));
     }
     return this.#writer.propose(entry, term);
   }
