@@ -15,6 +15,7 @@ import {
   type NetworkAttached,
 } from './attachments.ts';
 import { checkSwarmSpec } from './check-swarm-spec.ts';
+import { checkSizes } from './document-size.ts';
 import {
   planNewFile,
   planRelabelledFile,
@@ -42,6 +43,8 @@ import { planChangedVolume, planNewVolume, planRemovedVolume } from './volume-co
 export interface ControlStore extends StoreView {
   /** `applied: false` when an object had moved on, or a name or an ingress port is taken. */
   propose(changes: readonly Change[], options: { readonly atMs: number }): Promise<ApplyResult>;
+  /** The most that an object may take as JSON, where there is such a limit. */
+  readonly documentBytesMax?: number | undefined;
 }
 
 export interface ControlModules extends KeyMakers {
@@ -296,6 +299,7 @@ export class Control implements ControlApi {
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
       const planned = plan();
       if (planned.length === 0) return;
+      checkSizes(planned, this.#modules.store.documentBytesMax);
       const changes = user === undefined ? planned : planned.map((change) => asked(change, user));
       const result = await this.#modules.store.propose(changes, { atMs });
       if (result.applied) return;

@@ -22,6 +22,8 @@ export interface StoreLog extends AsyncDisposable {
    * Rejects as `propose` does.
    */
   barrier(): Promise<void>;
+  /** The most that an object may take as JSON; only logs that keep each by itself have a limit. */
+  readonly documentBytesMax?: number | undefined;
   readonly isLeader: boolean;
   /** Called now with the present role, and at every change of it. */
   onLeadership(listener: (leads: boolean) => void): Disposable;

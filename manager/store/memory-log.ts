@@ -14,6 +14,7 @@ interface MemoryLogOptions {
   readonly snapshotEntries?: number;
   /** Proposals that may wait. */
   readonly maxPending?: number;
+  readonly documentBytesMax?: number;
 }
 
 /** The store's log without a disk, for tests and simulations: applies in the next microtask. */
@@ -25,6 +26,10 @@ export class MemoryLog implements StoreLog {
   #index = 0;
   #pending = 0;
   #leads = false;
+
+  get documentBytesMax(): number | undefined {
+    return this.#options.documentBytesMax;
+  }
 
   constructor(options: MemoryLogOptions = {}) {
     this.#options = options;

@@ -69,6 +69,10 @@ export class Store implements StoreView, DocumentMachine, AsyncDisposable {
     return this.#log.isLeader;
   }
 
+  get documentBytesMax(): number | undefined {
+    return this.#log.documentBytesMax;
+  }
+
   /** Called now with the present role, and at every change of it. */
   onLeadership(listener: (leads: boolean) => void): Disposable {
     return this.#log.onLeadership(listener);

@@ -15,7 +15,7 @@ import { EtcdClient, type Operation } from './client.ts';
 import { Election } from './election.ts';
 import { Feed } from './feed.ts';
 import { keysBelow, type Keys } from './record.ts';
-import { Writer } from './writer.ts';
+import { documentBytesMax, Writer } from './writer.ts';
 
 export interface EtcdLogOptions {
   readonly id: NodeId;
@@ -44,6 +44,7 @@ const noLeader =
   'online and can reach it.';
 
 export class EtcdLog implements StoreLog {
+  readonly documentBytesMax = documentBytesMax;
   readonly #options: EtcdLogOptions;
   readonly #parts: EtcdLogParts;
   readonly #client: EtcdClient;

@@ -44,7 +44,8 @@ interface Batch {
 /** etcd takes 128 operations and 1.5 MiB in a transaction, unless it was told otherwise. */
 const maxOperations = 100;
 const maxBytes = 1 << 20;
-const maxDocumentBytes = 1_400_000;
+/** Of one object; the transaction that it comes with needs some room as well. */
+export const documentBytesMax = 1_400_000;
 const batchEntries = 64;
 const batchBytes = 256 << 10;
 const retryMs = 50;
@@ -167,7 +168,7 @@ export class Writer {
       this.#queue.unshift(...taken.splice(Math.ceil(taken.length / 2)));
       documents = machine.preview(first, entriesOf(taken));
     }
-    const tooLarge = [...documents].find(([, text]) => sizeOf(text) > maxDocumentBytes);
+    const tooLarge = [...documents].find(([, text]) => sizeOf(text) > documentBytesMax);
     if (tooLarge !== undefined && taken.length === 1) {
       taken[0]?.reject(refusal(tooLarge[0]));
       return;
