@@ -14,7 +14,11 @@ import { validateVolumes } from './validate-volumes.ts';
 const namePattern = /^[a-zA-Z0-9](?:[-_a-zA-Z0-9]*[a-zA-Z0-9])?$/;
 /** The length of a DNS label. */
 const maxNameLength = 63;
-const maxReplicas = 2 ** 31 - 1;
+/**
+ * Of one service. So many take managers some 100 MB and a minute or two, and can be scaled down
+ * again; a slip such as web=2000000000 would fill their memory before anybody could take it back.
+ */
+const maxTasks = 100_000;
 const maxPort = 65_535;
 
 /** Throws `invalid-argument` for the first thing that is wrong. */
@@ -44,13 +48,18 @@ function validateMode({ mode, updateConfig, rollbackConfig }: ServiceSpec): void
   const modes = Object.values(mode).filter((value) => value !== undefined);
   if (modes.length > 1) throw invalid('must specify only one service mode');
   const replicas = mode.replicated?.replicas ?? 0;
-  if (replicas > maxReplicas) {
-    throw invalid(`the number of replicas, ${replicas}, is more than ${maxReplicas}`);
+  if (replicas > maxTasks) {
+    throw invalid(
+      `${replicas} replicas are too many: a service may have ${maxTasks}; split it up if it needs more`,
+    );
   }
   const { maxConcurrent = 0, totalCompletions = 0 } = mode.replicatedJob ?? {};
   const most = Math.max(maxConcurrent, totalCompletions);
-  if (most > maxReplicas)
-    throw invalid(`the number of tasks, ${most}, is more than ${maxReplicas}`);
+  if (most > maxTasks) {
+    throw invalid(
+      `${most} tasks are too many for one job: it may have ${maxTasks}; split it up if it needs more`,
+    );
+  }
   if (isJobMode(mode) && updateConfig !== undefined) {
     throw invalid('Jobs may not have an update config');
   }

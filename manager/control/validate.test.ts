@@ -220,10 +220,10 @@ const cases: { name: string; given: unknown; code: ErrorCode; says: string }[] =
     says: 'must specify only one service mode',
   },
   {
-    name: 'more replicas than anyone has',
-    given: good({ Mode: { Replicated: { Replicas: 2 ** 40 } } }),
+    name: 'more replicas than managers have room for',
+    given: good({ Mode: { Replicated: { Replicas: 100_001 } } }),
     code: 'invalid-argument',
-    says: `the number of replicas, ${2 ** 40}, is more than 2147483647`,
+    says: '100001 replicas are too many: a service may have 100000; split it up if it needs more',
   },
   {
     name: 'a ratio above one',
@@ -351,7 +351,7 @@ const cases: { name: string; given: unknown; code: ErrorCode; says: string }[] =
     name: 'a job of too many tasks',
     given: good({ Mode: { ReplicatedJob: { TotalCompletions: 3e9 } } }),
     code: 'invalid-argument',
-    says: 'the number of tasks, 3000000000, is more than 2147483647',
+    says: '3000000000 tasks are too many for one job: it may have 100000; split it up if it needs more',
   },
   ...cronMistakes.map(({ name, labels, mode = { ReplicatedJob: {} }, says }) => ({
     name,
