@@ -1,4 +1,4 @@
-/** Commands for whoever leads: this manager, or another one, to which they are passed on as JSON. */
+/** Commands for whoever leads: this manager, or another one, to which they go as JSON. */
 import type { Control as ControlService } from '../../gen/control_pb.js';
 import type { Clock } from '../../lib/clock.ts';
 import { SwarmError } from '../../lib/errors.ts';

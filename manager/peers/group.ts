@@ -46,7 +46,7 @@ const leaveTimeoutMs = 10_000;
 const handOverTimeoutMs = 3_000;
 const joinTimeoutMs = 60_000;
 const catchUpPollMs = 20;
-/** Within this time the others know of a new leader, and what they asked the old one is answered. */
+/** Within this time the others know of a new leader, and what they asked is answered. */
 const lastAnswersMs = 250;
 /** What ends by itself: no leader for a moment, another change under way, a changed node. */
 const passing: ReadonlySet<ErrorCode> = new Set(['unavailable', 'resource-exhausted', 'aborted']);
