@@ -217,6 +217,15 @@ export class Manager implements AsyncDisposable {
     return voters.includes(this.#parts.identity.nodeId);
   }
 
+  /**
+   * Whether the others have let go of this manager, by what they say of its node: there is no
+   * record of a manager in it, though there was one in an older version.
+   */
+  isForgotten(node: Node): boolean {
+    const known = this.store.node(node.id);
+    return known?.manager !== undefined && known.meta.version < node.meta.version;
+  }
+
   /** Whether the swarm has removed the node: its certificate may be valid yet. */
   isRemoved(nodeId: string): boolean {
     return this.store.cluster()?.removedNodes[nodeId] !== undefined;

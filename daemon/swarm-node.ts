@@ -327,10 +327,9 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
   async #changeRole(): Promise<void> {
     this.#roleRetry?.cancel();
     const active = this.#active;
-    if (active === undefined) return;
+    if (active?.isOutdated !== true) return;
     const { membership, identity, agent } = active;
     const isManager = identity.role === 'manager';
-    if (isManager === membership.isManager) return;
     const managers = agent.managers;
     const through = managers.find(({ leader }) => leader) ?? managers[0];
     const { joinedThrough: _old, ...rest } = membership;
@@ -348,7 +347,7 @@ export class SwarmNode implements SwarmBackend, AsyncDisposable {
       this.#file.write(changed);
     } catch (error) {
       this.#fail(error);
-      await this.#goOn(membership.isManager ? changed : membership, identity);
+      await this.#goOn({ ...(isManager ? membership : changed), isManager: false }, identity);
       this.#roleRetry = this.#parts.clock.after(roleRetryMs, () => this.#roleChanged());
     }
   }

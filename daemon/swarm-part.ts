@@ -14,7 +14,7 @@ import {
 import type { Logger } from '../lib/log.ts';
 import type { Random } from '../lib/random.ts';
 import type { KeyStore } from '../manager/keys/index.ts';
-import type { DataPath, Finding, NodeDescription } from '../types/index.ts';
+import type { DataPath, Finding, Node, NodeDescription } from '../types/index.ts';
 import { Agent, type MeasureTasks } from '../worker/agent/index.ts';
 import type { TaskExecutor } from '../worker/executor/index.ts';
 import { externalStoreFor } from './external-store.ts';
@@ -62,7 +62,7 @@ export interface SwarmPartParts {
   readonly managerAddrs: readonly string[];
   /** Told what each step of a manager's reconcile passes took. */
   readonly onStep: ManagerParts['onStep'];
-  /** The certificate is for another role than the membership. */
+  /** What began here is outdated. */
   readonly onRole: () => void;
   /** The swarm has removed this node. */
   readonly onRemoved: (reason: SwarmError) => void;
@@ -82,6 +82,9 @@ export class SwarmPart implements AsyncDisposable {
   readonly #renewer: CertificateRenewer;
   readonly #trust: TrustFollower;
   readonly #running = new AsyncDisposableStack();
+  /** This node, as the managers have told of it since this began. */
+  #told: Node | undefined;
+  #isLetGo = false;
 
   private constructor(parts: SwarmPartParts, beginning: Beginning) {
     const { identity, membership, keys, log } = parts;
@@ -108,6 +111,11 @@ export class SwarmPart implements AsyncDisposable {
     return this.membership.isManager && this.manager === undefined;
   }
 
+  /** Whether this node is to be something else than what began here. */
+  get isOutdated(): boolean {
+    return (this.identity.role === 'manager') !== this.membership.isManager || this.#isLetGo;
+  }
+
   /** Containers run on. A leader hands over first. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#running.disposeAsync();
@@ -130,6 +138,8 @@ export class SwarmPart implements AsyncDisposable {
     await agent.start();
     // Until this manager is let in and has caught up, the others hear of the node and its tasks.
     if (isFurther) await manager?.start();
+    // It may have heard of itself before it knew what its own log says.
+    this.#checkRecord();
     await starting.use(new ManagerFinder({ ...this.#parts, agent, manager })).start();
     if (joining !== undefined) await manager?.enter({ signal: joining });
     manager?.settle();
@@ -137,7 +147,7 @@ export class SwarmPart implements AsyncDisposable {
   }
 
   #identityChanged(): void {
-    if ((this.identity.role === 'manager') !== this.membership.isManager) this.#parts.onRole();
+    if (this.isOutdated) this.#parts.onRole();
     this.agent.redescribe();
     this.#trust.renewed();
   }
@@ -166,6 +176,8 @@ export class SwarmPart implements AsyncDisposable {
       onNews: (news) => {
         const { node } = news;
         if (node !== undefined && node.role !== identity.role) this.#renewer.renewNow();
+        this.#told = node;
+        this.#checkRecord();
         this.#trust.learn(news);
       },
       onRemoved,
@@ -173,6 +185,18 @@ export class SwarmPart implements AsyncDisposable {
       random,
       log,
     });
+  }
+
+  /**
+   * A manager may be demoted and promoted again while it is away, or before it could get a worker's
+   * certificate. The record of a manager goes after it has left the group, and comes before it
+   * enters: where there is none any more, the others have let go of this one, and it begins anew.
+   */
+  #checkRecord(): void {
+    const node = this.#told;
+    if (node?.role !== 'manager' || node.manager !== undefined) return;
+    this.#isLetGo ||= this.standsIn || (this.manager?.isForgotten(node) ?? false);
+    if (this.#isLetGo) this.#parts.onRole();
   }
 
   #newManager(keys: KeyStore, { bootstrap, forceNew, store }: Beginning): Manager {

@@ -40,6 +40,7 @@ export interface ManagerGroupParts {
 }
 
 const probeTimeoutMs = 5_000;
+/** While the lead is handed over nobody decides anything: who does not answer soon is not asked. */
 const aliveTimeoutMs = 1_000;
 const callTimeoutMs = 10_000;
 const leaveTimeoutMs = 10_000;
@@ -131,7 +132,7 @@ export class ManagerGroup {
     if (!this.#status().conf.voters.includes(id)) {
       throw new SwarmError('failed-precondition', `node ${id} is no manager: promote it first`);
     }
-    if (!(await this.#answers(id))) {
+    if (!(await this.#answers(id, probeTimeoutMs))) {
       throw new SwarmError(
         'failed-precondition',
         `manager ${id} cannot be reached: the lead stays where it is`,
@@ -200,7 +201,7 @@ export class ManagerGroup {
       );
     }
     if (role !== 'leader' || this.#parts.log.needsQuorum === false) return;
-    const answers = await Promise.all(left.map((voter) => this.#answers(voter)));
+    const answers = await Promise.all(left.map((voter) => this.#answers(voter, probeTimeoutMs)));
     const reachable = answers.filter(Boolean).length;
     const needed = Math.floor(left.length / 2) + 1;
     if (reachable >= needed) return;
@@ -212,14 +213,14 @@ export class ManagerGroup {
   }
 
   /** Whether the manager is there now: that it was heard of a second ago is not enough. */
-  async #answers(id: NodeId): Promise<boolean> {
+  async #answers(id: NodeId, timeoutMs: number): Promise<boolean> {
     const { ownId, addrOf, connect, logger } = this.#parts;
     if (id === ownId) return true;
     const addr = addrOf(id);
     if (addr === undefined) return false;
     using connection = connect(addr);
     try {
-      await connection.client(GroupService).probe({}, { timeoutMs: aliveTimeoutMs });
+      await connection.client(GroupService).probe({}, { timeoutMs });
       return true;
     } catch (error) {
       logger.debug('a manager does not answer', { nodeId: id, error: messageOf(error) });
@@ -259,7 +260,7 @@ export class ManagerGroup {
     let there = others.filter((id) => log.progressOf(id)?.active);
     // Just after the leader has counted whom it heard of, it has heard of nobody.
     if (there.length === 0) {
-      const answers = await Promise.all(others.map((id) => this.#answers(id)));
+      const answers = await Promise.all(others.map((id) => this.#answers(id, aliveTimeoutMs)));
       there = others.filter((_, at) => answers[at]);
     }
     const best = there.toSorted((a, b) => matchOf(b) - matchOf(a))[0];

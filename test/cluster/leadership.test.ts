@@ -142,37 +142,73 @@ describe('managers by command', () => {
     await managers.agreed(hosts());
   });
 
-  it('lead a manager whose log is damaged as a worker, and let it have theirs anew', async () => {
+  for (const { name, isUp } of [
+    {
+      name: 'lead a manager whose log is damaged as a worker, and let it have theirs anew',
+      isUp: true,
+    },
+    { name: 'let a damaged manager have theirs also if it was away meanwhile', isUp: false },
+  ]) {
+    it(name, async () => {
+      const managers = get();
+      const leader = await managers.leader(hosts());
+      const [damaged] = but(leader);
+      assert.ok(damaged);
+      const swarm = new TestSwarm(managers.lab, leader);
+      const there = ['--constraint', `node.hostname==${damaged.name}`];
+      await swarm.create('kept', ...there, imageOf(swarm, 'sleeper:1'));
+      await swarm.runs('kept', 1);
+      const before = swarm.containers();
+      await damaged.stopDaemon();
+      damage(damaged);
+      await damaged.startDaemon();
+      const { stderr } = await damaged.cliResult('node', 'ls');
+      assert.match(
+        stderr,
+        /swarm\/raft\/wal.* is damaged.*goes on as a worker; .*"ts-swarm node demote"/,
+      );
+      const row = ['node', 'ls', '--filter', `name=${damaged.name}`, '--format'];
+      const untilRow = async (wanted: RegExp) => {
+        const ofRow = async () =>
+          (await leader.cli(...row, '{{.Status}}/{{.ManagerStatus}}')).trim();
+        await until(`it is ${wanted}`, ofRow, {
+          accept: (now) => wanted.test(now),
+          timeoutMs: 60_000,
+        });
+      };
+      await untilRow(/^Ready\/Unreachable$/);
+      if (!isUp) await damaged.stopDaemon();
+      await leader.cli('node', 'demote', damaged.name);
+      await untilRow(/\/$/);
+      await leader.cli('node', 'promote', damaged.name);
+      if (!isUp) await damaged.startDaemon();
+      await managers.agreed(hosts());
+      await untilRow(/^Ready\/Reachable$/);
+      await swarm.runs('kept', 1);
+      assert.deepEqual(swarm.containers(), before);
+      await swarm.clear();
+    });
+  }
+
+  it('let in anew who was demoted and promoted while it was away', async () => {
     const managers = get();
     const leader = await managers.leader(hosts());
-    const [damaged] = but(leader);
-    assert.ok(damaged);
-    const swarm = new TestSwarm(managers.lab, leader);
-    const there = ['--constraint', `node.hostname==${damaged.name}`];
-    await swarm.create('kept', ...there, imageOf(swarm, 'sleeper:1'));
-    await swarm.runs('kept', 1);
-    const before = swarm.containers();
-    await damaged.stopDaemon();
-    damage(damaged);
-    await damaged.startDaemon();
-    const { stderr } = await damaged.cliResult('node', 'ls');
-    assert.match(
-      stderr,
-      /swarm\/raft\/wal.* is damaged.*goes on as a worker; .*"ts-swarm node demote"/,
-    );
-    const row = ['node', 'ls', '--filter', `name=${damaged.name}`, '--format'];
-    const ofRow = async () => (await leader.cli(...row, '{{.Status}} {{.ManagerStatus}}')).trim();
-    const is = (state: string) =>
-      until(`it is ${state}`, ofRow, { accept: (now) => now === state, timeoutMs: 60_000 });
-    await is('Ready Unreachable');
-    await leader.cli('node', 'demote', damaged.name);
-    await is('Ready');
-    await leader.cli('node', 'promote', damaged.name);
+    const [away] = but(leader);
+    assert.ok(away);
+    const status = [
+      'node',
+      'ls',
+      '--filter',
+      `name=${away.name}`,
+      '--format',
+      '{{.ManagerStatus}}',
+    ];
+    await away.stopDaemon();
+    await leader.cli('node', 'demote', away.name);
+    await until('it is none of them', async () => (await leader.cli(...status)).trim() === '');
+    await leader.cli('node', 'promote', away.name);
+    await away.startDaemon();
     await managers.agreed(hosts());
-    await is('Ready Reachable');
-    await swarm.runs('kept', 1);
-    assert.deepEqual(swarm.containers(), before);
-    await swarm.clear();
   });
 
   it('let nobody in by a token that was replaced, through any of them', async () => {
