@@ -1,5 +1,6 @@
 /** Where tasks may go, and what users are told while there is no place for them. */
 import { strict as assert } from 'node:assert';
+import { availableParallelism } from 'node:os';
 import { sleep } from '../lab/index.ts';
 import { imageOf, useSwarm, type TaskView, type TestSwarm } from './swarm.ts';
 
@@ -44,7 +45,8 @@ describe('placement', () => {
     },
     {
       name: 'more CPUs than the hosts have left',
-      flags: ['--reserve-cpu', '2'],
+      // Each host has all CPUs of the machine.
+      flags: ['--reserve-cpu', String(availableParallelism())],
       replicas: 4,
       running: 3,
       reason: 'no suitable node (insufficient resources on 3 nodes)',

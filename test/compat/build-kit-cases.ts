@@ -166,16 +166,23 @@ async function cancels(field: Field): Promise<void> {
   const isRunning = async () => (await runResult(['pgrep', '-fx', marked])).code === 0;
   const env = { ...process.env, ...kit };
   const args = ['-H', field.manager.url, 'build', folder];
-  const client = spawn(oldDocker.path, args, { stdio: ['ignore', 'ignore', 'pipe'], env });
-  let said = '';
-  client.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
-  const ended = once(client, 'close');
-  await until('the step runs', isRunning);
-  client.kill('SIGINT');
-  const [code] = (await ended) as [number];
-  assert.equal(code, 1);
-  assert.match(said, /CANCELED[^]*context canceled/);
-  await until('the step has ended', async () => !(await isRunning()));
+  const interrupted = async () => {
+    const client = spawn(oldDocker.path, args, { stdio: ['ignore', 'ignore', 'pipe'], env });
+    let said = '';
+    client.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+    const ended = once(client, 'close');
+    await until('the step runs', isRunning);
+    client.kill('SIGINT');
+    const [code] = (await ended) as [number];
+    assert.equal(code, 1);
+    assert.match(said, /context canceled/);
+    await until('the step has ended', async () => !(await isRunning()));
+    return said;
+  };
+  // The client leaves after three seconds, whether it has been told how the step ended or not.
+  await until('the step is told of as cancelled', interrupted, {
+    accept: (said) => /CANCELED[^]*context canceled/.test(said),
+  });
 }
 
 async function logsIn(field: Field): Promise<void> {

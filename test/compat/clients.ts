@@ -8,7 +8,7 @@ const cleanEnv = {
   DOCKER_HOST: '',
   DOCKER_CONTEXT: '',
 };
-const timeoutMs = 60_000;
+const timeoutMs = 120_000;
 
 export class Cli {
   /** As tests are named after it. */

@@ -116,7 +116,7 @@ export function containerCases(get: () => Field): void {
       const argv = [oldDocker.path, '-H', host.url, 'run', '--rm', '--log-driver', 'none'];
       const pipe = `${argv.join(' ')} busybox head -c ${bytes} /dev/zero | wc -c`;
       const before = memory();
-      const { stdout } = await runResult(['sh', '-c', pipe], { timeoutMs: 120_000 });
+      const { stdout } = await runResult(['sh', '-c', pipe], { timeoutMs: 280_000 });
       assert.equal(Number(stdout), bytes);
       const grownMiB = (memory() - before) / 2 ** 20;
       assert.ok(grownMiB < 150, `the daemon has grown by ${Math.round(grownMiB)} MiB`);
@@ -127,7 +127,7 @@ export function containerCases(get: () => Field): void {
 /** What a shell prints that has `docker` for the CLI, without what differs from run to run. */
 async function carriedOut(cli: Cli, host: Host, script: string): Promise<string> {
   const text = `DOCKER='${cli.path} -H ${host.url}'; docker() { $DOCKER "$@"; }\n(${script}) 2>&1`;
-  const { stdout } = await runResult(['sh', '-c', text], { timeoutMs: 60_000 });
+  const { stdout } = await runResult(['sh', '-c', text], { timeoutMs: 240_000 });
   await removeAll(host);
   return anonymous(stdout);
 }
@@ -142,9 +142,13 @@ function anonymous(text: string): string {
     .replaceAll(/^See 'docker .*$|^Run 'docker .*$|^$\n/gm, '');
 }
 
+/** One that is being removed already, as by --rm, is removed in its own time. */
 async function removeAll(host: Host): Promise<void> {
-  const all = await host.api<{ Id: string }[]>('GET', '/containers/json?all=1');
-  for (const { Id } of all) await host.apiResult('DELETE', `/containers/${Id}?force=1`);
+  await until('no container is left', async () => {
+    const all = await host.api<{ Id: string }[]>('GET', '/containers/json?all=1');
+    for (const { Id } of all) await host.apiResult('DELETE', `/containers/${Id}?force=1`);
+    return all.length === 0;
+  });
 }
 
 const spec = {

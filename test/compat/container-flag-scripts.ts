@@ -1,6 +1,6 @@
 /** What the flags of the verbs of containers do: each script prints the same with both daemons. */
 import { bridgeLinks } from './link-scripts.ts';
-import type { ContainerScript } from './container-scripts.ts';
+import { awaited, type ContainerScript } from './container-scripts.ts';
 
 const changes = 'update changes limits and the restart policy';
 const looks = 'flags of what shows containers';
@@ -27,7 +27,8 @@ export const containerFlagScripts: readonly ContainerScript[] = [
   {
     name: looks,
     script: `docker create --name zz busybox true >/dev/null
-      docker run -d --name aa --label a=b busybox sh -c 'echo one; sleep 1000' >/dev/null; sleep 1
+      docker run -d --name aa --label a=b busybox sh -c 'echo one; sleep 1000' >/dev/null
+      ${awaited('docker logs aa | grep one')}
       docker ps -l --no-trunc --format '{{.Names}} {{.Command}}'; docker ps -s | cut -c1-12
       docker inspect -s -f '{{.Name}} {{ge .SizeRootFs .SizeRw}}' aa
       docker logs --details --since 1h aa; docker logs --until 1h aa; docker top aa | wc -l
@@ -38,9 +39,13 @@ export const containerFlagScripts: readonly ContainerScript[] = [
     name: streams,
     script: `d=$(mktemp -d); echo E=1 > $d/env; docker create -i --name cc busybox cat >/dev/null
       echo hi | docker start -ai --detach-keys ctrl-x cc
-      docker run -d --name aa busybox sh -c 'sleep 2; echo end; exit 4' >/dev/null
-      docker attach --no-stdin --sig-proxy=false --detach-keys ctrl-x aa; echo $?
-      docker run -d --name bb busybox sh -c 'echo x > /f; ln -s f /l; sleep 1000' >/dev/null; sleep 1
+      docker run -d --name aa busybox sh -c 'until test -e /go; do echo .; sleep 0.1; done
+        echo end; exit 4' >/dev/null
+      docker attach --no-stdin --sig-proxy=false --detach-keys ctrl-x aa >$d/shown 2>&1 &
+      ${awaited('test -s $d/shown')}; docker exec aa touch /go; wait $!; echo $?
+      grep -v '^[.]$' $d/shown
+      docker run -d --name bb busybox sh -c 'echo x > /f; ln -s f /l; sleep 1000' >/dev/null
+      ${awaited('docker exec bb test -L /l')}
       docker exec --env-file $d/env bb sh -c 'echo $E'
       docker exec -t --detach-keys ctrl-x bb tty; docker cp -L bb:/l $d/n; cat $d/n
       test -L $d/n; echo $?
@@ -64,7 +69,8 @@ export const containerFlagScripts: readonly ContainerScript[] = [
   {
     name: ends,
     script: `docker run -d --name aa --label x=y busybox sh -c 'trap "exit 3" USR1
-        while :; do sleep 0.1; done' >/dev/null
+        touch /ready; while :; do sleep 0.1; done' >/dev/null
+      ${awaited('docker exec aa test -e /ready')}
       docker kill -s USR1 aa; docker wait aa; docker run --name bb busybox true
       docker container prune -f --filter label=x=y | grep -v reclaimed; docker ps -a --format '{{.Names}}'
       docker rm -v bb`,

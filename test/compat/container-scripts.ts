@@ -19,6 +19,13 @@ const newWords = (theirs: string) =>
 const shim =
   'failed to create task for container: failed to create shim task: OCI runtime create failed: ';
 
+/** Waits until the command succeeds: for what a container does after it has been started. */
+export const awaited = (command: string) =>
+  `for n in $(seq 600); do ${command} && break; sleep 0.1; done >/dev/null 2>&1`;
+/** Waits until a field of a container has this value. */
+const comes = (name: string, field: string, value: string) =>
+  awaited(`[ "$(docker inspect -f '{{${field}}}' ${name})" = ${value} ]`);
+
 export const containerScripts: readonly ContainerScript[] = [
   {
     name: 'run prints, passes input on, and ends as the command does',
@@ -48,7 +55,7 @@ export const containerScripts: readonly ContainerScript[] = [
     script: `docker run -d --name aa busybox sleep 1000; docker exec aa echo in
       docker exec aa sh -c 'exit 7'; echo $?; echo foo | docker exec -i aa cat
       docker exec -u 5 -w /tmp -e A=b aa sh -c 'pwd; echo $A'; docker exec -d aa touch /tmp/x
-      sleep 1; docker exec aa ls /tmp; docker exec nope ls; docker exec aa nosuch`,
+      ${awaited('docker exec aa test -e /tmp/x')}; docker exec aa ls /tmp; docker exec nope ls; docker exec aa nosuch`,
   },
   {
     name: 'ps lists, filters and formats',
@@ -83,7 +90,8 @@ export const containerScripts: readonly ContainerScript[] = [
     name: 'containers on a network of their own find each other',
     script: `docker network create own >/dev/null
       docker run -d --name aa --network own --network-alias web busybox sh -c 'mkdir /w
-        echo page > /w/index.html; exec httpd -f -h /w' >/dev/null; sleep 1
+        echo page > /w/index.html; exec httpd -f -h /w' >/dev/null
+      ${awaited('docker exec aa wget -qO- http://127.0.0.1/')}
       docker run --rm --network own busybox wget -qO- http://aa/
       docker run --rm --network own busybox wget -qO- http://web/
       docker run --rm busybox wget -T 2 -qO- http://aa/ 2>&1 | head -1
@@ -98,10 +106,11 @@ export const containerScripts: readonly ContainerScript[] = [
       docker run -d --name aa -p 127.0.0.1:18083:80 busybox sh -c 'mkdir /w
         echo page > /w/index.html; exec httpd -f -h /w' >/dev/null
       docker run -d --name bb --network one busybox sleep 1000 >/dev/null
+      ${awaited('docker exec aa wget -qO- http://127.0.0.1/')}
       docker exec bb wget -T 2 -qO- http://aa/ 2>&1 | head -1
       docker network connect --ip 10.123.7.9 --alias www one aa
-      for name in aa www 10.123.7.9; do docker exec bb wget -T 5 -qO- http://$name/; done
-      docker exec aa sh -c 'ip -o -4 addr show eth1 | cut -d" " -f2-7; ping -c1 -W2 bb | grep -c ttl='
+      for name in aa www 10.123.7.9; do docker exec bb wget -T 20 -qO- http://$name/; done
+      docker exec aa sh -c 'ip -o -4 addr show eth1 | cut -d" " -f2-7; ping -c1 -W20 bb | grep -c ttl='
       docker inspect -f '{{range $k, $v := .NetworkSettings.Networks}}{{$k}} {{end}}' aa
       docker inspect -f '{{.NetworkSettings.Networks.one.IPAddress}}' aa
       docker network inspect -f '{{range .Containers}}{{println .Name}}{{end}}' one | sort
@@ -126,9 +135,10 @@ export const containerScripts: readonly ContainerScript[] = [
     script: `sleep 1; since=$(date +%s); docker network create told >/dev/null
       docker run -d --name aa --network told busybox sleep 1000 >/dev/null
       docker network connect bridge aa; docker network disconnect told aa; docker rm -f aa
-      docker network rm told; sleep 1
-      docker events --since $since --until $(date +%s) --filter type=network --format \
-        '{{.Type}} {{.Action}} {{.Actor.Attributes.name}} {{.Actor.Attributes.type}}' | uniq`,
+      docker network rm told
+      told() { docker events --since $since --until $(date +%s) --filter type=network --format \
+        '{{.Type}} {{.Action}} {{.Actor.Attributes.name}} {{.Actor.Attributes.type}}' | uniq; }
+      ${awaited('told | grep destroy')}; told`,
   },
   {
     name: 'networks are made from configurations',
@@ -156,7 +166,8 @@ export const containerScripts: readonly ContainerScript[] = [
   {
     name: 'cp, diff and export bring files in and out',
     script: `d=$(mktemp -d); echo new > $d/n
-      docker run -d --name aa busybox sh -c 'mkdir /d; echo 1 > /d/f; ln -s f /d/l; rm /bin/ls; sleep 1000'; sleep 1; docker cp $d/n aa:/d/; docker cp aa:/d $d/out
+      docker run -d --name aa busybox sh -c 'mkdir /d; echo 1 > /d/f; ln -s f /d/l; rm /bin/ls; sleep 1000'
+      ${awaited('docker exec aa test ! -e /bin/ls')}; docker cp $d/n aa:/d/; docker cp aa:/d $d/out
       ls $d/out; docker cp aa:/d/. - | tar t; docker cp aa:/nope $d; docker cp $d/n aa:/no/x
       docker exec aa cat /d/n; docker stop -t 0 aa; docker cp aa:/d/n - | tar xO
       docker diff aa | sort
@@ -207,9 +218,12 @@ export const containerScripts: readonly ContainerScript[] = [
   {
     name: 'health is watched, and restart policies hold',
     script: `docker run -d --name aa --health-cmd 'test -e /ok' --health-interval 300ms \\
-      --health-retries 2 busybox sleep 1000; sleep 3; docker inspect -f '{{.State.Health.Status}}' aa
-      docker exec aa touch /ok; sleep 2; docker inspect -f '{{.State.Health.Status}}' aa
-      docker run -d --name bb --restart on-failure:2 busybox false; sleep 4
-      docker inspect -f '{{.RestartCount}}' bb`,
+      --health-retries 2 busybox sleep 1000; ${comes('aa', '.State.Health.Status', 'unhealthy')}
+      docker inspect -f '{{.State.Health.Status}}' aa
+      docker exec aa touch /ok; ${comes('aa', '.State.Health.Status', 'healthy')}
+      docker inspect -f '{{.State.Health.Status}}' aa
+      docker run -d --name bb --restart on-failure:2 busybox false; ${comes('bb', '.RestartCount', '2')}
+      ${comes('bb', '.State.Status', 'exited')}; sleep 1
+      docker inspect -f '{{.RestartCount}} {{.State.Status}}' bb`,
   },
 ];

@@ -38,7 +38,7 @@ async function leads({ manager, hosts, lab }: Field, cli: Cli): Promise<void> {
   const docker = async (...args: readonly string[]) => {
     // To 20.10 a variable that is empty is still one that overrules contexts.
     const argv = ['env', '-u', 'DOCKER_HOST', '-u', 'DOCKER_CONTEXT', cli.path, ...args];
-    return (await run(argv, { env, timeoutMs: 60_000 })).trim();
+    return (await run(argv, { env, timeoutMs: 120_000 })).trim();
   };
   const context = (...args: readonly string[]) => docker('context', ...args);
   const node = () => docker('info', '--format', '{{.Name}}');

@@ -6,11 +6,11 @@ import time
 import docker
 
 socket, image = sys.argv[1:]
-client = docker.DockerClient(base_url=socket)
+client = docker.DockerClient(base_url=socket, timeout=120)
 
 
 def until(probe):
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while not probe():
         if time.monotonic() > end:
             raise TimeoutError(probe)

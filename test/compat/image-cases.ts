@@ -46,6 +46,7 @@ function pulling(test: Test): void {
       const { manager } = field;
       const image = field.image('crasher:1');
       const docker = (...args: string[]) => cli.run(manager, 'image', ...args);
+      await cli.result(manager, ['image', 'rm', '-f', image]);
       assert.match(await docker('pull', image), /Status: Downloaded newer image for/);
       assert.match(await docker('pull', image), /Status: Image is up to date for/);
       const quiet = await docker('pull', '-q', '--disable-content-trust', image);

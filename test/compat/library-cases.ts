@@ -62,13 +62,13 @@ export function libraryCases(get: () => Field): void {
       const { manager } = get();
       // Debian's own Python, which has Debian's python3-docker.
       const argv = ['/usr/bin/python3', script, manager.url, get().image('talker:1')];
-      assert.equal(await run(argv, { timeoutMs: 60_000 }), 'all is well\n');
+      assert.equal(await run(argv, { timeoutMs: 240_000 }), 'all is well\n');
     });
 
     it('docker-py does what it has for one node', async () => {
       const script = join(import.meta.dirname, 'docker-py-node.py');
       const argv = ['/usr/bin/python3', script, get().manager.url, get().image('busybox:1')];
-      assert.equal(await run(argv, { timeoutMs: 60_000 }), 'all is well\n');
+      assert.equal(await run(argv, { timeoutMs: 240_000 }), 'all is well\n');
     });
   });
 }
@@ -157,10 +157,11 @@ async function eventsOf(
 ) {
   const stream = await docker.getEvents({ filters: { type: types } });
   const actions: string[] = [];
+  let rest = '';
   stream.on('data', (chunk: Buffer) => {
-    for (const line of chunk.toString().split('\n').filter(Boolean)) {
-      actions.push((JSON.parse(line) as { Action: string }).Action);
-    }
+    const lines = (rest + chunk.toString()).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) actions.push((JSON.parse(line) as { Action: string }).Action);
   });
   return { actions, stop: () => destroy(stream) };
 }

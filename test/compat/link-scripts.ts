@@ -34,7 +34,7 @@ export const linkScripts: readonly ContainerScript[] = [
       docker run -d --name aa --network own busybox sleep 1000 >/dev/null
       docker run -d --name bb --network own --link aa:data --link later:l busybox \\
         sleep 1000 >/dev/null
-      reaches() { docker exec $1 ping -c1 -W2 $2 2>&1 | grep -e bad -e 'bytes from' | cut -c1-14; }
+      reaches() { docker exec $1 ping -c1 -W20 $2 2>&1 | grep -e bad -e 'bytes from' | cut -c1-14; }
       reaches bb data; reaches bb data.own; reaches aa data
       docker run -d --name later --network own busybox sleep 1000 >/dev/null; reaches bb l
       docker network connect --link aa:far two bb; docker network connect two aa; reaches bb far
@@ -52,7 +52,7 @@ export const linkScripts: readonly ContainerScript[] = [
         sleep 1000 >/dev/null; docker start bb
       docker network connect --link-local-ip 169.254.8.8 two aa
       docker exec aa ip -o -4 addr show | grep -o '169.*eth.'
-      docker exec bb ping -c1 -W2 169.254.7.8 | grep -o 'bytes from.*:'
+      docker exec bb ping -c1 -W20 169.254.7.8 | grep -o 'bytes from.*:'
       docker inspect -f '{{.NetworkSettings.Networks.own.IPAMConfig.LinkLocalIPs}}' aa
       docker run --rm --network own --link-local-ip 10.7.7.7 busybox true 2>&1 | grep -o 'invalid.*'
       docker rm -f aa bb; docker network rm own two`,

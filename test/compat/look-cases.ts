@@ -197,10 +197,11 @@ export function logs(test: Test): void {
       const since = String(Math.floor(Date.now() / 1000));
       const format = ['--format', '{{.Type}} {{.Action}} {{.Actor.Attributes.name}}'];
       const filter = ['--filter', 'type=service', '--filter', 'service=told'];
+      const listeners = async () =>
+        (await manager.api<{ NEventsListener: number }>('GET', '/info')).NEventsListener;
+      await until('nobody listens any more', listeners, { accept: (count) => count === 0 });
       const followed = follow(manager, cli, ['events', ...filter, ...format]);
-      await until('they are listened to', async () => {
-        return (await manager.api<{ NEventsListener: number }>('GET', '/info')).NEventsListener > 0;
-      });
+      await until('they are listened to', listeners);
       await create(field, cli, 'told');
       await cli.run(manager, 'service', 'scale', '-d', 'told=2');
       await cli.run(manager, 'service', 'rm', 'told');

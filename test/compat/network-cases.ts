@@ -233,10 +233,13 @@ function looking(test: Test): void {
       await cli.run(manager, 'network', 'create', '-d', 'overlay', 'one');
       await create(field, cli, 'web', '--network', 'one', '--mode', 'global');
       await field.runs('web', 3);
-      const inspected = await cli.run(manager, 'network', 'inspect', '-v', 'one');
-      const [network] = JSON.parse(inspected) as Json[];
-      assert.equal(network.Peers.length, 3);
-      assert.equal(network.Services.web.Tasks.length, 3);
+      const look = async () => {
+        const inspected = await cli.run(manager, 'network', 'inspect', '-v', 'one');
+        return (JSON.parse(inspected) as Json[])[0];
+      };
+      const network = await until('all of it is known', look, {
+        accept: ({ Peers, Services }) => Peers?.length === 3 && Services?.web?.Tasks.length === 3,
+      });
       assert.match(network.Services.web.VIP, /^10\./);
       const [own] = Object.values<Json>(network.Containers);
       assert.match(own.IPv4Address, /^10\.[\d.]+\/25$/);

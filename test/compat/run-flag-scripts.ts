@@ -66,7 +66,7 @@ const groups: readonly Group[] = [
     command: `sh -c 'tty; cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us /proc/sys/net/core/somaxconn
       grep -e CapBnd -e NoNewPrivs -e Seccomp: /proc/self/status; touch /x; touch /t/x /mt/x /v/x
       ls /from; df /t | tail -1; ip -o addr show eth0 | grep -o -e 10.126.7.9 -e fd00:126::9
-      ping -c1 -W2 www | grep -c ttl='`,
+      ping -c1 -W20 www | grep -c ttl='`,
     after: `docker inspect -f '{{.HostConfig.PublishAllPorts}} {{json .Config.ExposedPorts}}
       {{.HostConfig.VolumeDriver}} {{.HostConfig.Runtime}} {{json .HostConfig.Tmpfs}}' aa
       docker rm -f aa zz >/dev/null; docker volume rm vv ww; docker network rm yard`,

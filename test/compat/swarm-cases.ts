@@ -69,7 +69,7 @@ function makeSwarm(test: Test): void {
           '--default-addr-pool-mask-length',
           '25',
           '--dispatcher-heartbeat',
-          '2s',
+          '9s',
           '--max-snapshots',
           '1',
           '--snapshot-interval',
@@ -169,11 +169,12 @@ function changeSwarm(test: Test): void {
     },
     async ({ manager, dockerd }) => {
       for (const cli of dockers) {
+        // Long enough for no node to be lost to a busy machine in all that follows.
         const flags = [
           '--cert-expiry',
           '72h',
           '--dispatcher-heartbeat',
-          '1s',
+          '10s',
           '--max-snapshots',
           '2',
           '--snapshot-interval',
@@ -358,7 +359,7 @@ async function nodesAre({ manager }: Field, rows: readonly string[]): Promise<vo
     return seen.join() === rows.join();
   };
   try {
-    await until(`the nodes are ${rows.join(', ')}`, isSo, { timeoutMs: 30_000 });
+    await until(`the nodes are ${rows.join(', ')}`, isSo);
   } catch (error) {
     assert.deepEqual(seen, rows, `${messageOf(error)}\n${manager.daemonTail(30)}`);
     throw error;

@@ -1,6 +1,6 @@
 /** The verbs of `docker volume`, and volumes in containers: as Docker's own daemon has them. */
 import { strict as assert } from 'node:assert';
-import { runResult, type Host } from '../lab/index.ts';
+import { runResult, until, type Host } from '../lab/index.ts';
 import { dockers, newDocker, oldDocker, ownCli, type Cli } from './clients.ts';
 import { shows } from './covered.ts';
 import type { Field } from './field.ts';
@@ -153,17 +153,20 @@ async function prunes(cli: Cli, host: Host): Promise<void> {
 
 async function carriedOut(cli: Cli, host: Host): Promise<string> {
   const text = `DOCKER='${cli.path} -H ${host.url}'; docker() { $DOCKER "$@"; }\n(${script}) 2>&1`;
-  const { stdout } = await runResult(['sh', '-c', text], { timeoutMs: 60_000 });
+  const { stdout } = await runResult(['sh', '-c', text], { timeoutMs: 240_000 });
   return stdout.replaceAll(/\b[0-9a-f]{64}\b/g, 'ID');
 }
 
 async function clear(host: Host): Promise<void> {
-  const containers = await host.api<{ Id: string }[]>('GET', '/containers/json?all=1');
-  for (const { Id } of containers) {
-    await host.apiResult('DELETE', `/containers/${Id}?force=1&v=1`);
-  }
-  const { Volumes } = await host.api<{ Volumes: { Name: string }[] }>('GET', '/volumes');
-  for (const { Name } of Volumes) await host.apiResult('DELETE', `/volumes/${Name}`);
+  await until('no volume is left', async () => {
+    const containers = await host.api<{ Id: string }[]>('GET', '/containers/json?all=1');
+    for (const { Id } of containers) {
+      await host.apiResult('DELETE', `/containers/${Id}?force=1&v=1`);
+    }
+    const { Volumes } = await host.api<{ Volumes: { Name: string }[] | null }>('GET', '/volumes');
+    for (const { Name } of Volumes ?? []) await host.apiResult('DELETE', `/volumes/${Name}`);
+    return containers.length === 0 && (Volumes ?? []).length === 0;
+  });
 }
 
 const version = '/v1.41';

@@ -41,7 +41,7 @@ function open(host: Host, path: string): WebSocket {
   const streams = 'stream=1&stdin=1&stdout=1&stderr=1';
   const url = `ws+unix:${host.socketPath}:${path}/attach/ws?${streams}`;
   // Docker's daemon asks for one, and takes any.
-  return new WebSocket(url, { origin: 'http://localhost', handshakeTimeout: 20_000 });
+  return new WebSocket(url, { origin: 'http://localhost', handshakeTimeout: 120_000 });
 }
 
 async function answer(host: Host, path: string) {
