@@ -45,7 +45,7 @@ describe('clients', () => {
 
   const run = (program: string, ...args: string[]) =>
     new Promise<{ code: number; out: string; err: string }>((resolve) => {
-      execFile(program, args, { env: environment(), timeout: 30_000 }, (error, out, err) => {
+      execFile(program, args, { env: environment(), timeout: 120_000 }, (error, out, err) => {
         resolve({ code: error === null ? 0 : Number(error.code ?? -1), out, err });
       });
     });
@@ -203,7 +203,7 @@ describe('clients', () => {
             await docker(...named(index));
             await realClock.sleep(200);
             // The CLI writes a line in pieces.
-            if (!output.includes('\n') && index < 20) continue;
+            if (!output.includes('\n') && index < 300) continue;
             assert.match(output, /^service create\n/);
             break;
           }

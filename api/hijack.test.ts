@@ -70,7 +70,7 @@ describe('connections that stop being HTTP', () => {
     const line = 'POST /v1.50/containers/web/attach?stream=1&stdin=1&stdout=1&stderr=1';
     const socket = await open(`${request(line, upgrade)}early `);
     socket.end('late');
-    const turnsMax = 10_000;
+    const turnsMax = 2_000_000;
     for (let turns = 0; turns < turnsMax && input().at(-1) !== 'end'; turns++) await turn();
     backend.made.runtime.write(id, 'stderr', 'said');
     backend.made.runtime.exit(id, 0);
@@ -104,7 +104,7 @@ describe('connections that stop being HTTP', () => {
     const socket = await open(request(line, upgrade));
     socket.end('\x10\x11');
     const input = () => backend.made.runtime.io.input.map((text) => text.slice(id.length + 1));
-    const turnsMax = 10_000;
+    const turnsMax = 2_000_000;
     for (let turns = 0; turns < turnsMax && input().at(-1) !== 'end'; turns++) await turn();
     backend.made.runtime.exit(id, 0);
     await readAll(socket);
@@ -121,7 +121,7 @@ describe('connections that stop being HTTP', () => {
     await once(client, 'open');
     client.send('typed');
     const input = () => backend.made.runtime.io.input.join('');
-    const turnsMax = 10_000;
+    const turnsMax = 2_000_000;
     for (let turns = 0; turns < turnsMax && !input().includes('typed'); turns++) await turn();
     backend.made.runtime.write(id, 'stderr', 'said');
     backend.made.runtime.exit(id, 0);

@@ -11,7 +11,7 @@ const require = createRequire(import.meta.url);
 const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc');
 
 describe('raft-ts as a package', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
 
   let folder: string;
   before(() => {

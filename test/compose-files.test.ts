@@ -99,7 +99,7 @@ describe('compose files of other people', () => {
   }
 
   it('mean the same when docker-compose has merged them', function check() {
-    this.timeout(120_000);
+    this.timeout(600_000);
     if (!existsSync('/usr/bin/docker-compose')) this.skip();
     const place = mkdtempSync(join(tmpdir(), 'compose-files-'));
     try {

@@ -373,7 +373,6 @@ describe('cli/commands', () => {
   });
 
   it('follows events and ends at Ctrl-C', async () => {
-    let interrupt = () => {};
     daemon.answer({
       'GET /events': (_asked, response) => {
         const Actor = { ID: 'svc1', Attributes: { name: 'web', b: '2' } };
@@ -384,10 +383,9 @@ describe('cli/commands', () => {
           timeNano: 1_795_325_658_295_000_000,
         };
         response.write(`${JSON.stringify(event)}\n`);
-        setTimeout(() => interrupt(), 20);
       },
     });
-    const options = { onStart: (send: () => void) => (interrupt = send) };
+    const options = { interruptAtOutput: true };
     const ran = await cli('events --filter type=service', options);
     assert.equal(ran.code, 0);
     assert.match(ran.out, /^2026-11-\S+\.295000000\S+ service create svc1 \(b=2, name=web\)\n$/);

@@ -55,7 +55,7 @@ const vendorLines = [
 ] as const;
 
 describe('cli/container/create', function suite() {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let daemon: StubDaemon;
   /** An older daemon's version: what both of docker's CLIs speak alike. */
   before(async () => {

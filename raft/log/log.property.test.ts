@@ -138,7 +138,7 @@ describe('Log, whatever happens', () => {
   for (const encrypted of [false, true]) {
     const how = encrypted ? ', encrypted with keys that change' : '';
     it(`loses nothing that it acknowledged, and keeps the order${how}`, async function () {
-      this.timeout(60_000);
+      this.timeout(180_000);
       assert.ok((await crashesOf(encrypted)) > 300);
     });
   }

@@ -143,7 +143,7 @@ const offenders: readonly Given[][] = [
 ];
 
 describe('what the API and the nodes let in', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
 
   it('is planned, placed, told and shown, whatever it is', async () => {
     const seen = { taken: 0, refused: 0 };

@@ -257,7 +257,7 @@ function checkAddresses({ store }: SimCluster): void {
 }
 
 describe('random commands and faults', function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
 
   it('never doubles a slot, and ends with what was asked for', async () => {
     await fc.assert(

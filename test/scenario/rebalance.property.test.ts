@@ -66,5 +66,5 @@ describe('rebalancing', () => {
       }),
       { numRuns: 60, seed: 7 },
     );
-  }).timeout(60_000);
+  }).timeout(180_000);
 });

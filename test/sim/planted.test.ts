@@ -10,7 +10,7 @@ const maxSeeds = 300;
 const honestSeeds = 10;
 
 describe('the simulator finds planted bugs', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
 
   for (const bug of plantedBugs) {
     it(bug.name, () => {

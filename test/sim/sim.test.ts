@@ -4,7 +4,7 @@ import { failureOf, runCore, runNode } from './run.ts';
 const seedsPerTest = 50;
 
 describe('raft-ts under simulated faults', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
 
   for (let first = 1; first <= 200; first += seedsPerTest) {
     it(`keeps its promises: seeds ${first} to ${first + seedsPerTest - 1}`, () => {

@@ -51,7 +51,7 @@ export class Wires implements AsyncDisposable {
   run(place: Place, ...command: string[]): string {
     return execFileSync('nsenter', [`--net=${place.path}`, ...command], {
       encoding: 'utf8',
-      timeout: 20_000,
+      timeout: 60_000,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
   }
@@ -66,7 +66,7 @@ export class Wires implements AsyncDisposable {
   ip(place: Place, ...lines: string[]): void {
     execFileSync('nsenter', [`--net=${place.path}`, 'ip', '-batch', '-'], {
       input: `${lines.join('\n')}\n`,
-      timeout: 20_000,
+      timeout: 60_000,
       stdio: ['pipe', 'ignore', 'inherit'],
     });
   }
@@ -101,7 +101,7 @@ export class Wires implements AsyncDisposable {
   }
 
   /** A connection, open. */
-  connect(place: Place, host: string, port: number, timeoutMs = 2000): Promise<Socket> {
+  connect(place: Place, host: string, port: number, timeoutMs = 60_000): Promise<Socket> {
     const { promise, resolve, reject } = Promise.withResolvers<Socket>();
     const fd = inNamespace(place.path, () => internetSocket('tcp', familyOf(host)));
     const socket = new Socket({ fd });
@@ -114,7 +114,7 @@ export class Wires implements AsyncDisposable {
   }
 
   /** All that a server says until it ends the connection. */
-  async ask(place: Place, host: string, port: number, timeoutMs = 2000): Promise<string> {
+  async ask(place: Place, host: string, port: number, timeoutMs = 60_000): Promise<string> {
     const socket = await this.connect(place, host, port, timeoutMs);
     let said = '';
     for await (const chunk of socket) said += String(chunk);
@@ -133,8 +133,8 @@ export class Wires implements AsyncDisposable {
     return socket;
   }
 
-  /** One datagram there, and the answer to it. */
-  askUdp(client: UdpSocket, host: string, port: number, timeoutMs = 1000): Promise<string> {
+  /** One datagram there, and the answer to it; `timeoutMs` is for where there is to be none. */
+  askUdp(client: UdpSocket, host: string, port: number, timeoutMs = 60_000): Promise<string> {
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     const timer = setTimeout(() => reject(new Error(`no answer of ${host}:${port}`)), timeoutMs);
     const onMessage = (message: Buffer) => resolve(message.toString());

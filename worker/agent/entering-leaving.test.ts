@@ -89,10 +89,13 @@ describe('an agent that leaves', () => {
 
   it('does not wait for managers that are not there', async () => {
     await using swarm = await startTestSwarm();
-    const agent = await startAgent(swarm, await swarm.node(), ['127.0.0.1:1']);
-    const startMs = performance.now();
+    // Each look at this clock finds it a tenth of a second later.
+    let nowMs = 0;
+    const clock = { ...realClock, monotonicMs: () => (nowMs += 100) };
+    const agent = await startAgent(swarm, await swarm.node(), ['127.0.0.1:1'], clock);
+    const startMs = nowMs;
     await agent.leave();
-    assert.ok(performance.now() - startMs < 3_000);
+    assert.ok(nowMs - startMs < 3_000);
     await agent[Symbol.asyncDispose]();
   });
 });

@@ -155,7 +155,7 @@ describe('links on the network bridge', () => {
     runtime = new FakeRuntime({ clock });
     runtime.program = keepEnv;
     await open();
-    const turnsMax = 20_000;
+    const turnsMax = 2_000_000;
     const isUp = async (name: string) => (await viewOf(name)).state.status === 'running';
     for (let turn = 0; turn < turnsMax && !(await isUp('web')); turn++) {
       clock.advance(10);

@@ -74,7 +74,7 @@ describe('standalone containers', () => {
 
   /** Files are really written: that takes as many turns as it takes. */
   const becomes = async (name: string, status: string) => {
-    const turnsMax = 20_000;
+    const turnsMax = 2_000_000;
     for (let turn = 0; turn < turnsMax && (await statusOf(name)) !== status; turn++) {
       await new Promise((resolve) => setImmediate(resolve));
     }

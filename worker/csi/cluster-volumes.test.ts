@@ -58,7 +58,7 @@ describe('ClusterVolumes', () => {
     return volumes;
   };
   const connect = (volumes: ClusterVolumes, containerId: string) =>
-    volumes.connect(containerId, mounts, attachments, AbortSignal.timeout(5_000));
+    volumes.connect(containerId, mounts, attachments, AbortSignal.timeout(60_000));
 
   it('are let go of once no container has them, and the managers are told', async () => {
     using volumes = open();

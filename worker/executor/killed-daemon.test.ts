@@ -14,7 +14,7 @@ import { testVolumes } from '../volume/testing.ts';
 import { TaskRunner } from './task-runner.ts';
 import { assignedTask, FakeImages, FakeNetwork, noNetworks, taskId } from './testing/fakes.ts';
 
-const turnsMax = 2000;
+const turnsMax = 60_000;
 
 describe('after a daemon was killed', () => {
   let folder: string;

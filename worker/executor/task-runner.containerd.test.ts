@@ -1,6 +1,6 @@
 /** The task runner on real containers; only registry and network are not real. */
 import { strict as assert } from 'node:assert';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { realClock } from '../../lib/clock.ts';
@@ -126,9 +126,11 @@ describe('task runner on containerd', function () {
 
   it('waits for health, and stops what is no longer healthy', async () => {
     const healthCheck = { test: ['CMD-SHELL', 'test -e /tmp/ok'], intervalMs: 50, retries: 2 };
-    const script = 'touch /tmp/ok; sleep 0.5; rm /tmp/ok; sleep 100';
-    await assign(shell(5, script.replace('rm', 'busybox rm'), { healthCheck }));
+    const script =
+      'touch /tmp/ok; until test -e /tmp/end; do sleep 0.05; done; busybox rm /tmp/ok; sleep 100';
+    await assign(shell(5, script, { healthCheck }));
     await reaches(5, 'running');
+    writeFileSync(`/proc/${status(5)!.container!.pid}/root/tmp/end`, '');
     await reaches(5, 'failed');
     assert.equal(status(5)?.err, 'task: non-zero exit (137): unhealthy container');
   });

@@ -475,7 +475,7 @@ function describeStatus({ state, message }: TaskStatus): string {
   return `${state}: ${message}`;
 }
 
-const turnsMax = 2000;
+const turnsMax = 60_000;
 
 /** Files are really written, so work takes turns of the event loop; no time passes on the clock. */
 async function until(condition: () => boolean): Promise<void> {

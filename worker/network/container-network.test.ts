@@ -37,7 +37,7 @@ describe('bridge network on the real kernel', function () {
     return opened;
   };
   const inside = (path: string, ...command: string[]) =>
-    execFileSync('nsenter', [`--net=${path}`, ...command], { encoding: 'utf8', timeout: 10_000 });
+    execFileSync('nsenter', [`--net=${path}`, ...command], { encoding: 'utf8', timeout: 60_000 });
   const serve = async (path: string, port: number) => {
     const child = spawn(
       'nsenter',
@@ -45,7 +45,7 @@ describe('bridge network on the real kernel', function () {
       { stdio: 'ignore' },
     );
     children.push(child);
-    for (let tries = 0; tries < 100; tries++) {
+    for (let tries = 0; tries < 3000; tries++) {
       const listening = inside(path, 'ss', '-ltnH').includes(`:${port}`);
       if (listening) return;
       await realClock.sleep(20);
@@ -87,11 +87,11 @@ describe('bridge network on the real kernel', function () {
     const b = await bridge('b');
     const address = b.addresses[0]?.split('/')[0] ?? '';
     assert.match(
-      inside(a.netnsPath, 'busybox', 'ping', '-c1', '-W2', address),
+      inside(a.netnsPath, 'busybox', 'ping', '-c1', '-W20', address),
       /1 packets received/,
     );
     assert.match(
-      inside(a.netnsPath, 'busybox', 'ping', '-c1', '-W2', a.gateway ?? ''),
+      inside(a.netnsPath, 'busybox', 'ping', '-c1', '-W20', a.gateway ?? ''),
       /1 packets received/,
     );
   });
@@ -126,7 +126,7 @@ describe('bridge network on the real kernel', function () {
     // The container itself may ask as well, also where bridges hand packets to netfilter.
     for (const { netnsPath } of [other, web]) {
       const url = `http://${web.gateway}:8080/none`;
-      const ask = `timeout 5 busybox wget -q -O- ${url} 2>&1 || true`;
+      const ask = `timeout 60 busybox wget -q -O- ${url} 2>&1 || true`;
       assert.match(inside(netnsPath, 'sh', '-c', ask), /404/);
     }
   });
@@ -139,7 +139,7 @@ describe('bridge network on the real kernel', function () {
     };
     const portsAre = async (wanted: number) => {
       for (let tries = 0; ports() !== wanted; tries++) {
-        assert.ok(tries < 500, `${ports()} ports of the bridge, not ${wanted}`);
+        assert.ok(tries < 3000, `${ports()} ports of the bridge, not ${wanted}`);
         await realClock.sleep(20);
       }
     };
@@ -151,7 +151,7 @@ describe('bridge network on the real kernel', function () {
     children.push(child);
     while (!inside(server.netnsPath, 'ss', '-ltnH').includes(':80')) await realClock.sleep(20);
     // It takes nothing: what is sent to it stays with the kernel of the server.
-    const taker = ['-c', `exec 3<>/dev/tcp/${address}/80; sleep 60`];
+    const taker = ['-c', `exec 3<>/dev/tcp/${address}/80; sleep 600`];
     const asker = spawn('nsenter', [`--net=${client.netnsPath}`, 'bash', ...taker]);
     children.push(asker);
     const queued = () => inside(server.netnsPath, 'ss', '-tnH', 'state', 'established');
@@ -422,7 +422,7 @@ describe('bridge network on the real kernel', function () {
 
 function statusOf(url: string): Promise<number | undefined> {
   const { promise, resolve, reject } = Promise.withResolvers<number | undefined>();
-  get(url, { timeout: 5_000 }, (response) => {
+  get(url, { timeout: 60_000 }, (response) => {
     response.resume();
     resolve(response.statusCode);
   }).on('error', reject);

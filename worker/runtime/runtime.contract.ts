@@ -133,7 +133,7 @@ export function runtimeContract(name: string, open: () => Promise<Harness>): voi
       await run('execs', 'sleep 100');
       const result = await runtime.exec('execs', {
         argv: ['sh', '-c', 'echo fine; exit 4'],
-        timeoutMs: 10_000,
+        timeoutMs: 60_000,
       });
       assert.deepEqual(result, { exitCode: 4, output: 'fine\n', timedOut: false });
     });

@@ -22,7 +22,7 @@ function openLog(prefix: string, options: Partial<EtcdLogOptions> = {}): EtcdLog
 
 describe('EtcdLog on a real etcd', () => {
   before(async function () {
-    this.timeout(30_000);
+    this.timeout(180_000);
     etcd = await TestEtcd.start();
   });
   after(() => etcd[Symbol.asyncDispose]());
@@ -164,7 +164,7 @@ describe('EtcdLog on a real etcd', () => {
     });
 
     it('goes on when etcd comes back, and loses nothing that was acknowledged', async function () {
-      this.timeout(60_000);
+      this.timeout(180_000);
       await using first = await openStore({ bootstrap: true });
       await using second = await joined(first, 'manager2');
       const acknowledged = new Set<number>();

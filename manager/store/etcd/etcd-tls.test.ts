@@ -9,7 +9,7 @@ import { EtcdLog } from './etcd-log.ts';
 
 describe('an etcd that asks for certificates and a password', () => {
   it('is reached with both, and says what is wrong without', async function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     await using etcd = await TestEtcd.start({ tls: true });
     await etcd.ctl('user', 'add', 'root:secret');
     await etcd.ctl('user', 'grant-role', 'root', 'root');

@@ -9,7 +9,7 @@ import type { Settings } from './settings.ts';
 const seeds = 16;
 
 describe('a whole swarm under simulation', function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
 
   for (let seed = 1; seed <= seeds; seed++) {
     it(`keeps its promises with seed ${seed}`, async () => {
@@ -60,7 +60,7 @@ const bugs: readonly {
 ];
 
 describe('planted bugs', function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
 
   for (const { name, rules, change = {} } of bugs) {
     it(`finds that ${name}`, async () => {

@@ -9,7 +9,7 @@ import { shrink } from './shrink.ts';
 const seeds = 12;
 
 describe('random services under simulation', function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
 
   it(`keep to their rules with seeds 1 to ${seeds}`, async () => {
     for (let seed = 1; seed <= seeds; seed++) {
@@ -182,7 +182,7 @@ const bugs: Readonly<Record<keyof typeof planted, Bug>> = {
 };
 
 describe('bugs planted in services under simulation', function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
 
   for (const [name, { rules, program }] of Object.entries(bugs)) {
     it(`are found: ${name}`, async () => {

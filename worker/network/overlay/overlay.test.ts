@@ -24,7 +24,7 @@ interface Task {
 
 /** Three hosts, in namespaces of their own: this host's links are never touched. */
 describe('overlay networks on the real kernel', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let wire: Wire;
   let hosts: TestHost[];
   let tasks: Task[];
@@ -134,7 +134,7 @@ describe('overlay networks on the real kernel', function () {
     const task = addTask(hosts[2]!, 20, 'mesh');
     await connect();
     const reachesFrom = (host: TestHost, address: string) =>
-      host.runInNetwork('mesh', 'busybox', 'ping', '-c1', '-W2', address).includes(' 0% packet');
+      host.runInNetwork('mesh', 'busybox', 'ping', '-c1', '-W20', address).includes(' 0% packet');
     assert.ok(reachesFrom(hosts[0]!, '10.0.9.3'), 'where no task is either');
     assert.ok(reachesFrom(hosts[0]!, 'fd00:9::4'));
     assert.ok(reachesFrom(hosts[1]!, addressOf(task)));

@@ -27,7 +27,7 @@ table inet probe {
 const table = 'ts_swarm_vxlan';
 
 describe('VXLAN beside connection tracking', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let wire: Wire;
   let a: TestHost;
   let b: TestHost;

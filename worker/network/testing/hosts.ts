@@ -21,7 +21,7 @@ import type { AttachedContainer } from '../part.ts';
 import { NetworkTables } from '../tables.ts';
 import { Tunnels } from '../tunnel/index.ts';
 
-const timeoutMs = 10_000;
+const timeoutMs = 60_000;
 
 /** Runs a program in the namespace at `path`; throws when it fails. */
 export function runIn(path: string, ...command: readonly string[]): string {

@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { realClock, type Clock } from '../../../lib/clock.ts';
 import type { AssignedNetwork } from '../../../types/index.ts';
+import { until } from '../../../test/lab/until.ts';
 import {
   everything,
   runIn,
@@ -43,7 +44,7 @@ describe('keys of tunnels', () => {
 });
 
 describe('encrypted networks on the real kernel', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let wire: Wire;
   let hosts: TestHost[];
   let paths: string[];
@@ -71,7 +72,7 @@ describe('encrypted networks on the real kernel', function () {
   const target = (network: string) => addressOf(network, hosts[1]!).split('/')[0] ?? '';
   const reaches = (network: string) => {
     const from = paths[networks.findIndex(({ id }) => id === network)] ?? '';
-    const ping = ['busybox', 'ping', '-c1', '-W2', '-p', marker.slice(0, 2)];
+    const ping = ['busybox', 'ping', '-c1', '-W20', '-p', marker.slice(0, 2)];
     return runIn(from, ...ping, target(network)).includes(' 0% packet loss');
   };
   const keys = () => hosts.map(({ tunnels }) => tunnels.published?.publicKey);
@@ -109,21 +110,21 @@ describe('encrypted networks on the real kernel', function () {
   afterEach(() => wire[Symbol.asyncDispose]());
 
   it('show nothing of what they carry on the wire', async () => {
-    const captured = async (network: string) => {
+    const captured = async (network: string, isThere: (bytes: Buffer) => boolean) => {
       const file = join(wire.folder, `${network}.pcap`);
       const options = ['--immediate-mode', '-q', '-U', '-s0', '-i', 'eth0', '-w', file];
       const dump = wire.start(hosts[1]!.path, 'tcpdump', ...options);
-      for (let tries = 0; tries < 200 && !existsSync(file); tries++) await realClock.sleep(20);
+      await until('packets are written down', () => existsSync(file));
       for (let times = 0; times < 5; times++) assert.ok(reaches(network), network);
-      await realClock.sleep(100);
+      await until('packets were captured', () => isThere(readFileSync(file)));
       dump.kill('SIGINT');
       await once(dump, 'exit');
       return readFileSync(file);
     };
     const pattern = Buffer.from(marker.slice(0, 2).repeat(40), 'hex');
-    assert.ok((await captured('plain')).includes(pattern), 'what is not encrypted can be seen');
-    const secret = await captured('secret');
-    assert.ok(secret.length > 1000, 'packets were captured');
+    // What is not encrypted can be seen.
+    await captured('plain', (bytes) => bytes.includes(pattern));
+    const secret = await captured('secret', ({ length }) => length > 1000);
     assert.equal(secret.includes(pattern), false);
     const inner = Buffer.from(target('secret').split('.').map(Number));
     assert.equal(secret.includes(inner), false, 'nor is an address of the network');
@@ -204,8 +205,10 @@ describe('encrypted networks on the real kernel', function () {
     assert.ok(reaches('secret'));
     const [before] = keys();
     process.kill(pids()[0]![0]!, 'SIGKILL');
-    await realClock.sleep(100);
-    assert.deepEqual(await audits(hosts[0]!), ['tunnel']);
+    const found = await until('its end is noticed', () => audits(hosts[0]!), {
+      accept: ({ length }) => length > 0,
+    });
+    assert.deepEqual(found, ['tunnel']);
     assert.notEqual(keys()[0], before);
     await tellAll();
     assert.ok(reaches('secret'));
@@ -218,9 +221,6 @@ describe('encrypted networks on the real kernel', function () {
     const rest = networks.slice(0, 1);
     await hosts[0]!.assign(everything(rest, [], []));
     assert.equal(hosts[0]!.peer.dataPath.wireguard, undefined);
-    for (let tries = 0; tries < 100 && existsSync(`/proc/${pid}`); tries++) {
-      await realClock.sleep(20);
-    }
-    assert.equal(existsSync(`/proc/${pid}`), false);
+    await until('its process has ended', () => !existsSync(`/proc/${pid}`));
   });
 });

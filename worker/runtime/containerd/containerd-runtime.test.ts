@@ -196,10 +196,10 @@ describe('containerd runtime', function () {
     assert.deepEqual([slow.timedOut, slow.exitCode], [true, 137]);
     const long = await runtime.exec('exec', {
       argv: ['sh', '-c', 'yes | head -c 100000'],
-      timeoutMs: 10_000,
+      timeoutMs: 60_000,
     });
     assert.deepEqual([long.exitCode, long.output.length], [0, 4096]);
-    const none = await runtime.exec('exec', { argv: ['nowhere'], timeoutMs: 1000 });
+    const none = await runtime.exec('exec', { argv: ['nowhere'], timeoutMs: 60_000 });
     assert.deepEqual([none.exitCode, /nowhere/.test(none.output)], [126, true]);
     await runtime.remove('exec');
     await assert.rejects(
@@ -286,7 +286,7 @@ describe('containerd runtime', function () {
     assert.equal((await ended).exitCode, 137);
     assert.notEqual(Number(readFileSync(pidFile, 'utf8')), pid);
     assert.equal((await opened.runtime.inspect('survivor'))?.state, 'running');
-    const done = await opened.runtime.exec('survivor', { argv: ['true'], timeoutMs: 5000 });
+    const done = await opened.runtime.exec('survivor', { argv: ['true'], timeoutMs: 60_000 });
     assert.equal(done.exitCode, 0);
     await opened.runtime.remove('survivor');
     await opened.runtime.remove('victim');
@@ -312,7 +312,7 @@ describe('containerd runtime', function () {
     assert.equal((await opened.runtime.inspect('started'))?.state, 'running');
     assert.equal((await opened.runtime.inspect('held'))?.state, 'created');
     await opened.runtime.start('held');
-    const done = await opened.runtime.exec('held', { argv: ['true'], timeoutMs: 5000 });
+    const done = await opened.runtime.exec('held', { argv: ['true'], timeoutMs: 60_000 });
     assert.equal(done.exitCode, 0);
     await opened.runtime.remove('started');
     await opened.runtime.remove('held');
