@@ -162,13 +162,6 @@ function longDevice(read: Reader, item: Field): string {
 function convertHosts(read: Reader, field: Field): string[] {
   return read.items(field).flatMap((item) => {
     const [name = '', address = ''] = (read.text(item) ?? '').split(/=([^]*)/, 2);
-    if (address === 'host-gateway') {
-      read.problems.add(
-        item.node!.at,
-        `${field.name}: host-gateway is not supported: tasks run on any node; give an address`,
-      );
-      return [];
-    }
     if (name === '' || address === '') {
       read.problems.add(item.node!.at, `${item.name}: write NAME=ADDRESS`);
       return [];

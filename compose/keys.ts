@@ -111,7 +111,7 @@ export const keys = {
     expose: skip('on their networks, services reach all ports of each other'),
     extends: yes('of the same file or of another'),
     external_links: no('attach the service to an external network that the other is on'),
-    extra_hosts: yes('`host-gateway` is refused: there is no one host'),
+    extra_hosts: yes('`host-gateway` is the node that the task is on'),
     gpus: yes('a number of them is reserved, and each task sees its own'),
     group_add: yes('as it is'),
     healthcheck: yes('see below'),

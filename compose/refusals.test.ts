@@ -192,11 +192,6 @@ describe('compose/convert, of what cannot be had', () => {
         '4:10: services.web.ipc: "host" is not supported: tasks share nothing of a host or of each other',
     },
     {
-      lines: 'extra_hosts: ["h:host-gateway"]',
-      expect:
-        '4:19: services.web.extra_hosts: host-gateway is not supported: tasks run on any node; give an address',
-    },
-    {
       lines: 'security_opt: [label=x]',
       expect:
         '4:20: services.web.security_opt[0]: "label=x" is not supported; use no-new-privileges, seccomp=unconfined or apparmor=unconfined',

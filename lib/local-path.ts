@@ -1,4 +1,4 @@
-/** Paths that are meant to stay below a folder. */
+/** Paths as texts: those that are meant to stay below a folder, and the plain form of any. */
 
 /** Relative, and not out of the folder by its own words; links may still lead elsewhere. */
 export function isLocalPath(path: string): boolean {
@@ -10,4 +10,14 @@ export function isLocalPath(path: string): boolean {
     if (depth < 0) return false;
   }
   return true;
+}
+
+/** One form for all ways to write an absolute path: "/a/", "/a//" and "/b/../a" are "/a". */
+export function cleanPath(path: string): string {
+  const parts: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(part);
+  }
+  return `/${parts.join('/')}`;
 }

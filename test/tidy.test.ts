@@ -139,6 +139,7 @@ describe('tidy', () => {
       'assert',
       'cron',
       'errors',
+      'local-path',
       'own',
       'random',
       'signals',

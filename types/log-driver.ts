@@ -96,6 +96,28 @@ function isExpression(text: string): boolean {
   }
 }
 
+const mebibyte = 1024 * 1024;
+const units: Readonly<Record<string, number>> = {
+  '': 1,
+  k: 1024,
+  m: mebibyte,
+  g: 1024 * mebibyte,
+};
+
+/** `10m`, in bytes; -1 is no bound. Undefined for what is no size. */
+export function parseLogSize(text: string): number | undefined {
+  if (text === '-1') return Number.MAX_SAFE_INTEGER;
+  const [, number, unit = ''] = /^(\d+(?:\.\d+)?)\s*([kmg]?)i?b?$/i.exec(text.trim()) ?? [];
+  const size = Number(number) * (units[unit.toLowerCase()] ?? Number.NaN);
+  return size >= 1 ? Math.floor(size) : undefined;
+}
+
+/** Undefined for what is no number of files. */
+export function parseLogFiles(text: string): number | undefined {
+  const count = Number(text);
+  return Number.isSafeInteger(count) && count >= 1 ? count : undefined;
+}
+
 /** What is wrong with the options of a driver; undefined: nothing. */
 export function whyBadLogOptions(options: Readonly<Record<string, string>>): string | undefined {
   const { mode = '', 'max-buffer-size': buffer, compress } = options;
@@ -107,6 +129,11 @@ export function whyBadLogOptions(options: Readonly<Record<string, string>>): str
   }
   if (compress !== undefined && /^(?:1|t|true)$/i.test(compress)) {
     return 'the log option compress is not supported: older files are kept as they are; leave it out';
+  }
+  const { 'max-size': size, 'max-file': files } = options;
+  if (size !== undefined && parseLogSize(size) === undefined) return `invalid size: '${size}'`;
+  if (files !== undefined && parseLogFiles(files) === undefined) {
+    return `invalid value for max-file: '${files}'`;
   }
   const checks: readonly (readonly [string, (text: string) => boolean, string])[] = [
     ['syslog-facility', (text) => syslogFacility(text) !== undefined, 'kern … local7, or 0 to 23'],

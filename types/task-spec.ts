@@ -22,7 +22,7 @@ export const driver = struct({
 });
 
 export const mount = struct({
-  type: required('Type', oneOf('bind', 'volume', 'tmpfs', 'npipe', 'cluster', 'image'), 'volume'),
+  type: required('Type', oneOf('bind', 'volume', 'tmpfs', 'npipe', 'cluster', 'image'), 'bind'),
   source: optional('Source', string),
   target: required('Target', string, ''),
   readOnly: optional('ReadOnly', boolean),

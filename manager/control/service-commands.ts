@@ -12,7 +12,7 @@ import {
   type ServiceSpec,
 } from '../../types/index.ts';
 import { circleOf, whyUnmovable } from '../orchestrator/index.ts';
-import { parseConstraints } from '../scheduler/index.ts';
+import { checkConstraints } from '../scheduler/index.ts';
 import type { StoreView } from '../store/view.ts';
 import { firstStatuses, nextStatuses } from './job-status.ts';
 import { normalizeService } from './normalize.ts';
@@ -28,7 +28,7 @@ import { validateService } from './validate-service.ts';
 export function checkedSpec(given: ServiceSpec, random: Random): ServiceSpec {
   const spec = normalizeService(given, random);
   validateService(spec);
-  parseConstraints(spec.task.placement?.constraints ?? []);
+  checkConstraints(spec.task.placement?.constraints ?? []);
   refuseUnsupportedService(spec);
   validateDependencies(spec);
   return spec;

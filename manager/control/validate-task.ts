@@ -1,11 +1,7 @@
 /** Docker's rules for what a task runs. Pure; throws `invalid-argument` in Docker's words. */
-import { isIP } from 'node:net';
 import { SwarmError } from '../../lib/errors.ts';
-import { isLocalPath } from '../../lib/local-path.ts';
-import { signalNumber } from '../../lib/signals.ts';
 import { placeholders, whyUnfillable } from '../../lib/template.ts';
 import {
-  groupPrefix,
   type ContainerSpec,
   type GenericResource,
   type HealthCheck,
@@ -15,6 +11,8 @@ import {
 } from '../../types/index.ts';
 import { isImageReference } from './image-reference.ts';
 import { validatePrivileges } from './privileges.ts';
+import { validateMounts } from './validate-mounts.ts';
+import { validateProcess } from './validate-process.ts';
 
 const minNanoCpus = 1e6;
 const minMemoryBytes = 4 * 1024 * 1024;
@@ -33,7 +31,7 @@ export function validateTask(task: TaskSpec): void {
     );
   }
   if (task.container === undefined) throw invalid('TaskSpec: missing runtime');
-  validateContainer(task.container);
+  validateContainer(task.container, task);
 }
 
 function validateResources({ resources }: TaskSpec): void {
@@ -96,27 +94,18 @@ function validatePreferences({ placement }: TaskSpec): void {
   }
 }
 
-function validateContainer(container: ContainerSpec): void {
+function validateContainer(container: ContainerSpec, task: TaskSpec): void {
   if (container.image === '') throw invalid('ContainerSpec: image reference must be provided');
   if (!isImageReference(container.image)) {
     throw invalid(`ContainerSpec: "${container.image}" is not a valid repository/tag`);
   }
   validateMounts(container.mounts ?? []);
   validateTemplates(container);
+  validateProcess(container, task);
   validateHealthCheck(container.healthCheck);
   validatePrivileges(container);
   if ((container.stopGracePeriodMs ?? 0) < 0) {
     throw invalid('ContainerSpec: stop-grace-period cannot be negative');
-  }
-  if (container.stopSignal) signalNumber(container.stopSignal);
-  for (const server of container.dnsConfig?.nameservers ?? []) {
-    if (isIP(server) === 0)
-      throw invalid(`ContainerSpec: "${server}" is no address of a DNS server`);
-  }
-  for (const variable of container.env ?? []) {
-    if (variable === '' || variable.startsWith('=')) {
-      throw invalid(`ContainerSpec: invalid environment variable "${variable}"`);
-    }
   }
 }
 
@@ -147,67 +136,6 @@ function expandedTexts({ source, target, volumeOptions, imageOptions }: Mount): 
     ...Object.values(labels ?? {}),
     ...Object.values(driverConfig?.options ?? {}),
   ];
-}
-
-function validateMounts(mounts: readonly Mount[]): void {
-  const targets = new Set<string>();
-  for (const mount of mounts) {
-    if (mount.target === '') {
-      throw invalid('invalid mount target, must not be empty');
-    }
-    if (!mount.target.startsWith('/')) {
-      throw invalid(`invalid mount target, must be an absolute path: ${mount.target}`);
-    }
-    if (targets.has(mount.target)) {
-      throw invalid(`ContainerSpec: duplicate mount point: ${mount.target}`);
-    }
-    targets.add(mount.target);
-    if (mount.type === 'bind' && !(mount.source ?? '').startsWith('/')) {
-      throw invalid(`invalid bind mount source, must be an absolute path: ${mount.source ?? ''}`);
-    }
-    if (mount.type === 'volume' && !mount.source && mount.volumeOptions?.subpath) {
-      throw invalid(`${mount.target}: must not set Subpath when using anonymous volumes`);
-    }
-    if (mount.type === 'cluster') validateClusterMount(mount);
-    validateImageMount(mount);
-    if (mount.type === 'tmpfs' && (mount.source ?? '') !== '') {
-      throw invalid('invalid tmpfs source, source must be empty');
-    }
-  }
-}
-
-function validateImageMount({ type, source = '', target, imageOptions, ...others }: Mount): void {
-  if (type !== 'image') {
-    if (imageOptions === undefined) return;
-    throw invalid(`${target}: ImageOptions are for mounts of type image, and this is a ${type}`);
-  }
-  if (source === '') throw invalid(`the image mount at ${target} needs a source: the image`);
-  const { bindOptions, volumeOptions, tmpfsOptions } = others;
-  if ([bindOptions, volumeOptions, tmpfsOptions].some((options) => options !== undefined)) {
-    throw invalid(`the image mount at ${target} can have no options but ImageOptions`);
-  }
-  if (imageOptions?.subpath && !isLocalPath(imageOptions.subpath)) {
-    throw invalid(
-      `the image mount at ${target}: the subpath ${imageOptions.subpath} must be a relative path ` +
-        'within the image',
-    );
-  }
-}
-
-/** Which volume it is has to be known before there is a node, and a slot. */
-function validateClusterMount({ source = '', target }: Mount): void {
-  if (['', groupPrefix].includes(source)) {
-    throw invalid(
-      `the cluster volume at ${target} needs a source: the name of one, or group:<name> for any ` +
-        'of a group',
-    );
-  }
-  if (source.includes('{{') || target.includes('{{')) {
-    throw invalid(
-      `the cluster volume ${source} cannot have placeholders: use group:<name>, of which each ` +
-        'task gets one',
-    );
-  }
 }
 
 function validateHealthCheck(check: HealthCheck | undefined): void {

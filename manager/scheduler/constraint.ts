@@ -36,13 +36,43 @@ export function parseConstraint(expression: string): Constraint {
   return { key, equal: operator === '==', value };
 }
 
-/** Throws `invalid-argument` at the first expression that is not a constraint. */
-export function parseConstraints(expressions: readonly string[]): readonly Constraint[] {
-  return expressions.map(parseConstraint);
+/** Throws `invalid-argument` at the first expression that is none, or that no node can satisfy. */
+export function checkConstraints(expressions: readonly string[]): void {
+  for (const expression of expressions) {
+    const why = whyNever(parseConstraint(expression));
+    if (why !== undefined) {
+      throw new SwarmError('invalid-argument', `constraint "${expression}": ${why}`);
+    }
+  }
+}
+
+const properties = ['id', 'hostname', 'role', 'ip', 'platform.os', 'platform.arch'];
+const known = properties.map((name) => `node.${name}`);
+
+/** Why no node satisfies it, whatever nodes there are or will be; undefined where one may. */
+function whyNever(constraint: Constraint): string | undefined {
+  const { key, equal, value } = constraint;
+  const folded = key.toLowerCase();
+  const isLabel = [nodeLabel, engineLabel].some((start) => isBelow(folded, start));
+  if (!isLabel && !known.includes(folded)) {
+    const all = `${known.join(', ')}, ${nodeLabel}<label> and ${engineLabel}<label>`;
+    return `nodes have no ${key}; they have ${all}`;
+  }
+  if (folded === 'node.ip' && rangeOf(constraint) === undefined) {
+    return `${value} is no IP address or subnet`;
+  }
+  if (folded === 'node.role' && equal && !['manager', 'worker'].includes(value.toLowerCase())) {
+    return 'the role of a node is manager or worker';
+  }
+  return undefined;
+}
+
+function isBelow(key: string, start: string): boolean {
+  return key.startsWith(start) && key.length > start.length;
 }
 
 /**
- * As parseConstraints, for specs that have been validated long ago: an expression that is none
+ * As parsed, for specs that have been validated long ago: an expression that is none
  * (any more) is satisfied by no node instead of stopping the planner. The result is remembered.
  */
 export function constraintsOf(placement: Placement | undefined): readonly Constraint[] {
@@ -84,10 +114,10 @@ export function satisfiesAll(node: Node, constraints: readonly Constraint[]): bo
  */
 export function labelOf(node: Node, key: string): string | undefined {
   const folded = key.toLowerCase();
-  if (folded.startsWith(nodeLabel) && key.length > nodeLabel.length) {
+  if (isBelow(folded, nodeLabel)) {
     return own(node.spec.labels, key.slice(nodeLabel.length)) ?? '';
   }
-  if (folded.startsWith(engineLabel) && key.length > engineLabel.length) {
+  if (isBelow(folded, engineLabel)) {
     return own(node.description?.engine.labels ?? {}, key.slice(engineLabel.length)) ?? '';
   }
   return undefined;

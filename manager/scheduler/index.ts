@@ -2,7 +2,7 @@
  * Owns where tasks go: filters, ranking, spreading, and the reason for every refusal. Pure; may
  * import the store's view, types and lib. Read schedule.ts first, then filters.ts and rank.ts.
  */
-export { constraintsOf, parseConstraints, satisfiesAll, type Constraint } from './constraint.ts';
+export { constraintsOf, checkConstraints, satisfiesAll, type Constraint } from './constraint.ts';
 export {
   schedule,
   type Placement,

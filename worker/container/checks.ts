@@ -1,15 +1,13 @@
 /** What a container cannot have here: refused with a sentence, in Docker's words where it has any. */
-import { isIP } from 'node:net';
 import { SwarmError } from '../../lib/errors.ts';
 import type { ContainerDocument, HostDocument } from '../../types/index.ts';
 import { checkDeviceRequests } from '../device/index.ts';
-import { checkCapabilities } from '../runtime/oci/capabilities.ts';
 import { parseSeccompFile } from '../runtime/oci/seccomp-file.ts';
-import { signalNumber } from '../../lib/signals.ts';
 import type { CpuLists } from '../runtime/controls.ts';
 import { checkCpusets } from './cpusets.ts';
 import { macText } from './mac.ts';
 import { logOf } from './runtime-config.ts';
+import { checkProcess } from './process-checks.ts';
 import { checkRestartPolicy } from './restart-policy.ts';
 
 export const memoryMin = 6 * 1024 * 1024;
@@ -34,12 +32,8 @@ export function checkContainer(
   checkHealth(config);
   checkNamespaces(config, host);
   checkSecurity(host);
-  checkCapabilities(host.capAdd ?? [], host.capDrop ?? []);
   checkUnsupported(config, host);
-  if (config.stopSignal) signalNumber(config.stopSignal);
-  for (const server of host.dns ?? []) {
-    if (isIP(server) === 0) invalid(`"${server}" is no address of a DNS server`);
-  }
+  checkProcess(config, host);
 }
 
 function invalid(message: string): never {

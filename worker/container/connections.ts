@@ -254,7 +254,7 @@ export class Connections {
     { addresses, gateway, resolver }: Pick<Attachment, 'addresses' | 'gateway' | 'resolver'>,
   ): Promise<ContainerConfig['files']> {
     const { id, config, host } = record;
-    const extra = (host.extraHosts ?? []).map((entry) => hostLine(entry, gateway));
+    const extra = (host.extraHosts ?? []).map(hostLine);
     const lines = [...extra, ...this.#deps.links.hosts(record)];
     return this.#deps.files.write({
       containerId: id,
@@ -263,6 +263,7 @@ export class Connections {
       networkMode,
       addresses,
       ...(resolver === undefined ? {} : { resolver }),
+      ...(gateway === undefined ? {} : { gateway }),
       spec: {
         image: '',
         hosts: lines,
@@ -322,13 +323,10 @@ export function isNetwork(
   return name === reference || networkId === reference;
 }
 
-/** "name:address"; `host-gateway` stands for this host. */
-function hostLine(entry: string, gateway = '127.0.0.1'): string {
-  const [, name = '', address = ''] = /^([^:=]+)[:=](.+)$/.exec(entry) ?? [];
-  if (name === '') {
-    throw new SwarmError('invalid-argument', `bad format for add-host: "${entry}"`);
-  }
-  return `${address === 'host-gateway' ? gateway : address.replace(/^\[|\]$/g, '')} ${name}`;
+/** "name:address" as /etc/hosts has it. */
+function hostLine(entry: string): string {
+  const [name = '', address = ''] = entry.split(/[:=](.*)/s, 2);
+  return `${address.replace(/^\[|\]$/g, '')} ${name}`;
 }
 
 function withExposed(

@@ -1,6 +1,6 @@
 /** Docker's ways to say what is mounted, as one list. */
 import { SwarmError } from '../../lib/errors.ts';
-import { isLocalPath } from '../../lib/local-path.ts';
+import { cleanPath, isLocalPath } from '../../lib/local-path.ts';
 import type { ContainerDocument, HostDocument, Mount } from '../../types/index.ts';
 import type { PinnedMount } from '../runtime/runtime.ts';
 
@@ -26,7 +26,7 @@ export function mountsOf(
   const mounts = (host.mounts ?? []).map(checked);
   const own = [...binds, ...mounts, ...tmpfs];
   const twice = own.find(({ target }, index) =>
-    own.some((other, at) => at < index && normal(other.target) === normal(target)),
+    own.some((other, at) => at < index && cleanPath(other.target) === cleanPath(target)),
   );
   if (twice !== undefined) {
     throw new SwarmError('invalid-argument', `Duplicate mount point: ${twice.target}`);
@@ -38,16 +38,16 @@ export function mountsOf(
     );
   }
   const all = new Map<string, PinnedMount>(
-    [...others, ...own].map((mount) => [normal(mount.target), mount]),
+    [...others, ...own].map((mount) => [cleanPath(mount.target), mount]),
   );
   for (const target of config.volumes ?? []) {
-    if (!all.has(normal(target))) all.set(normal(target), volumeAt(target, driver));
+    if (!all.has(cleanPath(target))) all.set(cleanPath(target), volumeAt(target, driver));
   }
   return [...all.values()];
 }
 
 function volumeAt(target: string, driver: string): Mount {
-  if (!target.startsWith('/') || normal(target) === '/') {
+  if (!target.startsWith('/') || cleanPath(target) === '/') {
     throw new SwarmError(
       'invalid-argument',
       `invalid volume: '${target}': mount path must be absolute, and not '/'`,
@@ -78,6 +78,7 @@ function bindOf(text: string, driver: string): Mount {
   }
   const { readOnly, noCopy, propagation } = modeOf(words);
   if (type === 'bind') {
+    if (noCopy) throw invalidMode(words);
     const bindOptions = {
       createMountpoint: true,
       ...(propagation === undefined ? {} : { propagation }),
@@ -95,7 +96,7 @@ function bindOf(text: string, driver: string): Mount {
 /** In Docker's words. */
 function targetTrouble(target: string): string | undefined {
   if (!target.startsWith('/')) return `invalid mount path: '${target}' mount path must be absolute`;
-  return normal(target) === '/' ? "invalid specification: destination can't be '/'" : undefined;
+  return cleanPath(target) === '/' ? "invalid specification: destination can't be '/'" : undefined;
 }
 
 function modeOf(words: string) {
@@ -173,12 +174,14 @@ function checked(mount: Mount): Mount {
     );
   };
   if (mount.target === '') fail('field Target must not be empty');
-  if (mount.type === 'image') return checkedImage(mount, fail);
-  if (mount.imageOptions !== undefined) fail('field ImageOptions must not be specified');
-  if (mount.type === 'volume') return checkedVolume(mount, fail);
-  if (mount.type !== 'bind' && mount.type !== 'tmpfs') {
+  if (mount.type === 'npipe' || mount.type === 'cluster') {
     throw new SwarmError('unimplemented', `mounts of type "${mount.type}" are not supported`);
   }
+  refuseForeignOptions(mount, fail);
+  const trouble = targetTrouble(mount.target);
+  if (trouble !== undefined) fail(trouble);
+  if (mount.type === 'image') return checkedImage(mount, fail);
+  if (mount.type === 'volume') return checkedVolume(mount, fail);
   if (mount.type === 'bind' && (mount.source ?? '') === '') {
     fail('field Source must not be empty');
   }
@@ -191,16 +194,22 @@ function checked(mount: Mount): Mount {
   return mount;
 }
 
-function checkedImage(mount: Mount, fail: (reason: string) => never): Mount {
-  const { source = '', target, imageOptions } = mount;
-  if (mount.bindOptions !== undefined) fail('field BindOptions must not be specified');
-  if (mount.volumeOptions !== undefined) fail('field VolumeOptions must not be specified');
-  if (mount.tmpfsOptions !== undefined) fail('field TmpfsOptions must not be specified');
-  if (source === '') fail('field Source must not be empty');
-  if (!target.startsWith('/')) {
-    fail(`invalid mount path: '${target}' mount path must be absolute`);
+/** Those of another type of mount, which would be passed over. */
+function refuseForeignOptions(mount: Mount, fail: (reason: string) => never): void {
+  const { type, bindOptions, volumeOptions, tmpfsOptions, imageOptions } = mount;
+  for (const [name, owner, options] of [
+    ['BindOptions', 'bind', bindOptions],
+    ['VolumeOptions', 'volume', volumeOptions],
+    ['TmpfsOptions', 'tmpfs', tmpfsOptions],
+    ['ImageOptions', 'image', imageOptions],
+  ] as const) {
+    if (options !== undefined && owner !== type) fail(`field ${name} must not be specified`);
   }
-  if (normal(target) === '/') fail("invalid specification: destination can't be '/'");
+}
+
+function checkedImage(mount: Mount, fail: (reason: string) => never): Mount {
+  const { source = '', imageOptions } = mount;
+  if (source === '') fail('field Source must not be empty');
   if (imageOptions?.subpath && !isLocalPath(imageOptions.subpath)) {
     fail('subpath must be a relative path within the volume');
   }
@@ -208,11 +217,7 @@ function checkedImage(mount: Mount, fail: (reason: string) => never): Mount {
 }
 
 function checkedVolume(mount: Mount, fail: (reason: string) => never): Mount {
-  const { source = '', target, readOnly, volumeOptions } = mount;
-  if (!target.startsWith('/')) {
-    fail(`invalid mount path: '${target}' mount path must be absolute`);
-  }
-  if (normal(target) === '/') fail("invalid specification: destination can't be '/'");
+  const { source = '', readOnly, volumeOptions } = mount;
   if (source === '' && readOnly) {
     fail('must not set ReadOnly mode when using anonymous volumes');
   }
@@ -220,8 +225,4 @@ function checkedVolume(mount: Mount, fail: (reason: string) => never): Mount {
     fail('must not set Subpath when using anonymous volumes');
   }
   return mount;
-}
-
-function normal(path: string): string {
-  return path.replace(/\/+/g, '/').replace(/(.)\/$/, '$1');
 }

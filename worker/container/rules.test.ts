@@ -234,6 +234,17 @@ describe('mounts of containers', () => {
       { Mounts: [{ Type: 'bind', Source: '/a', Target: '/x', ImageOptions: { Subpath: 'a' } }] },
       /field ImageOptions must not be specified/,
     ],
+    [
+      'a bind with options of volumes',
+      { Mounts: [{ Type: 'bind', Source: '/a', Target: '/x', VolumeOptions: { NoCopy: true } }] },
+      /config for type "bind": field VolumeOptions must not be specified/,
+    ],
+    ['a bind that copies nothing', { Binds: ['/a:/x:nocopy'] }, /invalid mode: nocopy/],
+    [
+      'the root in other words',
+      { Mounts: [{ Type: 'tmpfs', Target: '/a/..' }] },
+      /config for type "tmpfs": .* destination can't be '\/'$/,
+    ],
     ['tmpfs nowhere', { Tmpfs: { x: '' } }, /invalid mount path: 'x' mount path must be absolute$/],
     [
       'an option of tmpfs',

@@ -26,6 +26,8 @@ interface FilesRequest {
   readonly addresses: readonly string[];
   /** Where the swarm's names are answered; it knows which servers to ask for others. */
   readonly resolver?: string;
+  /** What `host-gateway` stands for in the spec's hosts; absent: this host itself. */
+  readonly gateway?: string;
   readonly spec: ContainerSpec | undefined;
 }
 
@@ -77,7 +79,13 @@ export class ContainerFiles {
 
 /** A container on the host's network sees the host's names. */
 function hostsFile(request: FilesRequest, ofHost: string): string {
-  const extra = (request.spec?.hosts ?? []).map((line) => line.trim().replace(/\s+/, '\t'));
+  const { gateway = '127.0.0.1' } = request;
+  const extra = (request.spec?.hosts ?? []).map((line) =>
+    line
+      .trim()
+      .replace(/^host-gateway(?=\s)/, gateway)
+      .replace(/\s+/, '\t'),
+  );
   if (request.networkMode === 'host') {
     return [ofHost.trimEnd(), ...extra, ''].join('\n');
   }

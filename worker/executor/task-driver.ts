@@ -375,6 +375,7 @@ export class TaskDriver implements Holder {
           // The bridge's is only the way out: nobody finds the container by it.
           addresses: onNetworks.length > 0 ? onNetworks : (attachment?.addresses ?? []),
           ...(attachment?.resolver === undefined ? {} : { resolver: attachment.resolver }),
+          ...(attachment?.gateway === undefined ? {} : { gateway: attachment.gateway }),
           spec: spec.container,
         })),
         ...(await fileMounts.write(container.id, given)),

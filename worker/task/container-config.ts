@@ -15,6 +15,7 @@ import type { Image, ImageConfig } from '../image/images.ts';
 import type { ContainerConfig } from '../runtime/runtime.ts';
 import { resolveHealthCheck, type ResolvedHealthCheck } from './health.ts';
 import { logConfigOf } from './log-options.ts';
+import { cleanPath } from '../../lib/local-path.ts';
 import { signalNumber, signalOrTerm } from '../../lib/signals.ts';
 import { expandTemplate, type TemplateContext } from '../../lib/template.ts';
 
@@ -123,9 +124,9 @@ function mountsOf(
   expand: (text: string) => string,
 ): readonly Mount[] {
   const own = (spec.mounts ?? []).map((mount) => expandedMount(mount, expand));
-  const targets = new Set(own.map(({ target }) => plainPath(target)));
+  const targets = new Set(own.map(({ target }) => cleanPath(target)));
   const images = image.volumes
-    .filter((target) => !targets.has(plainPath(target)))
+    .filter((target) => !targets.has(cleanPath(target)))
     .map((target): Mount => ({ type: 'volume', target }));
   return [...own, ...images];
 }
@@ -166,10 +167,6 @@ function privilegesOf(spec: ContainerSpec): Pick<ContainerConfig, 'more'> {
   return { more: { privileged, devices } };
 }
 
-function plainPath(path: string): string {
-  return path.replace(/\/+/g, '/').replace(/(.)\/$/, '$1');
-}
-
 function processOf(
   spec: ContainerSpec,
   image: ImageConfig,
@@ -191,6 +188,8 @@ function processOf(
 /** A command replaces the entrypoint and drops the image's arguments; arguments replace those. */
 function argvOf(spec: ContainerSpec, image: ImageConfig): readonly string[] {
   const { command = [], args = [] } = spec;
+  // A command of one empty word is how a client takes the image's entrypoint away.
+  if (command.length === 1 && command[0] === '') return args;
   if (command.length > 0) return [...command, ...args];
   return [...image.entrypoint, ...(args.length > 0 ? args : image.cmd)];
 }

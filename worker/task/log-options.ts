@@ -1,9 +1,12 @@
 /** Where a container's log goes, as `--log-driver` and `--log-opt` have it. */
+import { assert } from '../../lib/assert.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import {
   isRemoteLogDriver,
   logDriverOf,
   logDrivers,
+  parseLogFiles,
+  parseLogSize,
   unknownLogOption,
   whyBadLogOptions,
   type LogDriver,
@@ -13,29 +16,8 @@ import { remoteLogConfig } from '../runtime/logs/remote/config.ts';
 import type { LogConfig } from '../runtime/runtime.ts';
 
 const mebibyte = 1024 * 1024;
-const units: Readonly<Record<string, number>> = {
-  '': 1,
-  k: 1024,
-  m: mebibyte,
-  g: 1024 * mebibyte,
-};
-
 /** Docker's for its driver `local`; json-file, unbounded there, is bounded here as well. */
 const defaultLogBounds = { maxSizeBytes: 20 * mebibyte, maxFiles: 5 };
-
-/** `10m`; -1 is no bound. Undefined for what is no size. */
-function parseLogSize(text: string): number | undefined {
-  if (text === '-1') return Number.MAX_SAFE_INTEGER;
-  const [, number, unit = ''] = /^(\d+(?:\.\d+)?)\s*([kmg]?)i?b?$/i.exec(text.trim()) ?? [];
-  const size = Number(number) * (units[unit.toLowerCase()] ?? Number.NaN);
-  return size >= 1 ? Math.floor(size) : undefined;
-}
-
-/** Undefined for what is no number of files. */
-function parseLogFiles(text: string): number | undefined {
-  const count = Number(text);
-  return Number.isSafeInteger(count) && count >= 1 ? count : undefined;
-}
 
 /** Throws `invalid-argument` in Docker's words for a driver or an option that there is not. */
 export function logConfigOf(
@@ -86,12 +68,12 @@ function boundsOf(driver: LogDriver, options: Options, prefix: string) {
   const size = options[`${prefix}max-size`];
   const files = options[`${prefix}max-file`];
   const maxSizeBytes = size === undefined ? defaultLogBounds.maxSizeBytes : parseLogSize(size);
-  if (maxSizeBytes === undefined) throw invalid(`invalid size: '${size}'`);
   // As in Docker, a size alone leaves json-file one file.
   const isAlone = size !== undefined && driver === 'json-file';
   const filesDefault = isAlone ? 1 : defaultLogBounds.maxFiles;
   const maxFiles = files === undefined ? filesDefault : parseLogFiles(files);
-  if (maxFiles === undefined) throw invalid(`invalid value for max-file: '${files}'`);
+  const isChecked = maxSizeBytes !== undefined && maxFiles !== undefined;
+  assert(isChecked, 'the options of a log have been checked');
   return { maxSizeBytes, maxFiles };
 }
 

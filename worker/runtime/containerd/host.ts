@@ -2,7 +2,7 @@
 import { access, readFile, rmdir } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { allCapabilities } from '../oci/capabilities.ts';
+import { allCapabilities } from '../../../lib/capabilities.ts';
 import type { BlockSupport, CpuLists } from '../controls.ts';
 import { blockSupport } from './block-io.ts';
 import { errnoOf } from '../../../lib/errors.ts';

@@ -1,6 +1,6 @@
 /** The OCI process of a command that is run in a container that runs already. */
 import type { ExecRequest } from '../io.ts';
-import { allCapabilities } from './capabilities.ts';
+import { allCapabilities } from '../../../lib/capabilities.ts';
 import type { OciProcess } from './spec.ts';
 import { withHome, withOwnGroup, withoutHome, type ResolvedUser } from './user.ts';
 

@@ -1,7 +1,7 @@
 /** Builds the OCI runtime specification of a container: what crun or runc is given. Pure. */
 import { SwarmError } from '../../../lib/errors.ts';
 import type { ContainerConfig, OciHook } from '../runtime.ts';
-import { allCapabilities, capabilitiesOf } from './capabilities.ts';
+import { allCapabilities, capabilitiesOf } from '../../../lib/capabilities.ts';
 import { initTarget, mountsOf, type OciMount } from './mounts.ts';
 import {
   resourcesOf,
@@ -196,21 +196,14 @@ function processOf(config: ContainerConfig, context: SpecContext): OciProcess {
   };
 }
 
-const rlimitNames = new Set(
-  (
-    'as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime ' +
-    'sigpending stack'
-  ).split(' '),
-);
-
 function rlimitOf(limit: ContainerConfig['ulimits'][number]): OciProcess['rlimits'][number] {
-  const name = limit.name.toLowerCase();
-  if (!rlimitNames.has(name)) {
-    throw new SwarmError('invalid-argument', `invalid ulimit type: ${limit.name}`);
-  }
   // -1 is "no limit"; the specification has unsigned numbers, and JSON numbers end at 2^53.
   const value = (number: number) => (number < 0 ? Number.MAX_SAFE_INTEGER : number);
-  return { type: `RLIMIT_${name.toUpperCase()}`, soft: value(limit.soft), hard: value(limit.hard) };
+  return {
+    type: `RLIMIT_${limit.name.toUpperCase()}`,
+    soft: value(limit.soft),
+    hard: value(limit.hard),
+  };
 }
 
 /** A bind mount that is shared with the host needs a root that lets mounts through. */

@@ -1,5 +1,5 @@
 /** Which capabilities a container's process gets. */
-import { SwarmError } from '../../../lib/errors.ts';
+import { SwarmError } from './errors.ts';
 
 /** What Docker gives to every container. */
 export const defaultCapabilities: readonly string[] = [
