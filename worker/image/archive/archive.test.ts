@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -16,7 +16,15 @@ const compressed = {
   none: (tar: Buffer) => tar,
   gzip: (tar: Buffer) => gzipSync(tar),
   zstd: (tar: Buffer) => zstdCompressSync(tar),
+  bzip2: (tar: Buffer) => byProgram('bzip2', tar),
+  xz: (tar: Buffer) => byProgram('xz', tar),
 } as const;
+
+function byProgram(name: string, input: Buffer): Buffer {
+  const { status, stdout } = spawnSync(name, ['-c'], { input });
+  assert.equal(status, 0, `${name} works`);
+  return stdout;
+}
 
 /** In pieces that split headers, magic numbers and all. */
 async function* stream(bytes: Uint8Array, pieceBytes = 1000): AsyncGenerator<Uint8Array> {
@@ -79,8 +87,16 @@ describe('archives in a real containerd', () => {
     const wrong: readonly { name: string; bytes: Buffer; change?: string; message: RegExp }[] = [
       { name: 'nothing', bytes: Buffer.alloc(0), message: /the tarball is empty/ },
       { name: 'no tar', bytes: Buffer.alloc(2000, 'x'), message: /cannot be unpacked/ },
-      { name: 'xz', bytes: Buffer.from('fd377a585a000004', 'hex'), message: /xz are not supp/ },
-      { name: 'bzip2', bytes: Buffer.from('BZh91AY&SY'), message: /bzip2 are not supported/ },
+      {
+        name: 'damaged xz',
+        bytes: Buffer.from('fd377a585a000004', 'hex'),
+        message: /^the archive cannot be read: xz: .*Unexpected end of input$/,
+      },
+      {
+        name: 'damaged bzip2',
+        bytes: Buffer.from(`BZh91AY&SY${'x'.repeat(100_000)}`),
+        message: /^the archive cannot be read: .*bzip2: Data integrity error/,
+      },
       { name: 'a wrong change', bytes: Buffer.alloc(1), change: 'RUN x', message: /RUN is not a/ },
     ];
     for (const { name, bytes, change, message } of wrong) {
@@ -113,9 +129,15 @@ describe('archives in a real containerd', () => {
     });
     after(() => rm(folder, { recursive: true }));
 
-    const archives: readonly { file: string; expect: RegExp; compression?: 'gzip' | 'zstd' }[] = [
+    const archives: readonly {
+      file: string;
+      expect: RegExp;
+      compression?: keyof typeof compressed;
+    }[] = [
       { file: 'docker.tar', expect: /^team\/web:1$/ },
       { file: 'docker.tar', expect: /^team\/web:1$/, compression: 'gzip' },
+      { file: 'docker.tar', expect: /^team\/web:1$/, compression: 'xz' },
+      { file: 'oci.tar', expect: /^team\/web:2$/, compression: 'bzip2' },
       { file: 'oci.tar', expect: /^team\/web:2$/ },
       { file: 'oci.tar', expect: /^team\/web:2$/, compression: 'zstd' },
       { file: 'untagged.tar', expect: /^sha256:[0-9a-f]{64}$/ },

@@ -3,19 +3,24 @@ import { Readable, pipeline, type Transform } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { extract, type Header } from 'tar-stream';
 import { messageOf, SwarmError } from '../../../lib/errors.ts';
+import { isProgramName, throughProgram, type ProgramName } from './decompress.ts';
 
-type Compression = 'none' | 'gzip' | 'zstd';
+type Compression = 'none' | OwnCompression;
+type OwnCompression = 'gzip' | 'zstd';
 
 /** Enough to tell every compression that we know of. */
 const magicBytes = 6;
-const magics: readonly { name: string; bytes: readonly number[] }[] = [
+const magics: readonly { name: OwnCompression | ProgramName; bytes: readonly number[] }[] = [
   { name: 'gzip', bytes: [0x1f, 0x8b] },
   { name: 'zstd', bytes: [0x28, 0xb5, 0x2f, 0xfd] },
   { name: 'bzip2', bytes: [0x42, 0x5a, 0x68] },
   { name: 'xz', bytes: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00] },
 ];
 
-/** The compression, and the same bytes again. Throws `invalid-argument` for one we cannot undo. */
+/**
+ * The compression, and the same bytes again. What no layer may have, and a host's program has to
+ * undo, is undone here: such an archive is as good as one without any compression.
+ */
 export async function detectCompression(
   source: AsyncIterable<Uint8Array>,
 ): Promise<{ compression: Compression; bytes: AsyncIterable<Uint8Array> }> {
@@ -30,11 +35,6 @@ export async function detectCompression(
   }
   const start = Buffer.concat(head);
   const name = magics.find(({ bytes }) => bytes.every((byte, at) => start[at] === byte))?.name;
-  if (name === 'bzip2' || name === 'xz') {
-    await iterator.return?.();
-    const message = `archives compressed with ${name} are not supported; use gzip or zstd, or none`;
-    throw new SwarmError('invalid-argument', message);
-  }
   async function* bytes(): AsyncGenerator<Uint8Array> {
     try {
       if (start.length > 0) yield start;
@@ -47,7 +47,8 @@ export async function detectCompression(
       await iterator.return?.();
     }
   }
-  return { compression: (name ?? 'none') as Compression, bytes: bytes() };
+  if (isProgramName(name)) return { compression: 'none', bytes: throughProgram(name, bytes()) };
+  return { compression: name ?? 'none', bytes: bytes() };
 }
 
 export interface ArchiveEntry {
@@ -119,7 +120,7 @@ function unreadable(reason: unknown): SwarmError {
 
 async function* decompressed(
   source: AsyncIterable<Uint8Array>,
-  compression: 'gzip' | 'zstd',
+  compression: OwnCompression,
 ): AsyncGenerator<Uint8Array> {
   const transform: Transform = compression === 'gzip' ? createGunzip() : createZstdDecompress();
   // What goes wrong destroys the transform, so that reading it below throws the reason.
