@@ -251,8 +251,10 @@ function fail(thrown: unknown, failed: Failed): void {
  * is thrown away for a while.
  */
 function linger(request: IncomingMessage, clock: Clock): void {
-  const timer = clock.after(lingerMs, () => request.socket.destroy());
-  request.once('close', () => timer.cancel());
+  // Later, the request may have none any more: it is gone when its client is, or its reader.
+  const socket = request.socket as IncomingMessage['socket'] | null;
+  const timer = clock.after(lingerMs, () => socket?.destroy());
+  for (const end of [request, socket]) end?.once('close', () => timer.cancel());
   request.resume();
 }
 
