@@ -162,28 +162,16 @@ describe('managers by command', () => {
       await damaged.stopDaemon();
       damage(damaged);
       await damaged.startDaemon();
-      const { stderr } = await damaged.cliResult('node', 'ls');
-      assert.match(
-        stderr,
-        /swarm\/raft\/wal.* is damaged.*goes on as a worker; .*"ts-swarm node demote"/,
-      );
-      const row = ['node', 'ls', '--filter', `name=${damaged.name}`, '--format'];
-      const untilRow = async (wanted: RegExp) => {
-        const ofRow = async () =>
-          (await leader.cli(...row, '{{.Status}}/{{.ManagerStatus}}')).trim();
-        await until(`it is ${wanted}`, ofRow, {
-          accept: (now) => wanted.test(now),
-          timeoutMs: 60_000,
-        });
-      };
-      await untilRow(/^Ready\/Unreachable$/);
+      const lost = /swarm\/raft\/wal.* is damaged.*goes on as a worker; .*"ts-swarm node demote"/;
+      await managers.refusal(damaged, lost, 'node', 'ls');
+      await untilShown(leader, damaged, /^Ready\/Unreachable$/);
       if (!isUp) await damaged.stopDaemon();
-      await leader.cli('node', 'demote', damaged.name);
-      await untilRow(/\/$/);
-      await leader.cli('node', 'promote', damaged.name);
+      await managers.demote(leader, damaged);
+      await untilShown(leader, damaged, /\/$/);
+      await managers.promote(leader, damaged);
       if (!isUp) await damaged.startDaemon();
       await managers.agreed(hosts());
-      await untilRow(/^Ready\/Reachable$/);
+      await untilShown(leader, damaged, /^Ready\/Reachable$/);
       await swarm.runs('kept', 1);
       assert.deepEqual(swarm.containers(), before);
       await swarm.clear();
@@ -195,18 +183,10 @@ describe('managers by command', () => {
     const leader = await managers.leader(hosts());
     const [away] = but(leader);
     assert.ok(away);
-    const status = [
-      'node',
-      'ls',
-      '--filter',
-      `name=${away.name}`,
-      '--format',
-      '{{.ManagerStatus}}',
-    ];
     await away.stopDaemon();
-    await leader.cli('node', 'demote', away.name);
-    await until('it is none of them', async () => (await leader.cli(...status)).trim() === '');
-    await leader.cli('node', 'promote', away.name);
+    await managers.demote(leader, away);
+    await untilShown(leader, away, /\/$/);
+    await managers.promote(leader, away);
     await away.startDaemon();
     await managers.agreed(hosts());
   });
@@ -241,6 +221,13 @@ describe('managers by command', () => {
 
 interface SwarmInfo {
   readonly Swarm: { readonly LocalNodeState: string; readonly ControlAvailable: boolean };
+}
+
+/** Waits for what `node ls` shows of the host: "STATUS/MANAGER STATUS". */
+async function untilShown(through: Host, host: Host, wanted: RegExp): Promise<void> {
+  const row = ['node', 'ls', '--filter', `name=${host.name}`, '--format'];
+  const shown = async () => (await through.cli(...row, '{{.Status}}/{{.ManagerStatus}}')).trim();
+  await until(`${host.name} is ${wanted}`, shown, { accept: (now) => wanted.test(now) });
 }
 
 function byName(a: Host, b: Host): number {
