@@ -1,4 +1,4 @@
-import { SwarmError } from '../lib/errors.ts';
+import { noteHandled, SwarmError } from '../lib/errors.ts';
 import type { PullProgress } from '../worker/image/images.ts';
 import type { Json } from './convert/json.ts';
 import type { Exchange } from './exchange.ts';
@@ -105,5 +105,3 @@ export class ProgressStream {
     }
   }
 }
-
-function noteHandled(_error: unknown): void {}

@@ -1,7 +1,7 @@
 /** Requests about a container of another node: passed on to that node, and its answer back. */
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { SwarmError, messageOf } from '../lib/errors.ts';
+import { messageOf, noteHandled, SwarmError } from '../lib/errors.ts';
 import { http } from '../lib/node-http.ts';
 import { apiVersionMax } from './convert/info.ts';
 import { errorFrame, type LogStyle } from './convert/log-frame.ts';
@@ -84,7 +84,7 @@ function answerOf(sent: ClientRequest): Promise<Answer> {
   sent.on('upgrade', (response, upgraded, head) => resolve({ upgraded, head, response }));
   sent.on('error', reject);
   // Also where the request's body breaks off before the answer is waited for.
-  promise.catch(() => undefined);
+  promise.catch(noteHandled);
   return promise;
 }
 

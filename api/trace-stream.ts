@@ -1,4 +1,5 @@
 /** The progress of a build as clients of BuildKit read it: JSON lines with protobuf inside. */
+import { noteHandled } from '../lib/errors.ts';
 import { TraceBuffer, wordsOf, type TraceUpdate } from '../worker/build/index.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -67,5 +68,3 @@ export class TraceStream {
     return this.#exchange.write(`${JSON.stringify(document)}\n`);
   }
 }
-
-function noteHandled(_error: unknown): void {}

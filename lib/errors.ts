@@ -56,3 +56,9 @@ export function errnoOf(thrown: unknown): string | undefined {
   if (!(thrown instanceof Error) || !('code' in thrown)) return undefined;
   return typeof thrown.code === 'string' ? thrown.code : undefined;
 }
+
+/**
+ * For a promise, or a stream, whose failure reaches its reader by another way: unheard, it would
+ * end the process when it comes before that reader does.
+ */
+export function noteHandled(_error: unknown): void {}

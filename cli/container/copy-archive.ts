@@ -6,6 +6,7 @@ import { basename, dirname, join, resolve, sep } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract, pack, type Header, type Pack } from 'tar-stream';
+import { noteHandled } from '../../lib/errors.ts';
 import { makeFolders } from '../../lib/folders.ts';
 import { commandError } from '../command/errors.ts';
 
@@ -83,8 +84,6 @@ async function packFile(archive: Pack, path: string, header: NewHeader): Promise
   sink.end(null);
   await written.promise;
 }
-
-function noteHandled(_error: unknown): void {}
 
 function entry(archive: Pack, header: NewHeader): Promise<void> {
   return new Promise((done, fail) => {

@@ -9,7 +9,7 @@ import {
   type ClientWritableStream,
   type MethodDefinition,
 } from '@grpc/grpc-js';
-import { SwarmError } from '../errors.ts';
+import { noteHandled, SwarmError } from '../errors.ts';
 import { fromStatus } from './errors.ts';
 import { channelOptions } from './options.ts';
 import {
@@ -177,9 +177,6 @@ function onAbort(signal: AbortSignal | undefined, cancel: () => void): () => voi
   else signal.addEventListener('abort', cancel, { once: true });
   return () => signal.removeEventListener('abort', cancel);
 }
-
-/** For an error that reaches its reader by another way. */
-function noteHandled(_error: unknown): void {}
 
 function closed(): SwarmError {
   return new SwarmError('unavailable', 'the peer has ended the stream');

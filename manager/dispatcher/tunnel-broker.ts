@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { CarryRequest, Tunnel } from '../../gen/tunnel_pb.js';
 import { withAbort } from '../../lib/abort.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { SwarmError } from '../../lib/errors.ts';
+import { noteHandled, SwarmError } from '../../lib/errors.ts';
 import {
   piecesOf,
   PieceSocket,
@@ -137,7 +137,7 @@ export class TunnelBroker {
       );
       asked.opened.reject(reason);
       // Where nobody waits for it any more, nobody needs to be told.
-      asked.opened.promise.catch(() => undefined);
+      asked.opened.promise.catch(noteHandled);
       asked.socket?.destroy(reason);
     }
   }

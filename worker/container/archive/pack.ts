@@ -2,7 +2,7 @@
 import { constants, type Stats } from 'node:fs';
 import { open, readdir, readlink, type FileHandle } from 'node:fs/promises';
 import { pack as newPack, type Header, type Pack } from 'tar-stream';
-import { errnoOf } from '../../../lib/errors.ts';
+import { errnoOf, noteHandled } from '../../../lib/errors.ts';
 import { openDirectory, statIfThere, wayTo, type Located } from './root.ts';
 
 type Headers = Partial<Header> & Pick<Header, 'name'>;
@@ -142,8 +142,6 @@ async function addContent(out: Pack, file: FileHandle, header: Headers): Promise
   sink.end(null);
   await done.promise;
 }
-
-function noteHandled(_error: unknown): void {}
 
 /** A large file waits for this thousands of times: none of them may leave a listener behind. */
 function drained(sink: Sink): Promise<void> {

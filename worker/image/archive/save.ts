@@ -1,7 +1,7 @@
 /** `docker save`: images as an archive that is an OCI layout and Docker's own form at once. */
 import type { Readable } from 'node:stream';
 import { pack, type Pack } from 'tar-stream';
-import { SwarmError } from '../../../lib/errors.ts';
+import { noteHandled, SwarmError } from '../../../lib/errors.ts';
 import { mediaTypes, sha256, type Descriptor, type OciPlatform } from '../oci.ts';
 import type { Part, PartReader } from '../parts.ts';
 import { canonicalString, familiarName, familiarString, type Reference } from '../reference.ts';
@@ -120,8 +120,6 @@ async function entry(
     tar.off('close', onClose);
   }
 }
-
-function noteHandled(_error: unknown): void {}
 
 function blobsOf({ digest, bytes, manifest }: Part): readonly Blob[] {
   const own = [manifest.config, ...manifest.layers].map((blob) => ({

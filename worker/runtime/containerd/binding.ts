@@ -18,7 +18,7 @@ import {
   type Client as GrpcClient,
   type ServiceError,
 } from '@grpc/grpc-js';
-import { SwarmError, type ErrorCode } from '../../../lib/errors.ts';
+import { noteHandled, SwarmError, type ErrorCode } from '../../../lib/errors.ts';
 
 interface CallOptions {
   readonly signal?: AbortSignal;
@@ -182,9 +182,6 @@ function bidiStream(call: Call, options: CallOptions): BidiStream<DescMessage, D
     },
   };
 }
-
-/** Nobody may be writing when a call ends: its failure is told to who reads or writes next. */
-function noteHandled(): void {}
 
 type Cancellable = AsyncIterable<unknown> & { cancel(): void };
 

@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { Clock } from '../../../lib/clock.ts';
-import { errnoOf, SwarmError } from '../../../lib/errors.ts';
+import { errnoOf, noteHandled, SwarmError } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { RuntimePaths } from './paths.ts';
 
@@ -124,7 +124,7 @@ export class ContainerdSupervisor {
       child.once('exit', () => reject(new SwarmError('unavailable', 'containerd ended at once')));
     });
     // It also fails after the start, when nobody waits for it any more.
-    failed.catch(() => undefined);
+    failed.catch(noteHandled);
     if (child.pid === undefined) await failed;
     this.#pid = child.pid ?? 0;
     await writeFile(paths.pidFile, String(this.#pid));
