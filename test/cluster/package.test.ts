@@ -1,6 +1,6 @@
 /** What `npm pack` makes is all that a host with Node and Debian's packages needs. */
 import { strict as assert } from 'node:assert';
-import { mkdirSync, readFileSync, readdirSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { Lab, run, runResult, until, type Host } from '../lab/index.ts';
 
@@ -56,11 +56,28 @@ describe('the package', () => {
     const helper = /(?:^|\/)(?:testing(?:\.js$|\/)|fake-[^/]*\.js$)|\.(?:test|contract)\.js$/;
     const dist = join(dirname(program), '..', 'dist');
     const files = readdirSync(dist, { encoding: 'utf8', recursive: true });
-    assert.ok(files.includes(join('daemon', 'main.js')));
+    assert.ok(files.includes(join('bundle', 'daemon.js')));
     assert.deepEqual(
       files.filter((file) => helper.test(file)),
       [],
     );
+  });
+
+  it('brings every module that another one of it needs, and the daemon’s once', () => {
+    const dist = join(dirname(program), '..', 'dist');
+    const modules = readdirSync(dist, { encoding: 'utf8', recursive: true })
+      .filter((file) => file.endsWith('.js') && !file.startsWith('bundle'))
+      .map((file) => join(dist, file));
+    assert.ok(modules.length > 100);
+    const missing = modules.flatMap((file) => {
+      const needed = readFileSync(file, 'utf8').matchAll(/(?:from|import\()\s*'(\.[^']+)'/g);
+      return [...needed]
+        .map(([, path = '']) => join(dirname(file), path))
+        .filter((path) => !existsSync(path));
+    });
+    assert.deepEqual(missing, []);
+    const folders = readdirSync(dist).sort();
+    assert.deepEqual(folders, ['bundle', 'cli', 'compose', 'lib', 'types']);
   });
 
   it('says which Node it needs', async () => {
