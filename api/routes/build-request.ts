@@ -52,10 +52,6 @@ function refuseWhatIsNot(exchange: Exchange): void {
       !['', 'default'].includes(text('isolation')),
       'there is no isolation to choose here but default',
     ],
-    [
-      exchange.query.has('rm') && !exchange.flag('rm'),
-      'containers of a build’s steps are always removed: leave out --rm=false',
-    ],
     [!isOwnPlatform(text('platform')), "images are built for this node's own platform alone"],
   ];
   const refusal = refusals.find(([applies]) => applies);

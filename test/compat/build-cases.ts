@@ -216,7 +216,14 @@ async function builds(field: Field, cli: Cli): Promise<void> {
   const own =
     cli === ownCli
       ? []
-      : ['--rm', '--force-rm', '--compress', '--disable-content-trust', '--isolation', 'default'];
+      : [
+          '--rm=false',
+          '--force-rm',
+          '--compress',
+          '--disable-content-trust',
+          '--isolation',
+          'default',
+        ];
   const args = [...common, ...own, '--iidfile', idFile, '--pull', folder];
   const first = await attempt(field, cli, args);
   assert.equal(first.code, 0, first.stderr);
