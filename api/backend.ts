@@ -67,16 +67,29 @@ export interface SystemBackend {
   readonly dataRoot: string;
   /** The facts about this host that `docker info` shows. */
   info(): Promise<HostInfo>;
-  /** Events of local images. Ends when the signal aborts. */
-  imageEvents(options: { signal: AbortSignal }): AsyncIterable<ImageEvent>;
+  /** What happens to local images, told as it happens. */
+  onImageEvent(listener: (event: ImageEvent) => void): Disposable;
   /** The name of a container on this node that needs the image, if there is one. */
   imageUser(imageId: string): string | undefined;
 }
 
 export interface ImageEvent {
-  readonly action: 'pull' | 'push' | 'save' | 'import' | 'load' | 'tag' | 'untag' | 'delete';
+  readonly action:
+    | 'pull'
+    | 'push'
+    | 'save'
+    | 'import'
+    | 'load'
+    | 'tag'
+    | 'untag'
+    | 'delete'
+    | 'prune';
+  /** Empty for `prune`, as the name. */
   readonly id: string;
   readonly name: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Of `prune`. */
+  readonly reclaimedBytes?: number;
   readonly timeMs: number;
 }
 

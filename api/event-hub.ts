@@ -36,11 +36,12 @@ export class EventHub implements Disposable {
 
   constructor(modules: EventHubModules) {
     this.#modules = modules;
-    void this.#follow('image', (signal) => this.#images(signal));
-    modules.backend.containers.events.listen((event) => this.#publish(containerEvent(event)));
-    modules.backend.volumes.events.listen((event) => this.#publish(volumeEvent(event)));
-    modules.backend.containers.networkEvents.listen((event) => this.#publish(networkEvent(event)));
-    void this.#follow('swarm', (signal) => this.#objects(signal));
+    const { containers, system, volumes } = modules.backend;
+    system.onImageEvent((event) => this.tell(imageEvent(event)));
+    containers.events.listen((event) => this.tell(containerEvent(event)));
+    volumes.events.listen((event) => this.tell(volumeEvent(event)));
+    containers.networkEvents.listen((event) => this.tell(networkEvent(event)));
+    void this.#follow();
   }
 
   [Symbol.dispose](): void {
@@ -54,6 +55,12 @@ export class EventHub implements Disposable {
   /** This node's place in the swarm has just changed: look at once instead of in a moment. */
   nudge(): void {
     this.#attempt?.abort(new SwarmError('cancelled', 'the node has joined or left a swarm'));
+  }
+
+  tell(event: DockerEvent): void {
+    this.#past.push(event);
+    if (this.#past.length > maxPast) this.#past.shift();
+    for (const listener of this.#listeners) listener(event);
   }
 
   past(): readonly DockerEvent[] {
@@ -93,45 +100,32 @@ export class EventHub implements Disposable {
     })();
   }
 
-  /** Runs a source for as long as the hub lives, again whenever it ends. */
-  async #follow(
-    source: 'image' | 'swarm',
-    run: (signal: AbortSignal) => Promise<void>,
-  ): Promise<void> {
+  /** The cluster's events for as long as the hub lives, again whenever their source ends. */
+  async #follow(): Promise<void> {
     const { clock, log } = this.#modules;
     while (!this.#over.signal.aborted) {
       using attempt = linkAbort(this.#over.signal);
-      if (source === 'swarm') this.#attempt = attempt;
+      this.#attempt = attempt;
       try {
-        await run(attempt.signal);
+        await this.#objects(attempt.signal);
         await clock.sleep(retryMs, { signal: attempt.signal });
       } catch (error) {
         if (attempt.signal.aborted) continue;
         const { code, message } = SwarmError.from(error);
         // A worker has no events of the cluster: that is no news each second.
-        if (code !== 'unavailable') log.warn('events broke off', { source, error: message });
+        if (code !== 'unavailable') {
+          log.warn('the events of the cluster broke off', { error: message });
+        }
         await settled(clock.sleep(retryMs, { signal: attempt.signal }));
       }
-    }
-  }
-
-  async #images(signal: AbortSignal): Promise<void> {
-    for await (const event of this.#modules.backend.system.imageEvents({ signal })) {
-      this.#publish(imageEvent(event));
     }
   }
 
   async #objects(signal: AbortSignal): Promise<void> {
     for await (const event of this.#modules.backend.manager().watch({ signal })) {
       const told = objectEvent(event);
-      if (told !== undefined) this.#publish(told);
+      if (told !== undefined) this.tell(told);
     }
-  }
-
-  #publish(event: DockerEvent): void {
-    this.#past.push(event);
-    if (this.#past.length > maxPast) this.#past.shift();
-    for (const listener of this.#listeners) listener(event);
   }
 }
 

@@ -218,6 +218,41 @@ describe('streams of the API', () => {
       assert.deepEqual(await names('web'), []);
     });
 
+    it('are found by the start of what they say of themselves', async () => {
+      const config = containerDocument.decode({ Image: 'web:1' }, '');
+      const tell = (action: string) =>
+        backend.containers.events.tell(action, { id: 'aa', name: 'web', config });
+      for (const action of ['exec_create: sh -c true', 'health_status: healthy', 'start']) {
+        tell(action);
+      }
+      const actions = async (...events: readonly string[]) => {
+        const filters = encodeURIComponent(JSON.stringify({ event: events }));
+        const path = `/events?since=0&until=${backend.clock.nowMs() / 1000}&filters=${filters}`;
+        return (await lines(await open('GET', path))).map(({ Action }) => Action);
+      };
+      assert.deepEqual(await actions('health_status'), ['health_status: healthy']);
+      assert.deepEqual(await actions('health_status: healthy'), ['health_status: healthy']);
+      assert.deepEqual(await actions('health_status: unhealthy'), []);
+      assert.deepEqual(await actions('exec_create', 'start'), ['exec_create: sh -c true', 'start']);
+      assert.deepEqual(await actions('sta'), []);
+    });
+
+    it('of images tell their labels, and those of prunes what they have freed', async () => {
+      const timeMs = backend.clock.nowMs();
+      for (const listener of backend.imageListeners) {
+        listener({ action: 'tag', id: 'sha256:aa', name: 'web:1', labels: { a: 'b' }, timeMs });
+        listener({ action: 'prune', id: '', name: '', reclaimedBytes: 7, timeMs });
+      }
+      const path = `/events?since=0&until=${timeMs / 1000}`;
+      assert.deepEqual(
+        (await lines(await open('GET', path))).map(({ id, Actor }) => [id, Actor]),
+        [
+          ['sha256:aa', { ID: 'sha256:aa', Attributes: { a: 'b', name: 'web:1' } }],
+          [undefined, { ID: '', Attributes: { reclaimed: '7' } }],
+        ],
+      );
+    });
+
     it('of the past are there for those who ask, until the time they say', async () => {
       const base = backend.store.service('s1')?.meta.version ?? 0;
       backend.clock.advance(5000);

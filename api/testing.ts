@@ -98,7 +98,8 @@ export class FakeBackend implements Backend {
   readonly restoreCalls: RestoreOptions[] = [];
   readonly unlockCalls: string[] = [];
   readonly leaveCalls: boolean[] = [];
-  readonly imageEventsOut: ImageEvent[] = [];
+  /** Whoever listens to what happens to images. */
+  readonly imageListeners = new Set<(event: ImageEvent) => void>();
   logEntries: (query: LogQuery, signal: AbortSignal) => AsyncIterable<LogEntry> = nothing;
   logQueries: LogQuery[] = [];
   /** What a node serves to managers. */
@@ -122,7 +123,10 @@ export class FakeBackend implements Backend {
     version: '0.1.0',
     dataRoot: '/var/lib/ts-swarm',
     info: async () => testHost,
-    imageEvents: (options) => this.#imageEvents(options.signal),
+    onImageEvent: (listener) => {
+      this.imageListeners.add(listener);
+      return { [Symbol.dispose]: () => this.imageListeners.delete(listener) };
+    },
     imageUser: (imageId) => this.imageUser(imageId),
   };
 
@@ -290,14 +294,6 @@ export class FakeBackend implements Backend {
   async propose(changes: readonly Change[]): Promise<void> {
     const result = await this.store.propose(changes, { atMs: this.clock.nowMs() });
     if (!result.applied) throw new Error(result.conflict);
-  }
-
-  async *#imageEvents(signal: AbortSignal): AsyncIterable<ImageEvent> {
-    yield* this.imageEventsOut;
-    if (signal.aborted) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-    await promise;
   }
 }
 

@@ -8,6 +8,7 @@ import {
   NetworkLender,
   SwarmAttachments,
   TaskEvents,
+  TaskNetworkEvents,
   taskContainerHexId,
   type JoinRequest,
   type OwnNetworks,
@@ -45,7 +46,7 @@ interface TaskContainers {
 interface NodeContainers {
   readonly manager: ContainerManager;
   /** Tells what is done by `taskRuntime`, until it is disposed of. */
-  readonly taskEvents: Disposable;
+  readonly taskEvents: TaskEvents;
   /** Without standalone containers: the tasks' executor removes what it does not know. */
   readonly taskRuntime: Runtime;
   /** The network on which the executor's clearing up spares standalone containers. */
@@ -62,7 +63,7 @@ export function nodeContainers(
   { cpus }: HostFacts,
   parts: ContainersParts,
 ): NodeContainers {
-  const { network, runtime } = parts;
+  const { network } = parts;
   let tasks: () => Iterable<TaskContainer> = () => [];
   let ask: AskForPlace = () => Promise.resolve(undefined);
   const attachments = new SwarmAttachments({
@@ -78,8 +79,6 @@ export function nodeContainers(
     { dataRoot, runRoot, hostname: hostnameOf(given), cpus },
     { ...parts, ownNetworks, swarmNetworks: attachments, tasks: () => tasks() },
   );
-  const spared = async () =>
-    (await runtime.list()).map(({ id }) => id).filter((id) => manager.owns(id));
   const lender = new NetworkLender({
     network,
     ownNetworks,
@@ -91,27 +90,11 @@ export function nodeContainers(
       throw new SwarmError('failed-precondition', `container ${name} is not running`);
     },
   });
-  const told = new TaskEvents(runtime, {
-    events: manager.events,
-    tasks: () => tasks(),
-    clock: parts.clock,
-  });
   return {
     manager,
     attachments,
     lender,
-    taskEvents: told,
-    taskRuntime: changed(runtime, {
-      list: async () => (await runtime.list()).filter(({ id }) => !manager.owns(id)),
-      create: (config, options) => told.create(config, options),
-      start: (id, options) => told.start(id, options),
-      kill: (id, signal) => told.kill(id, signal),
-      stop: (id, options) => told.stop(id, options),
-      remove: (id) => told.remove(id),
-    }),
-    taskNetwork: changed<NetworkDriver>(network, {
-      retain: async (ids) => network.retain(new Set([...ids, ...(await spared())])),
-    }),
+    ...toldTasks(manager, parts, () => tasks()),
     attach(executor, askForPlace) {
       tasks = () => executor.containers();
       ask = askForPlace;
@@ -126,6 +109,48 @@ export function nodeContainers(
         shownId: (id) => (/^[0-9a-f]{64}$/.test(id) ? id : taskContainerHexId(id)),
       });
     },
+  };
+}
+
+/** What tasks' containers run by, of which it is told. */
+function toldTasks(
+  manager: ContainerManager,
+  { clock, network, runtime }: ContainersParts,
+  tasks: () => Iterable<TaskContainer>,
+): Pick<NodeContainers, 'taskEvents' | 'taskRuntime' | 'taskNetwork'> {
+  const spared = async () =>
+    (await runtime.list()).map(({ id }) => id).filter((id) => manager.owns(id));
+  const networksTold = new TaskNetworkEvents(network, {
+    events: manager.networkEvents,
+    tasks,
+  });
+  const told = new TaskEvents(runtime, {
+    events: manager.events,
+    tasks,
+    clock,
+  });
+  return {
+    taskEvents: told,
+    taskRuntime: changed(runtime, {
+      list: async () => (await runtime.list()).filter(({ id }) => !manager.owns(id)),
+      create: (config, options) => told.create(config, options),
+      start: (id, options) => {
+        networksTold.started(id);
+        return told.start(id, options);
+      },
+      kill: (id, signal) => told.kill(id, signal),
+      stop: (id, options) => told.stop(id, options),
+      async remove(id) {
+        await told.remove(id);
+        networksTold.gone(id);
+      },
+    }),
+    taskNetwork: changed<NetworkDriver>(network, {
+      assign: (networks) => networksTold.assign(networks),
+      attach: (request, options) => networksTold.attach(request, options),
+      detach: (id) => networksTold.detach(id),
+      retain: async (ids) => network.retain(new Set([...ids, ...(await spared())])),
+    }),
   };
 }
 

@@ -109,11 +109,11 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
       network: containers.taskNetwork,
       attachments: containers.attachments,
       node: () => system,
+      onHealth: (id, health) => containers.taskEvents.health(id, health),
       ...common,
     }),
   );
-  const metrics = new Metrics();
-  network.onRepaired = repairCount(metrics);
+  const metrics = metricsOf(network);
   const swarm = starting.use(
     new SwarmNode(join(dataRoot, 'swarm'), {
       executor,
@@ -154,6 +154,12 @@ async function startDaemon(options: DaemonOptions, log: Logger): Promise<Daemon>
   for (const host of options.hosts) await api.listen(listenOptions(host, tls));
   const running = starting.move();
   return { hosts: options.hosts, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+function metricsOf(network: { onRepaired?: ReturnType<typeof repairCount> | undefined }): Metrics {
+  const metrics = new Metrics();
+  network.onRepaired = repairCount(metrics);
+  return metrics;
 }
 
 async function startMetrics(

@@ -18,9 +18,6 @@ import type { DaemonOptions } from './options.ts';
 import type { SwarmNode } from './swarm-node.ts';
 import { version } from './version.ts';
 
-/** Events that may wait for a client; one that is slower loses the oldest. */
-const maxPendingEvents = 1_000;
-
 interface SystemParts {
   readonly runtime: Runtime;
   readonly nodeImages: NodeImages;
@@ -140,27 +137,8 @@ export class System implements SystemBackend, NodeFacts {
     return this.#executor.imageUser(imageId);
   }
 
-  async *imageEvents({ signal }: { signal: AbortSignal }): AsyncIterable<ImageEvent> {
-    const pending: ImageEvent[] = [];
-    let wake = Promise.withResolvers<void>();
-    const onAbort = () => wake.resolve();
-    signal.addEventListener('abort', onAbort, { once: true });
-    const listening = this.#parts.nodeImages.onEvent((event) => {
-      pending.push(event);
-      if (pending.length > maxPendingEvents) pending.shift();
-      wake.resolve();
-    });
-    try {
-      while (!signal.aborted) {
-        yield* pending.splice(0);
-        if (pending.length > 0) continue;
-        await wake.promise;
-        wake = Promise.withResolvers();
-      }
-    } finally {
-      listening[Symbol.dispose]();
-      signal.removeEventListener('abort', onAbort);
-    }
+  onImageEvent(listener: (event: ImageEvent) => void): Disposable {
+    return this.#parts.nodeImages.onEvent(listener);
   }
 }
 

@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs';
 export interface MountInfo {
   readonly path: string;
   readonly isShared: boolean;
+  /** What is mounted below it elsewhere appears here as well. */
+  readonly isSlave: boolean;
 }
 
 /** In the order in which they were mounted. */
@@ -13,14 +15,23 @@ export function mountTable(text = readFileSync('/proc/self/mountinfo', 'utf8')):
     const fields = before.split(' ');
     const path = fields[4];
     if (path === undefined) return [];
-    const isShared = fields.slice(6).some((word) => word.startsWith('shared:'));
-    return [{ path: unescapeOctal(path), isShared }];
+    const hasPeers = (kind: string) => fields.slice(6).some((word) => word.startsWith(`${kind}:`));
+    const [isShared, isSlave] = [hasPeers('shared'), hasPeers('master')];
+    return [{ path: unescapeOctal(path), isShared, isSlave }];
   });
 }
 
 /** Something is mounted at this very path. */
 export function isMounted(path: string, table: readonly MountInfo[] = mountTable()): boolean {
   return table.some((one) => one.path === path);
+}
+
+/** The mount that the path is on: the deepest, and of those the last. */
+export function mountOf(path: string, table: readonly MountInfo[]): MountInfo | undefined {
+  const above = table.filter(
+    (one) => one.path === '/' || path === one.path || path.startsWith(`${one.path}/`),
+  );
+  return above.toSorted((a, b) => a.path.length - b.path.length).at(-1);
 }
 
 /** Spaces and the like are three octal digits behind a backslash. */

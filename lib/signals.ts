@@ -39,6 +39,9 @@ const numbers: Readonly<Record<string, number>> = {
 const realTimeMin = 34;
 const realTimeMax = 64;
 
+/** The exit code of a process that SIGKILL has ended. */
+export const killedExitCode = 128 + 9;
+
 /** Throws SwarmError `invalid-argument` for a signal that Linux does not have. */
 export function signalNumber(signal: string): number {
   const name = signal.toUpperCase().replace(/^SIG/, '');

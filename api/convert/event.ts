@@ -7,6 +7,7 @@ import type { JsonObject } from './json.ts';
 
 export interface DockerEvent {
   readonly type:
+    | 'builder'
     | 'container'
     | 'service'
     | 'node'
@@ -25,7 +26,7 @@ export interface DockerEvent {
 export function eventJson(event: DockerEvent): JsonObject {
   return {
     // Deprecated by Docker, but what older clients read: of containers and images alone.
-    ...(isLegacy(event) ? { status: event.action, id: event.id, ...fromJson(event) } : {}),
+    ...(isLegacy(event) ? { status: event.action, ...idJson(event), ...fromJson(event) } : {}),
     Type: event.type,
     Action: event.action,
     Actor: { ID: event.id, Attributes: event.attributes },
@@ -33,6 +34,11 @@ export function eventJson(event: DockerEvent): JsonObject {
     time: Math.floor(event.timeMs / 1000),
     timeNano: event.timeMs * 1e6,
   };
+}
+
+/** A prune is of none. */
+function idJson({ id }: DockerEvent): JsonObject {
+  return id === '' ? {} : { id };
 }
 
 /** What a container was made of. */
@@ -50,6 +56,7 @@ export function objectEvent(event: ObjectEvent): DockerEvent | undefined {
     return swarmEvent(event, 'service', serviceAttributes(event.object, event.old));
   }
   if (event.table === 'node') {
+    if (event.action === 'update' && isSilent(event.object, event.old)) return undefined;
     const attributes = nodeAttributes(event.object, event.old);
     return swarmEvent(event, 'node', attributes);
   }
@@ -96,10 +103,18 @@ export function imageEvent(event: ImageEvent): DockerEvent {
     type: 'image',
     action: event.action,
     id: event.id,
-    attributes: { name: event.name },
+    attributes:
+      event.reclaimedBytes === undefined
+        ? { ...event.labels, name: event.name }
+        : { reclaimed: String(event.reclaimedBytes) },
     scope: 'local',
     timeMs: event.timeMs,
   };
+}
+
+export function builderPruned(reclaimedBytes: number, timeMs: number): DockerEvent {
+  const attributes = { reclaimed: String(reclaimedBytes) };
+  return { type: 'builder', action: 'prune', id: '', attributes, scope: 'local', timeMs };
 }
 
 function swarmEvent(
@@ -139,6 +154,13 @@ function autoscaleAttributes({ autoscale }: Service, old: Service): Record<strin
     ...(isScaled ? { autoscaled: scaledText(scaled) } : {}),
     ...(isTold ? { [`autoscale.${state}`]: message } : {}),
   };
+}
+
+/** What managers keep of a node for themselves is nothing that its document shows. */
+function isSilent(node: Node, old: Node | undefined): boolean {
+  const shown = ({ spec, role, description, status, manager }: Node) =>
+    JSON.stringify([spec, role, description, { ...status, atMs: 0 }, manager]);
+  return old !== undefined && shown(node) === shown(old);
 }
 
 function nodeAttributes(node: Node, old: Node | undefined): Record<string, string> {

@@ -3,6 +3,7 @@ import { linkAbort } from '../../lib/abort.ts';
 import { SwarmError } from '../../lib/errors.ts';
 import { SentInput, textReport } from '../../worker/build/index.ts';
 import { familiarString, parseReference } from '../../worker/image/reference.ts';
+import { builderPruned } from '../convert/event.ts';
 import type { Exchange } from '../exchange.ts';
 import { Filters } from '../filters.ts';
 import { ProgressStream } from '../progress-stream.ts';
@@ -73,7 +74,8 @@ const keepNames = ['keep-storage', 'reserved-space', 'max-used-space'] as const;
 /** Of Docker's filters, those that say something of this cache: "unused-for" is the old "until". */
 const pruneFilters = ['until', 'unused-for', 'id', 'label', 'label!'] as const;
 
-async function prune(exchange: Exchange, { backend, clock }: RouteModules): Promise<void> {
+async function prune(exchange: Exchange, modules: RouteModules): Promise<void> {
+  const { backend, clock, events } = modules;
   if (numberOf(exchange, 'min-free-space') > 0) {
     throw new SwarmError(
       'unimplemented',
@@ -95,10 +97,11 @@ async function prune(exchange: Exchange, { backend, clock }: RouteModules): Prom
     keepBytes: Math.max(...keepNames.map((name) => numberOf(exchange, name))),
   };
   const pruned = await backend.builder?.prune(request, { signal });
-  const deleted = pruned?.ids ?? [];
+  const { ids: deleted = [], freedBytes = 0 } = pruned ?? {};
+  events.tell(builderPruned(freedBytes, clock.nowMs()));
   exchange.json({
     CachesDeleted: deleted.length === 0 ? null : deleted,
-    SpaceReclaimed: pruned?.freedBytes ?? 0,
+    SpaceReclaimed: freedBytes,
   });
 }
 

@@ -2,6 +2,7 @@
 import { containerDocument, nullable } from '../../types/index.ts';
 import { ownOf } from '../../worker/container/manager.ts';
 import type { JsonObject } from '../convert/json.ts';
+import { familiarString, parseReference, withDefaultTag } from '../../worker/image/reference.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Route } from '../router.ts';
 import type { RouteModules } from './modules.ts';
@@ -53,7 +54,8 @@ async function commit(exchange: Exchange, { backend }: RouteModules): Promise<vo
       createdBy: record.argv.join(' '),
       ...(repo === '' ? {} : { reference }),
     });
-    containers.events.tell('commit', record, { comment, imageID: id, imageRef: reference });
+    const imageRef = repo === '' ? '' : familiarString(withDefaultTag(parseReference(reference)));
+    containers.events.tell('commit', record, { comment, imageID: id, imageRef });
     exchange.json({ Id: id }, 201);
   } finally {
     if (pauses) await own.unpause();

@@ -33,6 +33,7 @@ export async function pruneContainers(
     deleted.push(record.id);
     reclaimed += layer;
   }
+  containers.events.tellPrune(reclaimed);
   exchange.json({
     ContainersDeleted: deleted.length === 0 ? null : deleted,
     SpaceReclaimed: reclaimed,

@@ -90,7 +90,7 @@ function timeParameter(exchange: Exchange, name: string): number | undefined {
 function matches(event: DockerEvent, filters: Filters): boolean {
   const name = event.attributes['name'] ?? '';
   return (
-    filters.any('event', (action) => action === event.action) &&
+    isOfAction(event.action, filters) &&
     filters.any('type', (type) => type === event.type) &&
     filters.any('scope', (scope) => scope === event.scope) &&
     filters.labels('label', event.attributes) &&
@@ -101,6 +101,16 @@ function matches(event: DockerEvent, filters: Filters): boolean {
         (wanted) => key === event.type && (event.id.startsWith(wanted) || name.startsWith(wanted)),
       ),
     )
+  );
+}
+
+/** Those that say more after a colon are found without it; then, as in Docker, by any start. */
+const actionsWithMore = ['exec_create', 'exec_start', 'health_status'];
+
+function isOfAction(action: string, filters: Filters): boolean {
+  const isStart = filters.get('event').some((wanted) => actionsWithMore.includes(wanted));
+  return filters.any('event', (wanted) =>
+    isStart ? action.startsWith(wanted) : action === wanted,
   );
 }
 

@@ -246,6 +246,7 @@ async function prune(exchange: Exchange, modules: RouteModules): Promise<void> {
   for (const one of networks.filter(({ kind, inUse }) => kind === 'local' && !inUse)) {
     if (await removedLocal(one, modules)) removed.add(one.id);
   }
+  backend.containers.networkEvents.tellPrune();
   const names = networks.filter(({ id }) => removed.has(id)).map(({ name }) => name);
   exchange.json({ NetworksDeleted: names.length === 0 ? null : names });
 }

@@ -9,6 +9,7 @@ import { dockers, oldDocker, type Cli } from './clients.ts';
 import { containerDifferences } from './container-differences.ts';
 import { containerFlagScripts, refusedFlags, shownByScripts } from './container-flag-scripts.ts';
 import { containerScripts } from './container-scripts.ts';
+import { daemonScripts } from './daemon-scripts.ts';
 import { linkScripts } from './link-scripts.ts';
 import { runFlagCases } from './run-flag-cases.ts';
 import { runFlagScripts } from './run-flag-scripts.ts';
@@ -41,8 +42,8 @@ export function containerCases(get: () => Field): void {
           ...containerScripts,
           ...containerFlagScripts,
           ...runFlagScripts,
-          // It is the daemons that make links; either CLI passes them on as it is told.
-          ...(cli === oldDocker ? linkScripts : []),
+          // It is the daemons that make links and the like: either CLI passes on what it is told.
+          ...(cli === oldDocker ? [...linkScripts, ...daemonScripts] : []),
         ];
         for (const { name, script, differs } of scripts) {
           it(name, async () => {

@@ -6,6 +6,7 @@ import { containerScripts } from './container-scripts.ts';
 import { refuses, shows } from './covered.ts';
 import type { Field } from './field.ts';
 import { flagsPassed } from './passed-flags.ts';
+import { daemonScripts } from './daemon-scripts.ts';
 import { linkScripts } from './link-scripts.ts';
 import { runFlagScripts } from './run-flag-scripts.ts';
 
@@ -45,6 +46,7 @@ export function runFlagCases(get: () => Field): void {
     ...containerFlagScripts,
     ...runFlagScripts,
     ...linkScripts,
+    ...daemonScripts,
   ]) {
     for (const verb of verbs) {
       const passed = flagsPassed(script, verb);

@@ -159,8 +159,21 @@ function creating(test: Test): void {
       await ends(field, 'slow', /unhealthy/);
       const patient = ['--health-cmd', 'test -e /tmp/x || { touch /tmp/x; false; }', ...often];
       const start = cli === newDocker ? ['--health-start-interval', '100ms'] : [];
+      const since = String(Math.floor(Date.now() / 1000));
       await create(field, cli, 'patient', ...patient, ...start, '--health-start-period', '30s');
-      await field.runs('patient', 1);
+      const [task] = await field.runs('patient', 1);
+      const { host } = field.process(task!.ID);
+      const filters = ['type=container', 'type=network', 'event=health_status', 'event=connect'];
+      const told = await cli.lines(
+        host,
+        'events',
+        `--since=${since}`,
+        `--until=${Math.ceil(Date.now() / 1000)}`,
+        ...filters.map((filter) => `--filter=${filter}`),
+        '--format={{.Action}} {{.Actor.Attributes.name}}',
+      );
+      assert.ok(told.includes(`health_status: healthy patient.1.${task!.ID}`), told.join('\n'));
+      assert.ok(told.includes('connect bridge'), told.join('\n'));
       const format = '{{json .Spec.TaskTemplate.ContainerSpec.Healthcheck.StartInterval}}';
       const kept = await ownCli.run(field.manager, 'service', 'inspect', '-f', format, 'patient');
       if (cli === newDocker) assert.equal(kept, '100000000\n');

@@ -273,7 +273,7 @@ export class Builder implements AsyncDisposable {
         if (known.code !== 0) {
           const layout = join(folder, 'base');
           await mkdir(layout, { recursive: true });
-          await unpackTar(await images.save([image.id], { signal }), layout, signal);
+          await unpackTar(await images.save([image.id], { signal, quietly: true }), layout, signal);
           hex = (await completeHistory(layout)) ?? hex;
           await this.#quietly(['pull', '--quiet', `oci:${layout}`], signal);
           await rm(layout, { recursive: true, force: true });
@@ -305,7 +305,7 @@ export class Builder implements AsyncDisposable {
     );
     const manifest = await readFile(join(folder, 'manifest.json'));
     const blob = (digest: string) => createReadStream(join(folder, digest.replace('sha256:', '')));
-    await this.#parts.images.load(archiveOf(manifest, tags, blob, blobs));
+    await this.#parts.images.load(archiveOf(manifest, tags, blob, blobs), { built: true });
   }
 }
 

@@ -42,6 +42,9 @@ interface Connection {
 /** What is mounted in a container, with the folders of its volumes. */
 type ConnectedMounts = ContainerConfig['mounts'];
 
+/** As events name it. */
+type ToldNetwork = Pick<Place, 'networkId' | 'name' | 'driver'>;
+
 interface ConnectionsDeps {
   readonly network: NetworkDriver;
   readonly ownNetworks: OwnNetworks;
@@ -73,6 +76,7 @@ export class Connections {
     const own = await this.#elsewhere(record);
     const connection = own ?? (await this.#connectNew(record));
     this.#open.set(record.id, connection);
+    this.#tell('connect', record, bareNetwork(record));
     return connection;
   }
 
@@ -136,17 +140,26 @@ export class Connections {
     }
   }
 
-  /** One that is not connected is not an error. */
-  async disconnect(record: Pick<ContainerRecord, 'id'>): Promise<void> {
+  async disconnect(record: ContainerRecord): Promise<void> {
+    this.tellLeft(record, await this.leave(record));
+  }
+
+  /** What it has left, which is yet to be told. One that is not connected is not an error. */
+  async leave(record: ContainerRecord): Promise<readonly ToldNetwork[]> {
     const { id } = record;
     const { files, network, ports, volumes } = this.#deps;
-    const networks = this.#open.get(id)?.networks ?? [];
+    const connection = this.#open.get(id);
+    const networks = connection?.networks ?? [];
     this.#open.delete(id);
     await ports.withdraw(id);
     await network.detach(id);
     await files.remove(id);
     await volumes.disconnect(id);
     this.#joining.giveBack(id, networks);
+    return connection === undefined ? [] : [...networks, ...bareNetwork(record)];
+  }
+
+  tellLeft(record: ContainerRecord, networks: readonly ToldNetwork[]): void {
     this.#tell('disconnect', record, networks);
   }
 
@@ -223,7 +236,7 @@ export class Connections {
   #tell(
     action: 'connect' | 'disconnect',
     { id: container }: Pick<ContainerRecord, 'id'>,
-    networks: readonly Place[],
+    networks: readonly ToldNetwork[],
   ): void {
     for (const { networkId, name, driver } of networks) {
       this.#deps.events.tell(action, { id: networkId, name, driver }, { container });
@@ -279,6 +292,12 @@ export class Connections {
 
 export function wantedMounts({ config, host, mounts }: ContainerRecord): readonly PinnedMount[] {
   return mounts ?? mountsOf(config, host);
+}
+
+/** What Docker calls a network as well: the host's, or none at all. */
+function bareNetwork({ host: { networkMode: name } }: ContainerRecord): readonly ToldNetwork[] {
+  if (name === 'host') return [{ networkId: name, name, driver: 'host' }];
+  return name === 'none' ? [{ networkId: name, name, driver: 'null' }] : [];
 }
 
 function attachRequest(record: ContainerRecord, places: readonly Place[]): AttachRequest {

@@ -1,5 +1,6 @@
 /** What happens to containers, told to whoever listens. */
 import type { Clock } from '../../lib/clock.ts';
+import { signalNumber } from '../../lib/signals.ts';
 import type { ContainerRecord } from './view.ts';
 
 export interface ContainerEvent {
@@ -10,7 +11,7 @@ export interface ContainerEvent {
 }
 
 export interface NetworkEvent {
-  readonly action: 'create' | 'connect' | 'disconnect' | 'destroy';
+  readonly action: 'create' | 'connect' | 'disconnect' | 'destroy' | 'prune';
   readonly id: string;
   readonly attributes: Readonly<Record<string, string>>;
   readonly timeMs: number;
@@ -37,6 +38,13 @@ export class NetworkEvents {
   ): void {
     const attributes = { ...more, name, type: driver };
     const event = { action, id, attributes, timeMs: this.#clock.nowMs() };
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  /** What nobody used is gone: nothing that took space. */
+  tellPrune(): void {
+    const attributes = { reclaimed: '0' };
+    const event = { action: 'prune', id: '', attributes, timeMs: this.#clock.nowMs() } as const;
     for (const listener of this.#listeners) listener(event);
   }
 }
@@ -66,6 +74,16 @@ export class ContainerEvents {
   ): void {
     const attributes = { ...config.labels, ...more, image: config.image, name };
     const event = { action, id, attributes, timeMs: this.#clock.nowMs() };
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  tellKill(subject: EventSubject, signal: string): void {
+    this.tell('kill', subject, { signal: String(signalNumber(signal)) });
+  }
+
+  tellPrune(reclaimedBytes: number): void {
+    const attributes = { reclaimed: String(reclaimedBytes) };
+    const event = { action: 'prune', id: '', attributes, timeMs: this.#clock.nowMs() };
     for (const listener of this.#listeners) listener(event);
   }
 }

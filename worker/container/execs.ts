@@ -71,7 +71,7 @@ export class Execs {
       started: false,
       exitCode: undefined,
     });
-    this.#tell(`exec_create: ${document.cmd.join(' ')}`, container, { execID: id });
+    this.#tell(`exec_create: ${commandText(document.cmd)}`, container, { execID: id });
     return id;
   }
 
@@ -104,7 +104,7 @@ export class Execs {
     checkRuns(container);
     exec.started = true;
     const { consoleSize } = options;
-    this.#tell(`exec_start: ${document.cmd.join(' ')}`, container, { execID: id });
+    this.#tell(`exec_start: ${commandText(document.cmd)}`, container, { execID: id });
     try {
       const process = await this.#deps.io.exec(
         container.runtimeId,
@@ -193,4 +193,9 @@ function checkRuns({ record, state }: ContainerView): void {
   if (state.status !== 'running') {
     throw new SwarmError('aborted', `container ${record.id} is not running`);
   }
+}
+
+/** Docker writes a space after the program also where no arguments come. */
+function commandText([program = '', ...args]: readonly string[]): string {
+  return `${program} ${args.join(' ')}`;
 }

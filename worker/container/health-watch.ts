@@ -51,4 +51,12 @@ export class HealthWatch {
   stop(): void {
     this.#monitor.stop();
   }
+
+  pause(): void {
+    this.#monitor.pause();
+  }
+
+  resume(): void {
+    this.#monitor.resume();
+  }
 }

@@ -20,6 +20,7 @@ export {
 export type { WaitCondition } from './standalone.ts';
 export type { Attachment } from './streams.ts';
 export { TaskEvents } from './task-events.ts';
+export { TaskNetworkEvents } from './task-network-events.ts';
 export type { TaskContainer } from './tasks.ts';
 export { taskContainerHexId } from '../runtime/hex-id.ts';
 export * from './view.ts';

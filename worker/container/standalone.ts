@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Timer } from '../../lib/clock.ts';
 import { messageOf, SwarmError } from '../../lib/errors.ts';
 import type { ContainerExit, ContainerInfo } from '../runtime/runtime.ts';
-import { signalNumber, signalOrTerm } from '../../lib/signals.ts';
+import { killedExitCode, signalOrTerm } from '../../lib/signals.ts';
 import { HealthWatch } from './health-watch.ts';
 import { Lock } from '../../lib/lock.ts';
 import { reachedBy } from './connections.ts';
@@ -11,6 +11,7 @@ import { nextDelayMs, shouldRestart } from './restart-policy.ts';
 import { consoleSizeOf, logOf, runtimeConfig } from './runtime-config.ts';
 import type { StandaloneContext } from './standalone-context.ts';
 import { startFailure } from './start-failure.ts';
+import { checkPausable, checkStartable } from './status-checks.ts';
 import { Streams } from './streams.ts';
 import {
   isRunning,
@@ -97,6 +98,7 @@ export class Standalone {
       this.#set({ status: info.state, pid: info.pid });
       this.streams.connect();
       this.#watchHealth();
+      if (info.state === 'paused') this.#health?.pause();
       return;
     }
     // Restarting, or ended while no daemon was there, or gone with the host's power.
@@ -120,14 +122,7 @@ export class Standalone {
   }
 
   async #start(): Promise<boolean> {
-    const { status } = this.#state;
-    if (status === 'running' || status === 'restarting') return false;
-    if (status === 'paused') {
-      throw new SwarmError('aborted', 'cannot start a paused container, try unpause instead');
-    }
-    if (status === 'removing' || status === 'dead') {
-      throw new SwarmError('aborted', 'container is marked for removal and cannot be started');
-    }
+    if (!checkStartable(this.#state.status)) return false;
     this.#restart?.cancel();
     this.#cancelled = false;
     this.#delayMs = 0;
@@ -156,7 +151,7 @@ export class Standalone {
 
   /** Throws `aborted` for one that does not run. */
   async kill(signal: string): Promise<void> {
-    const { runtime, events } = this.#context;
+    const { events, runtime } = this.#context;
     const { status } = this.#state;
     if (status !== 'running' && status !== 'paused') {
       throw new SwarmError('aborted', `container ${this.id} is not running`);
@@ -167,24 +162,20 @@ export class Standalone {
     if (ends) this.#cancelled = true;
     await runtime.kill(this.id, signal);
     if (status === 'paused' && ends) await this.#thaw();
-    events.tell('kill', this.#record, { signal: String(signalNumber(signal)) });
+    events.tellKill(this.#record, signal);
     // As in Docker, the answer to SIGKILL comes once it has done its work.
     if (name === 'KILL' || name === '9') await this.#untilEnded();
   }
 
   async pause(): Promise<void> {
-    const { status } = this.#state;
-    if (status === 'paused') {
-      throw new SwarmError('aborted', `container ${this.id} is already paused`);
+    checkPausable(this.id, this.#state.status);
+    this.#health?.pause();
+    try {
+      await this.#context.runtime.controls.pause(this.id);
+    } catch (error) {
+      this.#health?.resume();
+      throw error;
     }
-    if (status !== 'running') {
-      const why =
-        status === 'restarting'
-          ? 'is restarting, wait until the container is running'
-          : 'is not running';
-      throw new SwarmError('aborted', `container ${this.id} ${why}`);
-    }
-    await this.#context.runtime.controls.pause(this.id);
     this.#set({ status: 'paused' });
     this.#context.events.tell('pause', this.#record);
   }
@@ -195,6 +186,7 @@ export class Standalone {
     }
     await this.#context.runtime.controls.resume(this.id);
     this.#set({ status: 'running' });
+    this.#health?.resume();
     this.#context.events.tell('unpause', this.#record);
   }
 
@@ -242,12 +234,13 @@ export class Standalone {
 
   /** Takes everything away but the record, which is the caller's. */
   async remove(): Promise<void> {
-    const { connections, runtime } = this.#context;
+    const { connections, events, runtime } = this.#context;
     this.#restart?.cancel();
     this.#cancelled = true;
     if (this.#state.status === 'restarting') this.#set({ status: 'exited' });
     if (isRunning(this.#state)) {
       await runtime.kill(this.id, 'SIGKILL');
+      events.tellKill(this.#record, 'SIGKILL');
       if (this.#state.status === 'paused') await this.#thaw();
       await this.#untilEnded();
     }
@@ -296,8 +289,9 @@ export class Standalone {
     this.#health?.stop();
     const health = this.#health?.view;
     this.#health = undefined;
+    let left: Awaited<ReturnType<typeof connections.leave>> = [];
     try {
-      await connections.disconnect(this.#record);
+      left = await connections.leave(this.#record);
     } catch (error) {
       log.error('the network of a container could not be let go', {
         containerId: this.id,
@@ -331,6 +325,8 @@ export class Standalone {
       exitCode: String(exit.exitCode),
       execDuration: String(Math.floor(ranMs / 1000)),
     });
+    // As Docker has it: whoever hears that it has ended finds that it has.
+    connections.tellLeft(this.#record, left);
     if (again) this.#restartLater(ranMs);
     else if (this.#record.host.autoRemove) void this.#context.onOver(this);
   }
@@ -425,7 +421,7 @@ export class Standalone {
   }
 
   async #end({ seconds, signal }: { seconds?: number; signal?: string }): Promise<void> {
-    const { runtime, events, clock } = this.#context;
+    const { clock, events, runtime } = this.#context;
     this.#cancelled = true;
     this.#restart?.cancel();
     this.#set({ wasStopped: true });
@@ -438,14 +434,13 @@ export class Standalone {
     const wanted = seconds ?? this.#record.config.stopTimeout ?? defaultStopSeconds;
     const graceMs = wanted < 0 ? forever : wanted * 1000;
     const thawed = this.#state.status === 'paused';
-    const tellKill = (name: string) =>
-      events.tell('kill', this.#record, { signal: String(signalNumber(name)) });
-    tellKill(signalName);
+    events.tellKill(this.#record, signalName);
     const startMs = clock.monotonicMs();
     const stopped = runtime.stop(this.id, { signalName, graceMs });
     if (thawed) await this.#thaw();
     const exit = await stopped;
-    if (clock.monotonicMs() - startMs >= graceMs) tellKill('SIGKILL');
+    const isLate = clock.monotonicMs() - startMs >= graceMs;
+    if (isLate && exit.exitCode === killedExitCode) events.tellKill(this.#record, 'SIGKILL');
     await this.exited(exit);
     await this.#untilEnded();
   }

@@ -63,6 +63,25 @@ describe('TaskEvents', () => {
     ]);
   });
 
+  it('tells what the check of its health finds, and that it had to be killed', async () => {
+    runtime.program = () => ({ ignoresSignals: true });
+    using containers = telling([task]);
+    await containers.create(config);
+    await containers.start(id);
+    containers.health(id, 'healthy');
+    const stopped = containers.stop(id, { signalName: 'SIGTERM', graceMs: 1_000 });
+    clock.advance(1_000);
+    await stopped;
+    containers.health('nosuch', 'healthy');
+    assert.deepEqual(told.slice(2), [
+      `health_status: healthy ${id} web:1`,
+      `kill ${id} web:1 15`,
+      `kill ${id} web:1 9`,
+      `die ${id} web:1 137 1`,
+      `stop ${id} web:1`,
+    ]);
+  });
+
   it('tells of one that took more memory than it may', async () => {
     runtime.program = () => ({ exit: { exitCode: 137, oomKilled: true } });
     using containers = telling();

@@ -1,7 +1,7 @@
 /** What happens to the containers of tasks, told as of any other: by what is done to them. */
 import type { Clock } from '../../lib/clock.ts';
+import { killedExitCode } from '../../lib/signals.ts';
 import { taskContainerHexId } from '../runtime/hex-id.ts';
-import { signalNumber } from '../../lib/signals.ts';
 import type { ContainerConfig, ContainerExit, Runtime } from '../runtime/runtime.ts';
 import type { ContainerEvents, EventSubject } from './events.ts';
 import type { TaskContainer } from './tasks.ts';
@@ -9,6 +9,8 @@ import type { TaskContainer } from './tasks.ts';
 interface Known {
   readonly subject: EventSubject;
   startedAtMs: number;
+  /** On the monotonic clock: it was asked to end, and is made to from then on. */
+  killAtMs?: number;
 }
 
 interface TaskEventsDeps {
@@ -62,8 +64,9 @@ export class TaskEvents implements Told, Disposable {
 
   async stop(...[id, options]: Parameters<Runtime['stop']>): Promise<ContainerExit> {
     this.#tellKill(id, options.signalName);
-    const exit = await this.#runtime.stop(id, options);
     const known = this.#find(id);
+    if (known !== undefined) known.killAtMs = this.#deps.clock.monotonicMs() + options.graceMs;
+    const exit = await this.#runtime.stop(id, options);
     if (known !== undefined) this.#deps.events.tell('stop', known.subject);
     return exit;
   }
@@ -77,16 +80,23 @@ export class TaskEvents implements Told, Disposable {
     this.#deps.events.tell('destroy', known.subject);
   }
 
+  /** Found by its check. */
+  health(id: string, status: string): void {
+    const known = this.#find(id);
+    if (known !== undefined) this.#deps.events.tell(`health_status: ${status}`, known.subject);
+  }
+
   #tellKill(id: string, signalName: string): void {
     const known = this.#find(id);
-    if (known === undefined) return;
-    this.#deps.events.tell('kill', known.subject, { signal: String(signalNumber(signalName)) });
+    if (known !== undefined) this.#deps.events.tellKill(known.subject, signalName);
   }
 
   #ended({ id, exitCode, oomKilled, atMs }: ContainerExit): void {
     const known = this.#find(id);
     if (known === undefined) return;
-    const { events } = this.#deps;
+    const { clock, events } = this.#deps;
+    const isLate = known.killAtMs !== undefined && clock.monotonicMs() >= known.killAtMs;
+    if (isLate && exitCode === killedExitCode) events.tellKill(known.subject, 'SIGKILL');
     if (oomKilled) events.tell('oom', known.subject);
     events.tell('die', known.subject, {
       exitCode: String(exitCode),

@@ -66,4 +66,55 @@ describe('health checks', () => {
     assert.deepEqual(begun, ['a', 'b', 'c']);
     assert.deepEqual(new Set(all.map(({ health }) => health)), new Set(['healthy']));
   });
+
+  it('ask nothing of a container that is paused, and go on afterwards', async () => {
+    const quick = { ...check, intervalMs: 1_000, startIntervalMs: 1_000, retries: 1 };
+    const passed = { exitCode: 0, output: '', timedOut: false };
+    const failed = { ...passed, exitCode: 1 };
+    let answer: Promise<typeof passed> = Promise.resolve(passed);
+    const exec = (id: string) => {
+      begun.push(id);
+      return answer;
+    };
+    const told: string[] = [];
+    const monitor = new HealthMonitor(
+      {
+        containerId: 'a',
+        check: quick,
+        initial: initialHealth(clock.nowMs()),
+        onChange: (health) => void told.push(health),
+      },
+      {
+        clock,
+        runtime: { exec } as Partial<Runtime> as Runtime,
+        log: silentLogger,
+        probes: new Semaphore(1),
+      },
+    );
+    monitors.push(monitor);
+    const pass = async () => {
+      clock.advance(1_000);
+      await settled();
+    };
+    await pass();
+    assert.deepEqual([begun.length, told], [1, ['healthy']]);
+
+    // What is under way says nothing of a container that was paused meanwhile.
+    const slow = Promise.withResolvers<typeof passed>();
+    answer = slow.promise;
+    await pass();
+    monitor.pause();
+    slow.resolve(failed);
+    await pass();
+    assert.deepEqual([begun.length, told], [2, ['healthy']]);
+
+    answer = Promise.resolve(failed);
+    monitor.resume();
+    await pass();
+    assert.deepEqual([begun.length, told], [3, ['healthy', 'unhealthy']]);
+    monitor.stop();
+    monitor.resume();
+    await pass();
+    assert.equal(begun.length, 3);
+  });
 });

@@ -37,19 +37,21 @@ export class HealthMonitor {
   readonly #containerId: string;
   readonly #check: ResolvedHealthCheck;
   readonly #deps: HealthMonitorDeps;
-  readonly #onChange: () => void;
+  readonly #onChange: (health: HealthState['health']) => void;
   readonly #onProbe: (probe: Probe) => void;
   readonly #goesOn: boolean;
   #state: HealthState;
   #timer: Timer | undefined;
   #stopped = false;
+  /** Counts what makes a probe under way of no interest. */
+  #turn = 0;
 
   constructor(
     options: {
       readonly containerId: string;
       readonly check: ResolvedHealthCheck;
       readonly initial: HealthState;
-      readonly onChange: () => void;
+      readonly onChange: (health: HealthState['health']) => void;
       /** Before `onChange`. */
       readonly onProbe?: (probe: Probe) => void;
       /** Also once it is unhealthy: nobody will end it for that. */
@@ -80,6 +82,22 @@ export class HealthMonitor {
     this.#timer?.cancel();
   }
 
+  /** What does not run on cannot answer: its health stays as it is, until `resume`. */
+  pause(): void {
+    this.#turn += 1;
+    this.#timer?.cancel();
+  }
+
+  resume(): void {
+    this.pause();
+    this.#schedule();
+  }
+
+  /** Nobody wants to know any more what a probe of this turn finds. */
+  #isOff(turn: number): boolean {
+    return this.#stopped || turn !== this.#turn;
+  }
+
   #schedule(): void {
     if (this.#stopped || (this.#state.health === 'unhealthy' && !this.#goesOn)) return;
     const { clock } = this.#deps;
@@ -89,9 +107,10 @@ export class HealthMonitor {
 
   async #probe(): Promise<void> {
     const { clock, log } = this.#deps;
-    const probe = await this.#runInTurn();
+    const turn = this.#turn;
+    const probe = await this.#runInTurn(turn);
     const { passed, output } = probe;
-    if (this.#stopped) return;
+    if (this.#isOff(turn)) return;
     const before = this.#state;
     this.#state = afterProbe(before, this.#check, { passed, atMs: clock.nowMs() });
     if (!passed) {
@@ -99,24 +118,24 @@ export class HealthMonitor {
       log.info('a health check failed', { containerId: this.#containerId, failingStreak, output });
     }
     this.#onProbe(probe);
-    if (this.#state.health !== before.health) this.#onChange();
+    if (this.#state.health !== before.health) this.#onChange(this.#state.health);
     this.#schedule();
   }
 
-  async #runInTurn(): Promise<Probe> {
+  async #runInTurn(turn: number): Promise<Probe> {
     const { clock, probes } = this.#deps;
     const { running } = await probes.run(async () => {
-      const turn = Promise.withResolvers<void>();
-      const timer = clock.after(turnMs, turn.resolve);
-      const started = this.#run();
-      await Promise.race([started, turn.promise]);
+      const over = Promise.withResolvers<void>();
+      const timer = clock.after(turnMs, over.resolve);
+      const started = this.#run(turn);
+      await Promise.race([started, over.promise]);
       timer.cancel();
       return { running: started };
     });
     return running;
   }
 
-  async #run(): Promise<Probe> {
+  async #run(turn: number): Promise<Probe> {
     const { clock, runtime } = this.#deps;
     const startMs = clock.nowMs();
     const probe = (passed: boolean, exitCode: number, output: string): Probe => ({
@@ -126,7 +145,7 @@ export class HealthMonitor {
       exitCode,
       output,
     });
-    if (this.#stopped) return probe(false, noExitCode, '');
+    if (this.#isOff(turn)) return probe(false, noExitCode, '');
     try {
       const { argv, timeoutMs } = this.#check;
       const { exitCode, output, timedOut } = await runtime.exec(this.#containerId, {

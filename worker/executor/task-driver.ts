@@ -1,6 +1,5 @@
 /** Carries out for one task what its state machine decides. */
 import { linkAbort, withAbort } from '../../lib/abort.ts';
-import type { Semaphore } from '../../lib/concurrency.ts';
 import { messageOf, SwarmError } from '../../lib/errors.ts';
 import {
   fileReferencesOf,
@@ -9,7 +8,6 @@ import {
   type PortConfig,
   type TaskStatus,
 } from '../../types/index.ts';
-import type { NetworkDriver } from '../network/network.ts';
 import type { ContainerExit, ContainerInfo } from '../runtime/runtime.ts';
 import {
   containerIdOf,
@@ -20,44 +18,17 @@ import {
   taskFiles,
   type Action,
   type Decision,
-  type NodeFacts,
   type PreparedTask,
   type TaskFile,
   type TaskView,
 } from '../task/index.ts';
-import { withDevices, type NodeDevices } from '../device/index.ts';
+import { withDevices } from '../device/index.ts';
 import { checkBindSources } from '../runtime/bind-sources.ts';
 import { taskContainerHexId } from '../runtime/hex-id.ts';
-import type { ClusterVolumes, ConnectedVolumes } from '../csi/index.ts';
-import type { Volumes } from '../volume/index.ts';
-import type { ContainerFiles } from './container-files.ts';
-import type { FileMounts } from './file-mounts.ts';
-import type { FileVault } from './file-vault.ts';
-import { HealthMonitor, type HealthMonitorDeps } from './health-monitor.ts';
-import type { ImagePulls } from './image-pulls.ts';
+import type { ConnectedVolumes } from '../csi/index.ts';
+import type { DriverContext } from './driver-context.ts';
+import { HealthMonitor } from './health-monitor.ts';
 import { devicesLetGo, pause, portsLetGo, type Holder } from './handover.ts';
-
-export interface DriverContext extends HealthMonitorDeps {
-  readonly node: () => NodeFacts;
-  readonly network: NetworkDriver;
-  readonly pulls: ImagePulls;
-  readonly files: ContainerFiles;
-  readonly devices: Pick<NodeDevices, 'given' | 'identitiesOf' | 'refresh'>;
-  readonly volumes: Pick<Volumes, 'provide' | 'connect' | 'adopt' | 'disconnect' | 'removeOwnedBy'>;
-  readonly clusterVolumes: Pick<ClusterVolumes, 'connect' | 'adopt' | 'disconnect'>;
-  /** The secrets and configs of all tasks, and those of containers as files. */
-  readonly vault: FileVault;
-  readonly fileMounts: FileMounts;
-  /** All tasks of the node, those included that are being removed. */
-  readonly holders: () => Iterable<Holder>;
-  /** How many containers are started, and how many removed, at once. */
-  readonly starts: Semaphore;
-  readonly removals: Semaphore;
-  /** The task has a new status, or is prepared. */
-  readonly onProgress: (driver: TaskDriver, statusChanged: boolean) => void;
-  /** Ends with the executor. */
-  readonly signal: AbortSignal;
-}
 
 const retryMs = 1000;
 const defaultStopGraceMs = 10_000;
@@ -457,7 +428,10 @@ export class TaskDriver implements Holder {
         check,
         // One that was running before a restart of the daemon has been healthy already.
         initial: this.#status.state === 'running' ? { ...initial, health: 'healthy' } : initial,
-        onChange: () => this.#poke(),
+        onChange: (health) => {
+          this.#context.onHealth(this.containerId, health);
+          this.#poke();
+        },
       },
       this.#context,
     );

@@ -23,7 +23,8 @@ import { FileMounts } from './file-mounts.ts';
 import { FileVault } from './file-vault.ts';
 import { ImagePulls } from './image-pulls.ts';
 import { LocalCopy, type Progress } from './local-copy.ts';
-import { TaskDriver, type DriverContext } from './task-driver.ts';
+import type { DriverContext } from './driver-context.ts';
+import { TaskDriver } from './task-driver.ts';
 
 /** A task and its container, as the node's own view of its containers needs them. */
 type TaskContainer = Pick<TaskDriver, 'containerId' | 'task' | 'status' | 'prepared'>;
@@ -52,6 +53,8 @@ export interface TaskRunnerDeps {
   readonly attachments?: AttachmentExecutor;
   /** What placeholders in specs may name. The id is known once the node has joined a swarm. */
   readonly node: () => NodeFacts;
+  /** Told each time that a task's container becomes healthy, or ceases to be. */
+  readonly onHealth?: DriverContext['onHealth'];
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -102,6 +105,7 @@ export class TaskRunner implements TaskExecutor {
       removals: new Semaphore(removalsMax),
       probes: new Semaphore(probesMax),
       onProgress: (driver, statusChanged) => this.#progress(driver, statusChanged),
+      onHealth: deps.onHealth ?? (() => undefined),
       signal: this.#stopping.signal,
     };
   }

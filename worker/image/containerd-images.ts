@@ -53,7 +53,7 @@ interface ContainerdImagesParts {
   readonly records: Records;
   readonly events: ImageEvents;
   readonly loader: ArchiveLoader;
-  readonly committer: (request: CommitRequest) => Promise<{ id: string }>;
+  readonly committer: (request: CommitRequest) => Promise<{ id: string; name: string | undefined }>;
   readonly importer: (
     tarball: AsyncIterable<Uint8Array>,
     options: ImportOptions,
@@ -132,7 +132,7 @@ export class ContainerdImages implements Images, AsyncDisposable {
     const target = (found.named ?? first)?.target;
     if (target === undefined) throw noSuchImage(nameOrId);
     await records.assign(canonicalString(reference), target);
-    events.emit('tag', found.image.id, familiarString(reference));
+    events.emit('tag', found.image.id, familiarString(reference), found.image);
   }
 
   async remove(nameOrId: string, options: RemoveOptions): Promise<Removed> {
@@ -174,8 +174,9 @@ export class ContainerdImages implements Images, AsyncDisposable {
     for (const [index, { name }] of going.entries()) {
       await records.delete(name, { collect: plan.remove && index === going.length - 1 });
     }
-    for (const name of plan.untag) events.emit('untag', image.id, familiarString(name));
-    if (plan.remove) events.emit('delete', image.id, nameOrId);
+    for (const _name of plan.untag) events.emit('untag', image.id, image.id, image);
+    // Docker looks the labels up, and finds no image any more.
+    if (plan.remove) events.emit('delete', image.id, image.id);
     const layers = found.resolved.chainIds.filter((chainId) => !shared.has(chainId)).toReversed();
     return [
       ...plan.untag.map((reference) => ({ untagged: familiarString(reference) })),
@@ -219,15 +220,21 @@ export class ContainerdImages implements Images, AsyncDisposable {
     } finally {
       options.signal?.removeEventListener('abort', onAbort);
     }
-    events.emit('push', familiarString(reference), familiarName(reference));
+    const name = familiarString(reference);
+    const image = await this.#parts.library.get(name);
+    events.emit('push', name, familiarName(reference), image);
   }
 
-  prune(options: PruneOptions): Promise<Pruned> {
-    return pruneImages(this, this.#parts.unpacker, options);
+  async prune(options: PruneOptions): Promise<Pruned> {
+    const pruned = await pruneImages(this, this.#parts.unpacker, options);
+    this.#parts.events.emitPrune(pruned.reclaimedBytes);
+    return pruned;
   }
 
   async commit(request: CommitRequest): Promise<string> {
-    return (await this.#parts.committer(request)).id;
+    const { id, name } = await this.#parts.committer(request);
+    if (name !== undefined) await this.#tellTag(id, name);
+    return id;
   }
 
   async login(domain: string, auth: RegistryAuth, options: { signal?: AbortSignal } = {}) {
@@ -244,36 +251,48 @@ export class ContainerdImages implements Images, AsyncDisposable {
 
   async save(
     names: readonly string[],
-    { platform: given, signal }: { platform?: string; signal?: AbortSignal } = {},
+    options: { platform?: string; signal?: AbortSignal; quietly?: boolean } = {},
   ) {
+    const { platform: given, signal, quietly = false } = options;
     const { content, events, host, library, records } = this.#parts;
     const reader = new PartReader({ content, library });
     const images = await imagesToSave(names, { library, records });
     const platform = given === undefined ? undefined : parsePlatform(given, host);
     const archive = await saveArchive({ content, reader }, images, { platform, signal });
-    for (const { id } of images) events.emit('save', id, id);
+    for (const { id } of quietly ? [] : images) {
+      events.emit('save', id, id, await library.get(id));
+    }
     return archive;
   }
 
   async load(
     archive: AsyncIterable<Uint8Array>,
-    { platform }: { platform?: string } = {},
+    { platform, built = false }: { platform?: string; built?: boolean } = {},
   ): Promise<readonly string[]> {
-    const { events, host, loader } = this.#parts;
+    const { events, host, library, loader } = this.#parts;
     const wanted = platform === undefined ? undefined : parsePlatform(platform, host);
     const loaded = await loader.load(archive, wanted);
-    return loaded.map(({ id, name }) => {
-      const shown = name === undefined ? id : familiarString(parseReference(name));
-      events.emit('load', id, shown);
-      return shown;
-    });
+    for (const { id, name } of loaded) {
+      if (!built) events.emit('load', id, id, await library.get(id));
+      else if (name !== undefined) await this.#tellTag(id, name);
+    }
+    return loaded.map(({ id, name }) =>
+      name === undefined ? id : familiarString(parseReference(name)),
+    );
   }
 
   async import(tarball: AsyncIterable<Uint8Array>, options: ImportOptions): Promise<string> {
     const { events, importer } = this.#parts;
     const { id, name } = await importer(tarball, options);
-    events.emit('import', id, name === undefined ? id : familiarString(parseReference(name)));
+    if (name !== undefined) await this.#tellTag(id, name);
+    events.emit('import', id, id, await this.#parts.library.get(id));
     return id;
+  }
+
+  /** An image came with a canonical name: as in Docker, it was given to it. */
+  async #tellTag(id: string, name: string): Promise<void> {
+    const { events, library } = this.#parts;
+    events.emit('tag', id, familiarString(parseReference(name)), await library.get(id));
   }
 
   async #pull(request: Parameters<Puller['pull']>[0]): Promise<Image> {
@@ -289,7 +308,7 @@ export class ContainerdImages implements Images, AsyncDisposable {
     report({ status: `Status: ${done} ${name}` });
     // Nobody was asked for what a digest pins and is there.
     if (isNew || reference.digest === undefined) {
-      events.emit('pull', name, familiarName(reference));
+      events.emit('pull', name, familiarName(reference), image);
     }
     return image;
   }

@@ -1,11 +1,25 @@
 /** What happened to images, told to whoever listens. */
 import type { Clock } from '../../lib/clock.ts';
+import type { Image } from './images.ts';
 
 /** As api/backend.ts declares it. */
 export interface ImageEvent {
-  readonly action: 'pull' | 'push' | 'save' | 'import' | 'load' | 'tag' | 'untag' | 'delete';
+  readonly action:
+    | 'pull'
+    | 'push'
+    | 'save'
+    | 'import'
+    | 'load'
+    | 'tag'
+    | 'untag'
+    | 'delete'
+    | 'prune';
+  /** Empty for `prune`, as the name. */
   readonly id: string;
   readonly name: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Of `prune`. */
+  readonly reclaimedBytes?: number;
   readonly timeMs: number;
 }
 
@@ -23,8 +37,27 @@ export class ImageEvents {
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
   }
 
-  emit(action: ImageEvent['action'], id: string, name: string): void {
-    const event = { action, id, name, timeMs: this.#clock.nowMs() };
+  /** The image is that of the id, where it is known: its labels are told as well. */
+  emit(
+    action: ImageEvent['action'],
+    id: string,
+    name: string,
+    image?: Pick<Image, 'config'>,
+  ): void {
+    this.#tell({
+      action,
+      id,
+      name,
+      ...(image === undefined ? {} : { labels: image.config.labels }),
+    });
+  }
+
+  emitPrune(reclaimedBytes: number): void {
+    this.#tell({ action: 'prune', id: '', name: '', reclaimedBytes });
+  }
+
+  #tell(what: Omit<ImageEvent, 'timeMs'>): void {
+    const event = { ...what, timeMs: this.#clock.nowMs() };
     for (const listener of this.#listeners) listener(event);
   }
 }

@@ -158,6 +158,8 @@ export interface Images {
       /** Just this platform's images; all that is here where it is absent. */
       platform?: string;
       signal?: AbortSignal;
+      /** Nobody is told: it was for ourselves. */
+      quietly?: boolean;
     },
   ): Promise<AsyncIterable<Uint8Array>>;
   /** An image of the layers of another and of a container's own; returns its id. */
@@ -195,11 +197,12 @@ export interface Images {
   ): Promise<readonly SearchResult[]>;
   /**
    * A `docker save` or OCI archive (also gzipped). Returns what was loaded. With a platform, names
-   * stand for the image of just that platform; throws `not-found` where the archive has none.
+   * stand for the image of just that platform; throws `not-found` where the archive has none. What
+   * was `built` here is told as having been named, not loaded.
    */
   load(
     archive: AsyncIterable<Uint8Array>,
-    options?: { platform?: string },
+    options?: { platform?: string; built?: boolean },
   ): Promise<readonly string[]>;
   /** A file-system tarball becomes an image of one layer; `changes` are Dockerfile instructions. */
   import(

@@ -80,7 +80,8 @@ describe('images in a real containerd', () => {
     assert.deepEqual(
       events.map(({ action, name }) => [action, name]),
       [
-        ['import', 'a:1'],
+        ['tag', 'a:1'],
+        ['import', id],
         ['tag', 'b:2'],
         ['tag', '10.99.0.254:5000/c:latest'],
       ],

@@ -24,6 +24,35 @@ describe('sources of bind mounts', () => {
     await assert.rejects(checkBindSources(bind(join(root, 'none'), false)), /does not exist: /);
   });
 
+  describe('that hand on what is mounted', () => {
+    const none = { isShared: false, isSlave: false };
+    const cases = [
+      { asked: 'rslave', has: none, refused: 'shared or slave' },
+      { asked: 'slave', has: { ...none, isSlave: true }, refused: undefined },
+      { asked: 'rslave', has: { ...none, isShared: true }, refused: undefined },
+      { asked: 'shared', has: none, refused: 'shared' },
+      { asked: 'rshared', has: { ...none, isSlave: true }, refused: 'shared' },
+      { asked: 'rshared', has: { ...none, isShared: true }, refused: undefined },
+      { asked: 'rprivate', has: none, refused: undefined },
+    ] as const;
+    for (const { asked, has, refused } of cases) {
+      const of = `${has.isShared ? 'shared' : has.isSlave ? 'slave' : 'private'} mount`;
+      it(`${asked} of a ${of}: ${refused === undefined ? 'taken' : 'refused'}`, async () => {
+        const [mount] = bind(root, false);
+        const mounts = [{ ...mount!, bindOptions: { propagation: asked } }];
+        const table = [
+          { path: '/', isShared: !has.isShared, isSlave: false },
+          { path: root, ...has },
+        ];
+        const check = checkBindSources(mounts, () => table);
+        if (refused === undefined) return check;
+        await assert.rejects(check, {
+          message: `path ${root} is mounted on ${root} but it is not a ${refused} mount`,
+        });
+      });
+    }
+  });
+
   it('are made where that was asked for', async () => {
     const path = join(root, 'a/b');
     await checkBindSources(bind(path, true));

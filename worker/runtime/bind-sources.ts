@@ -1,15 +1,23 @@
 /** Bind mounts, unlike Docker's -v, do not make what they mount. */
-import { stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { errnoOf, messageOf, SwarmError } from '../../lib/errors.ts';
 import { makeFolders } from '../../lib/folders.ts';
+import { mountOf, mountTable, type MountInfo } from '../../lib/mount-table.ts';
 import type { Mount } from '../../types/index.ts';
 
-/** Throws SwarmError `invalid-argument` in Docker's words for a source that does not exist. */
-export async function checkBindSources(mounts: readonly Mount[]): Promise<void> {
+/**
+ * Throws SwarmError `invalid-argument` in Docker's words for a source that does not exist, and for
+ * one from which mounts cannot be handed on as they are to be.
+ */
+export async function checkBindSources(
+  mounts: readonly Mount[],
+  readTable: () => readonly MountInfo[] = mountTable,
+): Promise<void> {
   for (const { type, source = '', bindOptions } of mounts) {
     if (type !== 'bind') continue;
     try {
       await stat(source);
+      await checkPropagation(source, bindOptions?.propagation ?? 'rprivate', readTable);
     } catch (cause) {
       if (errnoOf(cause) !== 'ENOENT') throw cause;
       if (bindOptions?.createMountpoint) {
@@ -23,6 +31,22 @@ export async function checkBindSources(mounts: readonly Mount[]): Promise<void> 
       );
     }
   }
+}
+
+async function checkPropagation(
+  source: string,
+  propagation: string,
+  readTable: () => readonly MountInfo[],
+): Promise<void> {
+  if (propagation.endsWith('private')) return;
+  const mount = mountOf(await realpath(source), readTable());
+  const isSlave = propagation.endsWith('slave');
+  if (mount === undefined || mount.isShared || (isSlave && mount.isSlave)) return;
+  const kinds = isSlave ? 'shared or slave' : 'shared';
+  throw new SwarmError(
+    'invalid-argument',
+    `path ${source} is mounted on ${mount.path} but it is not a ${kinds} mount`,
+  );
 }
 
 async function makeSource(path: string): Promise<void> {

@@ -1,5 +1,5 @@
 /** The volumes' folder, seen by a containerd in a mount namespace of its own. */
-import { isMounted, mountTable, type MountInfo } from '../../lib/mount-table.ts';
+import { isMounted, mountOf, mountTable } from '../../lib/mount-table.ts';
 import { mount, mountFlags } from '../network/syscalls.ts';
 
 /**
@@ -11,12 +11,4 @@ export function shareFolder(folder: string): void {
   if (isMounted(folder, table) || mountOf(folder, table)?.isShared) return;
   mount(folder, folder, mountFlags.bind);
   mount('none', folder, mountFlags.shared);
-}
-
-/** The mount that the path is on: the deepest, and of those the last. */
-function mountOf(path: string, table: readonly MountInfo[]): MountInfo | undefined {
-  const above = table.filter(
-    (one) => one.path === '/' || path === one.path || path.startsWith(`${one.path}/`),
-  );
-  return above.toSorted((a, b) => a.path.length - b.path.length).at(-1);
 }

@@ -3,6 +3,7 @@ import type { Stats } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, SwarmError } from '../../../lib/errors.ts';
+import { markTarget } from '../../runtime/container-mark.ts';
 import { initTarget } from '../../runtime/oci/mounts.ts';
 import { layersOf, type SnapshotMount } from '../../runtime/rootfs-file.ts';
 
@@ -13,7 +14,7 @@ export interface FileChange {
   readonly kind: (typeof changeKinds)[keyof typeof changeKinds];
 }
 
-/** Mount points that every container has, which the OCI runtime makes where the image has none. */
+/** What every container has of us or of the OCI runtime, which makes mount points. */
 const ownPaths = [
   '/dev',
   '/proc',
@@ -22,6 +23,7 @@ const ownPaths = [
   '/etc/hostname',
   '/etc/resolv.conf',
   initTarget,
+  markTarget,
 ];
 
 export async function changesOf(mounts: readonly SnapshotMount[]): Promise<readonly FileChange[]> {

@@ -70,7 +70,10 @@ describe('archives in a real containerd', () => {
         assert.equal(image.rawConfig['comment'], 'by hand');
         assert.deepEqual(
           events.map(({ action, id: of, name: called }) => [action, of, called]),
-          [['import', id, 'local/web:7']],
+          [
+            ['tag', id, 'local/web:7'],
+            ['import', id, id],
+          ],
         );
       });
     }
@@ -155,7 +158,7 @@ describe('archives in a real containerd', () => {
         assert.ok((await snapshots(node.containerd)).includes(image.rootfs.chainId));
         assert.deepEqual(
           events.map(({ action, name: called }) => [action, called]),
-          [['load', name]],
+          [['load', image.id]],
         );
       });
     }

@@ -11,6 +11,7 @@ import { checkRemoteLog } from '../logs/remote/shippers.ts';
 import type { LogPump } from '../logs/log-pump.ts';
 import { ociSpec, type OciSpec } from '../oci/spec.ts';
 import { resolveUser, type UserFiles } from '../oci/user.ts';
+import { markLayer } from '../container-mark.ts';
 import { layersOf, readRootfsFile, type SnapshotMount } from '../rootfs-file.ts';
 import { ociBlockIo } from './block-io.ts';
 import type { ContainerdClient } from './client.ts';
@@ -92,6 +93,7 @@ export async function createContainer(
           options,
         )
       : await client.snapshots.mounts({ snapshotter, key: layerKey(layer) }, options);
+  if (layer === undefined) await markLayer(mounts);
   const ticket = context.groups.join();
   let created = false;
   let said: string | undefined;

@@ -1,4 +1,5 @@
 /** Writable layers as snapshots of their own, which no container's removal takes along. */
+import { markLayer } from '../container-mark.ts';
 import type { Layers } from '../layers.ts';
 import type { SnapshotMount } from '../rootfs-file.ts';
 import type { ImageRootfs } from '../runtime.ts';
@@ -15,13 +16,14 @@ export class SnapshotLayers implements Layers {
   }
 
   async prepare(key: string, image: ImageRootfs): Promise<void> {
-    await this.#client.snapshots.prepare({
+    const { mounts } = await this.#client.snapshots.prepare({
       snapshotter: this.#snapshotter,
       key: layerKey(key),
       parent: image.chainId,
       // No container need refer to it.
       labels: { 'containerd.io/gc.root': new Date(0).toISOString() },
     });
+    await markLayer(mounts);
   }
 
   async mounts(key: string): Promise<readonly SnapshotMount[]> {
