@@ -35,8 +35,8 @@ export function whyNoSysctl(
   given: string,
   host: { readonly network?: boolean; readonly ipc?: boolean } = {},
 ): string | undefined {
-  // Both ways to write it are in use.
-  const name = given.includes('.') ? given : given.replaceAll('/', '.');
+  // Both ways to write it are in use: the first separator tells which, eth0.1 is one name.
+  const name = /^[^.]*\//.test(given) ? given.replaceAll('/', '.') : given;
   if (name.startsWith('net.')) {
     if (!host.network) return undefined;
     return `the sysctl ${given} cannot be set on the host's network; leave it out, or set it there`;
