@@ -7,7 +7,7 @@ import { messageOf, SwarmError } from '../../lib/errors.ts';
 import type { ContainerDocument, CreateExtras, HostDocument } from '../../types/index.ts';
 import { ContainerFiles } from '../executor/container-files.ts';
 import { needsImage, pinImages } from '../image/pinned.ts';
-import { checkBindSources } from '../runtime/bind-sources.ts';
+import { checkSourcesExist } from '../runtime/bind-sources.ts';
 import type { LogLine, LogQuery, PinnedMount } from '../runtime/runtime.ts';
 import { keepsLog, readKeptLog } from '../runtime/logs/kept-log.ts';
 import { isMountLayer, type VolumeUser } from '../volume/index.ts';
@@ -208,7 +208,7 @@ export class ContainerManager implements AsyncDisposable {
       findImage(images, name, ''),
     );
     // Those of -v are made when it is started.
-    await checkBindSources(mounts.filter(({ bindOptions }) => !bindOptions?.createMountpoint));
+    await checkSourcesExist(mounts.filter(({ bindOptions }) => !bindOptions?.createMountpoint));
     portRequests(merged, host);
     logOf({ host });
     const record: ContainerRecord = {

@@ -6,18 +6,29 @@ import { mountOf, mountTable, type MountInfo } from '../../lib/mount-table.ts';
 import type { Mount } from '../../types/index.ts';
 
 /**
- * Throws SwarmError `invalid-argument` in Docker's words for a source that does not exist, and for
- * one from which mounts cannot be handed on as they are to be.
+ * Before a container is started. Throws what `checkSourcesExist` does, and SwarmError
+ * `invalid-argument` in Docker's words for a source from which mounts cannot be handed on as asked.
  */
 export async function checkBindSources(
   mounts: readonly Mount[],
   readTable: () => readonly MountInfo[] = mountTable,
 ): Promise<void> {
+  await checkSourcesExist(mounts);
+  for (const { type, source = '', bindOptions } of mounts) {
+    if (type !== 'bind') continue;
+    await checkPropagation(source, bindOptions?.propagation ?? 'rprivate', readTable);
+  }
+}
+
+/**
+ * Makes the sources that are to be made. Throws SwarmError `invalid-argument` in Docker's words for
+ * another one that does not exist.
+ */
+export async function checkSourcesExist(mounts: readonly Mount[]): Promise<void> {
   for (const { type, source = '', bindOptions } of mounts) {
     if (type !== 'bind') continue;
     try {
       await stat(source);
-      await checkPropagation(source, bindOptions?.propagation ?? 'rprivate', readTable);
     } catch (cause) {
       if (errnoOf(cause) !== 'ENOENT') throw cause;
       if (bindOptions?.createMountpoint) {
