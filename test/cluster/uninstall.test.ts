@@ -11,7 +11,7 @@ const kinds = {
   rules: 'nft list tables',
   // What other programs of the machine have below /tmp goes from here, too, with its folder.
   mounts: "cut -d' ' -f5 /proc/self/mountinfo | grep -v ^/tmp/",
-  processes: 'ps -e -o args --no-headers | grep -v "^ps \\|^sh "',
+  processes: 'ps -e -o args --no-headers | grep -v "^ps \\|^sh \\|^grep "',
   cgroups: 'find /sys/fs/cgroup -mindepth 1 -type d',
 } as const;
 

@@ -20,7 +20,8 @@ export const daemonScripts: readonly ContainerScript[] = [
       docker run -d --name aa --network told --label q=r busybox sleep 1000 >/dev/null
       docker exec aa echo told; docker commit aa told >/dev/null
       docker stop -t 0 aa; docker container prune -f >/dev/null; docker network prune -f >/dev/null
-      docker rmi told >/dev/null; docker image prune -f >/dev/null; docker builder prune -f >/dev/null
+      docker rmi told >/dev/null; docker image prune -f >/dev/null
+      docker builder prune -f >/dev/null
       docker events --since $from --until $(date +%s.%N) \\
         --format '{{.Type}} {{.Action}}{{range $k, $v := .Actor.Attributes}} {{$k}}={{$v}}{{end}}' \\
         | sed -E 's/(ID=|container=|sha256:)[0-9a-f]+/\\1ID/g' \\
