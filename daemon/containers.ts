@@ -17,7 +17,7 @@ import {
 } from '../worker/container/index.ts';
 import type { NodeDevices } from '../worker/device/index.ts';
 import type { Images } from '../worker/image/images.ts';
-import type { ContainerNetwork, NetworkDriver, StandalonePorts } from '../worker/network/index.ts';
+import type { ContainerNetwork, NetworkDriver, PortPublisher } from '../worker/network/index.ts';
 import type { Runtime } from '../worker/runtime/index.ts';
 import type { Volumes, VolumeUser } from '../worker/volume/index.ts';
 import { hostnameOf, type HostFacts } from './host-facts.ts';
@@ -26,7 +26,7 @@ import type { DaemonOptions } from './options.ts';
 interface ContainersParts {
   readonly runtime: Runtime;
   readonly network: ContainerNetwork;
-  readonly portRules: StandalonePorts;
+  readonly ports: PortPublisher;
   readonly images: Images;
   readonly volumes: Volumes;
   readonly devices: NodeDevices;

@@ -21,13 +21,9 @@ export function newDoctor(
     tables: network.tables,
     containers: () => network.containers(),
     hostPorts: () =>
-      network
-        .hostPorts()
-        .flatMap(({ port: { protocol, publishedPort }, containerId }) =>
-          publishedPort === undefined
-            ? []
-            : [{ protocol, port: publishedPort, owner: `container ${containerId}` }],
-        ),
+      network.ports
+        .owners()
+        .map(({ owner, ...port }) => ({ ...port, owner: `container ${owner}` })),
     bridges: () => bridgesOf(network.local.list()),
     obstacles: () => network.obstacles(),
     repairs: () => network.repairs,

@@ -12,9 +12,10 @@ import { cdiFolders, NodeDevices } from '../worker/device/index.ts';
 import { explainedByKernel } from '../worker/doctor/index.ts';
 import { TaskRunner } from '../worker/executor/index.ts';
 import { Builder, type BuildNetworks } from '../worker/build/index.ts';
+import { dockerPorts } from '../worker/container/index.ts';
 import { createImages } from '../worker/image/index.ts';
 import type { Images } from '../worker/image/images.ts';
-import { createNetwork, KernelNews, StandalonePorts } from '../worker/network/index.ts';
+import { createNetwork, KernelNews } from '../worker/network/index.ts';
 import { openContainerd } from '../worker/runtime/index.ts';
 import { taskGauge } from '../worker/usage/index.ts';
 import { openVolumes, prepareVolumes } from '../worker/volume/index.ts';
@@ -192,7 +193,6 @@ async function startContainers(
   starting: AsyncDisposableStack,
 ) {
   const { dataRoot, runRoot, bridgeSubnet, mtu, containerd: address } = options;
-  const portRules = new StandalonePorts(log);
   // Before containerd, which sees only namespaces pinned below a shared mount.
   const network = starting.use(
     createNetwork(
@@ -202,9 +202,10 @@ async function startContainers(
         ...(bridgeSubnet === undefined ? {} : { subnet: bridgeSubnet }),
         ...(mtu === undefined ? {} : { mtu }),
       },
-      { clock, random, log, parts: [portRules] },
+      { clock, random, log },
     ),
   );
+  const ports = network.ports.publisher(dockerPorts);
   try {
     await network.start();
   } catch (error) {
@@ -235,7 +236,7 @@ async function startContainers(
   const { images } = nodeImages;
   const devices = new NodeDevices({ own: options.genericResources, cdiFolders }, log);
   const csi = starting.use(openCsi(options, { clock, log }));
-  return { network, portRules, runtime, volumes, csi, devices, nodeImages, images };
+  return { network, ports, runtime, volumes, csi, devices, nodeImages, images };
 }
 
 function newBuilder(

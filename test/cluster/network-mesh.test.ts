@@ -223,12 +223,20 @@ describe('published ports', () => {
     const mode = (number: number) => ['--publish', `mode=host,published=${number},target=80`];
     const place = ['--constraint', 'node.hostname==h3', ...namedBySlot];
     await swarm.create('own', ...mode(8090), ...place, image);
-    const seen = await until(
-      'the port of h3 is answered',
-      () => peers.seenBy(peers.outside, swarm.host('h3').address, 8090, 1),
-      { timeoutMs: 60_000 },
-    );
-    assert.match(seen.join(), /^own\.1 /);
+    const h3 = swarm.host('h3');
+    // Those of IPv6 are carried to the task, which has IPv4 alone there.
+    for (const [place, address] of [
+      [peers.outside, h3.address],
+      [peers.onHost(swarm.host('h1')), v6(3)],
+      [peers.onHost(h3), '127.0.0.1'],
+      [peers.onHost(h3), '::1'],
+    ] as const) {
+      await until(
+        `the port of h3 is answered at ${address}`,
+        () => peers.seenBy(place, address, 8090, 1).catch(String),
+        { accept: (seen) => String(seen).startsWith('own.1 '), timeoutMs: 60_000 },
+      );
+    }
     await assert.rejects(
       swarm.createDetached('taken', ...mode(port.tcp), ...place, image),
       /port '8080' is already in use by service 'peer'/,

@@ -1,6 +1,7 @@
 /** What connects a container with the world: its network, its published ports, its own files. */
 import { SwarmError } from '../../lib/errors.ts';
 import type { ContainerFiles } from '../executor/container-files.ts';
+import type { PortPublisher } from '../network/index.ts';
 import type { Attachment, AttachRequest, NetworkDriver } from '../network/network.ts';
 import type { ContainerConfig, PinnedMount } from '../runtime/runtime.ts';
 import type { Volumes } from '../volume/index.ts';
@@ -17,7 +18,6 @@ import {
 } from './joining.ts';
 import type { Links } from './links.ts';
 import { parsePort, portRequests } from './port-requests.ts';
-import type { PublishedPorts } from './published-ports.ts';
 import type {
   BoundPort,
   ConnectedNetwork,
@@ -49,7 +49,7 @@ interface ConnectionsDeps {
   readonly network: NetworkDriver;
   readonly ownNetworks: OwnNetworks;
   readonly swarmNetworks: SwarmNetworks;
-  readonly ports: PublishedPorts;
+  readonly ports: PortPublisher;
   readonly files: ContainerFiles;
   readonly volumes: Pick<Volumes, 'connect' | 'adopt' | 'disconnect' | 'viewsOf'>;
   readonly events: NetworkEvents;

@@ -19,6 +19,7 @@ export {
 } from './joining.ts';
 export type { WaitCondition } from './standalone.ts';
 export type { Attachment } from './streams.ts';
+export { dockerPorts } from './port-requests.ts';
 export { TaskEvents } from './task-events.ts';
 export { TaskNetworkEvents } from './task-network-events.ts';
 export type { TaskContainer } from './tasks.ts';

@@ -4,10 +4,10 @@ import type { Logger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
 import type { NodeDevices } from '../device/index.ts';
 import type { Images } from '../image/images.ts';
+import type { PortPublisher } from '../network/index.ts';
 import type { NetworkDriver } from '../network/network.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Volumes } from '../volume/index.ts';
-import type { PortRules } from './published-ports.ts';
 import type { OwnNetworks, SwarmNetworks } from './joining.ts';
 import type { TaskContainer } from './tasks.ts';
 
@@ -33,6 +33,6 @@ export interface ContainerManagerDeps {
   readonly log: Logger;
   /** The tasks of the swarm on this node. */
   readonly tasks: () => Iterable<TaskContainer>;
-  /** Leads ports of this host to containers. */
-  readonly portRules: PortRules;
+  /** Ports of this host that lead to standalone containers; made with `dockerPorts`. */
+  readonly ports: PortPublisher;
 }

@@ -27,8 +27,7 @@ import { argvOf, completedHost, mergedConfig } from './merge.ts';
 import { mountsOf } from './mounts.ts';
 import { freeName, renamed } from './names.ts';
 import { leave, wantedNetworks } from './networking.ts';
-import { portRequests } from './port-requests.ts';
-import { PublishedPorts } from './published-ports.ts';
+import { portRequests, publishedBefore } from './port-requests.ts';
 import { Records } from './records.ts';
 import { startsWithDaemon } from './restart-policy.ts';
 import { logOf } from './runtime-config.ts';
@@ -70,7 +69,6 @@ export class ContainerManager implements AsyncDisposable {
   readonly #options: ContainerManagerOptions;
   readonly #deps: ContainerManagerDeps;
   readonly #records: Records;
-  readonly #ports: PublishedPorts;
   readonly #context: StandaloneContext;
   readonly #containers = new Map<string, Standalone>();
   readonly #creating = new Lock();
@@ -97,12 +95,6 @@ export class ContainerManager implements AsyncDisposable {
     this.inside = new Inside(runtime, deps.images);
     this.#views = new Views(join(options.runRoot, 'views'), { runtime, volumes, log });
     this.archives = new Archives(this.#views, runtime);
-    this.#ports = new PublishedPorts({
-      log,
-      clock,
-      rules: deps.portRules,
-      ownerOf: (protocol, port) => this.#taskOnPort(protocol, port),
-    });
     this.#context = {
       runtime,
       devices,
@@ -119,7 +111,7 @@ export class ContainerManager implements AsyncDisposable {
         volumes,
         swarmNetworks,
         events: this.networkEvents,
-        ports: this.#ports,
+        ports: deps.ports,
         links: this.links,
         files,
         sharedWith: (nameOrId) => this.#connectionOf(nameOrId),
@@ -142,11 +134,12 @@ export class ContainerManager implements AsyncDisposable {
     }
     await this.#views.start();
     const found = new Map((await runtime.list()).map((info) => [info.id, info]));
-    await this.#ports.start(
+    await this.#deps.ports.adopt(
       [...this.#containers.values()].flatMap(({ id, state }) => {
         const lives = found.get(id)?.exit === undefined && found.has(id);
         const { published } = state;
-        return lives && isRunning(state) && published !== undefined ? [{ id, ...published }] : [];
+        if (!lives || !isRunning(state) || published === undefined) return [];
+        return [{ id, ...publishedBefore(published) }];
       }),
     );
     this.#exits = runtime.onExit((exit) => void this.#containers.get(exit.id)?.exited(exit));
@@ -176,7 +169,7 @@ export class ContainerManager implements AsyncDisposable {
     this.#exits?.[Symbol.dispose]();
     for (const container of this.#containers.values()) await container.close();
     await Promise.all(this.#work);
-    await this.#ports[Symbol.asyncDispose]();
+    await this.#deps.ports[Symbol.asyncDispose]();
     this.#records[Symbol.dispose]();
   }
 
@@ -454,16 +447,6 @@ export class ContainerManager implements AsyncDisposable {
       throw new SwarmError('aborted', `container ${other.id} has no network to be shared`);
     }
     return { ...connection, pid: other.state.pid };
-  }
-
-  #taskOnPort(protocol: string, port: number): string | undefined {
-    for (const { containerId, status } of this.#deps.tasks()) {
-      const isTaken = (status.ports ?? []).some(
-        (one) => one.protocol === protocol && one.publishedPort === port,
-      );
-      if (isTaken) return containerId;
-    }
-    return undefined;
   }
 
   async #taskViews(): Promise<readonly ContainerView[]> {

@@ -1,18 +1,17 @@
-/** What `-p` and `-P` ask for, read from a container's documents. Pure. */
+/** What `-p` and `-P` ask for, read from a container's documents, and why it is refused. Pure. */
 import { isIPv4, isIPv6 } from 'node:net';
 import { SwarmError } from '../../lib/errors.ts';
 import type { ContainerDocument, HostDocument } from '../../types/index.ts';
+import type { Conflict, PortRequest, PublishedPort, PublisherOptions } from '../network/index.ts';
 import { canonicalAddress } from '../network/netlink/wire.ts';
+import type { BoundPort, KeptPorts } from './view.ts';
 
-export interface PortRequest {
-  readonly containerPort: number;
-  readonly protocol: 'tcp' | 'udp' | 'sctp';
-  /** Empty where any address of the host will do. */
-  readonly hostIp: string;
-  /** The first of these that is free; 0 to 0: any. */
-  readonly first: number;
-  readonly last: number;
-}
+/** How ports are published of standalone containers. */
+export const dockerPorts: PublisherOptions = {
+  dynamic: { first: 49_153, last: 65_535 },
+  rotates: true,
+  refusal,
+};
 
 interface ExposedPort {
   readonly containerPort: number;
@@ -73,4 +72,39 @@ function rangeOf(text: string): { first: number; last: number } {
     throw new SwarmError('invalid-argument', `invalid port specification: "${text}"`);
   }
   return { first, last };
+}
+
+/** What a container that runs had before this daemon came. */
+export function publishedBefore({ ports, address = '', addresses }: KeptPorts): {
+  readonly ports: readonly PublishedPort[];
+  readonly addresses: readonly string[];
+} {
+  return {
+    ports: ports.filter(isPublished),
+    addresses: addresses ?? (address === '' ? [] : [address]),
+  };
+}
+
+function isPublished(port: BoundPort): port is Required<BoundPort> {
+  return port.hostIp !== undefined && port.hostPort !== undefined;
+}
+
+/** In Docker's words, where Docker has any. */
+function refusal({ kind, hostIp, hostPort, cause }: Conflict): SwarmError {
+  const isIpv6 = hostIp.includes(':');
+  if (kind === 'unreachable') {
+    const family = isIpv6 ? 'IPv4' : 'IPv6';
+    return new SwarmError(
+      'invalid-argument',
+      `ports cannot be published on ${hostIp}: the container leaves by ${family}; leave the ` +
+        `host's address out, or name one of ${family}`,
+    );
+  }
+  const place = `${isIpv6 ? `[${hostIp}]` : hostIp}:${hostPort}`;
+  const words = {
+    full: 'Bind failed: all ports are allocated',
+    taken: `Bind for ${place} failed: port is already allocated`,
+    'not-here': `failed to bind host port for ${place}: cannot assign requested address`,
+  } as const;
+  return new SwarmError('aborted', words[kind], { cause });
 }

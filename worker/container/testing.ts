@@ -7,9 +7,11 @@ import type { Random } from '../../lib/random.ts';
 import { NodeDevices } from '../device/index.ts';
 import type { Images } from '../image/images.ts';
 import type { NetworkDriver } from '../network/network.ts';
+import { unruledPorts } from '../network/ports/testing.ts';
 import { FakeRuntime } from '../runtime/fake-runtime.ts';
 import { noSwarmNetworks } from './joining.ts';
 import { ContainerManager } from './manager.ts';
+import { dockerPorts } from './port-requests.ts';
 import { testVolumes } from '../volume/testing.ts';
 import type { Volumes } from '../volume/index.ts';
 import type { TaskContainer } from './tasks.ts';
@@ -83,7 +85,7 @@ export function testContainers(deps: {
         swarmNetworks: noSwarmNetworks,
         log: silentLogger,
         tasks: () => made.tasks,
-        portRules: { replace: () => undefined, change: () => undefined },
+        ports: unruledPorts().publisher(dockerPorts),
       },
     ),
     runtime,

@@ -121,6 +121,7 @@ describe('bridge network on the real kernel', function () {
     ]);
     await serve(web.netnsPath, 80);
     assert.equal(await statusOf('http://127.0.0.1:8080/none'), 404);
+    assert.equal(await statusOf('http://[::1]:8080/none'), 404);
     assert.equal(await statusOf(`http://${web.gateway}:8080/none`), 404);
     const other = await bridge('other');
     // The container itself may ask as well, also where bridges hand packets to netfilter.
@@ -193,6 +194,14 @@ describe('bridge network on the real kernel', function () {
       bridge('third', [{ ...port, publishedPort: 9090 }]),
       /port 9090\/tcp .* in use by another program/,
     );
+    // Where any will do, it is another than those that somebody has.
+    const taken = createServer().listen(30_000, '0.0.0.0');
+    await once(taken, 'listening');
+    const chosen = await bridge('third', [
+      { protocol: 'tcp', targetPort: 80, publishMode: 'host' },
+    ]);
+    assert.equal(chosen.ports[0]?.publishedPort, 30_001);
+    taken.close();
     program.close();
     await network.detach('first');
     await bridge('second', [port]);

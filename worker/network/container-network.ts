@@ -9,11 +9,11 @@ import type { Clock } from '../../lib/clock.ts';
 import { messageOf, SwarmError } from '../../lib/errors.ts';
 import { Lock } from '../../lib/lock.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { DataPath, NetworkAssignments, PortConfig, TaskNetwork } from '../../types/index.ts';
+import type { DataPath, NetworkAssignments, TaskNetwork } from '../../types/index.ts';
 import { Attachments, type AttachmentRecord } from './attachments.ts';
 import { AuditSchedule } from './audit-schedule.ts';
 import { setUpContainerNamespace } from './container-interfaces.ts';
-import { GatewayBridge, type GatewayOptions } from './gateway-bridge.ts';
+import { GatewayBridge, gatewayBridgeName, type GatewayOptions } from './gateway-bridge.ts';
 import { LateConnections } from './late-connections.ts';
 import type { LocalNetworks } from './local/index.ts';
 import { derivedMesh, ownPlace, withMeshIpv6 } from './mesh-ipv6.ts';
@@ -21,7 +21,7 @@ import { Namespaces } from './namespace.ts';
 import type { Attachment, AttachRequest, NetworkDriver } from './network.ts';
 import type { OverlayNetworks, OverlayNode } from './overlay/index.ts';
 import type { AttachedContainer, NetworkPart, Repair } from './part.ts';
-import { assertPortFree } from './port-probe.ts';
+import type { HostPorts, TaskPorts } from './ports/index.ts';
 import { Quiet } from './quiet.ts';
 import { withinReach } from './reach.ts';
 import { RecordMaker } from './record-maker.ts';
@@ -48,10 +48,10 @@ interface ContainerNetworkDeps {
   readonly local: LocalNetworks;
   /** Besides the overlay; told of everything after it. */
   readonly parts: readonly NetworkPart[];
+  readonly ports: HostPorts;
+  readonly taskPorts: TaskPorts;
   /** Where the swarm's names are answered in a container. */
   readonly resolver?: string;
-  /** The service that has the port of every node of the swarm, where one has. */
-  readonly meshOwner?: (port: PortConfig) => string | undefined;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -88,7 +88,7 @@ export class ContainerNetwork implements NetworkDriver {
     this.#spares = new SpareNamespaces(this.#namespaces, { clock: deps.clock, log: this.#log });
     this.#late = new LateConnections({ clock: deps.clock, log: this.#log });
     this.#records = new Attachments(join(options.runRoot, 'attachments'));
-    this.#gateway = new GatewayBridge(options, { sockets: deps.sockets, log: this.#log });
+    this.#gateway = new GatewayBridge(options, deps.sockets);
     const own = { gateway: this.#gateway, records: this.#records };
     this.#maker = new RecordMaker({ ...deps, ...own });
     const quiet = new Quiet(deps);
@@ -112,7 +112,9 @@ export class ContainerNetwork implements NetworkDriver {
     this.#namespaces.prepare();
     this.#deps.sockets.listen();
     this.#records.load((id) => this.#namespaces.isAlive(id));
-    this.#gateway.start(this.#records.all());
+    this.#gateway.start();
+    this.#deps.ports.start({ bridge: gatewayBridgeName, subnet: this.#gateway.subnet });
+    await this.#deps.taskPorts.adopt(this.#records.all());
     this.#deps.overlay.start();
     await this.#deps.local.start();
     this.#running = true;
@@ -173,7 +175,7 @@ export class ContainerNetwork implements NetworkDriver {
     this.#removeNamespace(containerId);
     if (record === undefined) return;
     // The namespace's end takes its links along; its ports must not outlive it.
-    this.#gateway.unpublish(record);
+    await this.#deps.taskPorts.release(containerId);
     this.#records.delete(containerId);
   }
 
@@ -218,11 +220,9 @@ export class ContainerNetwork implements NetworkDriver {
     return [...this.#records.all()].flatMap((record) => this.#container(record) ?? []);
   }
 
-  /** Ports of this host, and the containers that have them. */
-  hostPorts(): readonly { readonly port: PortConfig; readonly containerId: string }[] {
-    return [...this.#records.all()].flatMap(({ containerId, ports }) =>
-      ports.map((port) => ({ port, containerId })),
-    );
+  /** Ports of this host that lead to containers, be they tasks' or people's. */
+  get ports(): HostPorts {
+    return this.#deps.ports;
   }
 
   /** This node as the managers know it; undefined while this host is in no swarm. */
@@ -271,6 +271,7 @@ export class ContainerNetwork implements NetworkDriver {
     await this.retain(new Set());
     await this.#audits.settled();
     await this.#deps.overlay.clear();
+    this.#deps.ports.clear();
     this.#gateway.clear();
     this.#spares.stop();
     this.#namespaces.clear();
@@ -332,13 +333,12 @@ export class ContainerNetwork implements NetworkDriver {
       return this.#attachment(known);
     }
     await this.#untilReady(request.networks ?? [], signal);
-    const record = this.#maker.first(request);
+    let record = this.#maker.first(request);
     // Taken from here on: the steps below give other attachments a turn.
     this.#records.put(record);
     try {
-      await Promise.all(
-        record.ports.map((port) => assertPortFree(port, this.#deps.meshOwner?.(port))),
-      );
+      record = await this.#deps.taskPorts.take(record);
+      this.#records.put(record);
       await this.#connect(record);
       this.#records.save(record);
     } catch (error) {
@@ -358,7 +358,7 @@ export class ContainerNetwork implements NetworkDriver {
     if (container !== undefined) {
       await Promise.all(parts.map((part) => part.attached(container)));
     }
-    this.#gateway.publish(record);
+    this.#deps.taskPorts.lead(record);
   }
 
   async #change(request: AttachRequest, signal: AbortSignal | undefined): Promise<Attachment> {
@@ -409,6 +409,7 @@ export class ContainerNetwork implements NetworkDriver {
   async #undo(record: AttachmentRecord): Promise<void> {
     const { containerId } = record;
     try {
+      await this.#deps.taskPorts.release(containerId);
       if ((record.networks ?? []).length > 0) await this.#tellDetached(containerId);
     } catch (error) {
       this.#log.warn('a part could not let go of a container', {

@@ -13,6 +13,7 @@ import { LocalNetworks } from './local/index.ts';
 import { Mesh } from './mesh/index.ts';
 import { OverlayNetworks, overlayPath } from './overlay/index.ts';
 import type { NetworkPart } from './part.ts';
+import { HostPorts, PortRules, TaskPorts, taskPortOptions } from './ports/index.ts';
 import { Resolver, resolverAddress } from './resolver/index.ts';
 import { NetworkTables } from './tables.ts';
 import { Tunnels } from './tunnel/index.ts';
@@ -21,13 +22,11 @@ export interface NodeNetworkDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
-  /** Further ones, which are watched with the others, and closed with them. */
-  readonly parts?: readonly NetworkPart[];
 }
 
 export function createNetwork(
   options: ContainerNetworkOptions,
-  { clock, random, log, parts: others = [] }: NodeNetworkDeps,
+  { clock, random, log }: NodeNetworkDeps,
 ): ContainerNetwork {
   const tables = new NetworkTables();
   const sockets = new NetlinkSockets();
@@ -64,12 +63,14 @@ export function createNetwork(
     clock,
     log,
   });
+  const ports = newHostPorts({ clock, log });
+  const taskPorts = new TaskPorts(ports.publisher(taskPortOptions), (port) => mesh.ownerOf(port));
   const balancer = new Balancer({ tables, netfilter, clock, log });
   // The resolver comes last: no name is to lead to a virtual IP that is not there yet.
   const parts: readonly NetworkPart[] = [
     local,
     new EndpointSettings(),
-    ...others,
+    ports,
     balancer,
     mesh,
     resolver,
@@ -82,11 +83,17 @@ export function createNetwork(
     local,
     parts,
     resolver: resolverAddress,
-    meshOwner: (port) => mesh.ownerOf(port),
+    ports,
+    taskPorts,
     clock,
     log,
   });
   return network;
+}
+
+function newHostPorts({ clock, log: parent }: { clock: Clock; log: Logger }): HostPorts {
+  const log = parent.child({ module: 'ports' });
+  return new HostPorts({ rules: new PortRules(log), clock, log });
 }
 
 /** Sockets of wireguard-go are in one folder for all daemons that share it. */

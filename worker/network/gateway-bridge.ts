@@ -1,13 +1,11 @@
 /**
  * The gateway bridge: every container that may leave its networks has an interface on it, with
- * masqueraded egress, and its host-mode ports lead there.
+ * egress that the tables of ports/ masquerade, and its host-mode ports lead there.
  */
 import { closeSync, openSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { assert } from '../../lib/assert.ts';
 import { SwarmError } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/log.ts';
-import type { PortConfig } from '../../types/index.ts';
 import type { AttachmentRecord } from './attachments.ts';
 import {
   auditInterface,
@@ -16,7 +14,6 @@ import {
   type ContainerInterface,
   type Inside,
 } from './container-interfaces.ts';
-import { HostPorts, type PortMapping } from './host-ports.ts';
 import { Netlink, type Link } from './netlink.ts';
 import type { NetlinkSockets } from './netlink-sockets.ts';
 import { addBridge, removeLink, setLink, setPortHairpin } from './netlink/links.ts';
@@ -40,7 +37,6 @@ export const gatewayBridgeName = 'ts-swarm0';
 const bridgeName = gatewayBridgeName;
 /** Containers that are looked at in one stretch: some 4 ms. */
 const plugsAtOnce = 8;
-const dynamicPorts = { first: 30_000, last: 32_767 } as const;
 
 export interface GatewayOptions {
   /** "172.20.0.0/16"; absent: the bridge's present one, or the first that overlaps no route. */
@@ -57,42 +53,31 @@ interface GatewayPlug {
 export class GatewayBridge {
   readonly #options: GatewayOptions;
   readonly #sockets: NetlinkSockets;
-  readonly #log: Logger;
   #netlink: Netlink | undefined;
-  #hostPorts: HostPorts | undefined;
   #subnet: Subnet | undefined;
   #index = 0;
   #mtu = 1500;
   #lastAddress = 0;
 
-  constructor(
-    options: GatewayOptions,
-    { sockets, log }: { readonly sockets: NetlinkSockets; readonly log: Logger },
-  ) {
+  constructor(options: GatewayOptions, sockets: NetlinkSockets) {
     this.#options = options;
     this.#sockets = sockets;
-    this.#log = log;
   }
 
-  /** Makes the bridge, or adopts the one that is there with the ports of `records`. */
-  start(records: Iterable<AttachmentRecord>): void {
+  /** Makes the bridge, or adopts the one that is there. */
+  start(): void {
     this.#netlink = new Netlink();
     this.#prepare(this.#netlink);
-    this.#hostPorts = new HostPorts({ bridge: bridgeName, subnet: this.subnet }, this.#log);
-    this.#hostPorts.replace([...records].flatMap(mappingsOf));
   }
 
   /** All stays in the kernel. */
   close(): void {
     this.#netlink?.[Symbol.dispose]();
     this.#netlink = undefined;
-    this.#hostPorts?.[Symbol.dispose]();
-    this.#hostPorts = undefined;
   }
 
-  /** Takes the bridge and its rules away. */
+  /** Takes the bridge away. */
   clear(): void {
-    this.#ports.clear();
     this.#link.deleteLink(bridgeName);
   }
 
@@ -131,22 +116,14 @@ export class GatewayBridge {
     this.#connect(plug, this.#interfaceOf(plug.record));
   }
 
-  publish(record: AttachmentRecord): void {
-    this.#ports.add(mappingsOf(record));
-  }
-
-  unpublish(record: AttachmentRecord): void {
-    this.#ports.remove(mappingsOf(record));
-  }
-
   /**
    * `plugs` may change meanwhile: others get their turn between containers. `isQuiet`: links,
    * addresses and routes need no look.
    */
   async audit(plugs: Iterable<GatewayPlug>, isQuiet: boolean): Promise<readonly Repair[]> {
     // The kernel tells nobody of settings.
-    if (isQuiet) return [...auditSettings(hostSettings), ...this.#ports.audit()];
-    const repairs = [...this.#auditBridge(), ...this.#ports.audit()];
+    if (isQuiet) return auditSettings(hostSettings);
+    const repairs = this.#auditBridge();
     const links = new Map(this.#link.links().map((link) => [link.index, link]));
     let looked = 0;
     for (const plug of plugs) {
@@ -296,61 +273,10 @@ export class GatewayBridge {
     return this.#netlink;
   }
 
-  get #ports(): HostPorts {
-    assert(this.#hostPorts !== undefined, 'the gateway bridge is started');
-    return this.#hostPorts;
-  }
-
   get #network(): Subnet {
     assert(this.#subnet !== undefined, 'the gateway bridge is started');
     return this.#subnet;
   }
-}
-
-/** Published ports as they will be bound; those left open are chosen. Throws `already-exists`. */
-export function choosePorts(
-  request: { readonly containerId: string; readonly ports: readonly PortConfig[] },
-  records: Iterable<AttachmentRecord>,
-): readonly PortConfig[] {
-  const owners = new Map<string, string>();
-  for (const record of records) {
-    for (const { protocol, publishedPort } of record.ports) {
-      owners.set(`${protocol}/${publishedPort}`, record.containerId);
-    }
-  }
-  return request.ports.map((port) => {
-    const publishedPort = port.publishedPort || freeDynamicPort(port.protocol, owners);
-    const key = `${port.protocol}/${publishedPort}`;
-    const owner = owners.get(key);
-    if (owner !== undefined) {
-      throw new SwarmError(
-        'already-exists',
-        `port ${publishedPort}/${port.protocol} of this host is already published by ${owner}`,
-      );
-    }
-    owners.set(key, request.containerId);
-    return { ...port, publishedPort };
-  });
-}
-
-function freeDynamicPort(protocol: string, owners: ReadonlyMap<string, string>): number {
-  for (let port = dynamicPorts.first; port <= dynamicPorts.last; port++) {
-    if (!owners.has(`${protocol}/${port}`)) return port;
-  }
-  throw new SwarmError(
-    'resource-exhausted',
-    `every port from ${dynamicPorts.first} to ${dynamicPorts.last} of this host is published`,
-  );
-}
-
-function mappingsOf({ address, ports }: AttachmentRecord): readonly PortMapping[] {
-  if (address === undefined) return [];
-  return ports.map((port) => ({
-    protocol: port.protocol,
-    hostPort: port.publishedPort ?? 0,
-    address,
-    containerPort: port.targetPort,
-  }));
 }
 
 /** Interface names hold 15 characters; the address is unique on the bridge. */

@@ -1,7 +1,7 @@
 /** What a container's attachment is to be: its addresses, its interfaces, and its way out. */
 import type { TaskNetwork } from '../../types/index.ts';
 import type { Attachments, AttachmentRecord } from './attachments.ts';
-import { choosePorts, type GatewayBridge } from './gateway-bridge.ts';
+import type { GatewayBridge } from './gateway-bridge.ts';
 import type { LocalNetworks } from './local/index.ts';
 import type { Attachment, AttachRequest } from './network.ts';
 import type { AttachedNetwork } from './part.ts';
@@ -23,7 +23,10 @@ export class RecordMaker {
     this.#deps = deps;
   }
 
-  /** Of a container that is on nothing yet. Throws SwarmError where something is taken or full. */
+  /**
+   * Of a container that is on nothing yet, with the ports that it asks for. Throws SwarmError where
+   * something is taken or full.
+   */
   first(request: AttachRequest): AttachmentRecord {
     const { containerId, mode, nameservers, ipv4Only } = request;
     const { gateway, records } = this.#deps;
@@ -33,7 +36,7 @@ export class RecordMaker {
       containerId,
       mode,
       ...(onBridge ? { address: gateway.freeAddress(records.all()), ...macOf(request) } : {}),
-      ports: onBridge ? choosePorts(request, records.all()) : [],
+      ports: onBridge ? request.ports : [],
       ...(networks.length === 0 ? {} : { networks }),
       ...(request.isOnBridge === true ? { isOnBridge: true } : {}),
       ...this.#wayOf(request, networks, onBridge),

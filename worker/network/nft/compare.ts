@@ -26,14 +26,21 @@ export function difference(
   table: Table,
   elements: ReadonlyMap<string, Iterable<SetElement>>,
 ): string | undefined {
+  return (
+    structureDifference(socket, table) ??
+    firstOf(table.sets, ({ name }) => elementsDiffer(socket, table, name, elements.get(name) ?? []))
+  );
+}
+
+/** The same, whatever its sets have in them. */
+export function structureDifference(socket: NetfilterSocket, table: Table): string | undefined {
   const wanted = addTable(table);
   const bodies = (type: number) =>
     wanted.filter((one) => one.type === type).map(({ body }) => body.subarray(4));
   return (
     chainsDiffer(socket, table, bodies(nftTypes.addChain)) ??
     rulesDiffer(socket, table, bodies(nftTypes.addRule)) ??
-    setsDiffer(socket, table, bodies(nftTypes.addSet)) ??
-    firstOf(table.sets, ({ name }) => elementsDiffer(socket, table, name, elements.get(name) ?? []))
+    setsDiffer(socket, table, bodies(nftTypes.addSet))
   );
 }
 

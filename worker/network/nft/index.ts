@@ -3,7 +3,7 @@
  * connection tracking remembers. Knows nothing of services. May import lib and the network folder's
  * netlink, namespace and syscalls. Read table.ts first, then expressions.ts and socket.ts.
  */
-export { difference } from './compare.ts';
+export { difference, structureDifference } from './compare.ts';
 export { forget, forgetServers, type Connections, type ServerState } from './conntrack.ts';
 export { addElements, removeElements, type SetElement } from './elements.ts';
 export * from './expressions.ts';

@@ -3,16 +3,15 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { realClock } from '../../lib/clock.ts';
-import { silentLogger } from '../../lib/log.ts';
-import type { PortLead } from '../network/index.ts';
-import type { PortRequest } from './port-requests.ts';
-import { PublishedPorts } from './published-ports.ts';
+import { SwarmError } from '../../../lib/errors.ts';
+import type { PortPublisher, PortRequest } from './publisher.ts';
+import type { PortLead } from './ruleset.ts';
+import { unruledPorts } from './testing.ts';
 
 const [ipv4, ipv6] = ['172.31.0.2', 'fd00:31::2'];
 
-describe('ports that are published of standalone containers', () => {
-  let ports: PublishedPorts;
+describe('published ports of this host', () => {
+  let ports: PortPublisher;
   /** As the rules have been told, "tcp 0.0.0.0:8080 to 172.31.0.2:80". */
   let leads: Set<string>;
 
@@ -26,27 +25,23 @@ describe('ports that are published of standalone containers', () => {
     last: 0,
   });
 
+  /** A refusal says what it was about, and whose the port is. */
+  const publisher = (host = unruledPorts({ texts: leads, textOf })) =>
+    host.publisher({
+      dynamic: { first: 49_153, last: 65_535 },
+      rotates: true,
+      refusal: ({ kind, hostIp, owner = 'nobody' }) =>
+        new SwarmError('aborted', `${kind} at ${hostIp} by ${owner}`),
+    });
+
   beforeEach(() => {
     leads = new Set();
-    ports = new PublishedPorts({
-      clock: realClock,
-      log: silentLogger,
-      ownerOf: () => undefined,
-      rules: {
-        replace: (all) => {
-          leads = new Set([...all].map(textOf));
-        },
-        change: (gone, come) => {
-          for (const lead of gone) assert.ok(leads.delete(textOf(lead)), textOf(lead));
-          for (const lead of come) leads.add(textOf(lead));
-        },
-      },
-    });
+    ports = publisher();
   });
   afterEach(() => ports[Symbol.asyncDispose]());
 
   for (const [name, addresses, hosts] of [
-    ['of IPv4', [ipv4], ['0.0.0.0']],
+    ['of IPv4', [ipv4], ['0.0.0.0', '::']],
     ['of IPv6', [ipv6], ['::']],
     ['of both', [ipv4, ipv6], ['0.0.0.0', '::']],
   ] as const) {
@@ -58,7 +53,8 @@ describe('ports that are published of standalone containers', () => {
       );
       const [tcp] = bound;
       assert.ok(leads.has(`tcp ${hosts[0]}:${tcp?.hostPort} to ${addresses[0]}:80`));
-      assert.equal(leads.size, bound.length);
+      // What comes by IPv6 to a container of IPv4 is carried, which no rule can do.
+      assert.equal(leads.size, 2 * addresses.length);
       await ports.withdraw('a');
       assert.deepEqual([...leads], []);
     });
@@ -76,7 +72,10 @@ describe('ports that are published of standalone containers', () => {
     await once(other, 'listening');
     const { port } = other.address() as AddressInfo;
     const request = { ...any('tcp'), first: port, last: port };
-    await assert.rejects(ports.publish('a', [ipv4, ipv6], [request]), /port is already allocated/);
+    await assert.rejects(
+      ports.publish('a', [ipv4, ipv6], [request]),
+      /^SwarmError: taken at 0.0.0.0 by nobody$/,
+    );
     assert.deepEqual([...leads], []);
     // Nothing is held of the other family either.
     const free = createServer().listen({ host: '127.0.0.1', port });
@@ -84,14 +83,48 @@ describe('ports that are published of standalone containers', () => {
     for (const server of [free, other]) server.close();
   });
 
-  it('of an address of the host need a container of its family', async () => {
-    const request = { ...any('tcp'), hostIp: '::1' };
-    await assert.rejects(
-      ports.publish('a', [ipv4], [request]),
-      /on ::1: the container leaves by I/,
-    );
+  it('of an address of IPv4 need a container that has it', async () => {
+    const request = { ...any('tcp'), hostIp: '127.0.0.1' };
+    await assert.rejects(ports.publish('a', [ipv6], [request]), /unreachable at 127.0.0.1/);
     const bound = await ports.publish('a', [ipv4, ipv6], [request]);
-    assert.deepEqual([...leads], [`tcp ::1:${bound[0]?.hostPort} to ${ipv6}:80`]);
+    assert.deepEqual([...leads], [`tcp 127.0.0.1:${bound[0]?.hostPort} to ${ipv4}:80`]);
+    const carried = await ports.publish('b', [ipv4], [{ ...request, hostIp: '::1' }]);
+    assert.deepEqual(
+      carried.map(({ hostIp }) => hostIp),
+      ['::1'],
+    );
+    assert.equal(leads.size, 1);
+    const sctp = { ...any('sctp'), hostIp: '::1' };
+    await assert.rejects(ports.publish('c', [ipv4], [sctp]), /unreachable at ::1/);
+  });
+
+  it('are told to be whose they are, of whatever kind the container is', async () => {
+    const host = unruledPorts({ texts: leads, textOf });
+    const [some, others] = [publisher(host), publisher(host)];
+    const [first] = await some.publish('first', [ipv4], [any('tcp')]);
+    const hostPort = first?.hostPort ?? 0;
+    const same = { ...any('tcp'), first: hostPort, last: hostPort };
+    for (const kind of [some, others]) {
+      await assert.rejects(kind.publish('second', [ipv4], [same]), /taken at 0.0.0.0 by first$/);
+    }
+    // One that is chosen is another: nobody has to know of all others.
+    const [other] = await others.publish('second', [ipv4], [any('tcp')]);
+    assert.notEqual(other?.hostPort, hostPort);
+    assert.deepEqual(host.owners(), [
+      { protocol: 'tcp', port: hostPort, owner: 'first' },
+      { protocol: 'tcp', port: other?.hostPort, owner: 'second' },
+    ]);
+    await host[Symbol.asyncDispose]();
+  });
+
+  it('are of IPv4 alone where the host has nothing else', async () => {
+    const host = publisher(unruledPorts({ texts: leads, textOf }, false));
+    const bound = await host.publish('a', [ipv4], [any('tcp')]);
+    assert.deepEqual(
+      bound.map(({ hostIp }) => hostIp),
+      ['0.0.0.0'],
+    );
+    await host[Symbol.asyncDispose]();
   });
 
   it('follow the container to other addresses, and lead nowhere without one', async () => {
@@ -105,16 +138,36 @@ describe('ports that are published of standalone containers', () => {
     assert.equal(leads.size, 2);
   });
 
-  for (const kept of [{ addresses: [ipv4, ipv6] }, { address: ipv4 }, { address: '' }]) {
-    it(`of a former daemon are taken up again, with ${JSON.stringify(kept)}`, async () => {
+  for (const addresses of [[ipv4, ipv6], [ipv4], []]) {
+    it(`of a former daemon are taken up again, with [${addresses.join()}]`, async () => {
       const bound = await ports.publish('a', [ipv4, ipv6], [any('tcp')]);
       await ports.withdraw('a');
-      await ports.start([{ id: 'a', ports: bound, ...kept }]);
+      await ports.adopt([{ id: 'a', ports: bound, addresses }]);
       assert.deepEqual(ports.of('a'), bound);
-      const count = kept.addresses?.length ?? (kept.address === '' ? 0 : 1);
-      assert.equal(leads.size, count);
+      assert.equal(leads.size, addresses.length);
     });
   }
+
+  it('may lead before their container is there, and to one of IPv4', async () => {
+    const server = createServer((socket) => socket.end('stream')).listen({
+      host: '127.0.0.1',
+      port: 0,
+    });
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const bound = await ports.publish('a', [], [any('tcp', port)]);
+    assert.deepEqual(
+      bound.map(({ hostIp }) => hostIp),
+      ['0.0.0.0', '::'],
+    );
+    assert.deepEqual([...leads], []);
+    const ask = () => text(connect({ host: '::1', port: bound[0]?.hostPort ?? 0 }));
+    await assert.rejects(ask(), /ECONNRESET/);
+    ports.move('a', ['127.0.0.1']);
+    assert.equal(await ask(), 'stream');
+    assert.equal(leads.size, 1);
+    server.close();
+  });
 
   it('carry what comes to them by ::1, streams and datagrams', async () => {
     // The test's own programs stand for the container's.
