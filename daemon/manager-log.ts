@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { EtcdLog, RaftLog, type Store } from '../manager/store/index.ts';
 import type { PeerTransport } from '../manager/peers/index.ts';
-import { nodeDisk } from '../raft/index.ts';
+import { everyone, nodeDisk } from '../raft/index.ts';
 import type { SwarmSpec } from '../types/index.ts';
 import type { ManagerOptions, ManagerParts } from './manager.ts';
 
@@ -44,7 +44,7 @@ export function newManagerLog(
       erase: () => log.erase(),
     };
   }
-  const log = new RaftLog(
+  const log: RaftLog = new RaftLog(
     { ...common, folder: join(folder, 'raft') },
     {
       disk: nodeDisk,
@@ -55,6 +55,9 @@ export function newManagerLog(
       log: logger.child({ module: 'raft' }),
       onLeader,
       onFailure,
+      onMembership: (conf) => {
+        if (log.status?.role === 'leader') transport.forgetOthers(everyone(conf));
+      },
     },
   );
   transport.attach(log);

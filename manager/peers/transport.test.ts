@@ -84,6 +84,24 @@ describe('the transport between managers', () => {
     await transport[Symbol.asyncDispose]();
   });
 
+  it('keeps nothing for one that is a member no more', async () => {
+    const { answers, came, pass, say, transport } = start();
+    answers.set('old', 'is silent');
+    say();
+    await pass(50);
+    say();
+    transport.forgetOthers(['a']);
+    answers.set('old', 'takes');
+    transport.isAt('b', 'old');
+    await pass(2_000);
+    assert.deepEqual(came, []);
+    say();
+    await pass(10);
+    transport.forgetOthers(['a', 'b']);
+    assert.deepEqual(came, ['old: timeout-now']);
+    await transport[Symbol.asyncDispose]();
+  });
+
   it('does not wait for a connection to where a manager was before it moved', async () => {
     const { answers, attempts, came, pass, say, transport } = start();
     answers.set('old', 'is silent').set('new', 'takes');

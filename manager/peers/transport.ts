@@ -33,6 +33,8 @@ export interface Receiver {
 export class PeerTransport implements Transport, AsyncDisposable {
   readonly #parts: PeerTransportParts;
   readonly #peers = new Map<NodeId, Peer>();
+  /** Of those that are members no more: what they still do ends soon. */
+  readonly #ending = new Set<Promise<void>>();
   /** Heard from the managers themselves, with what the store said then. */
   readonly #heard = new Map<NodeId, { readonly addr: string; readonly stored?: string }>();
   /** How many streams there are from each manager: a new one may come before the old one ends. */
@@ -51,7 +53,21 @@ export class PeerTransport implements Transport, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const peers = [...this.#peers.values()];
     this.#peers.clear();
-    await Promise.all(peers.map((peer) => peer[Symbol.asyncDispose]()));
+    await Promise.all([...this.#ending, ...peers.map((peer) => peer[Symbol.asyncDispose]())]);
+  }
+
+  /**
+   * For a leader, whose members these are. What waits to be said to others must not reach them if
+   * they begin anew: they would take it for word of a log that they have lost.
+   */
+  forgetOthers(members: readonly NodeId[]): void {
+    for (const [id, peer] of this.#peers) {
+      if (members.includes(id)) continue;
+      this.#peers.delete(id);
+      const ending = peer[Symbol.asyncDispose]();
+      this.#ending.add(ending);
+      void ending.then(() => this.#ending.delete(ending));
+    }
   }
 
   send(message: Message): void {
