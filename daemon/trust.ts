@@ -7,7 +7,7 @@ import type { Store } from '../manager/store/index.ts';
 import type { ClusterState } from '../worker/agent/index.ts';
 
 interface Parts {
-  readonly identity: NodeIdentity;
+  readonly identity: Pick<NodeIdentity, 'tls' | 'rootPem' | 'trustRoot' | 'trustIntermediates'>;
   readonly log: Logger;
 }
 
@@ -15,10 +15,10 @@ type RootNews = Pick<ClusterState, 'rootCaPem' | 'issuerPem' | 'renewWithinMs'>;
 
 /** What the managers say of the root, on every node. */
 export class TrustFollower {
-  readonly #parts: Parts & { readonly renewer: CertificateRenewer };
+  readonly #parts: Parts & { readonly renewer: Pick<CertificateRenewer, 'renewWithin'> };
   #news: RootNews | undefined;
 
-  constructor(parts: Parts & { readonly renewer: CertificateRenewer }) {
+  constructor(parts: Parts & { readonly renewer: Pick<CertificateRenewer, 'renewWithin'> }) {
     this.#parts = parts;
   }
 
@@ -30,13 +30,15 @@ export class TrustFollower {
   /** The certificate is another one: it may be of the issuer that is wanted by now, or not yet. */
   renewed(): void {
     const { issuerPem = '', rootCaPem, renewWithinMs = 0 } = this.#news ?? {};
-    if (issuerPem === '') return;
-    const { issuerPublicKey } = issuerInfo(new X509Certificate(issuerPem));
+    if (issuerPem === '' || !rootCaPem) return;
     const { identity, renewer, log } = this.#parts;
-    if (identity.tls.issuerPublicKey !== issuerPublicKey) {
-      log.info('the certificate is to be renewed for a new root', { renewWithinMs });
-      renewer.renewWithin(renewWithinMs);
-    } else if (rootCaPem === issuerPem) trust(identity, rootCaPem, log);
+    const { issuerPublicKey } = identity.tls;
+    // Also where the next root is on its way, as it is for a node that was off when this one came:
+    // it is this one that vouches for certificates of the next.
+    if (issuerPublicKey === keyOf(rootCaPem)) trust(identity, rootCaPem, log);
+    if (issuerPublicKey === keyOf(issuerPem)) return;
+    log.info('the certificate is to be renewed for a new root', { renewWithinMs });
+    renewer.renewWithin(renewWithinMs);
   }
 }
 
@@ -54,7 +56,11 @@ export function followRoot(store: Store, { identity, log }: Parts): Disposable {
   });
 }
 
-function trust(identity: NodeIdentity, rootPem: string, log: Logger): void {
+function keyOf(certPem: string): string {
+  return issuerInfo(new X509Certificate(certPem)).issuerPublicKey;
+}
+
+function trust(identity: Parts['identity'], rootPem: string, log: Logger): void {
   if (identity.rootPem === rootPem) return;
   identity.trustRoot(rootPem).then(
     () => log.info('the root of the swarm has been replaced'),
