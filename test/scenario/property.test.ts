@@ -269,8 +269,7 @@ function isOn({ task }: ServiceSpec, networkId: string): boolean {
   return (task.networks ?? []).some(({ target }) => target === networkId);
 }
 
-          // The user's last word: an image that works, and on a network no more than it has room
-          // for.
+/** The most that a service takes of a network, itself included, also while it is updated. */
 function addressesOf({ mode, updateConfig }: ServiceSpec): number {
   const tasks = mode.replicated?.replicas ?? mode.replicatedJob?.maxConcurrent ?? nodes.length;
   const isTwice = isJobMode(mode) || updateConfig?.order === 'start-first';
