@@ -147,8 +147,8 @@ describe('containers of people on networks of the swarm', () => {
       [['--network', 'open', '--ip', '10.56.0.1'], /10\.56\.0\.1: it belongs to none/],
       [['--network', 'open', '--ip', '10.55.0.1'], /10\.55\.0\.1 is already in use/],
       [
-        ['--network', 'open', '--mac-address', '02:42:0a:37:00:05'],
-        /belongs to the address 10\.55\.0\.5 of the network open/,
+        ['--network', 'open', '--mac-address', '02:42:0a:37:00:01'],
+        /belongs to the address 10\.55\.0\.1 of the network open/,
       ],
     ];
     for (const [flags, says] of cases) {
