@@ -11,6 +11,7 @@ import type {
   CsiRequest,
   Finding,
   GenericResource,
+  ImageEvent,
   NodeFindings,
   Service,
   SwarmSpec,
@@ -71,26 +72,6 @@ export interface SystemBackend {
   onImageEvent(listener: (event: ImageEvent) => void): Disposable;
   /** The name of a container on this node that needs the image, if there is one. */
   imageUser(imageId: string): string | undefined;
-}
-
-export interface ImageEvent {
-  readonly action:
-    | 'pull'
-    | 'push'
-    | 'save'
-    | 'import'
-    | 'load'
-    | 'tag'
-    | 'untag'
-    | 'delete'
-    | 'prune';
-  /** Empty for `prune`, as the name. */
-  readonly id: string;
-  readonly name: string;
-  readonly labels?: Readonly<Record<string, string>>;
-  /** Of `prune`. */
-  readonly reclaimedBytes?: number;
-  readonly timeMs: number;
 }
 
 export interface HostInfo {

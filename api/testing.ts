@@ -7,7 +7,7 @@ import { Control } from '../manager/control/index.ts';
 import { encodeBackup, Store, type Change } from '../manager/store/index.ts';
 import { MemoryLog } from '../manager/store/memory-log.ts';
 import { makeCluster } from '../manager/store/testing.ts';
-import type { Cluster, Node, Task } from '../types/index.ts';
+import type { Cluster, ImageEvent, Node, Task } from '../types/index.ts';
 import { testContainers } from '../worker/container/testing.ts';
 import type { Image, Images } from '../worker/image/images.ts';
 import { allBlockLimits } from '../worker/runtime/fake-parts.ts';
@@ -15,7 +15,6 @@ import type { LogLine, LogQuery } from '../worker/runtime/runtime.ts';
 import type {
   Backend,
   HostInfo,
-  ImageEvent,
   InitOptions,
   JoinOptions,
   ManagerBackend,

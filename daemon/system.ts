@@ -1,11 +1,16 @@
 /** What this host and its engine are, for the API and for the managers. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { HostInfo, ImageEvent, SystemBackend } from '../api/index.ts';
+import type { HostInfo, SystemBackend } from '../api/index.ts';
 import { assert } from '../lib/assert.ts';
 import { errnoOf } from '../lib/errors.ts';
 import type { Random } from '../lib/random.ts';
-import { logDrivers, type NodeDescription, type Platform } from '../types/index.ts';
+import {
+  logDrivers,
+  type ImageEvent,
+  type NodeDescription,
+  type Platform,
+} from '../types/index.ts';
 import type { TaskRunner } from '../worker/executor/index.ts';
 import type { NodeFacts } from '../worker/task/index.ts';
 import type { NodeImages } from '../worker/image/index.ts';

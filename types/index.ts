@@ -13,6 +13,7 @@ export * from './explanation.ts';
 export * from './file-object.ts';
 export * from './finding.ts';
 export * from './history.ts';
+export * from './image-event.ts';
 export * from './log-driver.ts';
 export * from './network.ts';
 export * from './objects.ts';

@@ -112,6 +112,8 @@ export function parseLogSize(text: string): number | undefined {
   return size >= 1 ? Math.floor(size) : undefined;
 }
 
+const isBound = (text: string) => text !== '-1' && parseLogSize(text) !== undefined;
+
 /** Undefined for what is no number of files. */
 export function parseLogFiles(text: string): number | undefined {
   const count = Number(text);
@@ -151,7 +153,7 @@ export function whyBadLogOptions(options: Readonly<Record<string, string>>): str
     ['env-regex', isExpression, 'a regular expression'],
     ['compress', isBoolean, 'true or false'],
     ['max-buffer-size', isSize, 'a size such as 4m'],
-    ['cache-max-size', isSize, 'a size such as 20m'],
+    ['cache-max-size', isBound, 'a size such as 20m'],
     ['cache-max-file', (text) => /^[1-9]\d{0,3}$/.test(text), 'a number of files'],
     ['cache-disabled', isBoolean, 'true or false'],
   ];

@@ -1,8 +1,14 @@
 /** What `docker events` shows of changes in the cluster and of this node's images. */
-import { scaledText, type FileObject, type Node, type Service } from '../../types/index.ts';
+import {
+  scaledText,
+  type FileObject,
+  type ImageEvent,
+  type Node,
+  type Service,
+} from '../../types/index.ts';
 import type { ContainerEvent, NetworkEvent } from '../../worker/container/events.ts';
 import type { VolumeEvent } from '../../worker/volume/volume-events.ts';
-import type { ImageEvent, ObjectEvent } from '../backend.ts';
+import type { ObjectEvent } from '../backend.ts';
 import type { JsonObject } from './json.ts';
 
 export interface DockerEvent {

@@ -1,27 +1,7 @@
 /** What happened to images, told to whoever listens. */
 import type { Clock } from '../../lib/clock.ts';
+import type { ImageEvent } from '../../types/index.ts';
 import type { Image } from './images.ts';
-
-/** As api/backend.ts declares it. */
-export interface ImageEvent {
-  readonly action:
-    | 'pull'
-    | 'push'
-    | 'save'
-    | 'import'
-    | 'load'
-    | 'tag'
-    | 'untag'
-    | 'delete'
-    | 'prune';
-  /** Empty for `prune`, as the name. */
-  readonly id: string;
-  readonly name: string;
-  readonly labels?: Readonly<Record<string, string>>;
-  /** Of `prune`. */
-  readonly reclaimedBytes?: number;
-  readonly timeMs: number;
-}
 
 export class ImageEvents {
   readonly #clock: Clock;

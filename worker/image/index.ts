@@ -11,7 +11,8 @@ import { importTarball } from './archive/import.ts';
 import { ArchiveLoader } from './archive/load.ts';
 import { commitImage } from './commit.ts';
 import { ContainerdImages } from './containerd-images.ts';
-import { ImageEvents, type ImageEvent } from './events.ts';
+import type { ImageEvent } from '../../types/index.ts';
+import { ImageEvents } from './events.ts';
 import type { Images } from './images.ts';
 import { Library } from './library.ts';
 import type { OciPlatform } from './oci.ts';
@@ -23,8 +24,6 @@ import { ContentStore } from './store/content.ts';
 import { Leases } from './store/leases.ts';
 import { Records } from './store/records.ts';
 import { Unpacker } from './store/unpack.ts';
-
-export type { ImageEvent } from './events.ts';
 
 export interface ImagesOptions extends Partial<RegistryOptions> {
   /** containerd's, for all layers. */

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { realClock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
-import type { ImageEvent } from './events.ts';
+import type { ImageEvent } from '../../types/index.ts';
 import { createImages } from './index.ts';
 import { tarOf } from './testing/image.ts';
 import { blobs, snapshots, startNode, testPlatform, type TestNode } from './testing/node.ts';

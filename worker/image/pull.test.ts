@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { randomBytes } from 'node:crypto';
 import { SwarmError } from '../../lib/errors.ts';
-import type { ImageEvent } from './events.ts';
+import type { ImageEvent } from '../../types/index.ts';
 import type { PullProgress } from './images.ts';
 import { chainIds, mediaTypes, sha256 } from './oci.ts';
 import { blobs, leases, snapshots, startNode, type TestNode } from './testing/node.ts';

@@ -220,6 +220,10 @@ describe('container configuration', () => {
     );
     assert.throws(() => ring({ compress: 'true' }), /compress is not supported: older files/);
     assert.throws(() => log('json-file', { 'env-regex': '(' }), /can be a regular expression/);
+    for (const size of ['0', '0.5', '-1', 'big']) {
+      const says = new RegExp(`cache-max-size is "${size}", and can be a size such as 20m`);
+      assert.throws(() => log('syslog', { 'cache-max-size': size }), says);
+    }
   });
 
   it('knows where a log is sent, and what of it is kept', () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { mediaTypes, sha256 } from '../oci.ts';
-import type { ImageEvent } from '../events.ts';
+import type { ImageEvent } from '../../../types/index.ts';
 import { makeImage, makeLayer, pushImage, tarOf } from '../testing/image.ts';
 import { blobs, leases, snapshots, startNode, type TestNode } from '../testing/node.ts';
 import { startRegistry } from '../testing/registry.ts';

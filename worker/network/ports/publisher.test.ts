@@ -124,6 +124,11 @@ describe('published ports of this host', () => {
       bound.map(({ hostIp }) => hostIp),
       ['0.0.0.0'],
     );
+    await host.withdraw('a');
+    const [port] = bound;
+    assert.ok(port);
+    await host.adopt([{ id: 'a', ports: [port, { ...port, hostIp: '::' }], addresses: [ipv4] }]);
+    assert.deepEqual(host.of('a'), bound);
     await host[Symbol.asyncDispose]();
   });
 

@@ -82,6 +82,8 @@ export class PortPublisher {
     for (const { id, ports, addresses } of all) {
       const held: Holding[] = [];
       for (const port of ports) {
+        // A record of all of the host's addresses names both families.
+        if (isIpv6(port.hostIp) && !this.#deps.hasIpv6) continue;
         const target = { address: addressFor(port, addresses) };
         held.push({ port, target, socket: await this.#heldAgain(port, target) });
       }
